@@ -1,0 +1,1 @@
+# contrib/: sources, added to the one makefile.

@@ -1,0 +1,1 @@
+# daemon/: sources, added to the one makefile.

@@ -1,0 +1,1 @@
+# policy/: sources, added to the one makefile.

@@ -1,0 +1,1 @@
+# proxy/: sources, added to the one makefile.

@@ -1,0 +1,104 @@
+/*
+ * HTTP semantics between front and back: the bodies of M_REQ_HEAD and
+ * M_RSP_HEAD.  They carry a message, not a version of HTTP: method, scheme,
+ * authority, target, fields.  An exchange is one request and its response; its
+ * id is the serial of every message about it, chosen by front, never reused.
+ *
+ * Order: REQ_HEAD, REQ_BODY*, REQ_END; back may answer RSP_DENY (ends the
+ * exchange; front drops what is left of the request), or [RSP_CONTINUE],
+ * RSP_HEAD, RSP_BODY*, RSP_END at any time after REQ_HEAD.  Either side ends
+ * early with REQ_ABORT / RSP_ABORT.  After RSP_END, RSP_DENY, RSP_ABORT or
+ * REQ_ABORT no message for that serial is valid but the crossing of one
+ * already under way, which is ignored.
+ *
+ * Flow control per exchange and direction: a sender of bodies starts with
+ * WIRE_WINDOW bytes of credit; M_REQ_WINDOW / M_RSP_WINDOW grant more.
+ * Exceeding the credit is a fault of the peer.
+ *
+ * Fields: hop-by-hop ones (Connection and what it names, Keep-Alive,
+ * Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade) and Content-Length never
+ * travel; the body kind says how the body is framed.
+ */
+#ifndef BRIG_PROXY_WIRE_H
+#define BRIG_PROXY_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define WIRE_WINDOW (256u * 1024)
+#define WIRE_BODY_CHUNK (48u * 1024)	/* at most, in one *_BODY message */
+#define WIRE_FIELDS_MAX 128u
+#define WIRE_NAME_MAX 256u		/* field name */
+#define WIRE_VALUE_MAX 16384u		/* field value */
+#define WIRE_HEAD_MAX 49152u		/* encoded head */
+
+enum body_kind {
+	BODY_NONE,
+	BODY_LENGTH,		/* length is known */
+	BODY_STREAM,		/* until REQ_END / RSP_END */
+};
+
+struct field {
+	char *name;		/* as sent; compared without case */
+	char *value;		/* no CR LF NUL; outer white space removed */
+};
+
+struct fields {
+	struct field *f;
+	size_t n, cap;
+};
+
+void fields_add(struct fields *fs, const char *name, size_t nlen,
+    const char *value, size_t vlen);
+/* First value or NULL; *count (may be NULL) is how many there are. */
+const char *fields_get(const struct fields *fs, const char *name,
+    size_t *count);
+void fields_remove(struct fields *fs, const char *name);
+/* Replace all of that name by one. */
+void fields_set(struct fields *fs, const char *name, const char *value);
+/* Values are wiped before they are freed: back's may hold a secret. */
+void fields_free(struct fields *fs);
+/* Remove the hop-by-hop fields of RFC 9110 section 7.6.1. */
+void fields_strip_hop(struct fields *fs);
+
+struct req_head {
+	bool tls;		/* scheme https */
+	char *sni;		/* server name of the TLS session, or "" */
+	char *dst;		/* name behind the synthetic address, or the
+				 * literal address the agent dialled */
+	uint16_t port;		/* port the agent dialled */
+	char *method;
+	char *authority;	/* Host field (or absolute-form authority) as
+				 * sent, "" if absent */
+	char *target;		/* origin-form, or "*" */
+	struct fields fields;	/* Host is not among them */
+	enum body_kind kind;
+	uint64_t length;
+	bool expect_continue;
+};
+
+struct rsp_head {
+	uint16_t status;
+	char *reason;		/* phrase, may be "" */
+	struct fields fields;
+	enum body_kind kind;
+	uint64_t length;
+};
+
+/* Encode; 0, or -1 when it does not fit WIRE_HEAD_MAX. */
+int req_head_put(struct buf *b, const struct req_head *h);
+int rsp_head_put(struct buf *b, const struct rsp_head *h);
+/* Decode and check every field again (tokens, no CR/LF/NUL); 0 or -1. */
+int req_head_get(struct cur *c, struct req_head *h);
+int rsp_head_get(struct cur *c, struct rsp_head *h);
+void req_head_free(struct req_head *h);
+void rsp_head_free(struct rsp_head *h);
+
+/* Trailers: M_REQ_END, M_RSP_END. */
+int trailers_put(struct buf *b, const struct fields *fs);
+int trailers_get(struct cur *c, struct fields *fs);
+
+#endif

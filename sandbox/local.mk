@@ -1,0 +1,1 @@
+# sandbox/: sources, added to the one makefile.
