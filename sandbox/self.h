@@ -1,0 +1,33 @@
+/*
+ * Confinement of brig's own processes.  Each role calls this once, before it
+ * reads a byte from any peer, and holds afterwards only what the table of
+ * roles in self.c says.
+ */
+#ifndef BRIG_SANDBOX_SELF_H
+#define BRIG_SANDBOX_SELF_H
+
+#include <sys/types.h>
+
+#include "base/proto.h"
+
+struct self_conf {
+	enum role role;
+	uid_t uid;
+	gid_t gid;
+	const char *root;	/* directory to chroot into; NULL: none */
+};
+
+/*
+ * In a fixed order: descriptors (keep 0-3), rlimits, root, ids, capabilities,
+ * no_new_privs, Landlock where it helps, seccomp filter.  What can be re-read
+ * is re-read.  fatal() when anything is not as it should be.
+ */
+void self_confine(const struct self_conf *c);
+
+/*
+ * The shim's second step, when the jail is built: keep only what tracing
+ * needs (CAP_SYS_PTRACE, CAP_KILL) and install its filter.
+ */
+void self_confine_shim(void);
+
+#endif
