@@ -133,6 +133,10 @@ enum msg_type {
 			 * u64 caps permitted, u8 seccomp mode, u8 nnp,
 			 * u64 rss kB, u32 restarts */
 	M_RELOADED,	/* u8 ok, u32 generation, str text */
+	M_LISTEN,	/* +fd: the listening control socket */
+	M_JOBS_SYNC,	/* empty: every job there is has been told by
+			 * M_JOB_STATE; another that control holds open is
+			 * lost */
 
 	/* parent -> shim */
 	M_SHIM_FD = 200, /* u8 which (enum job_fd), +fd; before M_SHIM_START */
