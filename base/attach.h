@@ -17,15 +17,15 @@
 
 enum attach_type {
 	/* client -> shim */
-	ATTACH_STDIN = 1,	/* bytes */
-	ATTACH_STDIN_EOF,	/* empty */
-	ATTACH_WINSIZE,		/* u16 rows, u16 columns */
-	ATTACH_SIGNAL,		/* u8 signal number */
+	ATTACH_STDIN = 1, /* bytes */
+	ATTACH_STDIN_EOF, /* empty */
+	ATTACH_WINSIZE,   /* u16 rows, u16 columns */
+	ATTACH_SIGNAL,    /* u8 signal number */
 	/* shim -> client */
-	ATTACH_STDOUT = 16,	/* bytes (all output, when on a pty) */
-	ATTACH_STDERR,		/* bytes */
-	ATTACH_NOTICE,		/* text for the user: "ask A-17 pending ..." */
-	ATTACH_EXIT,		/* u8 enum exit_kind, u32 code, str detail */
+	ATTACH_STDOUT = 16, /* bytes (all output, when on a pty) */
+	ATTACH_STDERR,      /* bytes */
+	ATTACH_NOTICE,      /* text for the user: "ask A-17 pending ..." */
+	ATTACH_EXIT,        /* u8 enum exit_kind, u32 code, str detail */
 };
 
 /* Append one frame; n <= ATTACH_MAX. */
@@ -36,7 +36,7 @@ void attach_put(struct buf *b, enum attach_type type, const void *p, size_t n);
  * complete, 0 when more bytes are needed, -1 when it is malformed.  Then call
  * buf_consume(b, ATTACH_HEADER + n).
  */
-int attach_peek(const struct buf *b, enum attach_type *type, const uint8_t **p,
-    size_t *n);
+int attach_peek(
+    const struct buf *b, enum attach_type *type, const uint8_t **p, size_t *n);
 
 #endif

@@ -17,10 +17,10 @@
 #include "base/buf.h"
 
 enum audit_kind {
-	AUDIT_STR,	/* str, untrusted bytes allowed */
-	AUDIT_U64,	/* u64 */
-	AUDIT_BOOL,	/* u8 */
-	AUDIT_LIST,	/* u32 n, n * str */
+	AUDIT_STR,  /* str, untrusted bytes allowed */
+	AUDIT_U64,  /* u64 */
+	AUDIT_BOOL, /* u8 */
+	AUDIT_LIST, /* u32 n, n * str */
 };
 
 #define AUDIT_FIELDS_MAX 64u
@@ -42,21 +42,21 @@ struct audit_ev {
 void audit_ev_init(struct audit_ev *e, const char *code, const char *type,
     unsigned int severity, bool barrier);
 void audit_ev_str(struct audit_ev *e, const char *key, const char *value);
-void audit_ev_bytes(struct audit_ev *e, const char *key, const void *p,
-    size_t n);
+void audit_ev_bytes(
+    struct audit_ev *e, const char *key, const void *p, size_t n);
 void audit_ev_u64(struct audit_ev *e, const char *key, uint64_t value);
 void audit_ev_bool(struct audit_ev *e, const char *key, bool value);
-void audit_ev_list(struct audit_ev *e, const char *key,
-    const char *const *items, size_t n);
+void audit_ev_list(
+    struct audit_ev *e, const char *key, const char *const *items, size_t n);
 void audit_ev_free(struct audit_ev *e);
 
 struct audit_field {
 	enum audit_kind kind;
 	char key[32];
-	const uint8_t *s;	/* AUDIT_STR, borrowed */
+	const uint8_t *s; /* AUDIT_STR, borrowed */
 	size_t len;
-	uint64_t u;		/* AUDIT_U64, AUDIT_BOOL */
-	struct cur list;	/* AUDIT_LIST: count strings, each u32+bytes */
+	uint64_t u;      /* AUDIT_U64, AUDIT_BOOL */
+	struct cur list; /* AUDIT_LIST: count strings, each u32+bytes */
 	uint32_t count;
 };
 

@@ -9,8 +9,8 @@
 #include "base/compat.h"
 
 struct error {
-	int code;	/* errno value, 0 if none applies */
-	char msg[256];	/* one line, no trailing newline or full stop */
+	int code;      /* errno value, 0 if none applies */
+	char msg[256]; /* one line, no trailing newline or full stop */
 };
 
 /*

@@ -12,7 +12,7 @@
 
 #define EV_READ 1u
 #define EV_WRITE 2u
-#define EV_HANGUP 4u	/* reported only: EPOLLHUP or EPOLLERR */
+#define EV_HANGUP 4u /* reported only: EPOLLHUP or EPOLLERR */
 
 struct ev;
 struct ev_io;
@@ -22,7 +22,7 @@ typedef void ev_io_fn(int fd, unsigned int events, void *arg);
 typedef void ev_fn(void *arg);
 typedef void ev_signal_fn(int signo, void *arg);
 
-struct ev *ev_new(void);		/* fatal() on failure */
+struct ev *ev_new(void); /* fatal() on failure */
 void ev_free(struct ev *ev);
 /* Run until ev_stop() or nothing is left to wait for. */
 void ev_run(struct ev *ev);
@@ -31,15 +31,15 @@ void ev_once(struct ev *ev, int timeout_ms);
 void ev_stop(struct ev *ev);
 
 /* The watcher does not own fd.  events 0 is allowed (hang-up only). */
-struct ev_io *ev_io_new(struct ev *ev, int fd, unsigned int events,
-    ev_io_fn *fn, void *arg);
+struct ev_io *ev_io_new(
+    struct ev *ev, int fd, unsigned int events, ev_io_fn *fn, void *arg);
 void ev_io_set(struct ev_io *io, unsigned int events);
 unsigned int ev_io_get(const struct ev_io *io);
-void ev_io_free(struct ev_io *io);	/* before close(fd); NULL is fine */
+void ev_io_free(struct ev_io *io); /* before close(fd); NULL is fine */
 
 /* One-shot, CLOCK_MONOTONIC. */
 struct ev_timer *ev_timer_new(struct ev *ev, ev_fn *fn, void *arg);
-void ev_timer_set(struct ev_timer *t, uint64_t ms);	/* (re)arm */
+void ev_timer_set(struct ev_timer *t, uint64_t ms); /* (re)arm */
 void ev_timer_clear(struct ev_timer *t);
 void ev_timer_free(struct ev_timer *t);
 
@@ -51,6 +51,6 @@ void ev_defer(struct ev *ev, ev_fn *fn, void *arg);
 /* Forget deferred calls with this fn and arg. */
 void ev_undefer(struct ev *ev, ev_fn *fn, void *arg);
 
-uint64_t ev_now_ms(void);		/* CLOCK_MONOTONIC */
+uint64_t ev_now_ms(void); /* CLOCK_MONOTONIC */
 
 #endif

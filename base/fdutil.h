@@ -11,12 +11,17 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-void fd_cleanup(int *fd);		/* closes if >= 0; keeps errno */
+void fd_cleanup(int *fd); /* closes if >= 0; keeps errno */
 #define cleanup_fd attr_cleanup(fd_cleanup)
-#define steal_fd(fdp) ({ int f_ = *(fdp); *(fdp) = -1; f_; })
-void fd_close(int *fd);			/* close and set to -1 */
+#define steal_fd(fdp)                                                          \
+	({                                                                     \
+		int f_ = *(fdp);                                               \
+		*(fdp) = -1;                                                   \
+		f_;                                                            \
+	})
+void fd_close(int *fd); /* close and set to -1 */
 
-int fd_nonblock(int fd);		/* 0 or -1, errno */
+int fd_nonblock(int fd); /* 0 or -1, errno */
 int fd_cloexec(int fd, bool on);
 /*
  * Both ends CLOEXEC and non-blocking, SOCK_STREAM AF_UNIX, with buffers big
@@ -47,9 +52,9 @@ bool fd_is_sealed(int fd);
  * Return as sendmsg/recvmsg.
  */
 #define FD_PASS_MAX 4
-ssize_t fd_sendmsg(int sock, const void *p, size_t n, const int *fds,
-    size_t nfds);
-ssize_t fd_recvmsg(int sock, void *p, size_t n, int *fds, size_t max_fds,
-    size_t *nfds);
+ssize_t fd_sendmsg(
+    int sock, const void *p, size_t n, const int *fds, size_t nfds);
+ssize_t fd_recvmsg(
+    int sock, void *p, size_t n, int *fds, size_t max_fds, size_t *nfds);
 
 #endif

@@ -19,15 +19,14 @@ enum log_level {
 void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
 
-void log_warn(const char *fmt, ...) attr_printf(1, 2);	/* + strerror(errno) */
+void log_warn(const char *fmt, ...) attr_printf(1, 2); /* + strerror(errno) */
 void log_warnx(const char *fmt, ...) attr_printf(1, 2);
 void log_info(const char *fmt, ...) attr_printf(1, 2);
 void log_debug(const char *fmt, ...) attr_printf(1, 2);
 
 /* Exit status 1 after the line. */
 void fatal(const char *fmt, ...) attr_printf(1, 2)
-    __attribute__((noreturn));	/* + strerror(errno) */
-void fatalx(const char *fmt, ...) attr_printf(1, 2)
-    __attribute__((noreturn));
+    __attribute__((noreturn)); /* + strerror(errno) */
+void fatalx(const char *fmt, ...) attr_printf(1, 2) __attribute__((noreturn));
 
 #endif

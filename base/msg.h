@@ -31,10 +31,10 @@
 
 struct msg {
 	uint16_t type;
-	uint32_t job;		/* job number, 0 if not about one job */
-	uint32_t serial;	/* request id chosen by the asker, echoed back */
-	struct cur body;	/* handler reads all of it, then cur_end() */
-	int fd;			/* -1, or owned by the handler if it sets -1 */
+	uint32_t job;    /* job number, 0 if not about one job */
+	uint32_t serial; /* request id chosen by the asker, echoed back */
+	struct cur body; /* handler reads all of it, then cur_end() */
+	int fd;          /* -1, or owned by the handler if it sets -1 */
 };
 
 struct chan;
@@ -42,9 +42,9 @@ struct chan;
 /* 0, or -1: the message was malformed (a fault of the peer). */
 typedef int msg_handler(struct chan *c, struct msg *m, void *ctx);
 
-#define MSG_ALLOWED 1u	/* may come now */
-#define MSG_ONCE 2u	/* at most once on this channel */
-#define MSG_FD 4u	/* must carry a descriptor (else must not) */
+#define MSG_ALLOWED 1u /* may come now */
+#define MSG_ONCE 2u    /* at most once on this channel */
+#define MSG_FD 4u      /* must carry a descriptor (else must not) */
 
 struct msg_rule {
 	uint16_t type;
@@ -53,19 +53,19 @@ struct msg_rule {
 };
 
 enum chan_end {
-	CHAN_EOF,	/* peer closed or died */
-	CHAN_FAULT,	/* peer broke the protocol; why says how */
+	CHAN_EOF,   /* peer closed or died */
+	CHAN_FAULT, /* peer broke the protocol; why says how */
 };
 
 /* The channel is freed by the owner (chan_free), also from inside this. */
-typedef void chan_end_fn(struct chan *c, enum chan_end how, const char *why,
-    void *ctx);
+typedef void chan_end_fn(
+    struct chan *c, enum chan_end how, const char *why, void *ctx);
 
 /* Takes ownership of fd.  rules must outlive the channel. */
 struct chan *chan_new(struct ev *ev, int fd, const char *peer,
     const struct msg_rule *rules, size_t nrules, chan_end_fn *on_end,
     void *ctx);
-void chan_free(struct chan *c);		/* closes; NULL is fine */
+void chan_free(struct chan *c); /* closes; NULL is fine */
 const char *chan_peer(const struct chan *c);
 bool chan_alive(const struct chan *c);
 
@@ -84,7 +84,7 @@ void chan_send(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
 void chan_send_bytes(struct chan *c, uint16_t type, uint32_t job,
     uint32_t serial, const void *p, size_t n);
 
-size_t chan_queued(const struct chan *c);	/* bytes not yet written */
+size_t chan_queued(const struct chan *c); /* bytes not yet written */
 /* Called when the queue falls below MSG_QUEUE_HIGH after having been above. */
 void chan_on_drain(struct chan *c, ev_fn *fn, void *arg);
 /* Stop / resume reading from the peer (back-pressure). */
@@ -98,7 +98,7 @@ int chan_flush(struct chan *c, int ms);
 int chan_wait(struct chan *c, uint16_t type, int ms);
 
 /* Decode one message from bytes through a table: entry point for fuzzing. */
-int msg_dispatch(const struct msg_rule *rules, size_t nrules,
-    uint16_t type, const void *body, size_t n, void *ctx);
+int msg_dispatch(const struct msg_rule *rules, size_t nrules, uint16_t type,
+    const void *body, size_t n, void *ctx);
 
 #endif

@@ -18,8 +18,8 @@ struct peer {
 	enum role role;
 	uint32_t job;
 	struct chan *chan;
-	void *owner;	/* ctx given to peers_new(): the process's struct */
-	void *data;	/* free for the process's use, set in on_up */
+	void *owner; /* ctx given to peers_new(): the process's struct */
+	void *data;  /* free for the process's use, set in on_up */
 };
 
 /* What this process accepts from a role.  Handlers get a struct peer *. */
@@ -27,8 +27,8 @@ struct peer_def {
 	enum role role;
 	const struct msg_rule *rules;
 	size_t nrules;
-	void (*on_up)(struct peer *p);		/* may be NULL */
-	void (*on_down)(struct peer *p);	/* may be NULL; before free */
+	void (*on_up)(struct peer *p);   /* may be NULL */
+	void (*on_down)(struct peer *p); /* may be NULL; before free */
 };
 
 struct peers;

@@ -15,8 +15,8 @@ struct secret;
 
 /* Copies n (1..SECRET_MAX) bytes; NULL with errno if pages cannot be had. */
 struct secret *secret_new(const void *p, size_t n);
-struct secret *secret_alloc(size_t n);	/* zeroed, to be filled in place */
-void secret_free(struct secret *s);	/* wipes; NULL is fine */
+struct secret *secret_alloc(size_t n); /* zeroed, to be filled in place */
+void secret_free(struct secret *s);    /* wipes; NULL is fine */
 void secret_cleanup(struct secret **s);
 #define cleanup_secret attr_cleanup(secret_cleanup)
 

@@ -23,7 +23,12 @@ void *xmemdup(const void *p, size_t n);
 void str_cleanup_free(void *pp);
 #define cleanup_free attr_cleanup(str_cleanup_free)
 /* Take the pointer out of a cleanup variable. */
-#define steal_ptr(pp) ({ typeof(*(pp)) p_ = *(pp); *(pp) = NULL; p_; })
+#define steal_ptr(pp)                                                          \
+	({                                                                     \
+		typeof(*(pp)) p_ = *(pp);                                      \
+		*(pp) = NULL;                                                  \
+		p_;                                                            \
+	})
 
 /*
  * Decimal digits only (no sign, no space, no leading '+'); -1 with errno
@@ -33,7 +38,7 @@ int str_to_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out);
 
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
-bool str_eq(const char *a, const char *b);	/* false if one is NULL */
+bool str_eq(const char *a, const char *b); /* false if one is NULL */
 
 /* ASCII lower case in place; bytes >= 0x80 untouched. */
 void str_lower(char *s);

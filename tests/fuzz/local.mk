@@ -1,6 +1,21 @@
-# Fuzz harnesses.  With --enable-fuzzers (clang) they are libFuzzer programs;
-# else tests/fuzz/feed.c gives them a main() that feeds the corpus, each file
-# twice, so that `make check` runs it everywhere.  To add one, list it in
-# FUZZ_NAMES' programs below and in FUZZERS.
-FUZZERS =
-EXTRA_DIST += tests/fuzz/corpus
+# Fuzz harnesses.  With --enable-fuzzers (clang) each is a libFuzzer program;
+# else feed.c gives it a main() that feeds tests/fuzz/corpus/NAME, each file
+# twice, so that `make check` runs it everywhere.  To add one: a file
+# fuzz_NAME.c, a corpus folder, and three lines as below.
+FUZZ_LIST =
+if FUZZERS
+FUZZ_FEED =
+else
+FUZZ_FEED = tests/fuzz/feed.c
+endif
+
+FUZZ_LIST += tests/fuzz/fuzz_cursor
+tests_fuzz_fuzz_cursor_SOURCES = tests/fuzz/fuzz_cursor.c $(FUZZ_FEED)
+tests_fuzz_fuzz_cursor_LDADD = libbase.a
+tests_fuzz_fuzz_cursor_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+check_PROGRAMS += $(FUZZ_LIST)
+if !FUZZERS
+TESTS += $(FUZZ_LIST)
+endif
+EXTRA_DIST += tests/fuzz/corpus tests/fuzz/feed.c
