@@ -30,7 +30,7 @@ struct http_parser {
 	bool response;
 	int state;
 	const char *why;	/* static text */
-	unsigned int bad_status; /* 400, 413, 414, 431, 501, 505 to answer */
+	unsigned int bad_status; /* 400 413 414 417 431 501 505 to answer */
 
 	/* Request line / status line. */
 	char *method;
@@ -49,15 +49,22 @@ struct http_parser {
 	bool expect_continue;
 	struct fields trailers;
 	size_t head_bytes;	/* used by limits */
+	size_t scanned;		/* bytes of the open line known to hold no LF */
+	bool for_head;		/* what http_parser_for() said */
 };
 
 void http_parser_init(struct http_parser *p, bool response);
-/* For the next message on the same connection. */
+/*
+ * For the next message on the same connection.  What http_parser_for() said
+ * outlives only an interim (1xx) response.
+ */
 void http_parser_reset(struct http_parser *p);
 void http_parser_free(struct http_parser *p);
 /*
- * For a response: what the request was, since HEAD, CONNECT, 1xx, 204 and 304
- * have no body (RFC 9112 section 6.3).  Before the head is parsed.
+ * For a response: what the request was, since answers to HEAD, 1xx, 204 and
+ * 304 have no body (RFC 9112 section 6.3): HTTP_HEAD is followed by HTTP_DONE
+ * and kind and length only repeat what the fields said.  Before the head is
+ * parsed.  CONNECT is never sent upstream.
  */
 void http_parser_for(struct http_parser *p, const char *method);
 /*
@@ -73,13 +80,26 @@ enum http_result http_parse_eof(struct http_parser *p);
 /* Is s a token (RFC 9110 section 5.6.2)? */
 bool http_is_token(const char *s, size_t n);
 
-/* Writers: append to b exactly what is given plus framing. */
+/*
+ * Writers: append to b exactly what is given plus framing.  fs holds no
+ * hop-by-hop field (fields_strip_hop()).
+ */
 void http_put_request(struct buf *b, const char *method, const char *target,
     const char *host, const struct fields *fs, enum body_kind kind,
     uint64_t length);
+
+#define HTTP_RSP_CLOSE 1u	/* the connection ends after this message */
+#define HTTP_RSP_UNTIL_CLOSE 2u	/* BODY_STREAM without chunks, for 1.0 */
+#define HTTP_RSP_1_0 4u		/* client speaks 1.0: name keep-alive */
+/*
+ * reason "" takes the usual phrase.  204 and 304 get no framing but a known
+ * length; BODY_NONE of any other status is Content-Length: 0.
+ */
 void http_put_response(struct buf *b, unsigned int status, const char *reason,
     const struct fields *fs, enum body_kind kind, uint64_t length,
-    bool keep_alive, bool head_only);
+    unsigned int flags);
+/* The usual phrase of a status code, "" if it has none. */
+const char *http_reason(unsigned int status);
 void http_put_chunk(struct buf *b, const void *p, size_t n);	/* n > 0 */
 void http_put_last_chunk(struct buf *b, const struct fields *trailers);
 

@@ -1,1 +1,10 @@
 # proxy/: sources, added to the one makefile.
+noinst_LIBRARIES += libproxy.a
+libproxy_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
+libproxy_a_SOURCES =
+
+# HTTP semantics between front and back, HTTP/1.1.
+libproxy_a_SOURCES += \
+	proxy/http1.c proxy/http1.h proxy/http1_write.c \
+	proxy/roles.h \
+	proxy/wire.c proxy/wire.h

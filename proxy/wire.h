@@ -17,7 +17,9 @@
  *
  * Fields: hop-by-hop ones (Connection and what it names, Keep-Alive,
  * Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade) and Content-Length never
- * travel; the body kind says how the body is framed.
+ * travel; the body kind says how the body is framed.  The encoders leave them
+ * out, the decoders refuse them.  In the answer to a HEAD request and in a
+ * 304, BODY_LENGTH says what the body would have been; none follows.
  */
 #ifndef BRIG_PROXY_WIRE_H
 #define BRIG_PROXY_WIRE_H
@@ -34,6 +36,9 @@
 #define WIRE_NAME_MAX 256u		/* field name */
 #define WIRE_VALUE_MAX 16384u		/* field value */
 #define WIRE_HEAD_MAX 49152u		/* encoded head */
+#define WIRE_METHOD_MAX 32u
+#define WIRE_AUTHORITY_MAX 264u		/* host name, colon, port */
+#define WIRE_REASON_MAX 256u
 
 enum body_kind {
 	BODY_NONE,
@@ -61,8 +66,22 @@ void fields_remove(struct fields *fs, const char *name);
 void fields_set(struct fields *fs, const char *name, const char *value);
 /* Values are wiped before they are freed: back's may hold a secret. */
 void fields_free(struct fields *fs);
-/* Remove the hop-by-hop fields of RFC 9110 section 7.6.1. */
+/*
+ * Remove the hop-by-hop fields of RFC 9110 section 7.6.1, what Connection
+ * names, and Content-Length.
+ */
 void fields_strip_hop(struct fields *fs);
+/* Is name one of those (Connection's own list apart)? */
+bool wire_is_hop(const char *name);
+/* Does the comma-separated list hold token, without regard to case? */
+bool wire_list_has(const char *list, const char *token);
+
+/* Field value: no controls but HTAB, no outer white space. */
+bool wire_is_value(const char *s, size_t n);
+/* Origin-form, printable ASCII without a fragment, or "*". */
+bool wire_is_target(const char *s);
+/* host[:port], [v6][:port]; no userinfo, no empty port (RFC 9110 s. 7.2). */
+bool wire_is_authority(const char *s);
 
 struct req_head {
 	bool tls;		/* scheme https */

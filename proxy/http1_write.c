@@ -1,0 +1,107 @@
+#include "proxy/http1.h"
+
+#include <inttypes.h>
+
+static void
+put_fields(struct buf *b, const struct fields *fs)
+{
+	if (fs == NULL)
+		return;
+	for (size_t i = 0; i < fs->n; i++)
+		buf_printf(b, "%s: %s\r\n", fs->f[i].name, fs->f[i].value);
+}
+
+static void
+put_framing(struct buf *b, enum body_kind kind, uint64_t length)
+{
+	switch (kind) {
+	case BODY_NONE:
+		break;
+	case BODY_LENGTH:
+		buf_printf(b, "Content-Length: %" PRIu64 "\r\n", length);
+		break;
+	case BODY_STREAM:
+		buf_printf(b, "Transfer-Encoding: chunked\r\n");
+		break;
+	}
+}
+
+void
+http_put_request(struct buf *b, const char *method, const char *target,
+    const char *host, const struct fields *fs, enum body_kind kind,
+    uint64_t length)
+{
+	buf_printf(b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, target, host);
+	put_fields(b, fs);
+	put_framing(b, kind, length);
+	buf_put(b, "\r\n", 2);
+}
+
+void
+http_put_response(struct buf *b, unsigned int status, const char *reason,
+    const struct fields *fs, enum body_kind kind, uint64_t length,
+    unsigned int flags)
+{
+	if (reason[0] == '\0')
+		reason = http_reason(status);
+	buf_printf(b, "HTTP/1.1 %u %s\r\n", status, reason);
+	put_fields(b, fs);
+	if (status / 100 == 1 || status == 204 || status == 304) {
+		if (status == 304 && kind == BODY_LENGTH)
+			put_framing(b, kind, length);
+	} else if (kind == BODY_NONE) {
+		put_framing(b, BODY_LENGTH, 0);
+	} else if (kind != BODY_STREAM || (flags & HTTP_RSP_UNTIL_CLOSE) == 0) {
+		put_framing(b, kind, length);
+	}
+	if (flags & (HTTP_RSP_CLOSE | HTTP_RSP_UNTIL_CLOSE))
+		buf_printf(b, "Connection: close\r\n");
+	else if (flags & HTTP_RSP_1_0)
+		buf_printf(b, "Connection: keep-alive\r\n");
+	buf_put(b, "\r\n", 2);
+}
+
+void
+http_put_chunk(struct buf *b, const void *p, size_t n)
+{
+	buf_printf(b, "%zx\r\n", n);
+	buf_put(b, p, n);
+	buf_put(b, "\r\n", 2);
+}
+
+void
+http_put_last_chunk(struct buf *b, const struct fields *trailers)
+{
+	buf_put(b, "0\r\n", 3);
+	put_fields(b, trailers);
+	buf_put(b, "\r\n", 2);
+}
+
+const char *
+http_reason(unsigned int status)
+{
+	static const struct {
+		unsigned int status;
+		const char *reason;
+	} table[] = { { 100, "Continue" }, { 200, "OK" }, { 201, "Created" },
+		{ 202, "Accepted" }, { 204, "No Content" },
+		{ 206, "Partial Content" }, { 301, "Moved Permanently" },
+		{ 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" },
+		{ 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
+		{ 400, "Bad Request" }, { 401, "Unauthorized" },
+		{ 403, "Forbidden" }, { 404, "Not Found" },
+		{ 405, "Method Not Allowed" }, { 408, "Request Timeout" },
+		{ 413, "Content Too Large" }, { 414, "URI Too Long" },
+		{ 417, "Expectation Failed" }, { 421, "Misdirected Request" },
+		{ 429, "Too Many Requests" },
+		{ 431, "Request Header Fields Too Large" },
+		{ 500, "Internal Server Error" }, { 501, "Not Implemented" },
+		{ 502, "Bad Gateway" }, { 503, "Service Unavailable" },
+		{ 504, "Gateway Timeout" },
+		{ 505, "HTTP Version Not Supported" } };
+
+	for (size_t i = 0; i < nitems(table); i++)
+		if (table[i].status == status)
+			return table[i].reason;
+	return "";
+}
