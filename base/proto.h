@@ -151,6 +151,9 @@ enum msg_type {
 	M_SHIM_EXIT,	/* u8 kind (enum exit_kind), u32 code, str detail */
 	/* parent -> front */
 	M_FRONT_FD,	/* u8 which (enum capture_fd), +fd */
+	/* parent -> back */
+	M_BACK_ROOTS,	/* +fd: sealed memfd, PEM of every CA trusted upstream;
+			 * again when they change */
 
 	/* front -> back: one exchange per serial (proxy/wire.h) */
 	M_REQ_HEAD = 220,

@@ -15,6 +15,9 @@
  * WIRE_WINDOW bytes of credit; M_REQ_WINDOW / M_RSP_WINDOW grant more.
  * Exceeding the credit is a fault of the peer.
  *
+ * The answer to HEAD may say BODY_LENGTH (what GET would have had); no body
+ * follows its head.
+ *
  * Fields: hop-by-hop ones (Connection and what it names, Keep-Alive,
  * Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade) and Content-Length never
  * travel; the body kind says how the body is framed.  The encoders leave them
