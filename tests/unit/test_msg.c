@@ -1,0 +1,353 @@
+/*
+ * Channels and the loop: order, descriptors, back-pressure, and that a peer
+ * which breaks the protocol loses its channel and nothing else.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fdutil.h"
+#include "base/msg.h"
+
+enum {
+	T_TEXT = 1,
+	T_FD,
+	T_ONCE,
+	T_BAD,
+};
+
+struct side {
+	struct ev *ev;
+	struct chan *c;
+	unsigned int got, ends;
+	enum chan_end how;
+	uint32_t last;
+	int fd;
+	size_t bytes;
+	bool free_in_handler;
+};
+
+static int
+on_text(struct chan *c, struct msg *m, void *ctx)
+{
+	struct side *s = ctx;
+
+	s->got++;
+	s->last = m->serial;
+	s->bytes += m->body.left;
+	if (s->free_in_handler) {
+		chan_free(c);
+		s->c = NULL;
+	}
+	return 0;
+}
+
+static int
+on_fd(struct chan *c, struct msg *m, void *ctx)
+{
+	struct side *s = ctx;
+
+	(void)c;
+	s->got++;
+	s->fd = steal_fd(&m->fd);
+	return 0;
+}
+
+static int
+on_bad(struct chan *c, struct msg *m, void *ctx)
+{
+	(void)c;
+	(void)m;
+	(void)ctx;
+	return -1;
+}
+
+static const struct msg_rule rules[] = {
+	{ T_TEXT, MSG_ALLOWED, on_text },
+	{ T_FD, MSG_ALLOWED | MSG_FD, on_fd },
+	{ T_ONCE, MSG_ALLOWED | MSG_ONCE, on_text },
+	{ T_BAD, MSG_ALLOWED, on_bad },
+};
+
+static void
+on_end(struct chan *c, enum chan_end how, const char *why, void *ctx)
+{
+	struct side *s = ctx;
+
+	(void)why;
+	s->ends++;
+	s->how = how;
+	chan_free(c);
+	s->c = NULL;
+}
+
+struct pair {
+	struct ev *ev;
+	struct side a, b;
+	int raw; /* other end of b when it has no channel */
+};
+
+static void
+open_pair(struct pair *p, bool raw)
+{
+	int fds[2];
+
+	memset(p, 0, sizeof(*p));
+	p->ev = ev_new();
+	assert_int_equal(fd_socketpair(fds), 0);
+	p->a.fd = p->b.fd = -1;
+	p->raw = -1;
+	if (raw)
+		p->raw = fds[0];
+	else
+		p->a.c = chan_new(
+		    p->ev, fds[0], "b", rules, nitems(rules), on_end, &p->a);
+	p->b.c =
+	    chan_new(p->ev, fds[1], "a", rules, nitems(rules), on_end, &p->b);
+}
+
+static void
+close_pair(struct pair *p)
+{
+	chan_free(p->a.c);
+	chan_free(p->b.c);
+	ev_once(p->ev, 0);
+	fd_close(&p->raw);
+	ev_free(p->ev);
+}
+
+static void
+rounds(struct pair *p, int n)
+{
+	while (n-- > 0)
+		ev_once(p->ev, 5);
+}
+
+static void
+messages_arrive_whole_and_in_order(void **state)
+{
+	static uint8_t big[MSG_BODY_MAX];
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, false);
+	for (uint32_t i = 1; i <= 50; i++)
+		chan_send_bytes(p.a.c, T_TEXT, 0, i, big, sizeof(big));
+	for (int i = 0; i < 200 && p.b.got < 50; i++)
+		rounds(&p, 1);
+	assert_int_equal(p.b.got, 50);
+	assert_int_equal(p.b.last, 50);
+	assert_int_equal(p.b.bytes, 50 * sizeof(big));
+	close_pair(&p);
+}
+
+static void
+descriptors_go_with_their_message(void **state)
+{
+	struct pair p;
+	int pipes[2];
+	char c = 0;
+
+	(void)state;
+	open_pair(&p, false);
+	assert_int_equal(pipe(pipes), 0);
+	chan_send_bytes(p.a.c, T_TEXT, 0, 1, "x", 1);
+	chan_send(p.a.c, T_FD, 0, 2, NULL, pipes[0]);
+	chan_send_bytes(p.a.c, T_TEXT, 0, 3, "y", 1);
+	rounds(&p, 5);
+	assert_int_equal(p.b.got, 3);
+	assert_true(p.b.fd >= 0);
+	assert_int_equal(write(pipes[1], "z", 1), 1);
+	assert_int_equal(read(p.b.fd, &c, 1), 1);
+	assert_int_equal(c, 'z');
+	close(p.b.fd);
+	close(pipes[1]);
+	close_pair(&p);
+}
+
+static void
+once_means_once(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, false);
+	chan_send(p.a.c, T_ONCE, 0, 1, NULL, -1);
+	chan_send(p.a.c, T_ONCE, 0, 2, NULL, -1);
+	rounds(&p, 5);
+	assert_int_equal(p.b.got, 1);
+	assert_int_equal(p.b.ends, 1);
+	assert_int_equal(p.b.how, CHAN_FAULT);
+	close_pair(&p);
+}
+
+static void
+faults_end_the_channel_once(void **state)
+{
+	static const uint8_t bad[][MSG_HEADER_SIZE] = {
+		{ 77, 0, 0, 0 },                 /* unknown type */
+		{ T_TEXT, 0, 2, 0, 0, 0, 1, 0 }, /* unknown flag */
+		{ T_TEXT, 0, 0, 0, 1, 0, 1, 0 }, /* 65537 bytes */
+		{ T_FD, 0, 0, 0 },               /* no descriptor */
+		{ T_TEXT, 0, 1, 0 },             /* promised, not sent */
+		{ T_BAD, 0, 0, 0 },              /* handler refuses */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(bad); i++) {
+		struct pair p;
+
+		open_pair(&p, true);
+		assert_int_equal(
+		    fd_write_all(p.raw, bad[i], sizeof(bad[i])), 0);
+		assert_int_equal(
+		    fd_write_all(p.raw, bad[i], sizeof(bad[i])), 0);
+		rounds(&p, 3);
+		assert_int_equal(p.b.ends, 1);
+		assert_int_equal(p.b.how, CHAN_FAULT);
+		assert_int_equal(p.b.got, 0);
+		close_pair(&p);
+	}
+}
+
+static void
+unclaimed_descriptors_are_bounded(void **state)
+{
+	struct pair p;
+	uint8_t part[] = { T_TEXT, 0 };
+
+	(void)state;
+	open_pair(&p, true);
+	for (int i = 0; i < 40; i++)
+		if (fd_sendmsg(p.raw, part, 1, &p.raw, 1) < 0)
+			break;
+		else
+			rounds(&p, 1);
+	assert_int_equal(p.b.ends, 1);
+	close_pair(&p);
+}
+
+static void
+channel_may_be_freed_inside_a_handler(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, false);
+	p.b.free_in_handler = true;
+	chan_send_bytes(p.a.c, T_TEXT, 0, 1, "x", 1);
+	chan_send_bytes(p.a.c, T_TEXT, 0, 2, "x", 1);
+	rounds(&p, 5);
+	assert_int_equal(p.b.got, 1);
+	assert_int_equal(p.a.ends, 1);
+	assert_int_equal(p.a.how, CHAN_EOF);
+	close_pair(&p);
+}
+
+static void
+paused_channel_reads_on_after_resume(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, false);
+	chan_pause(p.b.c, true);
+	chan_send_bytes(p.a.c, T_TEXT, 0, 1, "x", 1);
+	rounds(&p, 3);
+	assert_int_equal(p.b.got, 0);
+	chan_pause(p.b.c, false);
+	rounds(&p, 3);
+	assert_int_equal(p.b.got, 1);
+	close_pair(&p);
+}
+
+static void
+wait_dispatches_what_comes_before(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, false);
+	chan_send_bytes(p.a.c, T_TEXT, 0, 1, "x", 1);
+	chan_send(p.a.c, T_ONCE, 0, 2, NULL, -1);
+	chan_send_bytes(p.a.c, T_TEXT, 0, 3, "x", 1);
+	assert_int_equal(chan_flush(p.a.c, 100), 0);
+	assert_int_equal(chan_wait(p.b.c, T_ONCE, 100), 0);
+	assert_int_equal(p.b.got, 2);
+	rounds(&p, 2);
+	assert_int_equal(p.b.got, 3);
+	assert_int_equal(chan_wait(p.b.c, T_ONCE, 20), -1);
+	close_pair(&p);
+}
+
+static unsigned int fired[3];
+
+static void
+fire(void *arg)
+{
+	fired[*(int *)arg]++;
+}
+
+static void
+timers_fire_once_and_in_order(void **state)
+{
+	static int id[3] = { 0, 1, 2 };
+	struct ev *ev = ev_new();
+	struct ev_timer *t[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		t[i] = ev_timer_new(ev, fire, &id[i]);
+		ev_timer_set(t[i], (uint64_t)(3 - i) * 10);
+	}
+	ev_timer_clear(t[1]);
+	ev_run(ev);
+	assert_int_equal(fired[0], 1);
+	assert_int_equal(fired[1], 0);
+	assert_int_equal(fired[2], 1);
+	for (int i = 0; i < 3; i++)
+		ev_timer_free(t[i]);
+	ev_free(ev);
+}
+
+static void
+sealed_memfd_is_told_from_others(void **state)
+{
+	int fd = fd_memfd("t", "abc", 3);
+	char path[] = "/tmp/brig-test-XXXXXX";
+	int plain = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0 && plain >= 0);
+	unlink(path);
+	assert_true(fd_is_sealed(fd));
+	assert_false(fd_is_sealed(plain));
+	assert_int_equal(write(fd, "x", 1), -1);
+	close(fd);
+	close(plain);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(messages_arrive_whole_and_in_order),
+		cmocka_unit_test(descriptors_go_with_their_message),
+		cmocka_unit_test(once_means_once),
+		cmocka_unit_test(faults_end_the_channel_once),
+		cmocka_unit_test(unclaimed_descriptors_are_bounded),
+		cmocka_unit_test(channel_may_be_freed_inside_a_handler),
+		cmocka_unit_test(paused_channel_reads_on_after_resume),
+		cmocka_unit_test(wait_dispatches_what_comes_before),
+		cmocka_unit_test(timers_fire_once_and_in_order),
+		cmocka_unit_test(sealed_memfd_is_told_from_others),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
