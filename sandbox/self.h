@@ -14,7 +14,7 @@ struct self_conf {
 	enum role role;
 	uid_t uid;
 	gid_t gid;
-	const char *root;	/* directory to chroot into; NULL: none */
+	const char *root; /* directory to chroot into; NULL: none */
 };
 
 /*
@@ -26,8 +26,9 @@ void self_confine(const struct self_conf *c);
 
 /*
  * The shim's second step, when the jail is built: keep only what tracing
- * needs (CAP_SYS_PTRACE, CAP_KILL) and install its filter.
+ * needs (CAP_SYS_PTRACE, CAP_KILL), make root_fd (the jail's root directory;
+ * -1: none) its own root and install its filter.
  */
-void self_confine_shim(void);
+void self_confine_shim(int root_fd);
 
 #endif

@@ -12,3 +12,10 @@ tests_unit_test_str_LDADD = libbase.a -lcmocka
 
 TESTS += tests/unit/sources.sh
 EXTRA_DIST += tests/unit/sources.sh
+
+check_PROGRAMS += tests/unit/test_self
+TESTS += tests/unit/test_self
+tests_unit_test_self_SOURCES = tests/unit/test_self.c
+tests_unit_test_self_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_unit_test_self_LDADD = libsandbox.a libbase.a $(CMOCKA_LIBS) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
