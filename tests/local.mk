@@ -9,6 +9,7 @@ LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) \
 SH_LOG_DRIVER = $(LOG_DRIVER)
 TEST_EXTENSIONS = .sh
 
+include tests/origin/local.mk
 include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/jail/local.mk
