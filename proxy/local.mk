@@ -8,3 +8,7 @@ libproxy_a_SOURCES += \
 	proxy/http1.c proxy/http1.h proxy/http1_write.c \
 	proxy/roles.h \
 	proxy/wire.c proxy/wire.h
+
+# keyd and its parts.
+libproxy_a_SOURCES += \
+	proxy/mint.c proxy/mint.h
