@@ -9,6 +9,11 @@ libproxy_a_SOURCES += \
 	proxy/roles.h \
 	proxy/wire.c proxy/wire.h
 
+# TLS of both sides.
+libproxy_a_SOURCES += \
+	proxy/tls.c proxy/tls.h proxy/tls_int.h \
+	proxy/tls_client.c proxy/tls_server.c
+
 # keyd and its parts.
 libproxy_a_SOURCES += \
 	proxy/mint.c proxy/mint.h

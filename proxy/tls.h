@@ -13,17 +13,18 @@
 
 #include "base/error.h"
 
-struct tls_server;	/* front: context, key, cache of leaves */
-struct tls_client;	/* back: context, trust store */
-struct tls;		/* one session; does not own the socket */
+struct tls_server; /* front: context, key, cache of leaves */
+struct tls_client; /* back: context, trust store */
+struct tls;        /* one session; does not own the socket */
 
 enum tls_io {
-	TLS_ERROR,	/* tls_why() says what */
+	TLS_ERROR, /* tls_why() says what */
 	TLS_OK,
 	TLS_WANT_READ,
 	TLS_WANT_WRITE,
-	TLS_WANT_LEAF,	/* server: the leaf for tls_sni() is being minted */
-	TLS_EOF,	/* clean close_notify */
+	TLS_WANT_LEAF, /* server: call again once the leaf for tls_leaf_name()
+			* has been given to tls_server_leaf() */
+	TLS_EOF,       /* clean close_notify */
 };
 
 /* Everything OpenSSL wants to load or open, before the process is confined. */
@@ -33,9 +34,13 @@ void tls_preinit(void);
 struct tls_server *tls_server_new(struct error *err);
 /* SubjectPublicKeyInfo DER of front's key; borrowed. */
 const uint8_t *tls_server_spki(const struct tls_server *s, size_t *n);
-/* Leaf for a name arrived (DER), or minting failed (der NULL). */
-int tls_server_leaf(struct tls_server *s, const char *name,
-    const uint8_t *der, size_t n, struct error *err);
+/*
+ * Leaf for a name arrived (DER), or minting failed (der NULL, which fails the
+ * handshakes that wait for it; later ones ask again).  -1 when the DER is no
+ * certificate for front's key; that counts as a failed mint.
+ */
+int tls_server_leaf(struct tls_server *s, const char *name, const uint8_t *der,
+    size_t n, struct error *err);
 bool tls_server_has_leaf(const struct tls_server *s, const char *name);
 void tls_server_free(struct tls_server *s);
 /*
@@ -45,12 +50,12 @@ void tls_server_free(struct tls_server *s);
 struct tls *tls_accept_new(struct tls_server *s, int fd, const char *fallback);
 
 /* roots: PEM of every trusted CA (parsed on first use), borrowed for life. */
-struct tls_client *tls_client_new(const void *roots, size_t n,
-    struct error *err);
+struct tls_client *tls_client_new(
+    const void *roots, size_t n, struct error *err);
 void tls_client_free(struct tls_client *c);
 /* Verifies chain and host (name or IP literal); sends SNI for a name. */
-struct tls *tls_connect_new(struct tls_client *c, int fd, const char *host,
-    struct error *err);
+struct tls *tls_connect_new(
+    struct tls_client *c, int fd, const char *host, struct error *err);
 
 void tls_free(struct tls *t);
 enum tls_io tls_handshake(struct tls *t);
@@ -58,8 +63,14 @@ enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *got);
 enum tls_io tls_write(struct tls *t, const void *p, size_t n, size_t *put);
 /* Send close_notify, best effort. */
 void tls_close(struct tls *t);
-bool tls_pending(const struct tls *t);	/* decrypted bytes are waiting */
-const char *tls_sni(const struct tls *t);	/* "" if none */
+bool tls_pending(const struct tls *t); /* decrypted bytes are waiting */
+/*
+ * Server name of the session, lower case, "" if none.  On the server it is the
+ * name that the client asked for, checked with str_is_hostname().
+ */
+const char *tls_sni(const struct tls *t);
+/* Server: name to mint for on TLS_WANT_LEAF: SNI, or fallback without one. */
+const char *tls_leaf_name(const struct tls *t);
 /* One line: "certificate has expired (api.example.com)". */
 const char *tls_why(const struct tls *t);
 
