@@ -58,6 +58,9 @@ enum msg_type {
 	M_AUDIT_ACK,	/* u8 ok, u64 seq, str why-not; serial echoed.  For a
 			 * barrier event sent once it is on disk */
 
+	/* parent -> audit */
+	M_AUDIT_FILE,	/* +fd: the log, read-write, append; once, at start */
+
 	/* parent -> keyd */
 	M_KEYD_OPEN = 60, /* u8 which (enum keyd_file), +fd */
 	M_JOB_OPEN,	/* u8[16] nonce, str profile: also after a keyd

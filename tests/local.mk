@@ -15,6 +15,7 @@ include tests/fuzz/local.mk
 include tests/jail/local.mk
 include tests/proxy/local.mk
 include tests/daemon/local.mk
+include tests/daemon/cli.mk
 include tests/policy/local.mk
 include tests/e2e/local.mk
 include tests/attack/local.mk
