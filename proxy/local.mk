@@ -17,3 +17,10 @@ libproxy_a_SOURCES += \
 # keyd and its parts.
 libproxy_a_SOURCES += \
 	proxy/mint.c proxy/mint.h
+# back: decision of record, credentials, the way out.
+libproxy_a_SOURCES += \
+	proxy/binding.c proxy/binding.h \
+	proxy/netaddr.c proxy/netaddr.h \
+	proxy/scan.c proxy/scan.h \
+	proxy/scrub.c proxy/scrub.h \
+	proxy/swap.c proxy/swap.h

@@ -14,6 +14,16 @@ tests_fuzz_fuzz_cursor_SOURCES = tests/fuzz/fuzz_cursor.c $(FUZZ_FEED)
 tests_fuzz_fuzz_cursor_LDADD = libbase.a
 tests_fuzz_fuzz_cursor_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_scrub
+tests_fuzz_fuzz_scrub_SOURCES = tests/fuzz/fuzz_scrub.c $(FUZZ_FEED)
+tests_fuzz_fuzz_scrub_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_scrub_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_swap
+tests_fuzz_fuzz_swap_SOURCES = tests/fuzz/fuzz_swap.c $(FUZZ_FEED)
+tests_fuzz_fuzz_swap_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_swap_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)

@@ -1,0 +1,61 @@
+/*
+ * Which credentials this job has, as keyd tells back: never a real value, only
+ * stubs and where each belongs.  Replaced whole by every M_BINDINGS.
+ */
+#ifndef BRIG_PROXY_BINDING_H
+#define BRIG_PROXY_BINDING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define BINDING_STUB_MIN 8u /* shorter ones would be found by chance */
+
+struct scan;
+
+struct binding {
+	uint32_t cred; /* keyd's number */
+	char *name;
+	char *host; /* normalised */
+	uint16_t port;
+	uint8_t surfaces; /* SURFACE_* of base/proto.h */
+	char *header;     /* for SURFACE_HEADER */
+	char *user;       /* for SURFACE_BASIC, or "" for any */
+	bool revoked;
+	char *stub;
+};
+
+struct bindings {
+	struct binding *b;
+	size_t n;
+	struct scan *scan;   /* stubs in every form; key = index in b */
+	struct scan *folded; /* stubs in lower case */
+};
+
+/*
+ * Decode the body of M_BINDINGS and index it.  0, or -1 when a field is not
+ * what it should be; bs is then empty.
+ */
+int bindings_get(struct cur *c, struct bindings *bs);
+void bindings_free(struct bindings *bs);
+
+const struct binding *bindings_cred(const struct bindings *bs, uint32_t cred);
+/* Is it bound to exactly that host (normalised) and port? */
+bool binding_is_for(const struct binding *b, const char *host, uint16_t port);
+
+/*
+ * The first stub found in n bytes of a request's head: as it is, in any case,
+ * percent-decoded once or twice, in base64, hex or escaped.  NULL if none.
+ */
+const struct binding *bindings_find(
+    const struct bindings *bs, const char *s, size_t n);
+
+/*
+ * Lenient base64 as the laxest server might read it: either alphabet, other
+ * bytes skipped.  Returns bytes written to out (at least n * 3 / 4 + 3).
+ */
+size_t binding_b64_lax(const char *s, size_t n, uint8_t *out);
+
+#endif

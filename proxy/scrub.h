@@ -1,0 +1,37 @@
+/*
+ * Turns real values in a response back into their stubs, in place and with
+ * equal length, in a stream given in chunks of any size.  Only bytes that may
+ * be the start of a value are held back, so that an event stream is not
+ * delayed.  back owns one per credentialed exchange.
+ *
+ * Every byte of every match is overwritten, also where values overlap.  A
+ * value that meets itself ("aaaa" in "aaaaaa") is replaced from the left.
+ */
+#ifndef BRIG_PROXY_SCRUB_H
+#define BRIG_PROXY_SCRUB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct scrub;
+
+struct scrub *scrub_new(void);
+void scrub_free(struct scrub *s); /* wipes; NULL is fine */
+/*
+ * Look for real, put stub; both n bytes, 1..SCAN_KEY_MAX, copied.  All pairs
+ * come before the first scrub_feed() or scrub_text().
+ */
+void scrub_add(struct scrub *s, const void *real, const void *stub, size_t n);
+/* Append to out what is certain; at most n + what was held back. */
+void scrub_feed(struct scrub *s, const void *p, size_t n, struct buf *out);
+/* The stream ended: append what is still held back. */
+void scrub_end(struct scrub *s, struct buf *out);
+/* A whole text on its own (a field value), in place; not in mid-stream. */
+void scrub_text(struct scrub *s, char *text, size_t n);
+/* How often a value was replaced. */
+uint64_t scrub_count(const struct scrub *s);
+
+#endif

@@ -1,0 +1,396 @@
+/* A stub is swapped in its one right place; anywhere else it is a leak. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compat.h"
+#include "base/proto.h"
+#include "base/str.h"
+#include "proxy/scrub.h"
+#include "proxy/swap.h"
+
+#define STUB "ghp_PLACEHOLDERvalue0123456789abcdefgh"
+#define REAL "ghp_REALREALREALREAL0123456789ABCDEFGH"
+#define STUB2 "sk-ant-OTHERplaceholder000"
+
+static void
+put_row(struct buf *b, uint32_t cred, const char *name, const char *host,
+    uint8_t surfaces, const char *header, const char *user, bool revoked,
+    const char *stub)
+{
+	buf_put_u32(b, cred);
+	buf_put_str(b, name);
+	buf_put_str(b, host);
+	buf_put_u16(b, 443);
+	buf_put_u8(b, surfaces);
+	buf_put_str(b, header);
+	buf_put_str(b, user);
+	buf_put_u8(b, revoked);
+	buf_put_str(b, stub);
+}
+
+static void
+make_bindings(struct bindings *bs, bool revoked, const char *user)
+{
+	cleanup_buf struct buf b = { 0 };
+	struct cur c;
+
+	buf_put_u32(&b, 2);
+	put_row(&b, 1, "github", "api.example.com",
+	    SURFACE_HEADER | SURFACE_BASIC, "Authorization", user, revoked,
+	    STUB);
+	put_row(&b, 2, "model", "llm.example.com", SURFACE_HEADER, "X-Api-Key",
+	    "", false, STUB2);
+	cur_init(&c, buf_head(&b), buf_len(&b));
+	assert_int_equal(bindings_get(&c, bs), 0);
+}
+
+static void
+make_head(struct req_head *h)
+{
+	memset(h, 0, sizeof(*h));
+	h->tls = true;
+	h->sni = xstrdup("api.example.com");
+	h->dst = xstrdup("api.example.com");
+	h->port = 443;
+	h->method = xstrdup("GET");
+	h->authority = xstrdup("api.example.com");
+	h->target = xstrdup("/repos?page=2");
+	fields_add(&h->fields, "Accept", 6, "*/*", 3);
+}
+
+static void
+add(struct req_head *h, const char *name, const char *value)
+{
+	fields_add(&h->fields, name, strlen(name), value, strlen(value));
+}
+
+static void
+replace(char **s, const char *with)
+{
+	free(*s);
+	*s = xstrdup(with);
+}
+
+static enum swap_verdict
+judge(const struct req_head *h, const char *host)
+{
+	struct bindings bs;
+	struct swap_plan p;
+
+	make_bindings(&bs, false, "");
+	swap_judge(h, host, 443, &bs, &p);
+	bindings_free(&bs);
+	assert_null(strstr(p.reason, STUB));
+	return p.verdict;
+}
+
+static enum swap_verdict
+judge_field(const char *name, const char *value)
+{
+	struct req_head h;
+	enum swap_verdict v;
+
+	make_head(&h);
+	add(&h, name, value);
+	v = judge(&h, "api.example.com");
+	req_head_free(&h);
+	return v;
+}
+
+/* What the field holds after the swap, or NULL. */
+static char *
+swapped(const char *value, const char *user, const char *real)
+{
+	struct error err = { 0 };
+	struct bindings bs;
+	struct req_head h;
+	struct secret *s = secret_new(real, strlen(real));
+	char *out = NULL;
+
+	make_bindings(&bs, false, user);
+	make_head(&h);
+	add(&h, "Authorization", value);
+	if (swap_apply(&h, "api.example.com", 443, &bs, 1, s, &err) == 0)
+		out = xstrdup(fields_get(&h.fields, "authorization", NULL));
+	req_head_free(&h);
+	bindings_free(&bs);
+	secret_free(s);
+	return out;
+}
+
+/* "user:STUB" and friends, standard alphabet, by hand of base64(1). */
+#define B64_PASS "dXNlcjpnaHBfUExBQ0VIT0xERVJ2YWx1ZTAxMjM0NTY3ODlhYmNkZWZnaA=="
+#define B64_PASS_REAL                                                          \
+	"dXNlcjpnaHBfUkVBTFJFQUxSRUFMUkVBTDAxMjM0NTY3ODlBQkNERUZHSA=="
+#define B64_BOT_REAL "Ym90OmdocF9SRUFMUkVBTFJFQUxSRUFMMDEyMzQ1Njc4OUFCQ0RFRkdI"
+
+static void
+stub_in_declared_header_is_swapped(void **state)
+{
+	cleanup_free char *v = swapped("Bearer " STUB, "", REAL);
+
+	(void)state;
+	assert_int_equal(
+	    judge_field("authorization", "token " STUB), SWAP_HEADER);
+	assert_non_null(v);
+	assert_string_equal(v, "Bearer " REAL);
+}
+
+static void
+stub_in_basic_is_swapped_and_written_anew(void **state)
+{
+	static const char *const forms[] = { "Basic " B64_PASS,
+		"basic  " B64_PASS,
+		"BASIC dXNlcjpnaHBfUExBQ0VIT0xERVJ2YWx1ZTAxMjM0NTY3ODlhYmNkZWZn"
+		"aA" };
+
+	(void)state;
+	for (size_t i = 0; i < nitems(forms); i++) {
+		cleanup_free char *v = swapped(forms[i], "", REAL);
+		assert_int_equal(
+		    judge_field("Authorization", forms[i]), SWAP_BASIC);
+		assert_non_null(v);
+		assert_string_equal(v, "Basic " B64_PASS_REAL);
+	}
+	cleanup_free char *bot = swapped("Basic " B64_PASS, "bot", REAL);
+	assert_string_equal(bot, "Basic " B64_BOT_REAL);
+}
+
+static void
+head_without_stub_is_left_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    judge_field("Authorization", "Bearer other"), SWAP_NONE);
+}
+
+static void
+stub_on_undeclared_surface_is_a_leak(void **state)
+{
+	(void)state;
+	assert_int_equal(judge_field("X-Other", STUB), SWAP_LEAK);
+	assert_int_equal(judge_field("Cookie", "a=" STUB), SWAP_LEAK);
+	assert_int_equal(judge_field(STUB, "x"), SWAP_LEAK);
+	/* Lower case, as HTTP/2 would force on a field name. */
+	assert_int_equal(
+	    judge_field("ghp_placeholdervalue0123456789abcdefgh", "x"),
+	    SWAP_LEAK);
+	/* Encoded forms count, also in the declared field. */
+	assert_int_equal(judge_field("X-Other", B64_PASS), SWAP_LEAK);
+	assert_int_equal(
+	    judge_field("Authorization", "Bearer " B64_PASS), SWAP_LEAK);
+	assert_int_equal(judge_field("Authorization",
+			     "Bearer %67hp_PLACEHOLDERvalue0123456789abcdefgh"),
+	    SWAP_LEAK);
+	assert_int_equal(judge_field("X-Other",
+			     "%2567hp_PLACEHOLDERvalue0123456789%61bcdefgh"),
+	    SWAP_LEAK);
+}
+
+static void
+basic_with_junk_inside_is_a_leak(void **state)
+{
+	(void)state;
+	assert_int_equal(
+	    judge_field("Authorization",
+		"Basic dXNlcjpnaHBf UExBQ0VIT0xERVJ2YWx1ZTAxMjM0NTY3ODlhYmNk"
+		"ZWZnaA=="),
+	    SWAP_LEAK);
+	assert_int_equal(
+	    judge_field("Authorization",
+		"Custom dXNlcjpnaHBf.UExBQ0VIT0xERVJ2YWx1ZTAxMjM0NTY3ODlhYmNk"
+		"ZWZnaA=="),
+	    SWAP_LEAK);
+}
+
+static void
+stub_in_target_authority_or_method_is_a_leak(void **state)
+{
+	struct req_head h;
+
+	(void)state;
+	make_head(&h);
+	replace(&h.target, "/x?t=" STUB);
+	assert_int_equal(judge(&h, "api.example.com"), SWAP_LEAK);
+	replace(&h.target, "/x?t=ghp%5FPLACEHOLDERvalue0123456789abcdefgh");
+	assert_int_equal(judge(&h, "api.example.com"), SWAP_LEAK);
+	replace(&h.target, "/");
+	replace(&h.authority,
+	    "ghp-x.ghp_placeholder.value0123456789abcdefgh.evil.com");
+	assert_int_equal(judge(&h, "evil.com"), SWAP_LEAK);
+	replace(&h.authority, "api.example.com");
+	replace(&h.method, STUB);
+	assert_int_equal(judge(&h, "api.example.com"), SWAP_LEAK);
+	req_head_free(&h);
+}
+
+static void
+stub_to_another_host_or_port_is_a_leak(void **state)
+{
+	struct bindings bs;
+	struct swap_plan p;
+	struct req_head h;
+
+	(void)state;
+	make_bindings(&bs, false, "");
+	make_head(&h);
+	add(&h, "Authorization", "Bearer " STUB);
+	swap_judge(&h, "evil.example.com", 443, &bs, &p);
+	assert_int_equal(p.verdict, SWAP_LEAK);
+	swap_judge(&h, "api.example.com", 8443, &bs, &p);
+	assert_int_equal(p.verdict, SWAP_LEAK);
+	assert_string_equal(p.name, "github");
+	/* Stub of one provider to the allowed host of another. */
+	swap_judge(&h, "llm.example.com", 443, &bs, &p);
+	assert_int_equal(p.verdict, SWAP_LEAK);
+	req_head_free(&h);
+	bindings_free(&bs);
+}
+
+static void
+more_than_one_slot_is_a_leak(void **state)
+{
+	struct req_head h;
+
+	(void)state;
+	make_head(&h);
+	add(&h, "Authorization", "Bearer " STUB);
+	add(&h, "authorization", "Bearer " STUB);
+	assert_int_equal(judge(&h, "api.example.com"), SWAP_LEAK);
+	replace(&h.fields.f[2].value, "Bearer mine");
+	assert_int_equal(judge(&h, "api.example.com"), SWAP_LEAK);
+	req_head_free(&h);
+	assert_int_equal(
+	    judge_field("Authorization", STUB " " STUB), SWAP_LEAK);
+	assert_int_equal(
+	    judge_field("Authorization", STUB "," STUB2), SWAP_LEAK);
+	make_head(&h);
+	add(&h, "Authorization", "Bearer " STUB);
+	replace(&h.target, "/?t=" STUB);
+	assert_int_equal(judge(&h, "api.example.com"), SWAP_LEAK);
+	req_head_free(&h);
+}
+
+static void
+revoked_or_plaintext_is_refused(void **state)
+{
+	struct bindings bs;
+	struct swap_plan p;
+	struct req_head h;
+
+	(void)state;
+	make_bindings(&bs, true, "");
+	make_head(&h);
+	add(&h, "Authorization", "Bearer " STUB);
+	swap_judge(&h, "api.example.com", 443, &bs, &p);
+	assert_int_equal(p.verdict, SWAP_REVOKED);
+	bindings_free(&bs);
+	make_bindings(&bs, false, "");
+	h.tls = false;
+	swap_judge(&h, "api.example.com", 443, &bs, &p);
+	assert_int_equal(p.verdict, SWAP_PLAINTEXT);
+	bindings_free(&bs);
+	req_head_free(&h);
+}
+
+static void
+foreign_key_on_bound_host_is_stripped(void **state)
+{
+	struct bindings bs;
+	struct req_head h;
+
+	(void)state;
+	make_bindings(&bs, false, "");
+	make_head(&h);
+	add(&h, "Authorization", "Bearer attackers-own");
+	add(&h, "X-Api-Key", "attackers-own");
+	assert_int_equal(swap_strip(&h, "api.example.com", 443, &bs), 2);
+	assert_int_equal(h.fields.n, 1);
+	add(&h, "Authorization", "Bearer " STUB);
+	add(&h, "x-api-key", "attackers-own");
+	assert_int_equal(swap_strip(&h, "api.example.com", 443, &bs), 1);
+	assert_string_equal(
+	    fields_get(&h.fields, "Authorization", NULL), "Bearer " STUB);
+	/* Elsewhere an agent may bring its own. */
+	add(&h, "x-api-key", "own");
+	assert_int_equal(swap_strip(&h, "other.example.com", 443, &bs), 0);
+	req_head_free(&h);
+	bindings_free(&bs);
+}
+
+static void
+value_that_does_not_fit_is_refused(void **state)
+{
+	char odd[] = REAL;
+
+	(void)state;
+	assert_null(swapped("Bearer " STUB, "", "short"));
+	odd[5] = '\n';
+	assert_null(swapped("Bearer " STUB, "", odd));
+}
+
+static void
+swap_then_scrub_is_identity(void **state)
+{
+	static const char *const values[] = { "Bearer " STUB, STUB,
+		"token " STUB ", x", "Basic " B64_PASS };
+
+	(void)state;
+	for (size_t i = 0; i < nitems(values); i++) {
+		cleanup_free char *v = swapped(values[i], "", REAL);
+		struct scrub *s = scrub_new();
+
+		assert_non_null(v);
+		assert_string_not_equal(v, values[i]);
+		scrub_add(s, REAL, STUB, strlen(REAL));
+		scrub_text(s, v, strlen(v));
+		assert_string_equal(v, values[i]);
+		scrub_free(s);
+	}
+}
+
+static void
+unsound_bindings_are_refused(void **state)
+{
+	static const char *const hosts[] = { "API.example.com", "", "a_b.com",
+		"x.com.", "[::1]", "a b" };
+
+	(void)state;
+	for (size_t i = 0; i < nitems(hosts); i++) {
+		cleanup_buf struct buf b = { 0 };
+		struct bindings bs;
+		struct cur c;
+
+		buf_put_u32(&b, 1);
+		put_row(
+		    &b, 1, "n", hosts[i], SURFACE_HEADER, "A", "", false, STUB);
+		cur_init(&c, buf_head(&b), buf_len(&b));
+		assert_int_equal(bindings_get(&c, &bs), -1);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stub_in_declared_header_is_swapped),
+		cmocka_unit_test(stub_in_basic_is_swapped_and_written_anew),
+		cmocka_unit_test(head_without_stub_is_left_alone),
+		cmocka_unit_test(stub_on_undeclared_surface_is_a_leak),
+		cmocka_unit_test(basic_with_junk_inside_is_a_leak),
+		cmocka_unit_test(stub_in_target_authority_or_method_is_a_leak),
+		cmocka_unit_test(stub_to_another_host_or_port_is_a_leak),
+		cmocka_unit_test(more_than_one_slot_is_a_leak),
+		cmocka_unit_test(revoked_or_plaintext_is_refused),
+		cmocka_unit_test(foreign_key_on_bound_host_is_stripped),
+		cmocka_unit_test(value_that_does_not_fit_is_refused),
+		cmocka_unit_test(swap_then_scrub_is_identity),
+		cmocka_unit_test(unsound_bindings_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
