@@ -5,4 +5,6 @@ libsandbox_a_CFLAGS = $(AM_CFLAGS)
 libsandbox_a_SOURCES = \
 	sandbox/self.c sandbox/self.h \
 	sandbox/self_filter.c sandbox/self_filter.h \
-	sandbox/self_landlock.c sandbox/self_landlock.h
+	sandbox/self_landlock.c sandbox/self_landlock.h \
+	sandbox/trace.c sandbox/trace.h \
+	sandbox/trace_image.c sandbox/trace_image.h

@@ -24,6 +24,11 @@ tests_fuzz_fuzz_swap_SOURCES = tests/fuzz/fuzz_swap.c $(FUZZ_FEED)
 tests_fuzz_fuzz_swap_LDADD = libproxy.a libbase.a
 tests_fuzz_fuzz_swap_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_trace_image
+tests_fuzz_fuzz_trace_image_SOURCES = tests/fuzz/fuzz_trace_image.c $(FUZZ_FEED)
+tests_fuzz_fuzz_trace_image_LDADD = libsandbox.a libbase.a
+tests_fuzz_fuzz_trace_image_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)

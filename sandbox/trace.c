@@ -1,0 +1,474 @@
+#include "sandbox/trace.h"
+
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/fdutil.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "sandbox/trace_image.h"
+
+#define PAGE 4096u
+#define READ_PAGES 512u /* of one process_vm_readv */
+#define ROUND_MAX 256   /* stops handled before others get their turn */
+
+#define OPTIONS                                                                \
+	(PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |       \
+	    PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL)
+
+struct pending {
+	pid_t pid;
+	struct pending *next;
+};
+
+struct trace {
+	struct ev_timer *again;
+	int proc_fd;
+	const struct trace_ops *ops;
+	void *arg;
+	struct pending *pending;
+};
+
+/* ---- reading the new image --------------------------------------------- */
+
+struct regs {
+	uint64_t pc, sp;
+};
+
+static int
+read_regs(pid_t pid, struct regs *r)
+{
+	struct user_regs_struct u;
+	struct iovec iov = { &u, sizeof(u) };
+
+	memset(&u, 0, sizeof(u));
+	if (ptrace(PTRACE_GETREGSET, pid, (void *)(uintptr_t)NT_PRSTATUS,
+		&iov) != 0)
+		return -1;
+	/* A shorter set: the new image is for a 32-bit machine. */
+	if (iov.iov_len != sizeof(u)) {
+		errno = ENOEXEC;
+		return -1;
+	}
+#if defined(__x86_64__)
+	r->pc = u.rip;
+	r->sp = u.rsp;
+#elif defined(__aarch64__)
+	r->pc = u.pc;
+	r->sp = u.sp;
+#else
+#error "exec mediation is not written for this machine"
+#endif
+	return 0;
+}
+
+/*
+ * Everything from the stack pointer to the end of the stack's mapping.  One
+ * remote vector per page: a transfer never splits a vector, and the mapping
+ * ends at a page.
+ */
+static int
+read_stack(pid_t pid, uint64_t sp, struct buf *b)
+{
+	struct iovec remote[READ_PAGES];
+	uint64_t at = sp;
+	size_t pages = 16;
+
+	for (;;) {
+		struct iovec local;
+		size_t want = 0;
+		ssize_t n;
+
+		for (size_t i = 0; i < pages; i++) {
+			size_t len = PAGE - (size_t)(at % PAGE);
+
+			remote[i].iov_base = (void *)(uintptr_t)at;
+			remote[i].iov_len = len;
+			at += len;
+			want += len;
+		}
+		local.iov_base = buf_reserve(b, want);
+		local.iov_len = want;
+		if (local.iov_base == NULL)
+			return -1;
+		n = process_vm_readv(pid, &local, 1, remote, pages, 0);
+		if (n < 0)
+			return buf_len(b) > 0 && errno == EFAULT ? 0 : -1;
+		buf_commit(b, (size_t)n);
+		if ((size_t)n < want)
+			return 0;
+		pages = READ_PAGES;
+	}
+}
+
+/* A link of /proc/PID; "" if it cannot be read or is too long. */
+static void
+read_link(
+    const struct trace *t, pid_t pid, const char *name, char *out, size_t size)
+{
+	char path[48];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%d/%s", (int)pid, name);
+	n = readlinkat(t->proc_fd, path, out, size - 1);
+	if (n < 0 || (size_t)n >= size - 1)
+		n = 0;
+	out[n] = '\0';
+}
+
+/*
+ * dev, ino and path of what was executed.  A memfd, and a file that has been
+ * removed, have no name that a rule could mean.
+ */
+static int
+read_exe(const struct trace *t, struct trace_exec *x, char *exe, size_t size)
+{
+	char path[48];
+	struct stat sb;
+
+	snprintf(path, sizeof(path), "%d/exe", (int)x->pid);
+	if (fstatat(t->proc_fd, path, &sb, 0) != 0)
+		return -1;
+	read_link(t, x->pid, "exe", exe, size);
+	x->dev = sb.st_dev;
+	x->ino = sb.st_ino;
+	x->exe = exe;
+	if (exe[0] == '/' && sb.st_nlink > 0 && !str_ends(exe, " (deleted)"))
+		x->path = exe;
+	return 0;
+}
+
+/* ---- verdicts ---------------------------------------------------------- */
+
+/* write(2, message, n); exit_group(126); in machine code, then the message. */
+static void
+put_stub(struct buf *b, const char *message, size_t n)
+{
+#if defined(__x86_64__)
+	size_t at = buf_len(b);
+
+	buf_put(b, "\xbf\x02\x00\x00\x00", 5); /* mov edi, 2 */
+	buf_put(b, "\x48\x8d\x35", 3);         /* lea rsi, [rip+N] */
+	buf_put_u32(b, 0);
+	buf_put_u8(b, 0xba); /* mov edx, n */
+	buf_put_u32(b, (uint32_t)n);
+	buf_put(b, "\xb8\x01\x00\x00\x00\x0f\x05", 7); /* write */
+	buf_put_u8(b, 0xbf);                           /* mov edi, 126 */
+	buf_put_u32(b, TRACE_DENIED_STATUS);
+	buf_put(b, "\xb8\xe7\x00\x00\x00\x0f\x05", 7); /* exit_group */
+	buf_put(b, "\x0f\x0b", 2);                     /* ud2 */
+	/* The displacement counts from the end of the lea. */
+	buf_patch_u32(b, at + 8, (uint32_t)(buf_len(b) - at - 12));
+#elif defined(__aarch64__)
+	const uint32_t movz = 0xd2800000u, svc = 0xd4000001u;
+	const uint32_t code_after_adr = 8 * 4;
+
+	buf_put_u32(b, movz | 2u << 5 | 0); /* x0 = 2 */
+	buf_put_u32(b, 0x10000000u | (code_after_adr / 4) << 5 | 1); /* adr */
+	buf_put_u32(b, movz | (uint32_t)n << 5 | 2); /* x2 = n */
+	buf_put_u32(b, movz | 64u << 5 | 8);         /* write */
+	buf_put_u32(b, svc);
+	buf_put_u32(b, movz | (uint32_t)TRACE_DENIED_STATUS << 5 | 0);
+	buf_put_u32(b, movz | 94u << 5 | 8); /* exit_group */
+	buf_put_u32(b, svc);
+	buf_put_u32(b, 0x00000000u); /* udf */
+#endif
+	buf_put(b, message, n);
+}
+
+/* Text pages are not writable to process_vm_writev; POKETEXT copies them. */
+static int
+poke(pid_t pid, uint64_t addr, const struct buf *b)
+{
+	const uint8_t *p = buf_head(b);
+	size_t n = buf_len(b);
+
+	for (size_t i = 0; i < n; i += sizeof(long)) {
+		size_t k = n - i < sizeof(long) ? n - i : sizeof(long);
+		long word = 0;
+
+		memcpy(&word, &p[i], k);
+		if (ptrace(PTRACE_POKETEXT, pid, (void *)(uintptr_t)(addr + i),
+			(void *)word) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+poke_stub(pid_t pid, uint64_t pc, const char *text, size_t n)
+{
+	struct buf b;
+	int rc;
+
+	buf_init(&b, 0);
+	put_stub(&b, text, n);
+	rc = poke(pid, pc, &b);
+	buf_free(&b);
+	return rc;
+}
+
+static void
+cont(pid_t pid, int sig)
+{
+	/* ESRCH: killed meanwhile; waitpid will tell. */
+	if (ptrace(PTRACE_CONT, pid, NULL, (void *)(intptr_t)sig) != 0 &&
+	    errno != ESRCH) {
+		log_warn("continue pid %d", (int)pid);
+		kill(pid, SIGKILL);
+	}
+}
+
+/*
+ * Let the new image say why and leave, in place of its first instruction.
+ * Where that cannot be written (entry at the end of a mapping, a 32-bit
+ * image) it is killed.
+ */
+static void
+deny(pid_t pid, const char *message)
+{
+	char text[TRACE_MESSAGE_MAX + 2];
+	struct regs r;
+	size_t n;
+
+	n = (size_t)snprintf(
+	    text, sizeof(text), "%.*s\n", (int)TRACE_MESSAGE_MAX, message);
+	if (read_regs(pid, &r) == 0 && (poke_stub(pid, r.pc, text, n) == 0 ||
+					   poke_stub(pid, r.pc, "", 0) == 0)) {
+		cont(pid, 0);
+		return;
+	}
+	kill(pid, SIGKILL);
+}
+
+static void
+hold(struct trace *t, pid_t pid)
+{
+	struct pending *p = xcalloc(1, sizeof(*p));
+
+	p->pid = pid;
+	p->next = t->pending;
+	t->pending = p;
+}
+
+static bool
+unhold(struct trace *t, pid_t pid)
+{
+	for (struct pending **pp = &t->pending; *pp != NULL;
+	     pp = &(*pp)->next) {
+		struct pending *p = *pp;
+
+		if (p->pid != pid)
+			continue;
+		*pp = p->next;
+		free(p);
+		return true;
+	}
+	return false;
+}
+
+int
+trace_resume(
+    struct trace *t, pid_t pid, enum trace_verdict verdict, const char *message)
+{
+	if (!unhold(t, pid))
+		return -1;
+	switch (verdict) {
+	case TRACE_ALLOW:
+		cont(pid, 0);
+		return 0;
+	case TRACE_DENY:
+	case TRACE_PENDING:
+		break;
+	}
+	deny(pid, message);
+	return 0;
+}
+
+/* ---- stops ------------------------------------------------------------- */
+
+static void
+unreadable(struct trace *t, pid_t pid, const char *why)
+{
+	char message[TRACE_MESSAGE_MAX];
+
+	/* Killed at this very moment: nobody to deny. */
+	if (errno == ESRCH)
+		return;
+	t->ops->on_unreadable(pid, why, t->arg);
+	snprintf(message, sizeof(message), "brig: denied: %s", why);
+	deny(pid, message);
+}
+
+static void
+on_exec(struct trace *t, pid_t pid)
+{
+	char exe[PATH_MAX], cwd[PATH_MAX], message[TRACE_MESSAGE_MAX];
+	struct trace_exec x = { .pid = pid };
+	struct trace_image im;
+	cleanup_buf struct buf b;
+	struct regs r;
+	const char *why;
+
+	buf_init(&b, TRACE_STACK_MAX + READ_PAGES * PAGE);
+	message[0] = '\0';
+	if (read_regs(pid, &r) != 0) {
+		unreadable(t, pid,
+		    errno == ENOEXEC ? "not a program for this machine"
+				     : "its registers cannot be read");
+		return;
+	}
+	if (read_stack(pid, r.sp, &b) != 0) {
+		unreadable(t, pid, "its stack cannot be read");
+		return;
+	}
+	if (read_exe(t, &x, exe, sizeof(exe)) != 0) {
+		unreadable(t, pid, "its executable cannot be read");
+		return;
+	}
+	errno = 0;
+	why = trace_image_parse(&im, buf_head(&b), buf_len(&b), r.sp);
+	if (why != NULL) {
+		unreadable(t, pid, why);
+		return;
+	}
+	if (im.argv_bytes > TRACE_ARGV_MAX) {
+		trace_image_free(&im);
+		unreadable(t, pid, "its argument list is too long to judge");
+		return;
+	}
+	read_link(t, pid, "cwd", cwd, sizeof(cwd));
+	x.cwd = cwd;
+	x.execfn = im.execfn;
+	x.argv = im.argv;
+	x.argc = im.argc;
+	x.envp = im.envp;
+	x.envc = im.envc;
+	switch (t->ops->on_exec(&x, message, sizeof(message), t->arg)) {
+	case TRACE_ALLOW:
+		cont(pid, 0);
+		break;
+	case TRACE_PENDING:
+		hold(t, pid);
+		break;
+	case TRACE_DENY:
+		deny(pid, message);
+		break;
+	}
+	trace_image_free(&im);
+}
+
+static void
+on_stop(struct trace *t, pid_t pid, int status)
+{
+	int sig = WSTOPSIG(status);
+
+	switch (status >> 16) {
+	case PTRACE_EVENT_EXEC:
+		on_exec(t, pid);
+		break;
+	case PTRACE_EVENT_STOP:
+		/*
+		 * A group stop lasts until SIGCONT and must not be undone by
+		 * us, or job control inside the jail would break; SIGTRAP is
+		 * the first stop of a new tracee.
+		 */
+		if (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN ||
+		    sig == SIGTTOU) {
+			if (ptrace(PTRACE_LISTEN, pid, NULL, NULL) != 0 &&
+			    errno != ESRCH)
+				log_warn("listen to pid %d", (int)pid);
+		} else
+			cont(pid, 0);
+		break;
+	case PTRACE_EVENT_FORK:
+	case PTRACE_EVENT_VFORK:
+	case PTRACE_EVENT_CLONE:
+		cont(pid, 0);
+		break;
+	default:
+		cont(pid, sig);
+		break;
+	}
+}
+
+static void
+reap(void *arg)
+{
+	struct trace *t = arg;
+
+	for (int i = 0; i < ROUND_MAX; i++) {
+		int status;
+		pid_t pid = waitpid(-1, &status, __WALL | WNOHANG);
+
+		if (pid <= 0) {
+			if (pid < 0 && errno == EINTR)
+				continue;
+			return;
+		}
+		if (WIFSTOPPED(status)) {
+			on_stop(t, pid, status);
+			continue;
+		}
+		if (unhold(t, pid))
+			t->ops->on_gone(pid, t->arg);
+		t->ops->on_reaped(pid, status, t->arg);
+	}
+	/* SIGCHLD does not queue: come back for what is left. */
+	ev_timer_set(t->again, 0);
+}
+
+static void
+on_sigchld(int signo, void *arg)
+{
+	(void)signo;
+	reap(arg);
+}
+
+struct trace *
+trace_new(struct ev *ev, int proc_fd, const struct trace_ops *ops, void *arg)
+{
+	struct trace *t = xcalloc(1, sizeof(*t));
+
+	t->proc_fd = proc_fd;
+	t->ops = ops;
+	t->arg = arg;
+	t->again = ev_timer_new(ev, reap, t);
+	ev_signal(ev, SIGCHLD, on_sigchld, t);
+	/* What changed before the signal was taken. */
+	ev_timer_set(t->again, 0);
+	return t;
+}
+
+void
+trace_free(struct trace *t)
+{
+	if (t == NULL)
+		return;
+	while (t->pending != NULL)
+		unhold(t, t->pending->pid);
+	ev_timer_free(t->again);
+	free(t);
+}
+
+int
+trace_seize(struct trace *t, pid_t pid, struct error *err)
+{
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)OPTIONS) != 0)
+		return error_set(err, errno, "trace pid %d", (int)pid);
+	return 0;
+}
