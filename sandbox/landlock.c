@@ -1,0 +1,126 @@
+#include "sandbox/landlock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fdutil.h"
+
+/* Newer than Debian 12's headers. */
+#define FS_TRUNCATE (1ULL << 14)        /* ABI 3 */
+#define FS_IOCTL_DEV (1ULL << 15)       /* ABI 5 */
+#define SCOPE_ABSTRACT_UNIX (1ULL << 0) /* ABI 6 */
+#define SCOPE_SIGNAL (1ULL << 1)
+
+#define FS_ABI1 ((1ULL << 13) - 1)
+
+#define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+/* Device nodes may be made nowhere. */
+#define FS_WRITE                                                               \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |       \
+	    LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |     \
+	    LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |       \
+	    LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM |       \
+	    LANDLOCK_ACCESS_FS_REFER | FS_TRUNCATE)
+#define FS_DEVICE                                                              \
+	(LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |          \
+	    LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
+/* Rights that make sense on something that is not a directory. */
+#define FS_FILE                                                                \
+	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE |          \
+	    LANDLOCK_ACCESS_FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
+
+/* struct landlock_ruleset_attr of ABI 6. */
+struct ruleset_attr {
+	uint64_t fs;
+	uint64_t net;
+	uint64_t scoped;
+};
+
+static uint64_t
+fs_rights(unsigned int abi)
+{
+	uint64_t r = FS_ABI1;
+
+	if (abi >= 2)
+		r |= LANDLOCK_ACCESS_FS_REFER;
+	if (abi >= 3)
+		r |= FS_TRUNCATE;
+	if (abi >= 5)
+		r |= FS_IOCTL_DEV;
+	return r;
+}
+
+unsigned int
+landlock_abi(void)
+{
+	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
+	    LANDLOCK_CREATE_RULESET_VERSION);
+
+	return abi < 0 ? 0 : (unsigned int)abi;
+}
+
+int
+landlock_new(unsigned int abi, struct error *err)
+{
+	struct ruleset_attr a = { .fs = fs_rights(abi) };
+	size_t size = offsetof(struct ruleset_attr, net);
+	long fd;
+
+	if (abi >= 6) {
+		a.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
+		size = sizeof(a);
+	}
+	fd = syscall(SYS_landlock_create_ruleset, &a, size, 0);
+	if (fd < 0)
+		return error_set(err, errno, "landlock: create");
+	return (int)fd;
+}
+
+int
+landlock_grant(int ruleset, unsigned int abi, int dir, const char *path,
+    unsigned int access, struct error *err)
+{
+	struct landlock_path_beneath_attr rule = { 0 };
+	cleanup_fd int fd = -1;
+	uint64_t want = 0;
+	struct stat st;
+
+	fd = openat(dir, path, O_PATH | O_CLOEXEC);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, errno, "landlock: open %s", path);
+	if (access & LL_READ)
+		want |= FS_READ;
+	if (access & LL_WRITE)
+		want |= FS_WRITE;
+	if (access & LL_EXEC)
+		want |= LANDLOCK_ACCESS_FS_EXECUTE;
+	if (access & LL_DEVICE)
+		want |= FS_DEVICE;
+	want &= fs_rights(abi);
+	if (!S_ISDIR(st.st_mode))
+		want &= FS_FILE;
+	if (want == 0)
+		return 0;
+	rule.allowed_access = want;
+	rule.parent_fd = fd;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
+		&rule, 0) < 0)
+		return error_set(err, errno, "landlock: rule for %s", path);
+	return 0;
+}
+
+int
+landlock_enforce(int ruleset, struct error *err)
+{
+	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		return error_set(err, errno, "landlock: restrict");
+	return 0;
+}

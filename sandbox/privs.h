@@ -1,0 +1,23 @@
+/*
+ * Ids, capabilities and limits of a process inside the jail.
+ */
+#ifndef BRIG_SANDBOX_PRIVS_H
+#define BRIG_SANDBOX_PRIVS_H
+
+#include "base/error.h"
+#include "sandbox/jail.h"
+
+/*
+ * In the user namespace, once its maps are written: become JAIL_UID and
+ * JAIL_GID for good, empty every capability set, drop the bounding set, lock
+ * securebits, set no_new_privs; all of it read back.  0 or -1.
+ */
+int privs_drop(struct error *err);
+
+/* Resource limits of the workload (setrlimit(2)).  0 or -1. */
+int privs_limits(const struct jail_config *c, struct error *err);
+
+/* Default dispositions, empty mask: what a shell expects.  */
+void privs_reset_signals(void);
+
+#endif
