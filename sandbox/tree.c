@@ -1,0 +1,475 @@
+#include "sandbox/tree.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/fdutil.h"
+#include "sandbox/sys.h"
+
+#define TMP_SIZE (1024ull * 1024 * 1024)
+#define TMP_INODES "1000000"
+#define COPY_MAX (256 * 1024) /* larger files of /etc are bound instead */
+#define CA_MAX (16 * 1024 * 1024)
+
+#define COMMON (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
+/* What programs need of the host's /etc and what holds no secret: never
+ * npmrc, pip.conf, gitconfig, wgetrc and the like, where tokens live. */
+static const char *const etc_shared[] = {
+	"alternatives",
+	"bash.bashrc",
+	"debian_version",
+	"fonts",
+	"gai.conf",
+	"inputrc",
+	"java-17-openjdk",
+	"ld.so.cache",
+	"ld.so.conf",
+	"ld.so.conf.d",
+	"locale.alias",
+	"localtime",
+	"magic",
+	"mime.types",
+	"networks",
+	"os-release",
+	"perl",
+	"profile",
+	"protocols",
+	"python3",
+	"python3.11",
+	"rpc",
+	"services",
+	"shells",
+	"ssl/openssl.cnf",
+	"terminfo",
+	"timezone",
+};
+
+static const char *const usr_links[] = { "bin", "sbin", "lib", "lib32", "lib64",
+	"libx32" };
+
+struct fs_opt {
+	const char *key, *value;
+};
+
+/* A file system of our own, not attached yet: its root, or -1. */
+static int
+fs_new(const char *type, const struct fs_opt *opts, size_t n, uint64_t attr,
+    struct error *err)
+{
+	cleanup_fd int fs = -1;
+	size_t i;
+	int fd;
+
+	fs = fsopen(type, FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return error_set(err, errno, "tree: fsopen %s", type);
+	for (i = 0; i < n; i++)
+		if (fsconfig(fs, FSCONFIG_SET_STRING, opts[i].key,
+			opts[i].value, 0) < 0)
+			return error_set(err, errno, "tree: %s %s=%s", type,
+			    opts[i].key, opts[i].value);
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return error_set(err, errno, "tree: create %s", type);
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned int)attr);
+	if (fd < 0)
+		return error_set(err, errno, "tree: fsmount %s", type);
+	return fd;
+}
+
+static int
+attach(int mnt, int dir, const char *path, struct error *err)
+{
+	if (move_mount(mnt, "", dir, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+		return error_set(err, errno, "tree: attach %s", path);
+	return 0;
+}
+
+static int
+mkdir_at(int root, const char *path, mode_t mode, struct error *err)
+{
+	if (mkdirat(root, path, mode) < 0 && errno != EEXIST)
+		return error_set(err, errno, "tree: mkdir %s", path);
+	return 0;
+}
+
+/* A tmpfs that belongs to the job. */
+static int
+add_scratch(int root, const char *path, const char *mode, uint64_t attr,
+    const struct jail_config *c, struct error *err)
+{
+	char size[32], uid[16], gid[16];
+	const struct fs_opt opts[] = { { "size", size },
+		{ "nr_inodes", TMP_INODES }, { "mode", mode }, { "uid", uid },
+		{ "gid", gid } };
+	cleanup_fd int fd = -1;
+
+	(void)snprintf(size, sizeof(size), "%llu",
+	    c->tmp_size != 0 ? (unsigned long long)c->tmp_size : TMP_SIZE);
+	(void)snprintf(uid, sizeof(uid), "%u", c->host_uid);
+	(void)snprintf(gid, sizeof(gid), "%u", c->host_gid);
+	if (mkdir_at(root, path, 0755, err) < 0)
+		return -1;
+	fd = fs_new("tmpfs", opts, nitems(opts), COMMON | attr, err);
+	if (fd < 0)
+		return -1;
+	return attach(fd, root, path, err);
+}
+
+/* Read-only bind of a host path, if it exists. */
+static int
+add_bind(int root, const char *from, const char *to, struct error *err)
+{
+	struct mount_attr a = { .attr_set = COMMON | MOUNT_ATTR_RDONLY };
+	cleanup_fd int fd = -1;
+	struct stat st;
+
+	fd = open_tree(
+	    AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, errno, "tree: open %s", from);
+	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) <
+	    0)
+		return error_set(err, errno, "tree: read-only %s", from);
+	if (S_ISDIR(st.st_mode)) {
+		if (mkdir_at(root, to, 0755, err) < 0)
+			return -1;
+	} else if (mknodat(root, to, S_IFREG | 0444, 0) < 0 &&
+		   errno != EEXIST) {
+		return error_set(err, errno, "tree: create %s", to);
+	}
+	return attach(fd, root, to, err);
+}
+
+static int
+copy_fd(int from, int root, const char *to, size_t size, struct error *err)
+{
+	cleanup_fd int fd = -1;
+	off_t off = 0;
+	ssize_t n;
+
+	fd = openat(root, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (fd < 0)
+		return error_set(err, errno, "tree: create %s", to);
+	while ((size_t)off < size) {
+		n = sendfile(fd, from, &off, size - (size_t)off);
+		if (n <= 0)
+			return error_set(
+			    err, n < 0 ? errno : EIO, "tree: fill %s", to);
+	}
+	return 0;
+}
+
+static int
+add_text(int root, const char *to, const char *text, struct error *err)
+{
+	cleanup_fd int fd = -1;
+
+	fd = openat(root, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (fd < 0 || fd_write_all(fd, text, strlen(text)) < 0)
+		return error_set(err, errno, "tree: write %s", to);
+	return 0;
+}
+
+/* One entry of the host's /etc: links and small files are copied, which is
+ * cheaper than a mount. */
+static int
+add_etc(int root, const char *name, struct error *err)
+{
+	char path[64], target[PATH_MAX];
+	cleanup_fd int fd = -1;
+	struct stat st;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/etc/%s", name);
+	if (lstat(path, &st) < 0)
+		return 0;
+	if (S_ISLNK(st.st_mode)) {
+		n = readlink(path, target, sizeof(target) - 1);
+		if (n < 0)
+			return error_set(err, errno, "tree: %s", path);
+		target[n] = '\0';
+		if (symlinkat(target, root, path + 1) < 0)
+			return error_set(err, errno, "tree: link %s", path);
+		return 0;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > COPY_MAX)
+		return add_bind(root, path, path + 1, err);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return error_set(err, errno, "tree: open %s", path);
+	return copy_fd(fd, root, path + 1, (size_t)st.st_size, err);
+}
+
+static int
+add_ca(int root, int given, struct error *err)
+{
+	cleanup_fd int fd = -1;
+	struct stat st;
+
+	if (given < 0) {
+		fd = open(JAIL_CA_FILE, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			return errno == ENOENT
+				   ? 0
+				   : error_set(err, errno, "tree: open %s",
+					 JAIL_CA_FILE);
+		given = fd;
+	}
+	if (fstat(given, &st) < 0)
+		return error_set(err, errno, "tree: CA bundle");
+	if (!S_ISREG(st.st_mode) || st.st_size > CA_MAX)
+		return error_set(err, EFBIG, "tree: CA bundle");
+	return copy_fd(given, root, &JAIL_CA_FILE[1], (size_t)st.st_size, err);
+}
+
+static int
+build_etc(int root, const struct jail_config *c, struct error *err)
+{
+	const char *host = c->hostname != NULL ? c->hostname : "brig";
+	char hosts[512];
+	size_t i;
+
+	if (mkdir_at(root, "etc", 0755, err) < 0 ||
+	    mkdir_at(root, "etc/ssl", 0755, err) < 0 ||
+	    mkdir_at(root, "etc/ssl/certs", 0755, err) < 0)
+		return -1;
+	(void)snprintf(hosts, sizeof(hosts),
+	    "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
+	    "127.0.1.1 %s\n",
+	    host);
+	if (add_text(root, "etc/passwd",
+		"root:x:0:0:root:/:/usr/sbin/nologin\n"
+		"agent:x:1000:1000:agent:" JAIL_HOME ":/bin/sh\n"
+		"nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+		err) < 0 ||
+	    add_text(root, "etc/group",
+		"root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n", err) < 0 ||
+	    add_text(root, "etc/nsswitch.conf",
+		"passwd: files\ngroup: files\nhosts: files dns\n"
+		"services: files\nprotocols: files\n",
+		err) < 0 ||
+	    add_text(root, "etc/resolv.conf", "nameserver 127.0.0.53\n", err) <
+		0 ||
+	    add_text(root, "etc/hosts", hosts, err) < 0 ||
+	    add_text(root, "etc/hostname", host, err) < 0)
+		return -1;
+	for (i = 0; i < nitems(etc_shared); i++)
+		if (add_etc(root, etc_shared[i], err) < 0)
+			return -1;
+	return add_ca(root, c->ca_fd, err);
+}
+
+static int
+build_dev(int root, const struct jail_config *c, struct error *err)
+{
+	static const struct {
+		const char *name;
+		unsigned int minor;
+	} nodes[] = { { "null", 3 }, { "zero", 5 }, { "full", 7 },
+		{ "random", 8 }, { "urandom", 9 } };
+	static const struct {
+		const char *name, *target;
+	} links[] = { { "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" },
+		{ "stdout", "/proc/self/fd/1" },
+		{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" } };
+	static const struct fs_opt dev[] = { { "mode", "0755" },
+		{ "nr_inodes", "32" }, { "size", "4096" } };
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	char uid[16], gid[16];
+	const struct fs_opt pts[] = { { "mode", "0620" },
+		{ "ptmxmode", "0666" }, { "uid", uid }, { "gid", gid } };
+	cleanup_fd int fd = -1;
+	cleanup_fd int ptsfd = -1;
+	size_t i;
+
+	fd = fs_new("tmpfs", dev, nitems(dev),
+	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
+	if (fd < 0 || mkdir_at(root, "dev", 0755, err) < 0 ||
+	    attach(fd, root, "dev", err) < 0)
+		return -1;
+	for (i = 0; i < nitems(nodes); i++)
+		if (mknodat(fd, nodes[i].name, S_IFCHR | 0666,
+			makedev(1, nodes[i].minor)) < 0)
+			return error_set(
+			    err, errno, "tree: /dev/%s", nodes[i].name);
+	if (mknodat(fd, "tty", S_IFCHR | 0666, makedev(5, 0)) < 0)
+		return error_set(err, errno, "tree: /dev/tty");
+	for (i = 0; i < nitems(links); i++)
+		if (symlinkat(links[i].target, fd, links[i].name) < 0)
+			return error_set(
+			    err, errno, "tree: /dev/%s", links[i].name);
+	(void)snprintf(uid, sizeof(uid), "%u", c->host_uid);
+	(void)snprintf(gid, sizeof(gid), "%u", c->host_gid);
+	ptsfd = fs_new("devpts", pts, nitems(pts),
+	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
+	if (ptsfd < 0 || mkdir_at(fd, "pts", 0755, err) < 0 ||
+	    attach(ptsfd, fd, "pts", err) < 0 ||
+	    add_scratch(fd, "shm", "1777", MOUNT_ATTR_NOEXEC, c, err) < 0)
+		return -1;
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &ro, sizeof(ro)) < 0)
+		return error_set(err, errno, "tree: read-only /dev");
+	return 0;
+}
+
+/* 2: memfd_create(2) makes no executable memory, and nothing in this pid
+ * namespace can lower it.  Kernels before 6.3 have no such switch. */
+static int
+set_memfd_noexec(int proc, struct error *err)
+{
+	cleanup_fd int fd = -1;
+
+	fd = openat(proc, "sys/vm/memfd_noexec", O_WRONLY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || write(fd, "2", 1) != 1)
+		return error_set(err, errno, "tree: vm.memfd_noexec");
+	return 0;
+}
+
+/*
+ * Read-only as a mount, so that /proc/PID/mem cannot be written whatever
+ * Landlock says; processes of other users, ours that are not dumpable
+ * included, cannot be seen.
+ */
+static int
+build_proc(int root, const struct jail_config *c, struct error *err)
+{
+	static const struct fs_opt opts[] = { { "hidepid", "invisible" } };
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	cleanup_fd int fd = -1;
+
+	fd =
+	    fs_new("proc", opts, nitems(opts), COMMON | MOUNT_ATTR_NOEXEC, err);
+	if (fd < 0)
+		return -1;
+	if (!c->memfd_exec && set_memfd_noexec(fd, err) < 0)
+		return -1;
+	if (mount_setattr(fd, "", AT_EMPTY_PATH, &ro, sizeof(ro)) < 0)
+		return error_set(err, errno, "tree: read-only /proc");
+	if (mkdir_at(root, "proc", 0555, err) < 0)
+		return -1;
+	return attach(fd, root, "proc", err);
+}
+
+static int
+build_usr(int root, struct error *err)
+{
+	char path[32], target[64];
+	struct stat st;
+	ssize_t n;
+	size_t i;
+
+	if (add_bind(root, "/usr", "usr", err) < 0)
+		return -1;
+	for (i = 0; i < nitems(usr_links); i++) {
+		(void)snprintf(path, sizeof(path), "/%s", usr_links[i]);
+		if (lstat(path, &st) < 0)
+			continue;
+		if (!S_ISLNK(st.st_mode)) {
+			if (add_bind(root, path, usr_links[i], err) < 0)
+				return -1;
+			continue;
+		}
+		n = readlink(path, target, sizeof(target) - 1);
+		if (n < 0)
+			return error_set(err, errno, "tree: %s", path);
+		target[n] = '\0';
+		if (symlinkat(target, root, usr_links[i]) < 0)
+			return error_set(err, errno, "tree: link %s", path);
+	}
+	return 0;
+}
+
+int
+tree_build(const struct jail_config *c, struct error *err)
+{
+	static const struct fs_opt opts[] = { { "mode", "0755" },
+		{ "size", "32m" }, { "nr_inodes", "4096" } };
+	const uint64_t noexec = c->tmp_exec ? 0 : MOUNT_ATTR_NOEXEC;
+	struct mount_attr priv = { .propagation = MS_PRIVATE };
+	cleanup_fd int root = -1;
+
+	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &priv, sizeof(priv)) < 0)
+		return error_set(err, errno, "tree: private mounts");
+	root = fs_new("tmpfs", opts, nitems(opts), COMMON, err);
+	/* Any directory that every host has; what is below is not used. */
+	if (root < 0 || attach(root, AT_FDCWD, "/proc", err) < 0)
+		return -1;
+	if (build_usr(root, err) < 0 || build_etc(root, c, err) < 0 ||
+	    build_dev(root, c, err) < 0 || build_proc(root, c, err) < 0)
+		return -1;
+	if (add_scratch(root, "tmp", "1777", noexec, c, err) < 0 ||
+	    mkdir_at(root, "home", 0755, err) < 0 ||
+	    add_scratch(root, &JAIL_HOME[1], "0700", noexec, c, err) < 0 ||
+	    mkdir_at(root, "run", 0755, err) < 0 ||
+	    mkdir_at(root, "var", 0755, err) < 0)
+		return -1;
+	if (symlinkat("/tmp", root, "var/tmp") < 0 ||
+	    symlinkat("/run", root, "var/run") < 0)
+		return error_set(err, errno, "tree: /var");
+	return steal_fd(&root);
+}
+
+int
+tree_workspace(int root, int ws, const struct jail_config *c, struct error *err)
+{
+	const uint64_t noexec = c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC;
+
+	if (ws < 0)
+		return add_scratch(
+		    root, &JAIL_WORKSPACE[1], "0755", noexec, c, err);
+	if (mkdir_at(root, &JAIL_WORKSPACE[1], 0755, err) < 0)
+		return -1;
+	return attach(ws, root, &JAIL_WORKSPACE[1], err);
+}
+
+int
+tree_enter(int root, struct error *err)
+{
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+
+	if (mount_setattr(root, "", AT_EMPTY_PATH, &ro, sizeof(ro)) < 0)
+		return error_set(err, errno, "tree: read-only /");
+	/* The old root lands on top of the new one; detach it. */
+	if (fchdir(root) < 0 || sys_pivot_root(".", ".") < 0)
+		return error_set(err, errno, "tree: pivot_root");
+	if (umount2(".", MNT_DETACH) < 0)
+		return error_set(err, errno, "tree: umount the host");
+	if (chdir("/") < 0)
+		return error_set(err, errno, "tree: chdir");
+	return 0;
+}
+
+int
+tree_terminal(
+    const struct jail_config *c, int *master, int *slave, struct error *err)
+{
+	struct winsize ws = { .ws_row = c->rows, .ws_col = c->cols };
+	cleanup_fd int m = -1;
+	int s;
+
+	m = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (m < 0 || unlockpt(m) < 0)
+		return error_set(err, errno, "tree: terminal");
+	s = ioctl(m, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (s < 0)
+		return error_set(err, errno, "tree: terminal");
+	if (c->rows != 0 && ioctl(m, TIOCSWINSZ, &ws) < 0) {
+		(void)error_set(err, errno, "tree: window size");
+		fd_close(&s);
+		return -1;
+	}
+	*master = steal_fd(&m);
+	*slave = s;
+	return 0;
+}
