@@ -18,16 +18,19 @@
 #include "base/error.h"
 #include "base/proto.h"
 
-#define JAIL_UID 1000		/* the job's uid and gid as it sees them */
+#define JAIL_UID 1000 /* the job's uid and gid as it sees them */
 #define JAIL_GID 1000
 #define JAIL_USER "agent"
 #define JAIL_HOME "/home/agent"
 #define JAIL_WORKSPACE "/workspace"
+#define JAIL_PROXY_PORT                                                        \
+	3128 /* the TCP capture socket's own port: connects                    \
+	      * to 127.0.0.1 and ::1 reach it there */
 #define JAIL_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
 
 #define JAIL_RULES_MAX 1024u
-#define JAIL_MASKS_MAX 1024u	/* places masked or made read-only */
-#define JAIL_WALK_MAX 500000u	/* directory entries looked at for globs */
+#define JAIL_MASKS_MAX 1024u  /* places masked or made read-only */
+#define JAIL_WALK_MAX 500000u /* directory entries looked at for globs */
 
 /*
  * One `allow|deny read|write` rule of the policy.  The pattern is as written:
@@ -35,15 +38,15 @@
  * matches inside one segment, `**` any depth, `{a,b}` alternatives.
  */
 struct jail_rule {
-	bool allow;		/* false: deny, and ask */
-	bool write;		/* class write; else read */
+	bool allow; /* false: deny, and ask */
+	bool write; /* class write; else read */
 	const char *pattern;
 };
 
 struct jail_config {
-	uid_t host_uid;		/* the job's own ids on the host, not 0 */
+	uid_t host_uid; /* the job's own ids on the host, not 0 */
 	gid_t host_gid;
-	uid_t owner_uid;	/* submitter: owns the workspace's files */
+	uid_t owner_uid; /* submitter: owns the workspace's files */
 	gid_t owner_gid;
 	/*
 	 * Absolute real path and an O_PATH descriptor of the same directory
@@ -54,26 +57,26 @@ struct jail_config {
 	const char *workspace;
 	int workspace_fd;
 
-	char *const *argv;	/* NULL-terminated, at least one */
-	char *const *env;	/* "K=V", NULL-terminated; see jail_env() */
-	const char *hostname;	/* NULL: "brig" */
-	int ca_fd;		/* PEM bundle, read from offset 0; -1: the
-				 * host's own bundle */
+	char *const *argv;    /* NULL-terminated, at least one */
+	char *const *env;     /* "K=V", NULL-terminated; see jail_env() */
+	const char *hostname; /* NULL: "brig" */
+	int ca_fd;            /* PEM bundle, read from offset 0; -1: the
+			       * host's own bundle */
 
 	const struct jail_rule *rules;
 	size_t nrules;
-	bool read_default;	/* class default is allow */
+	bool read_default; /* class default is allow */
 	bool write_default;
 
 	bool workspace_exec;
-	bool tmp_exec;		/* /tmp, /dev/shm and home */
+	bool tmp_exec; /* /tmp and home; /dev/shm never */
 	bool memfd_exec;
 
 	/* Limits; 0: the default. */
-	uint32_t procs;		/* RLIMIT_NPROC of host_uid; default 4096 */
-	uint32_t files;		/* RLIMIT_NOFILE; default 65536 */
-	uint64_t memory;	/* RLIMIT_AS in bytes; default none */
-	uint64_t tmp_size;	/* bytes of each tmpfs; default 1 GiB */
+	uint32_t procs;    /* RLIMIT_NPROC of host_uid; default 4096 */
+	uint32_t files;    /* RLIMIT_NOFILE; default 65536 */
+	uint64_t memory;   /* RLIMIT_AS in bytes; default none */
+	uint64_t tmp_size; /* bytes of each tmpfs; default 1 GiB */
 
 	/*
 	 * Standard descriptors of the job (borrowed), or tty: a terminal of
@@ -85,37 +88,37 @@ struct jail_config {
 };
 
 struct jail {
-	pid_t init_pid;		/* pid 1 of the jail, a child of the caller,
-				 * as the host sees it */
+	pid_t init_pid; /* pid 1 of the jail, a child of the caller,
+			 * as the host sees it */
 	int init_pidfd;
-	pid_t job_pid;		/* the workload, as the host sees it; stopped
-				 * before execve until jail_go() */
-	int ctl_fd;		/* readable: call jail_event() */
+	pid_t job_pid;            /* the workload, as the host sees it; stopped
+				   * before execve until jail_go() */
+	int ctl_fd;               /* readable: call jail_event() */
 	int capture[CAPTURE_MAX]; /* non-blocking, CLOEXEC; hand them to front
-				 * with dup or steal_fd() */
-	int link_fd;		/* sk_lookup attachment; capture ends (and
-				 * connects fail) when it is closed.  -1: not
-				 * available, see capture_mode */
-	int pty_fd;		/* terminal master, CLOEXEC; -1 without tty */
-	int root_fd;		/* O_PATH of the jail's "/": look programs up
-				 * with openat2(RESOLVE_IN_ROOT) */
+				   * with dup or steal_fd() */
+	int link_fd;              /* sk_lookup attachment; capture ends (and
+				   * connects fail) when it is closed */
+	int go_fd;                /* private to jail_go() */
+	int pty_fd;               /* terminal master, CLOEXEC; -1 without tty */
+	int root_fd;              /* O_PATH of the jail's "/": look programs up
+				   * with openat2(RESOLVE_IN_ROOT) */
 	unsigned int landlock_abi; /* 0: no Landlock on this kernel */
 	bool init_reaped;
 };
 
 enum jail_event_kind {
-	JAIL_EXEC_FAILED,	/* code 127: not found, 126: cannot be run;
-				 * error says why.  JAIL_EXIT follows */
-	JAIL_EXIT,		/* workload ended; pid 1 kills the rest and
-				 * ends too */
-	JAIL_GONE,		/* pid 1 ended without a word (killed) */
+	JAIL_EXEC_FAILED, /* code 127: not found, 126: cannot be run;
+			   * error says why.  JAIL_EXIT follows */
+	JAIL_EXIT,        /* workload ended; pid 1 kills the rest and
+			   * ends too */
+	JAIL_GONE,        /* pid 1 ended without a word (killed) */
 };
 
 struct jail_event {
 	enum jail_event_kind kind;
-	enum exit_kind exit;	/* JAIL_EXIT: EXIT_CODE or EXIT_SIGNAL;
-				 * JAIL_EXEC_FAILED: EXIT_BRIG */
-	int code;		/* status or signal number */
+	enum exit_kind exit; /* JAIL_EXIT: EXIT_CODE or EXIT_SIGNAL;
+			      * JAIL_EXEC_FAILED: EXIT_BRIG */
+	int code;            /* status or signal number */
 	struct error error;
 };
 

@@ -1,8 +1,24 @@
 # sandbox/: sources, added to the one makefile.
 noinst_LIBRARIES += libsandbox.a
-libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS)
+libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS) \
+	$(NL_CFLAGS)
 libsandbox_a_CFLAGS = $(AM_CFLAGS)
 libsandbox_a_SOURCES = \
+	sandbox/build.h \
+	sandbox/capture.c sandbox/capture.h \
+	sandbox/ctl.c \
+	sandbox/env.c \
+	sandbox/filter.c sandbox/filter.h \
+	sandbox/init.c \
+	sandbox/jail.c sandbox/jail.h \
+	sandbox/landlock.c sandbox/landlock.h \
+	sandbox/netns.c sandbox/netns.h \
+	sandbox/privs.c sandbox/privs.h \
+	sandbox/rules.c sandbox/rules.h \
+	sandbox/sys.h \
+	sandbox/tree.c sandbox/tree.h \
+	sandbox/workload.c \
+	sandbox/workspace.c sandbox/workspace.h \
 	sandbox/self.c sandbox/self.h \
 	sandbox/self_filter.c sandbox/self_filter.h \
 	sandbox/self_landlock.c sandbox/self_landlock.h \

@@ -1,4 +1,9 @@
-# tests/jail
+# The jail, from the inside and from the outside.
+JAIL_LIBS = libsandbox.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
+
+noinst_PROGRAMS += tests/jail/brig-jailtest
+tests_jail_brig_jailtest_SOURCES = tests/jail/jailtest.c
+tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS)
 
 check_PROGRAMS += tests/jail/test_trace
 TESTS += tests/jail/test_trace

@@ -1,0 +1,254 @@
+/*
+ * pid 1 of a jail: builds it from inside, forks the workload, and stays as
+ * its reaper.  It is a fork of the caller of jail_build(), becomes the job's
+ * uid without any capability, and cannot be read by the job (not dumpable).
+ */
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/fdutil.h"
+#include "sandbox/build.h"
+#include "sandbox/capture.h"
+#include "sandbox/landlock.h"
+#include "sandbox/netns.h"
+#include "sandbox/privs.h"
+#include "sandbox/rules.h"
+#include "sandbox/sys.h"
+#include "sandbox/tree.h"
+
+#define KEYCTL_JOIN_SESSION_KEYRING 1
+
+static void fail(struct build *b, const struct error *err)
+    __attribute__((noreturn));
+
+static void
+fail(struct build *b, const struct error *err)
+{
+	struct ctl_msg m = { .type = CTL_ERROR, .error = *err };
+
+	(void)ctl_send(b->ctl, &m, NULL, 0);
+	_exit(1);
+}
+
+static int
+namespaces(struct error *err)
+{
+	/* Not CLONE_NEWUSER: everything made until then belongs to the
+	 * initial user namespace, out of the job's reach. */
+	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+		    CLONE_NEWCGROUP | CLONE_NEWTIME) < 0)
+		return error_set(err, errno, "namespaces: unshare");
+	return 0;
+}
+
+static int
+network(struct build *b, struct error *err)
+{
+	struct ctl_msg m = { .type = CTL_CAPTURE };
+	int fds[CAPTURE_MAX + 1] = { -1, -1, -1, -1 };
+	int i, r;
+
+	if (netns_setup(err) < 0 || capture_sockets(fds, err) < 0)
+		return -1;
+	fds[CAPTURE_MAX] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (fds[CAPTURE_MAX] < 0)
+		r = error_set(err, errno, "netns: open");
+	else if (ctl_send(b->ctl, &m, fds, nitems(fds)) < 0)
+		r = error_set(err, errno, "capture: send");
+	else
+		r = 0;
+	for (i = 0; i <= CAPTURE_MAX; i++)
+		fd_close(&fds[i]);
+	return r;
+}
+
+static int
+host_name(const struct jail_config *c, struct error *err)
+{
+	const char *name = c->hostname != NULL ? c->hostname : "brig";
+
+	if (sethostname(name, strlen(name)) < 0 ||
+	    setdomainname("(none)", 6) < 0)
+		return error_set(err, errno, "hostname: %s", name);
+	return 0;
+}
+
+/* The tree with the workspace in it; leaves us in it, with a terminal. */
+static int
+tree(struct build *b, int *tty, struct error *err)
+{
+	const struct jail_config *c = b->c;
+	const bool has_ws = c->workspace != NULL && c->workspace[0] != '\0';
+	struct ctl_msg m = { .type = CTL_TREE };
+	int fds[CTL_FDS_MAX] = { -1, -1, -1, -1 };
+	cleanup_fd int root = -1;
+	cleanup_fd int ws = -1;
+	cleanup_fd int master = -1;
+	int out[2];
+
+	root = tree_build(c, err);
+	if (root < 0)
+		return -1;
+	if (ctl_expect(b->ctl, CTL_WORKSPACE, fds, NULL, err) < 0)
+		return -1;
+	ws = fds[0];
+	if (has_ws && ws < 0)
+		return error_set(err, EPROTO, "workspace: no mount");
+	if (tree_workspace(root, ws, c, err) < 0 ||
+	    rules_mount(root, c, err) < 0 || tree_enter(root, err) < 0)
+		return -1;
+	if (c->tty && tree_terminal(c, &master, tty, err) < 0)
+		return -1;
+	out[0] = root;
+	out[1] = master;
+	if (ctl_send(b->ctl, &m, out, c->tty ? 2 : 1) < 0)
+		return error_set(err, errno, "tree: send");
+	return 0;
+}
+
+static int
+become_job(struct build *b, struct error *err)
+{
+	struct ctl_msg m = { .type = CTL_MAP };
+
+	/* The caller's session keyring is root's. */
+	(void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+	if (setgroups(0, NULL) < 0)
+		return error_set(err, errno, "ids: setgroups");
+	if (unshare(CLONE_NEWUSER) < 0)
+		return error_set(err, errno, "userns: unshare");
+	if (ctl_send(b->ctl, &m, NULL, 0) < 0)
+		return error_set(err, errno, "userns: ask for maps");
+	if (ctl_expect(b->ctl, CTL_MAPPED, NULL, NULL, err) < 0)
+		return -1;
+	if (privs_drop(err) < 0)
+		return -1;
+	/* Both are reset by a change of ids. */
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return error_set(err, errno, "init: prctl");
+	return 0;
+}
+
+/* Standard descriptors to /dev/null, ctl and sigfd kept, all else closed:
+ * the job's pipes must end when the job ends, not when we do. */
+static void
+init_fds(int *ctl, int *sigfd)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int i;
+
+	for (i = 0; i < 3; i++)
+		if (null >= 0)
+			(void)dup2(null, i);
+	/* Through numbers that neither of them has. */
+	*ctl = fcntl(*ctl, F_DUPFD_CLOEXEC, 10);
+	*sigfd = fcntl(*sigfd, F_DUPFD_CLOEXEC, 10);
+	(void)dup3(*ctl, 3, O_CLOEXEC);
+	(void)dup3(*sigfd, 4, O_CLOEXEC);
+	*ctl = 3;
+	*sigfd = 4;
+	fd_close_from(5);
+}
+
+/* True when the workload is among the dead, with its status in *m. */
+static bool
+reap(pid_t job, struct ctl_msg *m)
+{
+	bool found = false;
+	pid_t pid;
+	int st;
+
+	while ((pid = waitpid(-1, &st, WNOHANG)) > 0) {
+		if (pid != job)
+			continue;
+		found = true;
+		m->kind = WIFSIGNALED(st) ? EXIT_SIGNAL : EXIT_CODE;
+		m->code = WIFSIGNALED(st) ? WTERMSIG(st) : WEXITSTATUS(st);
+	}
+	return found;
+}
+
+static void watch(int ctl, int sigfd, pid_t job) __attribute__((noreturn));
+
+static void
+watch(int ctl, int sigfd, pid_t job)
+{
+	struct ctl_msg m = { .type = CTL_EXIT };
+	struct pollfd p[2] = { { .fd = sigfd, .events = POLLIN },
+		{ .fd = ctl } };
+	struct signalfd_siginfo si;
+
+	for (;;) {
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			_exit(1);
+		/* The shim is gone, and with it the tracer and the capture:
+		 * our end takes the whole pid namespace along. */
+		if (p[1].revents != 0)
+			_exit(1);
+		if (!(p[0].revents & POLLIN) ||
+		    read(sigfd, &si, sizeof(si)) != (ssize_t)sizeof(si))
+			continue;
+		if (si.ssi_signo != SIGCHLD) {
+			(void)kill(-job, (int)si.ssi_signo);
+			continue;
+		}
+		if (!reap(job, &m))
+			continue;
+		(void)ctl_send(ctl, &m, NULL, 0);
+		_exit(m.kind == EXIT_CODE ? m.code : 128 + m.code);
+	}
+}
+
+void
+init_main(struct build *b)
+{
+	struct error err = { 0 };
+	sigset_t all;
+	int ruleset = -1, tty = -1, sigfd;
+	pid_t job;
+
+	(void)prctl(PR_SET_NAME, "brig-init");
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)umask(0);
+	privs_reset_signals();
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	sigfd = signalfd(-1, &all, SFD_CLOEXEC);
+	if (sigfd < 0) {
+		(void)error_set(&err, errno, "init: signalfd");
+		fail(b, &err);
+	}
+	if (namespaces(&err) < 0 || network(b, &err) < 0 ||
+	    host_name(b->c, &err) < 0 || tree(b, &tty, &err) < 0)
+		fail(b, &err);
+	(void)umask(022);
+	if (ctl_expect(b->ctl, CTL_ATTACHED, NULL, NULL, &err) < 0 ||
+	    become_job(b, &err) < 0)
+		fail(b, &err);
+	if (b->landlock_abi > 0) {
+		ruleset = rules_landlock(b->c, b->landlock_abi, &err);
+		if (ruleset < 0)
+			fail(b, &err);
+	}
+	job = fork();
+	if (job == 0)
+		workload_main(b, ruleset, tty);
+	if (job < 0) {
+		(void)error_set(&err, errno, "init: fork");
+		fail(b, &err);
+	}
+	init_fds(&b->ctl, &sigfd);
+	if (filter_install(&b->filters->init, &err) < 0)
+		fail(b, &err);
+	watch(b->ctl, sigfd, job);
+}

@@ -1,0 +1,300 @@
+#include "sandbox/jail.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include "base/fdutil.h"
+#include "sandbox/build.h"
+#include "sandbox/capture.h"
+#include "sandbox/landlock.h"
+#include "sandbox/sys.h"
+#include "sandbox/workspace.h"
+
+/*
+ * Shared with pid 1, which is forked before the filters are generated.  The
+ * only state of this module: it is the same for every jail of the process.
+ */
+static struct filter_set *filters;
+
+static int
+filters_map(struct error *err)
+{
+	void *p;
+
+	if (filters != NULL)
+		return 0;
+	p = mmap(NULL, sizeof(*filters), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return error_set(err, errno, "filter: mmap");
+	filters = p;
+	return 0;
+}
+
+int
+jail_prepare(struct error *err)
+{
+	if (filters_map(err) < 0)
+		return -1;
+	return filter_generate(filters, err);
+}
+
+void
+jail_init(struct jail *j)
+{
+	int i;
+
+	memset(j, 0, sizeof(*j));
+	j->init_pidfd = j->ctl_fd = j->link_fd = -1;
+	j->go_fd = j->pty_fd = j->root_fd = -1;
+	for (i = 0; i < CAPTURE_MAX; i++)
+		j->capture[i] = -1;
+}
+
+static int
+check(const struct jail_config *c, struct error *err)
+{
+	if (c->host_uid == 0 || c->host_gid == 0)
+		return error_set(err, EINVAL, "config: the job cannot be root");
+	if (c->argv == NULL || c->argv[0] == NULL || c->argv[0][0] == '\0')
+		return error_set(err, EINVAL, "config: empty command");
+	if (c->nrules > JAIL_RULES_MAX)
+		return error_set(
+		    err, E2BIG, "config: %zu path rules", c->nrules);
+	if (c->hostname != NULL &&
+	    (strlen(c->hostname) > 64 || strchr(c->hostname, '\n') != NULL))
+		return error_set(err, EINVAL, "config: host name");
+	return 0;
+}
+
+static int
+send_type(const struct jail *j, enum ctl_type type, int fd, struct error *err)
+{
+	struct ctl_msg m = { .type = type };
+
+	if (ctl_send(j->ctl_fd, &m, &fd, fd >= 0 ? 1 : 0) < 0)
+		return error_set(err, errno, "jail: control socket");
+	return 0;
+}
+
+/* The workspace, mounted while pid 1 makes the other namespaces. */
+static int
+give_workspace(const struct jail *j, const struct jail_config *c, int dir,
+    struct error *err)
+{
+	cleanup_fd int ws = -1;
+
+	if (dir >= 0) {
+		ws = workspace_mount(
+		    dir, c, c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC, err);
+		if (ws < 0)
+			return -1;
+	}
+	return send_type(j, CTL_WORKSPACE, ws, err);
+}
+
+static int
+take_capture(struct jail *j, struct error *err)
+{
+	int fds[CTL_FDS_MAX], i, r = 0;
+
+	if (ctl_expect(j->ctl_fd, CTL_CAPTURE, fds, NULL, err) < 0)
+		return -1;
+	for (i = 0; i < CAPTURE_MAX; i++)
+		j->capture[i] = fds[i];
+	if (fds[CAPTURE_MAX] < 0)
+		r = error_set(err, EPROTO, "capture: sockets did not come");
+	else
+		j->link_fd = capture_attach(fds[CAPTURE_MAX], j->capture, err);
+	fd_close(&fds[CAPTURE_MAX]);
+	if (r < 0 || j->link_fd < 0)
+		return -1;
+	return send_type(j, CTL_ATTACHED, -1, err);
+}
+
+static int
+take_tree(struct jail *j, const struct jail_config *c, struct error *err)
+{
+	int fds[CTL_FDS_MAX];
+
+	if (ctl_expect(j->ctl_fd, CTL_TREE, fds, NULL, err) < 0)
+		return -1;
+	j->root_fd = fds[0];
+	j->pty_fd = fds[1];
+	if (j->root_fd < 0 || (c->tty && j->pty_fd < 0))
+		return error_set(err, EPROTO, "tree: descriptors missing");
+	return 0;
+}
+
+static int
+start(struct jail *j, struct build *b, int *ctl, struct error *err)
+{
+	struct clone_args a = { .flags = CLONE_NEWPID | CLONE_PIDFD,
+		.pidfd = (uintptr_t)&j->init_pidfd,
+		.exit_signal = SIGCHLD };
+	const int on = 1;
+	int go[2], sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+		return error_set(err, errno, "jail: socketpair");
+	j->ctl_fd = sv[0];
+	*ctl = sv[1];
+	if (setsockopt(sv[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return error_set(err, errno, "jail: SO_PASSCRED");
+	if (pipe2(go, O_CLOEXEC) < 0)
+		return error_set(err, errno, "jail: pipe");
+	b->ctl = *ctl;
+	b->go = go[0];
+	j->go_fd = go[1];
+	j->init_pid = sys_clone3(&a);
+	if (j->init_pid == 0) {
+		/* Our ends must not keep the pair alive in there. */
+		fd_close(&j->ctl_fd);
+		fd_close(&j->go_fd);
+		init_main(b);
+	}
+	fd_close(&go[0]);
+	fd_close(ctl);
+	if (j->init_pid < 0) {
+		j->init_pid = 0;
+		return error_set(err, errno, "jail: clone");
+	}
+	return 0;
+}
+
+static int
+build(struct jail *j, struct build *b, struct error *err)
+{
+	const struct jail_config *c = b->c;
+	cleanup_fd int dir = -1;
+	cleanup_fd int ctl = -1;
+
+	if (c->workspace != NULL && c->workspace[0] != '\0') {
+		dir = workspace_open(c, err);
+		if (dir < 0)
+			return -1;
+	}
+	if (start(j, b, &ctl, err) < 0 || give_workspace(j, c, dir, err) < 0)
+		return -1;
+	/* pid 1 is busy with its namespaces meanwhile. */
+	if (filter_generate(filters, err) < 0)
+		return -1;
+	if (take_capture(j, err) < 0 || take_tree(j, c, err) < 0 ||
+	    ctl_expect(j->ctl_fd, CTL_MAP, NULL, NULL, err) < 0)
+		return -1;
+	if (userns_map(j->init_pid, JAIL_UID, c->host_uid, JAIL_GID,
+		c->host_gid, err) < 0 ||
+	    send_type(j, CTL_MAPPED, -1, err) < 0)
+		return -1;
+	if (ctl_expect(j->ctl_fd, CTL_READY, NULL, &j->job_pid, err) < 0)
+		return -1;
+	if (j->job_pid <= 0)
+		return error_set(err, EPROTO, "jail: workload without pid");
+	return 0;
+}
+
+int
+jail_build(const struct jail_config *c, struct jail *j, struct error *err)
+{
+	struct build b = { .c = c, .ctl = -1, .go = -1 };
+	int r;
+
+	jail_init(j);
+	if (check(c, err) < 0 || filters_map(err) < 0)
+		return -1;
+	b.filters = filters;
+	b.landlock_abi = j->landlock_abi = landlock_abi();
+	b.env = jail_env(c);
+	r = build(j, &b, err);
+	jail_env_free(b.env);
+	if (r < 0)
+		jail_destroy(j);
+	return r;
+}
+
+int
+jail_go(struct jail *j, struct error *err)
+{
+	if (write(j->go_fd, "g", 1) != 1)
+		return error_set(err, errno, "jail: start the workload");
+	fd_close(&j->go_fd);
+	return 0;
+}
+
+int
+jail_event(struct jail *j, struct jail_event *ev)
+{
+	int fds[CTL_FDS_MAX], r;
+	struct ctl_msg m;
+	size_t i;
+
+	memset(ev, 0, sizeof(*ev));
+	r = ctl_recv(j->ctl_fd, MSG_DONTWAIT, &m, fds, NULL);
+	if (r < 0 && errno == EAGAIN)
+		return 0;
+	ev->kind = JAIL_GONE;
+	ev->exit = EXIT_SIGNAL;
+	ev->code = SIGKILL;
+	if (r <= 0)
+		return 1;
+	for (i = 0; i < CTL_FDS_MAX; i++)
+		fd_close(&fds[i]);
+	if (m.type == CTL_EXEC_FAILED) {
+		ev->kind = JAIL_EXEC_FAILED;
+		ev->exit = EXIT_BRIG;
+		ev->code = m.code;
+		ev->error = m.error;
+	} else if (m.type == CTL_EXIT) {
+		ev->kind = JAIL_EXIT;
+		ev->exit = m.kind == EXIT_SIGNAL ? EXIT_SIGNAL : EXIT_CODE;
+		ev->code = m.code;
+	}
+	return 1;
+}
+
+int
+jail_signal(struct jail *j, int sig)
+{
+	if (j->init_pid <= 0 || j->init_reaped) {
+		errno = ESRCH;
+		return -1;
+	}
+	return pidfd_send_signal(j->init_pidfd, sig, NULL, 0);
+}
+
+void
+jail_init_reaped(struct jail *j)
+{
+	j->init_reaped = true;
+}
+
+void
+jail_destroy(struct jail *j)
+{
+	pid_t pid;
+	int i;
+
+	if (j->init_pid > 0 && !j->init_reaped) {
+		(void)jail_signal(j, SIGKILL);
+		/* pid 1 ends last, and waits for processes that we trace: so
+		 * reap whatever dies, not only pid 1. */
+		do
+			pid = waitpid(-1, NULL, __WALL);
+		while (pid != j->init_pid && (pid > 0 || errno == EINTR));
+	}
+	fd_close(&j->init_pidfd);
+	fd_close(&j->ctl_fd);
+	fd_close(&j->go_fd);
+	fd_close(&j->link_fd);
+	fd_close(&j->pty_fd);
+	fd_close(&j->root_fd);
+	for (i = 0; i < CAPTURE_MAX; i++)
+		fd_close(&j->capture[i]);
+	jail_init(j);
+}
