@@ -1,1 +1,23 @@
-# policy/: sources, added to the one makefile.
+# policy/: the policy language, a pure library.
+noinst_LIBRARIES += libpolicy.a
+libpolicy_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
+libpolicy_a_SOURCES = \
+	policy/policy.h policy/internal.h \
+	policy/args.c \
+	policy/diag.c \
+	policy/eval.c \
+	policy/exec.c \
+	policy/expand.c \
+	policy/explain.c \
+	policy/host.c \
+	policy/lex.c \
+	policy/load.c \
+	policy/net.c \
+	policy/parse.c \
+	policy/pathpat.c \
+	policy/pool.c \
+	policy/profile.c \
+	policy/rule.c \
+	policy/settings.c \
+	policy/testblock.c \
+	policy/url.c

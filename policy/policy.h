@@ -140,8 +140,9 @@ const char *const *profile_program_paths(const struct profile *pr, size_t i);
 
 /*
  * Path rules for building the jail: fn is called for every read and write
- * rule.  pattern is as written: an absolute path or one starting with the
- * anchor "workspace", "scratch" (the jail's /tmp) or "home"; globs included.
+ * rule, once for each of its brace alternatives.  pattern is as written, but
+ * without braces: an absolute path or one starting with the anchor
+ * "workspace", "scratch" (the jail's /tmp) or "home"; * and ** included.
  */
 void profile_path_rules(const struct profile *pr,
     void (*fn)(enum effect e, enum policy_class c, const char *pattern,
@@ -159,7 +160,11 @@ struct exec_request {
 	/* Risky variables that differ from the job's baseline: names. */
 	const char *const *risky_env;
 	size_t nrisky;
-	const char *script;	/* path of the #! script, or NULL */
+	const char *script;	/* path of the #! script as the jail sees it,
+				 * resolved, or NULL */
+	const char *const *script_words; /* program words whose identity the
+				 * script has: npm is one */
+	size_t nscript_words;
 	bool memfd;		/* executable has no name in any mount */
 	bool in_workspace;	/* path lies below the workspace or scratch */
 };
@@ -208,10 +213,25 @@ void policy_http(const struct policy *p, const struct profile *pr,
  * Whether an address that is private, loopback, link-local or otherwise not
  * global may be dialled: allowed only if an `allow net` rule names it (exact
  * address and port for loopback, link-local and metadata).  Global addresses
- * are always allowed here: http rules have judged the name.
+ * are allowed here unless a deny net rule names them: http rules have judged
+ * the name.
  */
 void policy_net(const struct policy *p, const struct profile *pr,
     const struct net_request *rq, struct decision *d);
+
+/*
+ * The same decisions from what a person types (brig policy explain, and the
+ * embedded tests).  argv[0] without a slash is a program word; with one, an
+ * absolute path in the jail or one that begins with an anchor, and the file
+ * is taken for those programs that have it among their paths.
+ */
+void policy_explain_exec(const struct policy *p, const struct profile *pr,
+    const char *const *argv, size_t argc, struct decision *d);
+void policy_explain_http(const struct policy *p, const struct profile *pr,
+    const char *method, const char *url, struct decision *d);
+/* addr is "10.0.0.5:80" or "[::1]:80". */
+void policy_explain_net(const struct policy *p, const struct profile *pr,
+    const char *addr, struct decision *d);
 
 /* True if name is on the built-in list of risky environment variables;
  * deny is set for those that are refused outright (LD_*). */
