@@ -13,44 +13,44 @@
 
 #include "proxy/wire.h"
 
-#define HTTP_HEAD_MAX 32768u		/* request or status line + fields */
-#define HTTP_LINE_MAX 16384u		/* one line */
-#define HTTP_CHUNK_LINE_MAX 256u	/* chunk size and extension */
+#define HTTP_HEAD_MAX 32768u     /* request or status line + fields */
+#define HTTP_LINE_MAX 16384u     /* one line */
+#define HTTP_CHUNK_LINE_MAX 256u /* chunk size and extension */
 #define HTTP_TRAILERS_MAX 8192u
 
 enum http_result {
-	HTTP_BAD,		/* p->why says what; 0, so a lost value fails */
-	HTTP_MORE,		/* needs more bytes */
-	HTTP_HEAD,		/* head complete: p->req or p->rsp is filled */
-	HTTP_DATA,		/* *data, *n: body bytes, consume by http_took */
-	HTTP_DONE,		/* message complete; p->trailers filled */
+	HTTP_BAD,  /* p->why says what; 0, so a lost value fails */
+	HTTP_MORE, /* needs more bytes */
+	HTTP_HEAD, /* head complete: p->req or p->rsp is filled */
+	HTTP_DATA, /* *data, *n: body bytes, consume by http_took */
+	HTTP_DONE, /* message complete; p->trailers filled */
 };
 
 struct http_parser {
 	bool response;
 	int state;
-	const char *why;	/* static text */
+	const char *why;         /* static text */
 	unsigned int bad_status; /* 400 413 414 417 431 501 505 to answer */
 
 	/* Request line / status line. */
 	char *method;
-	char *raw_target;	/* as sent: origin, absolute, authority or * */
+	char *raw_target; /* as sent: origin, absolute, authority or * */
 	unsigned int status;
 	char *reason;
-	unsigned int minor;	/* HTTP/1.minor */
-	struct fields fields;	/* all of them, framing ones included */
+	unsigned int minor;   /* HTTP/1.minor */
+	struct fields fields; /* all of them, framing ones included */
 
-	enum body_kind kind;	/* how the body is framed */
+	enum body_kind kind; /* how the body is framed */
 	bool chunked;
-	bool until_close;	/* response body ends with the connection */
-	uint64_t length;	/* BODY_LENGTH */
-	uint64_t left;		/* of the body or the current chunk */
-	bool keep_alive;	/* the connection may carry another message */
+	bool until_close; /* response body ends with the connection */
+	uint64_t length;  /* BODY_LENGTH */
+	uint64_t left;    /* of the body or the current chunk */
+	bool keep_alive;  /* the connection may carry another message */
 	bool expect_continue;
 	struct fields trailers;
-	size_t head_bytes;	/* used by limits */
-	size_t scanned;		/* bytes of the open line known to hold no LF */
-	bool for_head;		/* what http_parser_for() said */
+	size_t head_bytes; /* used by limits */
+	size_t scanned;    /* bytes of the open line known to hold no LF */
+	bool for_head;     /* what http_parser_for() said */
 };
 
 void http_parser_init(struct http_parser *p, bool response);
@@ -71,8 +71,8 @@ void http_parser_for(struct http_parser *p, const char *method);
  * Advance over b.  HTTP_DATA gives borrowed bytes at the head of b (never
  * more than WIRE_BODY_CHUNK); after using them call http_parser_took().
  */
-enum http_result http_parse(struct http_parser *p, struct buf *b,
-    const uint8_t **data, size_t *n);
+enum http_result http_parse(
+    struct http_parser *p, struct buf *b, const uint8_t **data, size_t *n);
 void http_parser_took(struct http_parser *p, struct buf *b, size_t n);
 /* The connection ended: HTTP_DONE if that completes the message. */
 enum http_result http_parse_eof(struct http_parser *p);
@@ -88,9 +88,10 @@ void http_put_request(struct buf *b, const char *method, const char *target,
     const char *host, const struct fields *fs, enum body_kind kind,
     uint64_t length);
 
-#define HTTP_RSP_CLOSE 1u	/* the connection ends after this message */
-#define HTTP_RSP_UNTIL_CLOSE 2u	/* BODY_STREAM without chunks, for 1.0 */
-#define HTTP_RSP_1_0 4u		/* client speaks 1.0: name keep-alive */
+#define HTTP_RSP_CLOSE 1u       /* the connection ends after this message */
+#define HTTP_RSP_UNTIL_CLOSE 2u /* BODY_STREAM without chunks, for 1.0 */
+#define HTTP_RSP_1_0 4u         /* client speaks 1.0: name keep-alive */
+#define HTTP_RSP_NO_BODY 8u     /* to HEAD: BODY_NONE is no length known */
 /*
  * reason "" takes the usual phrase.  204 and 304 get no framing but a known
  * length; BODY_NONE of any other status is Content-Length: 0.
@@ -100,7 +101,7 @@ void http_put_response(struct buf *b, unsigned int status, const char *reason,
     unsigned int flags);
 /* The usual phrase of a status code, "" if it has none. */
 const char *http_reason(unsigned int status);
-void http_put_chunk(struct buf *b, const void *p, size_t n);	/* n > 0 */
+void http_put_chunk(struct buf *b, const void *p, size_t n); /* n > 0 */
 void http_put_last_chunk(struct buf *b, const struct fields *trailers);
 
 #endif

@@ -50,7 +50,8 @@ http_put_response(struct buf *b, unsigned int status, const char *reason,
 		if (status == 304 && kind == BODY_LENGTH)
 			put_framing(b, kind, length);
 	} else if (kind == BODY_NONE) {
-		put_framing(b, BODY_LENGTH, 0);
+		if ((flags & HTTP_RSP_NO_BODY) == 0)
+			put_framing(b, BODY_LENGTH, 0);
 	} else if (kind != BODY_STREAM || (flags & HTTP_RSP_UNTIL_CLOSE) == 0) {
 		put_framing(b, kind, length);
 	}

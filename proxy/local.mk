@@ -24,3 +24,8 @@ libproxy_a_SOURCES += \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \
 	proxy/swap.c proxy/swap.h
+# front: capture sockets, DNS, the agent's side of HTTP.
+libproxy_a_SOURCES += \
+	proxy/dnswire.c proxy/dnswire.h \
+	proxy/pool.c proxy/pool.h \
+	proxy/refuse.c proxy/refuse.h

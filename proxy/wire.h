@@ -34,24 +34,24 @@
 #include "base/buf.h"
 
 #define WIRE_WINDOW (256u * 1024)
-#define WIRE_BODY_CHUNK (48u * 1024)	/* at most, in one *_BODY message */
+#define WIRE_BODY_CHUNK (48u * 1024) /* at most, in one *_BODY message */
 #define WIRE_FIELDS_MAX 128u
-#define WIRE_NAME_MAX 256u		/* field name */
-#define WIRE_VALUE_MAX 16384u		/* field value */
-#define WIRE_HEAD_MAX 49152u		/* encoded head */
+#define WIRE_NAME_MAX 256u    /* field name */
+#define WIRE_VALUE_MAX 16384u /* field value */
+#define WIRE_HEAD_MAX 49152u  /* encoded head */
 #define WIRE_METHOD_MAX 32u
-#define WIRE_AUTHORITY_MAX 264u		/* host name, colon, port */
+#define WIRE_AUTHORITY_MAX 264u /* host name, colon, port */
 #define WIRE_REASON_MAX 256u
 
 enum body_kind {
 	BODY_NONE,
-	BODY_LENGTH,		/* length is known */
-	BODY_STREAM,		/* until REQ_END / RSP_END */
+	BODY_LENGTH, /* length is known */
+	BODY_STREAM, /* until REQ_END / RSP_END */
 };
 
 struct field {
-	char *name;		/* as sent; compared without case */
-	char *value;		/* no CR LF NUL; outer white space removed */
+	char *name;  /* as sent; compared without case */
+	char *value; /* no CR LF NUL; outer white space removed */
 };
 
 struct fields {
@@ -62,8 +62,8 @@ struct fields {
 void fields_add(struct fields *fs, const char *name, size_t nlen,
     const char *value, size_t vlen);
 /* First value or NULL; *count (may be NULL) is how many there are. */
-const char *fields_get(const struct fields *fs, const char *name,
-    size_t *count);
+const char *fields_get(
+    const struct fields *fs, const char *name, size_t *count);
 void fields_remove(struct fields *fs, const char *name);
 /* Replace all of that name by one. */
 void fields_set(struct fields *fs, const char *name, const char *value);
@@ -87,16 +87,16 @@ bool wire_is_target(const char *s);
 bool wire_is_authority(const char *s);
 
 struct req_head {
-	bool tls;		/* scheme https */
-	char *sni;		/* server name of the TLS session, or "" */
-	char *dst;		/* name behind the synthetic address, or the
-				 * literal address the agent dialled */
-	uint16_t port;		/* port the agent dialled */
+	bool tls;      /* scheme https */
+	char *sni;     /* server name of the TLS session, or "" */
+	char *dst;     /* name behind the synthetic address, or the
+			* literal address the agent dialled */
+	uint16_t port; /* port the agent dialled */
 	char *method;
-	char *authority;	/* Host field (or absolute-form authority) as
-				 * sent, "" if absent */
-	char *target;		/* origin-form, or "*" */
-	struct fields fields;	/* Host is not among them */
+	char *authority;      /* Host field (or absolute-form authority) as
+			       * sent, "" if absent */
+	char *target;         /* origin-form, or "*" */
+	struct fields fields; /* Host is not among them */
 	enum body_kind kind;
 	uint64_t length;
 	bool expect_continue;
@@ -104,7 +104,7 @@ struct req_head {
 
 struct rsp_head {
 	uint16_t status;
-	char *reason;		/* phrase, may be "" */
+	char *reason; /* phrase, may be "" */
 	struct fields fields;
 	enum body_kind kind;
 	uint64_t length;

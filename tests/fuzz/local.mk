@@ -29,6 +29,28 @@ tests_fuzz_fuzz_trace_image_SOURCES = tests/fuzz/fuzz_trace_image.c $(FUZZ_FEED)
 tests_fuzz_fuzz_trace_image_LDADD = libsandbox.a libbase.a
 tests_fuzz_fuzz_trace_image_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_dnswire
+tests_fuzz_fuzz_dnswire_SOURCES = tests/fuzz/fuzz_dnswire.c $(FUZZ_FEED)
+tests_fuzz_fuzz_dnswire_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_dnswire_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_http1_request
+tests_fuzz_fuzz_http1_request_SOURCES = tests/fuzz/fuzz_http1_request.c \
+	tests/proxy/http1_run.h $(FUZZ_FEED)
+tests_fuzz_fuzz_http1_request_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_http1_request_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_http1_response
+tests_fuzz_fuzz_http1_response_SOURCES = tests/fuzz/fuzz_http1_response.c \
+	tests/proxy/http1_run.h $(FUZZ_FEED)
+tests_fuzz_fuzz_http1_response_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_http1_response_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_wire
+tests_fuzz_fuzz_wire_SOURCES = tests/fuzz/fuzz_wire.c $(FUZZ_FEED)
+tests_fuzz_fuzz_wire_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_wire_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)

@@ -28,3 +28,19 @@ tests_proxy_test_scrub_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_swap_SOURCES = tests/proxy/test_swap.c
 tests_proxy_test_swap_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 endif
+
+# HTTP/1.1, messages between front and back, DNS, front itself.
+if HAVE_CMOCKA
+FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_http1 \
+	tests/proxy/test_wire
+check_PROGRAMS += $(FRONT_LIST)
+TESTS += $(FRONT_LIST)
+FRONT_LDADD = libproxy.a libbase.a $(SSL_LIBS) $(CMOCKA_LIBS)
+tests_proxy_test_dnswire_SOURCES = tests/proxy/test_dnswire.c
+tests_proxy_test_dnswire_LDADD = $(FRONT_LDADD)
+tests_proxy_test_http1_SOURCES = tests/proxy/test_http1.c \
+	tests/proxy/http1_run.h
+tests_proxy_test_http1_LDADD = $(FRONT_LDADD)
+tests_proxy_test_wire_SOURCES = tests/proxy/test_wire.c
+tests_proxy_test_wire_LDADD = $(FRONT_LDADD)
+endif
