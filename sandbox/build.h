@@ -16,16 +16,17 @@
  * EXEC_FAILED, the workload before its execve): one datagram each.
  */
 enum ctl_type {
-	CTL_ERROR = 1,   /* error */
-	CTL_WORKSPACE,   /* caller -> pid 1, +fd: detached mount */
-	CTL_CAPTURE,     /* pid 1 -> caller, +3 fds in order of capture_fd,
-			  * +fd of the network namespace */
-	CTL_ATTACHED,    /* caller -> pid 1: capture is in place */
-	CTL_TREE,        /* pid 1 -> caller, +fd of "/", +fd terminal master */
-	CTL_MAP,         /* pid 1 -> caller: write my id maps */
-	CTL_MAPPED,      /* caller -> pid 1: done; the filters are ready too */
-	CTL_READY,       /* workload -> caller: about to execve; its pid comes
-			  * from the kernel (SCM_CREDENTIALS) */
+	CTL_ERROR = 1, /* error */
+	CTL_PARTS,     /* caller -> pid 1, +4 fds: parts of the tree, in order;
+			* twice */
+	CTL_CAPTURE,   /* pid 1 -> caller, +3 fds in order of capture_fd,
+			* +fd of the network namespace */
+	CTL_ATTACHED,  /* caller -> pid 1: capture is in place */
+	CTL_TREE,      /* pid 1 -> caller, +fd of "/", +fd terminal master */
+	CTL_MAP,       /* pid 1 -> caller: write my id maps */
+	CTL_MAPPED,    /* caller -> pid 1: done */
+	CTL_READY,     /* workload -> caller: about to execve; its pid comes
+			* from the kernel (SCM_CREDENTIALS) */
 	CTL_EXEC_FAILED, /* code, error */
 	CTL_EXIT,        /* pid 1 -> caller: kind, code */
 };
@@ -37,7 +38,7 @@ struct ctl_msg {
 	struct error error;
 };
 
-#define CTL_FDS_MAX 4
+#define CTL_FDS_MAX 4 /* FD_PASS_MAX */
 
 int ctl_send(int sock, const struct ctl_msg *m, const int *fds, size_t nfds);
 /*
@@ -52,7 +53,6 @@ int ctl_expect(int sock, enum ctl_type type, int fds[CTL_FDS_MAX], pid_t *pid,
 
 struct build {
 	const struct jail_config *c;
-	const struct filter_set *filters; /* shared memory, see CTL_MAPPED */
 	char **env;
 	unsigned int landlock_abi;
 	int ctl; /* blocking */

@@ -82,30 +82,38 @@ host_name(const struct jail_config *c, struct error *err)
 	return 0;
 }
 
+static int
+take_parts(struct build *b, int part[TREE_PARTS], struct error *err)
+{
+	int i;
+
+	for (i = 0; i < TREE_PARTS; i += CTL_FDS_MAX)
+		if (ctl_expect(b->ctl, CTL_PARTS, part + i, NULL, err) < 0)
+			return -1;
+	for (i = 0; i < TREE_PARTS; i++)
+		if (part[i] < 0)
+			return error_set(err, EPROTO, "tree: part %d", i);
+	return 0;
+}
+
 /* The tree with the workspace in it; leaves us in it, with a terminal. */
 static int
 tree(struct build *b, int *tty, struct error *err)
 {
 	const struct jail_config *c = b->c;
-	const bool has_ws = c->workspace != NULL && c->workspace[0] != '\0';
 	struct ctl_msg m = { .type = CTL_TREE };
-	int fds[CTL_FDS_MAX] = { -1, -1, -1, -1 };
+	int part[TREE_PARTS], out[2], i;
 	cleanup_fd int root = -1;
-	cleanup_fd int ws = -1;
 	cleanup_fd int master = -1;
-	int out[2];
 
-	root = tree_build(c, err);
-	if (root < 0)
+	root = tree_root(err);
+	if (root < 0 || take_parts(b, part, err) < 0 ||
+	    tree_attach(root, part, c, err) < 0)
 		return -1;
-	if (ctl_expect(b->ctl, CTL_WORKSPACE, fds, NULL, err) < 0)
+	if (rules_mount(root, c, err) < 0 || tree_enter(root, err) < 0)
 		return -1;
-	ws = fds[0];
-	if (has_ws && ws < 0)
-		return error_set(err, EPROTO, "workspace: no mount");
-	if (tree_workspace(root, ws, c, err) < 0 ||
-	    rules_mount(root, c, err) < 0 || tree_enter(root, err) < 0)
-		return -1;
+	for (i = 0; i < TREE_PARTS; i++)
+		fd_close(&part[i]);
 	if (c->tty && tree_terminal(c, &master, tty, err) < 0)
 		return -1;
 	out[0] = root;
@@ -248,7 +256,7 @@ init_main(struct build *b)
 		fail(b, &err);
 	}
 	init_fds(&b->ctl, &sigfd);
-	if (filter_install(&b->filters->init, &err) < 0)
+	if (filter_install_init(&err) < 0)
 		fail(b, &err);
 	watch(b->ctl, sigfd, job);
 }

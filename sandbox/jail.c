@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,36 +13,8 @@
 #include "sandbox/capture.h"
 #include "sandbox/landlock.h"
 #include "sandbox/sys.h"
+#include "sandbox/tree.h"
 #include "sandbox/workspace.h"
-
-/*
- * Shared with pid 1, which is forked before the filters are generated.  The
- * only state of this module: it is the same for every jail of the process.
- */
-static struct filter_set *filters;
-
-static int
-filters_map(struct error *err)
-{
-	void *p;
-
-	if (filters != NULL)
-		return 0;
-	p = mmap(NULL, sizeof(*filters), PROT_READ | PROT_WRITE,
-	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return error_set(err, errno, "filter: mmap");
-	filters = p;
-	return 0;
-}
-
-int
-jail_prepare(struct error *err)
-{
-	if (filters_map(err) < 0)
-		return -1;
-	return filter_generate(filters, err);
-}
 
 void
 jail_init(struct jail *j)
@@ -74,29 +45,38 @@ check(const struct jail_config *c, struct error *err)
 }
 
 static int
-send_type(const struct jail *j, enum ctl_type type, int fd, struct error *err)
+send_type(const struct jail *j, enum ctl_type type, struct error *err)
 {
 	struct ctl_msg m = { .type = type };
 
-	if (ctl_send(j->ctl_fd, &m, &fd, fd >= 0 ? 1 : 0) < 0)
+	if (ctl_send(j->ctl_fd, &m, NULL, 0) < 0)
 		return error_set(err, errno, "jail: control socket");
 	return 0;
 }
 
-/* The workspace, mounted while pid 1 makes the other namespaces. */
+/* The parts of the tree, made while pid 1 is busy with its namespaces. */
 static int
-give_workspace(const struct jail *j, const struct jail_config *c, int dir,
+give_parts(const struct jail *j, const struct jail_config *c, int dir,
     struct error *err)
 {
-	cleanup_fd int ws = -1;
+	struct ctl_msg m = { .type = CTL_PARTS };
+	int part[TREE_PARTS], i, r = 0;
 
+	for (i = 0; i < TREE_PARTS; i++)
+		part[i] = -1;
 	if (dir >= 0) {
-		ws = workspace_mount(
+		part[TREE_WORKSPACE] = workspace_mount(
 		    dir, c, c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC, err);
-		if (ws < 0)
-			return -1;
+		r = part[TREE_WORKSPACE] < 0 ? -1 : 0;
 	}
-	return send_type(j, CTL_WORKSPACE, ws, err);
+	if (r == 0)
+		r = tree_parts(c, part, err);
+	for (i = 0; r == 0 && i < TREE_PARTS; i += CTL_FDS_MAX)
+		if (ctl_send(j->ctl_fd, &m, part + i, CTL_FDS_MAX) < 0)
+			r = error_set(err, errno, "tree: send");
+	for (i = 0; i < TREE_PARTS; i++)
+		fd_close(&part[i]);
+	return r;
 }
 
 static int
@@ -115,7 +95,7 @@ take_capture(struct jail *j, struct error *err)
 	fd_close(&fds[CAPTURE_MAX]);
 	if (r < 0 || j->link_fd < 0)
 		return -1;
-	return send_type(j, CTL_ATTACHED, -1, err);
+	return send_type(j, CTL_ATTACHED, err);
 }
 
 static int
@@ -180,17 +160,14 @@ build(struct jail *j, struct build *b, struct error *err)
 		if (dir < 0)
 			return -1;
 	}
-	if (start(j, b, &ctl, err) < 0 || give_workspace(j, c, dir, err) < 0)
-		return -1;
-	/* pid 1 is busy with its namespaces meanwhile. */
-	if (filter_generate(filters, err) < 0)
+	if (start(j, b, &ctl, err) < 0 || give_parts(j, c, dir, err) < 0)
 		return -1;
 	if (take_capture(j, err) < 0 || take_tree(j, c, err) < 0 ||
 	    ctl_expect(j->ctl_fd, CTL_MAP, NULL, NULL, err) < 0)
 		return -1;
 	if (userns_map(j->init_pid, JAIL_UID, c->host_uid, JAIL_GID,
 		c->host_gid, err) < 0 ||
-	    send_type(j, CTL_MAPPED, -1, err) < 0)
+	    send_type(j, CTL_MAPPED, err) < 0)
 		return -1;
 	if (ctl_expect(j->ctl_fd, CTL_READY, NULL, &j->job_pid, err) < 0)
 		return -1;
@@ -206,9 +183,8 @@ jail_build(const struct jail_config *c, struct jail *j, struct error *err)
 	int r;
 
 	jail_init(j);
-	if (check(c, err) < 0 || filters_map(err) < 0)
+	if (check(c, err) < 0)
 		return -1;
-	b.filters = filters;
 	b.landlock_abi = j->landlock_abi = landlock_abi();
 	b.env = jail_env(c);
 	r = build(j, &b, err);

@@ -123,12 +123,6 @@ struct jail_event {
 };
 
 /*
- * Do work that does not depend on a job (the system call filter) ahead of
- * time.  Optional: jail_build() does it otherwise.  0 or -1.
- */
-int jail_prepare(struct error *err);
-
-/*
  * Build the jail and stop the workload right before its execve().  0, or -1
  * with nothing left behind; err begins with the name of the step that failed
  * ("workspace: ...", "capture: ...").  Blocks a few milliseconds.

@@ -1,4 +1,14 @@
 # sandbox/: sources, added to the one makefile.
+# The jail's filters, as BPF: made once, when building.
+noinst_PROGRAMS += sandbox/mkfilter
+sandbox_mkfilter_SOURCES = sandbox/mkfilter.c
+sandbox_mkfilter_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS)
+sandbox_mkfilter_LDADD = $(SECCOMP_LIBS)
+sandbox/filter_data.h: sandbox/mkfilter$(EXEEXT)
+	$(AM_V_GEN)./sandbox/mkfilter$(EXEEXT) >$@.tmp && mv -f $@.tmp $@
+sandbox/libsandbox_a-filter.$(OBJEXT): sandbox/filter_data.h
+CLEANFILES += sandbox/filter_data.h
+
 noinst_LIBRARIES += libsandbox.a
 libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS) \
 	$(NL_CFLAGS)

@@ -15,42 +15,21 @@
 
 #define TMP_SIZE (1024ull * 1024 * 1024)
 #define TMP_INODES "1000000"
-#define COPY_MAX (256 * 1024) /* larger files of /etc are bound instead */
+#define COPY_MAX (1024 * 1024) /* larger files of /etc are left out */
+#define CA_IN_ETC (&JAIL_CA_FILE[sizeof("/etc/") - 1])
 #define CA_MAX (16 * 1024 * 1024)
 
 #define COMMON (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
 /* What programs need of the host's /etc and what holds no secret: never
  * npmrc, pip.conf, gitconfig, wgetrc and the like, where tokens live. */
-static const char *const etc_shared[] = {
-	"alternatives",
-	"bash.bashrc",
-	"debian_version",
-	"fonts",
-	"gai.conf",
-	"inputrc",
-	"java-17-openjdk",
-	"ld.so.cache",
-	"ld.so.conf",
-	"ld.so.conf.d",
-	"locale.alias",
-	"localtime",
-	"magic",
-	"mime.types",
-	"networks",
-	"os-release",
-	"perl",
-	"profile",
-	"protocols",
-	"python3",
-	"python3.11",
-	"rpc",
-	"services",
-	"shells",
-	"ssl/openssl.cnf",
-	"terminfo",
-	"timezone",
-};
+static const char *const etc_files[] = { "bash.bashrc", "debian_version",
+	"gai.conf", "inputrc", "ld.so.cache", "ld.so.conf", "locale.alias",
+	"localtime", "magic", "mime.types", "networks", "os-release", "profile",
+	"protocols", "rpc", "services", "shells", "ssl/openssl.cnf",
+	"timezone" };
+static const char *const etc_dirs[] = { "alternatives", "fonts",
+	"java-11-openjdk", "java-17-openjdk", "java-21-openjdk" };
 
 static const char *const usr_links[] = { "bin", "sbin", "lib", "lib32", "lib64",
 	"libx32" };
@@ -102,51 +81,55 @@ mkdir_at(int root, const char *path, mode_t mode, struct error *err)
 
 /* A tmpfs that belongs to the job. */
 static int
-add_scratch(int root, const char *path, const char *mode, uint64_t attr,
-    const struct jail_config *c, struct error *err)
+new_scratch(const char *mode, uint64_t attr, const struct jail_config *c,
+    struct error *err)
 {
 	char size[32], uid[16], gid[16];
 	const struct fs_opt opts[] = { { "size", size },
 		{ "nr_inodes", TMP_INODES }, { "mode", mode }, { "uid", uid },
 		{ "gid", gid } };
-	cleanup_fd int fd = -1;
 
 	(void)snprintf(size, sizeof(size), "%llu",
 	    c->tmp_size != 0 ? (unsigned long long)c->tmp_size : TMP_SIZE);
 	(void)snprintf(uid, sizeof(uid), "%u", c->host_uid);
 	(void)snprintf(gid, sizeof(gid), "%u", c->host_gid);
-	if (mkdir_at(root, path, 0755, err) < 0)
-		return -1;
-	fd = fs_new("tmpfs", opts, nitems(opts), COMMON | attr, err);
-	if (fd < 0)
-		return -1;
-	return attach(fd, root, path, err);
+	return fs_new("tmpfs", opts, nitems(opts), COMMON | attr, err);
 }
 
-/* Read-only bind of a host path, if it exists. */
+/* A read-only copy of a host tree: 1 and *fd, 0 where there is none. */
+static int
+clone_host(const char *from, int *fd, struct error *err)
+{
+	struct mount_attr a = { .attr_set = COMMON | MOUNT_ATTR_RDONLY };
+	int t;
+
+	t = open_tree(
+	    AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (t < 0 && errno == ENOENT)
+		return 0;
+	if (t < 0)
+		return error_set(err, errno, "tree: open %s", from);
+	*fd = t;
+	if (mount_setattr(t, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) <
+	    0) {
+		(void)error_set(err, errno, "tree: read-only %s", from);
+		fd_close(fd);
+		return -1;
+	}
+	return 1;
+}
+
+/* Read-only bind of a host directory, if it exists. */
 static int
 add_bind(int root, const char *from, const char *to, struct error *err)
 {
-	struct mount_attr a = { .attr_set = COMMON | MOUNT_ATTR_RDONLY };
 	cleanup_fd int fd = -1;
-	struct stat st;
+	int r = clone_host(from, &fd, err);
 
-	fd = open_tree(
-	    AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_set(err, errno, "tree: open %s", from);
-	if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a)) <
-	    0)
-		return error_set(err, errno, "tree: read-only %s", from);
-	if (S_ISDIR(st.st_mode)) {
-		if (mkdir_at(root, to, 0755, err) < 0)
-			return -1;
-	} else if (mknodat(root, to, S_IFREG | 0444, 0) < 0 &&
-		   errno != EEXIST) {
-		return error_set(err, errno, "tree: create %s", to);
-	}
+	if (r <= 0)
+		return r;
+	if (mkdir_at(root, to, 0755, err) < 0)
+		return -1;
 	return attach(fd, root, to, err);
 }
 
@@ -183,7 +166,7 @@ add_text(int root, const char *to, const char *text, struct error *err)
 /* One entry of the host's /etc: links and small files are copied, which is
  * cheaper than a mount. */
 static int
-add_etc(int root, const char *name, struct error *err)
+copy_etc(int etc, const char *name, struct error *err)
 {
 	char path[64], target[PATH_MAX];
 	cleanup_fd int fd = -1;
@@ -191,27 +174,27 @@ add_etc(int root, const char *name, struct error *err)
 	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "/etc/%s", name);
-	if (lstat(path, &st) < 0)
-		return 0;
-	if (S_ISLNK(st.st_mode)) {
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 && errno == ELOOP) {
 		n = readlink(path, target, sizeof(target) - 1);
 		if (n < 0)
 			return error_set(err, errno, "tree: %s", path);
 		target[n] = '\0';
-		if (symlinkat(target, root, path + 1) < 0)
+		if (symlinkat(target, etc, name) < 0)
 			return error_set(err, errno, "tree: link %s", path);
 		return 0;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_size > COPY_MAX)
-		return add_bind(root, path, path + 1, err);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
-		return error_set(err, errno, "tree: open %s", path);
-	return copy_fd(fd, root, path + 1, (size_t)st.st_size, err);
+		return errno == ENOENT
+			   ? 0
+			   : error_set(err, errno, "tree: open %s", path);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > COPY_MAX)
+		return 0;
+	return copy_fd(fd, etc, name, (size_t)st.st_size, err);
 }
 
 static int
-add_ca(int root, int given, struct error *err)
+add_ca(int etc, int given, struct error *err)
 {
 	cleanup_fd int fd = -1;
 	struct stat st;
@@ -229,48 +212,54 @@ add_ca(int root, int given, struct error *err)
 		return error_set(err, errno, "tree: CA bundle");
 	if (!S_ISREG(st.st_mode) || st.st_size > CA_MAX)
 		return error_set(err, EFBIG, "tree: CA bundle");
-	return copy_fd(given, root, &JAIL_CA_FILE[1], (size_t)st.st_size, err);
+	return copy_fd(given, etc, CA_IN_ETC, (size_t)st.st_size, err);
 }
 
 static int
-build_etc(int root, const struct jail_config *c, struct error *err)
+new_etc(const struct jail_config *c, struct error *err)
 {
+	static const struct fs_opt opts[] = { { "mode", "0755" },
+		{ "size", "32m" }, { "nr_inodes", "1024" } };
 	const char *host = c->hostname != NULL ? c->hostname : "brig";
-	char hosts[512];
+	cleanup_fd int etc = -1;
+	char hosts[512], name[80];
 	size_t i;
 
-	if (mkdir_at(root, "etc", 0755, err) < 0 ||
-	    mkdir_at(root, "etc/ssl", 0755, err) < 0 ||
-	    mkdir_at(root, "etc/ssl/certs", 0755, err) < 0)
+	etc = fs_new(
+	    "tmpfs", opts, nitems(opts), COMMON | MOUNT_ATTR_NOEXEC, err);
+	if (etc < 0 || mkdir_at(etc, "ssl", 0755, err) < 0 ||
+	    mkdir_at(etc, "ssl/certs", 0755, err) < 0)
 		return -1;
+	(void)snprintf(name, sizeof(name), "%s\n", host);
 	(void)snprintf(hosts, sizeof(hosts),
 	    "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
 	    "127.0.1.1 %s\n",
 	    host);
-	if (add_text(root, "etc/passwd",
+	if (add_text(etc, "passwd",
 		"root:x:0:0:root:/:/usr/sbin/nologin\n"
 		"agent:x:1000:1000:agent:" JAIL_HOME ":/bin/sh\n"
 		"nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
 		err) < 0 ||
-	    add_text(root, "etc/group",
+	    add_text(etc, "group",
 		"root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n", err) < 0 ||
-	    add_text(root, "etc/nsswitch.conf",
+	    add_text(etc, "nsswitch.conf",
 		"passwd: files\ngroup: files\nhosts: files dns\n"
 		"services: files\nprotocols: files\n",
 		err) < 0 ||
-	    add_text(root, "etc/resolv.conf", "nameserver 127.0.0.53\n", err) <
-		0 ||
-	    add_text(root, "etc/hosts", hosts, err) < 0 ||
-	    add_text(root, "etc/hostname", host, err) < 0)
+	    add_text(etc, "resolv.conf", "nameserver 127.0.0.53\n", err) < 0 ||
+	    add_text(etc, "hosts", hosts, err) < 0 ||
+	    add_text(etc, "hostname", name, err) < 0)
 		return -1;
-	for (i = 0; i < nitems(etc_shared); i++)
-		if (add_etc(root, etc_shared[i], err) < 0)
+	for (i = 0; i < nitems(etc_files); i++)
+		if (copy_etc(etc, etc_files[i], err) < 0)
 			return -1;
-	return add_ca(root, c->ca_fd, err);
+	if (add_ca(etc, c->ca_fd, err) < 0)
+		return -1;
+	return steal_fd(&etc);
 }
 
 static int
-build_dev(int root, const struct jail_config *c, struct error *err)
+new_dev(struct error *err)
 {
 	static const struct {
 		const char *name;
@@ -284,18 +273,13 @@ build_dev(int root, const struct jail_config *c, struct error *err)
 		{ "stderr", "/proc/self/fd/2" }, { "ptmx", "pts/ptmx" } };
 	static const struct fs_opt dev[] = { { "mode", "0755" },
 		{ "nr_inodes", "32" }, { "size", "4096" } };
-	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
-	char uid[16], gid[16];
-	const struct fs_opt pts[] = { { "mode", "0620" },
-		{ "ptmxmode", "0666" }, { "uid", uid }, { "gid", gid } };
 	cleanup_fd int fd = -1;
-	cleanup_fd int ptsfd = -1;
 	size_t i;
 
 	fd = fs_new("tmpfs", dev, nitems(dev),
 	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
-	if (fd < 0 || mkdir_at(root, "dev", 0755, err) < 0 ||
-	    attach(fd, root, "dev", err) < 0)
+	if (fd < 0 || mkdir_at(fd, "pts", 0755, err) < 0 ||
+	    mkdir_at(fd, "shm", 0755, err) < 0)
 		return -1;
 	for (i = 0; i < nitems(nodes); i++)
 		if (mknodat(fd, nodes[i].name, S_IFCHR | 0666,
@@ -308,17 +292,20 @@ build_dev(int root, const struct jail_config *c, struct error *err)
 		if (symlinkat(links[i].target, fd, links[i].name) < 0)
 			return error_set(
 			    err, errno, "tree: /dev/%s", links[i].name);
+	return steal_fd(&fd);
+}
+
+static int
+new_pts(const struct jail_config *c, struct error *err)
+{
+	char uid[16], gid[16];
+	const struct fs_opt opts[] = { { "mode", "0620" },
+		{ "ptmxmode", "0666" }, { "uid", uid }, { "gid", gid } };
+
 	(void)snprintf(uid, sizeof(uid), "%u", c->host_uid);
 	(void)snprintf(gid, sizeof(gid), "%u", c->host_gid);
-	ptsfd = fs_new("devpts", pts, nitems(pts),
+	return fs_new("devpts", opts, nitems(opts),
 	    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
-	if (ptsfd < 0 || mkdir_at(fd, "pts", 0755, err) < 0 ||
-	    attach(ptsfd, fd, "pts", err) < 0 ||
-	    add_scratch(fd, "shm", "1777", MOUNT_ATTR_NOEXEC, c, err) < 0)
-		return -1;
-	if (mount_setattr(fd, "", AT_EMPTY_PATH, &ro, sizeof(ro)) < 0)
-		return error_set(err, errno, "tree: read-only /dev");
-	return 0;
 }
 
 /* 2: memfd_create(2) makes no executable memory, and nothing in this pid
@@ -361,28 +348,23 @@ build_proc(int root, const struct jail_config *c, struct error *err)
 	return attach(fd, root, "proc", err);
 }
 
+/* /bin, /lib ...: links on a merged-/usr host, else directories. */
 static int
-build_usr(int root, struct error *err)
+build_links(int root, struct error *err)
 {
 	char path[32], target[64];
-	struct stat st;
-	ssize_t n;
 	size_t i;
+	ssize_t n;
 
-	if (add_bind(root, "/usr", "usr", err) < 0)
-		return -1;
 	for (i = 0; i < nitems(usr_links); i++) {
 		(void)snprintf(path, sizeof(path), "/%s", usr_links[i]);
-		if (lstat(path, &st) < 0)
-			continue;
-		if (!S_ISLNK(st.st_mode)) {
-			if (add_bind(root, path, usr_links[i], err) < 0)
+		n = readlink(path, target, sizeof(target) - 1);
+		if (n < 0) {
+			if (errno == EINVAL &&
+			    add_bind(root, path, usr_links[i], err) < 0)
 				return -1;
 			continue;
 		}
-		n = readlink(path, target, sizeof(target) - 1);
-		if (n < 0)
-			return error_set(err, errno, "tree: %s", path);
 		target[n] = '\0';
 		if (symlinkat(target, root, usr_links[i]) < 0)
 			return error_set(err, errno, "tree: link %s", path);
@@ -391,46 +373,98 @@ build_usr(int root, struct error *err)
 }
 
 int
-tree_build(const struct jail_config *c, struct error *err)
+tree_parts(const struct jail_config *c, int fd[TREE_PARTS], struct error *err)
+{
+	const uint64_t noexec = c->tmp_exec ? 0 : MOUNT_ATTR_NOEXEC;
+	const uint64_t ws_noexec = c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC;
+	const mode_t mask = umask(0);
+	int r;
+
+	r = clone_host("/usr", &fd[TREE_USR], err);
+	if (r == 0)
+		r = error_set(err, ENOENT, "tree: /usr");
+	if (r < 0)
+		goto out;
+	r = -1;
+	if ((fd[TREE_ETC] = new_etc(c, err)) < 0 ||
+	    (fd[TREE_DEV] = new_dev(err)) < 0 ||
+	    (fd[TREE_PTS] = new_pts(c, err)) < 0 ||
+	    (fd[TREE_SHM] = new_scratch("1777", MOUNT_ATTR_NOEXEC, c, err)) <
+		0 ||
+	    (fd[TREE_TMP] = new_scratch("1777", noexec, c, err)) < 0 ||
+	    (fd[TREE_HOME] = new_scratch("0700", noexec, c, err)) < 0)
+		goto out;
+	if (fd[TREE_WORKSPACE] < 0)
+		fd[TREE_WORKSPACE] = new_scratch("0755", ws_noexec, c, err);
+	r = fd[TREE_WORKSPACE] < 0 ? -1 : 0;
+out:
+	(void)umask(mask);
+	return r;
+}
+
+int
+tree_root(struct error *err)
 {
 	static const struct fs_opt opts[] = { { "mode", "0755" },
-		{ "size", "32m" }, { "nr_inodes", "4096" } };
-	const uint64_t noexec = c->tmp_exec ? 0 : MOUNT_ATTR_NOEXEC;
+		{ "size", "1m" }, { "nr_inodes", "4096" } };
+	static const char *const dirs[] = { "usr", "etc", "dev", "proc", "tmp",
+		"home", &JAIL_HOME[1], "run", "var", &JAIL_WORKSPACE[1] };
 	struct mount_attr priv = { .propagation = MS_PRIVATE };
 	cleanup_fd int root = -1;
+	size_t i;
 
 	if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &priv, sizeof(priv)) < 0)
 		return error_set(err, errno, "tree: private mounts");
 	root = fs_new("tmpfs", opts, nitems(opts), COMMON, err);
-	/* Any directory that every host has; what is below is not used. */
-	if (root < 0 || attach(root, AT_FDCWD, "/proc", err) < 0)
+	if (root < 0)
 		return -1;
-	if (build_usr(root, err) < 0 || build_etc(root, c, err) < 0 ||
-	    build_dev(root, c, err) < 0 || build_proc(root, c, err) < 0)
-		return -1;
-	if (add_scratch(root, "tmp", "1777", noexec, c, err) < 0 ||
-	    mkdir_at(root, "home", 0755, err) < 0 ||
-	    add_scratch(root, &JAIL_HOME[1], "0700", noexec, c, err) < 0 ||
-	    mkdir_at(root, "run", 0755, err) < 0 ||
-	    mkdir_at(root, "var", 0755, err) < 0)
-		return -1;
+	for (i = 0; i < nitems(dirs); i++)
+		if (mkdir_at(root, dirs[i], 0755, err) < 0)
+			return -1;
 	if (symlinkat("/tmp", root, "var/tmp") < 0 ||
 	    symlinkat("/run", root, "var/run") < 0)
 		return error_set(err, errno, "tree: /var");
+	if (build_links(root, err) < 0)
+		return -1;
+	/* Any directory that every host has; what is below is not used. */
+	if (attach(root, AT_FDCWD, "/proc", err) < 0)
+		return -1;
 	return steal_fd(&root);
 }
 
 int
-tree_workspace(int root, int ws, const struct jail_config *c, struct error *err)
+tree_attach(int root, const int fd[TREE_PARTS], const struct jail_config *c,
+    struct error *err)
 {
-	const uint64_t noexec = c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC;
+	static const char *const where[TREE_PARTS] = {
+		[TREE_USR] = "usr",
+		[TREE_ETC] = "etc",
+		[TREE_DEV] = "dev",
+		[TREE_PTS] = "dev/pts",
+		[TREE_SHM] = "dev/shm",
+		[TREE_TMP] = "tmp",
+		[TREE_HOME] = &JAIL_HOME[1],
+		[TREE_WORKSPACE] = &JAIL_WORKSPACE[1],
+	};
+	static const enum tree_part read_only[] = { TREE_ETC, TREE_DEV };
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	char from[64];
+	size_t i;
 
-	if (ws < 0)
-		return add_scratch(
-		    root, &JAIL_WORKSPACE[1], "0755", noexec, c, err);
-	if (mkdir_at(root, &JAIL_WORKSPACE[1], 0755, err) < 0)
-		return -1;
-	return attach(ws, root, &JAIL_WORKSPACE[1], err);
+	for (i = 0; i < TREE_PARTS; i++)
+		if (attach(fd[i], root, where[i], err) < 0)
+			return -1;
+	for (i = 0; i < nitems(etc_dirs); i++) {
+		(void)snprintf(from, sizeof(from), "/etc/%s", etc_dirs[i]);
+		if (add_bind(fd[TREE_ETC], from, etc_dirs[i], err) < 0)
+			return -1;
+	}
+	for (i = 0; i < nitems(read_only); i++)
+		if (mount_setattr(fd[read_only[i]], "", AT_EMPTY_PATH, &ro,
+			sizeof(ro)) < 0)
+			return error_set(err, errno, "tree: read-only /%s",
+			    where[read_only[i]]);
+	return build_proc(root, c, err);
 }
 
 int

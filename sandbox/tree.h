@@ -1,6 +1,7 @@
 /*
- * The file tree of a jail.  Runs in pid 1, as root of the initial user
- * namespace, in a mount namespace of its own.
+ * The file tree of a jail.  tree_parts() runs in the caller of jail_build()
+ * while pid 1 makes its namespaces; the rest in pid 1, as root of the initial
+ * user namespace, in a mount namespace of its own.
  */
 #ifndef BRIG_SANDBOX_TREE_H
 #define BRIG_SANDBOX_TREE_H
@@ -8,23 +9,38 @@
 #include "base/error.h"
 #include "sandbox/jail.h"
 
-/*
- * Build everything but the workspace on a new root, attached over the old
- * tree.  Returns its descriptor, or -1.
- */
-int tree_build(const struct jail_config *c, struct error *err);
+enum tree_part {
+	TREE_USR,
+	TREE_ETC,
+	TREE_DEV,
+	TREE_PTS,
+	TREE_SHM,
+	TREE_TMP,
+	TREE_HOME,
+	TREE_WORKSPACE,
+	TREE_PARTS
+};
 
 /*
- * Put the workspace in place: the detached mount ws, or an empty file system
- * of the job's own where ws is -1.  0 or -1.
+ * Detached mounts of all parts into fd, whose elements must be -1 before,
+ * except fd[TREE_WORKSPACE]: where that is -1, the workspace is an empty
+ * directory of the job's own.  0, or -1 with some of them made.
  */
-int tree_workspace(
-    int root, int ws, const struct jail_config *c, struct error *err);
+int tree_parts(
+    const struct jail_config *c, int fd[TREE_PARTS], struct error *err);
+
+/* A new root with its directories, attached over the old tree.  Its
+ * descriptor, or -1. */
+int tree_root(struct error *err);
+
+/* Put the parts and a fresh /proc in place.  0 or -1. */
+int tree_attach(int root, const int fd[TREE_PARTS], const struct jail_config *c,
+    struct error *err);
 
 /* Make root "/" and forget the host's tree.  0 or -1. */
 int tree_enter(int root, struct error *err);
 
-/* After tree_enter(): a terminal of the jail's devpts.  *master, or -1. */
+/* After tree_enter(): a terminal of the jail's devpts.  0 or -1. */
 int tree_terminal(
     const struct jail_config *c, int *master, int *slave, struct error *err);
 

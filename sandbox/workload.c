@@ -95,7 +95,7 @@ prepare(struct build *b, int *ruleset, int tty, struct error *err)
 	if (*ruleset >= 0 && landlock_enforce(*ruleset, err) < 0)
 		return -1;
 	fd_close(ruleset);
-	return filter_install_job(b->filters, c->memfd_exec, err);
+	return filter_install_job(c->memfd_exec, err);
 }
 
 void
