@@ -1,0 +1,213 @@
+/*
+ * The parent: the root process that reads configuration and policy, opens
+ * the files, makes every channel, starts and restarts the children and starts
+ * jobs.  It parses messages of its children and nothing else, and holds no
+ * secret.  This header is shared by the parent_*.c files only.
+ */
+#ifndef BRIG_PARENT_H
+#define BRIG_PARENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/audit_event.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/ev.h"
+#include "base/msg.h"
+#include "base/proto.h"
+#include "daemon/conf.h"
+#include "daemon/jobspec.h"
+
+#define RESTART_MIN_MS 100u /* first wait before a restart, doubling */
+#define RESTART_MAX_MS 5000u
+#define RESTART_CALM_MS 30000u /* lived so long: back-off starts again */
+#define START_TRIES 5u         /* deaths before the daemon is ready: give up */
+#define STOP_GRACE_MS 3000u    /* from M_STOP to SIGKILL */
+#define JOB_START_MS 20000u    /* shim must report running within */
+#define JOB_END_GRACE_MS 2000u /* shim must exit after M_SHIM_EXIT within */
+#define NONCE_SIZE 16u
+#define ROOTS_MAX (16u * 1024 * 1024) /* bytes of trusted CA certificates */
+#define CA_PEM_MAX 16384u
+
+struct parent;
+struct job;
+
+/* One child process, or the place for it while it is down. */
+struct proc {
+	struct parent *pa;
+	enum role role;
+	struct job *job;   /* NULL for the singletons */
+	pid_t pid;         /* 0 while down */
+	struct chan *chan; /* NULL once the channel has ended */
+	bool ready;
+	bool no_restart;
+	uint64_t started_ms;
+	uint32_t backoff_ms;
+	uint32_t restarts;
+	struct ev_timer *timer; /* restart */
+};
+
+struct job {
+	struct job *next;
+	struct parent *pa;
+	uint32_t id;
+	struct job_spec spec;
+	uid_t host_uid;
+	uint8_t nonce[NONCE_SIZE];
+	struct proc shim, front, back;
+	int workspace_fd, attach_fd, log_fd;
+	int capture[CAPTURE_MAX];
+	char **stub_env;   /* NULL until keyd has answered */
+	bool shim_started; /* M_SHIM_START is out */
+	bool ending;
+	bool killed; /* somebody asked for a deadly signal */
+	enum job_state state;
+	pid_t init_pid; /* pid 1 of the jail, 0 while unknown */
+	int init_pidfd;
+	char detail[P_NAME_MAX * 4];
+	uint8_t exit_kind;
+	uint32_t exit_code;
+	struct ev_timer *timer; /* start limit, then end grace */
+};
+
+/* Descriptors of a job that came before its M_JOB_START. */
+struct job_fds {
+	uint32_t job;
+	int fd[JOB_FD_MAX];
+};
+#define JOB_FDS_PENDING 16u
+
+struct parent {
+	struct conf conf;
+	const char *conf_path;
+	bool debug;
+	struct ev *ev;
+	struct proc single[ROLE_MAX]; /* control keyd audit dns */
+	struct job *jobs;
+	size_t njobs;
+	uint32_t next_uid; /* offset into the job uids */
+	struct job_fds pending[JOB_FDS_PENDING];
+
+	char *empty_dir; /* root of processes without files */
+	char *control_dir;
+	int listen_fd;
+	int vault_fd;
+	int key_fd;
+	int log_dir_fd; /* directory of the audit log */
+	int jobs_fd;    /* state-dir/jobs */
+	int policy_fd;  /* sealed memfd, current bundle */
+	uint32_t generation;
+	int roots_fd;  /* sealed memfd, upstream trust */
+	int bundle_fd; /* sealed memfd, roots + our CA; -1
+			* until keyd has told its CA */
+	struct buf ca_pem;
+
+	struct chan *audit; /* the parent as a client of audit */
+	bool ready;         /* READY has been said */
+	bool stopping;
+	struct ev_timer *stop_timer;
+	struct ev_timer *watchdog;
+	uint64_t watchdog_ms;
+};
+
+/* ---- parent.c ---------------------------------------------------------- */
+
+/* Runs until stopped; returns the exit status. */
+int parent_main(struct conf *conf, const char *conf_path, bool debug);
+void parent_stop(struct parent *pa);
+
+/* ---- parent_setup.c: files and directories ----------------------------- */
+
+/* Everything that must exist before the first child; -1 with err. */
+int parent_setup(struct parent *pa, struct error *err);
+/* Read the policy into pa->policy_fd; text gets the diagnostics. */
+int parent_load_policy(struct parent *pa, struct buf *text);
+/* roots + the interception CA, once the latter is known. */
+int parent_make_bundle(struct parent *pa, struct error *err);
+/*
+ * The audit log: for the audit process (read, append; created if missing) or
+ * read-only for a client.
+ */
+int parent_open_audit(struct parent *pa, bool write, struct error *err);
+/* Output log of a job: created for append, or opened for reading. */
+int parent_open_log(
+    struct parent *pa, uint32_t job, bool create, struct error *err);
+
+/* ---- parent_proc.c: children ------------------------------------------- */
+
+void proc_init(
+    struct parent *pa, struct proc *p, enum role role, struct job *job);
+/* Start it (or, on failure, arrange for another try). */
+void proc_start(struct proc *p);
+/* End it; it is not started again. */
+void proc_end(struct proc *p, bool now);
+/* SIGKILL; the normal restart follows. */
+void proc_kill(struct proc *p, const char *why);
+/* waitpid said so. */
+void proc_died(struct parent *pa, pid_t pid, int status);
+/* Close its channel and timer; the process must be gone. */
+void proc_clear(struct proc *p);
+/* Call fn for every place of a process, singletons first. */
+void proc_each(
+    struct parent *pa, void (*fn)(struct proc *p, void *arg), void *arg);
+struct proc *proc_find(struct parent *pa, enum role role, uint32_t job);
+
+/* ---- parent_wire.c: what a new child is told --------------------------- */
+
+/* Configuration, files, policy, channels to all peers that are up. */
+void wire_child(struct proc *p);
+/* A new policy generation to everybody who needs it. */
+void wire_policy(struct parent *pa);
+
+/* ---- parent_msg.c: what children say ----------------------------------- */
+
+/* Rules of the channel to a child of this role. */
+const struct msg_rule *parent_rules(enum role role, size_t *n);
+/* Validate and apply a new policy; text gets a sentence or diagnostics. */
+int parent_reload(struct parent *pa, struct buf *text);
+
+/* ---- parent_job.c ------------------------------------------------------ */
+
+struct job *job_find(struct parent *pa, uint32_t id);
+/* From M_JOB_START: takes the descriptors collected for it and spec_fd. */
+void job_start(struct parent *pa, uint32_t id, int spec_fd);
+void job_collect_fd(struct parent *pa, uint32_t id, unsigned int which, int fd);
+void job_kill(struct job *j, unsigned int signo);
+/* keyd has answered, or the CA bundle is there: go on if all is ready. */
+void job_continue(struct job *j);
+void job_tell_control(struct job *j);
+/* To a keyd that has just come up. */
+void job_tell_keyd(struct job *j);
+/* To a front that has just come up. */
+void job_tell_front(struct job *j);
+/* One of its processes is gone. */
+void job_proc_gone(struct job *j, struct proc *p);
+/* Brig's own failure ends it. */
+void job_fail(struct job *j, enum job_state state, const char *fmt, ...)
+    attr_printf(3, 4);
+void job_exited(struct job *j, uint8_t kind, uint32_t code, const char *detail);
+void job_running(struct job *j, pid_t init_pid, const char *detail);
+void job_captured(struct job *j, unsigned int which, int fd);
+void job_stubs(struct job *j, char **env);
+
+/* ---- parent_status.c --------------------------------------------------- */
+
+void parent_status(struct parent *pa, struct buf *body);
+
+/* ---- parent_audit.c ---------------------------------------------------- */
+
+/* A fresh channel of our own to an audit process that has just started. */
+void parent_audit_connect(struct parent *pa);
+/* Send e and free it; not waited for.  Dropped while audit is down. */
+void parent_audit(struct parent *pa, uint32_t job, struct audit_ev *e);
+
+/* ---- parent_notify.c: sd_notify(3) ------------------------------------- */
+
+void notify_send(const char *text);
+/* Interval at which the service manager wants to hear, 0: not at all. */
+uint64_t notify_watchdog_ms(void);
+
+#endif

@@ -1,0 +1,346 @@
+#include "daemon/parent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fdutil.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "daemon/policyfiles.h"
+#include "policy/policy.h"
+
+#define VAULT_KEY_SIZE 32u
+#define BACKLOG 64
+
+/*
+ * A directory of ours with exactly this owner and mode.  The last component
+ * is never followed: some of these stand in directories that one of our
+ * unprivileged users can write to.
+ */
+static int
+make_dir(const char *path, uid_t uid, gid_t gid, mode_t mode, struct error *err)
+{
+	cleanup_fd int fd = -1;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return error_set(err, errno, "mkdir %s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return error_set(err, errno, "open directory %s", path);
+	if (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0)
+		return error_set(err, errno, "set owner and mode of %s", path);
+	return steal_fd(&fd);
+}
+
+static int
+make_dirs(struct parent *pa, struct error *err)
+{
+	const struct conf *c = &pa->conf;
+	const struct conf_user *ctl = &c->user[ROLE_CONTROL];
+	const struct conf_user *aud = &c->user[ROLE_AUDIT];
+	cleanup_free char *jobs = xasprintf("%s/jobs", c->state_dir);
+	int fd;
+
+	pa->control_dir = xasprintf("%s/control", c->state_dir);
+	pa->empty_dir = xasprintf("%s/empty", c->run_dir);
+	if ((fd = make_dir(c->state_dir, 0, 0, 0711, err)) < 0)
+		return -1;
+	close(fd);
+	if ((fd = make_dir(c->run_dir, 0, 0, 0755, err)) < 0)
+		return -1;
+	close(fd);
+	if ((fd = make_dir(pa->control_dir, ctl->uid, ctl->gid, 0700, err)) < 0)
+		return -1;
+	close(fd);
+	/* Nobody but root may write to the root of the other processes. */
+	if ((fd = make_dir(pa->empty_dir, 0, 0, 0755, err)) < 0)
+		return -1;
+	close(fd);
+	if ((pa->jobs_fd = make_dir(jobs, 0, 0, 0700, err)) < 0)
+		return -1;
+	pa->log_dir_fd = make_dir(c->log_dir, aud->uid, aud->gid, 0750, err);
+	return pa->log_dir_fd < 0 ? -1 : 0;
+}
+
+/* A regular file with one name and this owner: what we meant to open. */
+static int
+check_file(int fd, const char *path, uid_t uid, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "stat %s", path);
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != uid)
+		return error_set(err, 0,
+		    "%s: not a regular file of uid %u with one link", path,
+		    uid);
+	return 0;
+}
+
+static int
+open_vault(struct parent *pa, struct error *err)
+{
+	const struct conf_user *u = &pa->conf.user[ROLE_KEYD];
+	cleanup_free char *path = xasprintf("%s/vault", pa->conf.state_dir);
+	cleanup_fd int fd = -1;
+	struct stat st;
+
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, errno, "open %s", path);
+	/* The directory is root's, so a new file is, too. */
+	if (st.st_uid == 0 && fchown(fd, u->uid, u->gid) < 0)
+		return error_set(err, errno, "chown %s", path);
+	if (check_file(fd, path, u->uid, err) < 0)
+		return -1;
+	if (fchmod(fd, 0600) < 0)
+		return error_set(err, errno, "chmod %s", path);
+	pa->vault_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int
+create_key(const char *path, struct error *err)
+{
+	uint8_t key[VAULT_KEY_SIZE];
+	cleanup_fd int fd = -1;
+	int rc = 0;
+
+	fd = open(
+	    path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_set(err, errno, "create %s", path);
+	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key) ||
+	    fd_write_all(fd, key, sizeof(key)) < 0 || fsync(fd) < 0) {
+		rc = error_set(err, errno, "write %s", path);
+		unlink(path);
+	} else {
+		log_info("created %s: back it up, the vault is lost without it",
+		    path);
+	}
+	explicit_bzero(key, sizeof(key));
+	return rc;
+}
+
+/* Opened only: its bytes are read by keyd, never here. */
+static int
+open_key(struct parent *pa, struct error *err)
+{
+	const char *cred = getenv("CREDENTIALS_DIRECTORY");
+	cleanup_free char *path = NULL;
+	cleanup_fd int fd = -1;
+	struct stat st, vault;
+
+	if (cred != NULL && cred[0] == '/') {
+		path = xasprintf("%s/brig-vault-key", cred);
+		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 && errno != ENOENT)
+			return error_set(err, errno, "open %s", path);
+	}
+	if (fd < 0) {
+		free(path);
+		path = conf_vault_key(&pa->conf);
+		fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		/*
+		 * A new key beside a vault with contents would only hide that
+		 * the right one is missing.
+		 */
+		if (fd < 0 && errno == ENOENT) {
+			if (fstat(pa->vault_fd, &vault) == 0 &&
+			    vault.st_size > 0)
+				return error_set(err, ENOENT,
+				    "the vault has contents but its key %s",
+				    path);
+			if (create_key(path, err) < 0)
+				return -1;
+			fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		}
+		if (fd < 0)
+			return error_set(err, errno, "open %s", path);
+	}
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "stat %s", path);
+	if (!S_ISREG(st.st_mode) || (st.st_mode & 077) != 0 || st.st_uid != 0 ||
+	    st.st_size != VAULT_KEY_SIZE)
+		return error_set(err, 0,
+		    "%s: must be a file of %u bytes that only root can read",
+		    path, VAULT_KEY_SIZE);
+	pa->key_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int
+open_listener(struct parent *pa, struct error *err)
+{
+	const struct conf *c = &pa->conf;
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	cleanup_fd int fd = -1;
+
+	if (strlcpy(sa.sun_path, c->socket, sizeof(sa.sun_path)) >=
+	    sizeof(sa.sun_path))
+		return error_set(err, ENAMETOOLONG, "%s", c->socket);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(err, errno, "socket");
+	/* A live daemon answers; a dead one's socket is in the way. */
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return error_set(
+		    err, EADDRINUSE, "another brigd serves %s", c->socket);
+	if (errno == ECONNREFUSED && unlink(c->socket) < 0)
+		return error_set(err, errno, "unlink %s", c->socket);
+	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
+		return error_set(err, errno, "bind %s", c->socket);
+	if (chown(c->socket, 0, c->has_admin_gid ? c->admin_gid : 0) < 0 ||
+	    chmod(c->socket, c->socket_mode) < 0)
+		return error_set(err, errno, "set mode of %s", c->socket);
+	if (listen(fd, BACKLOG) < 0)
+		return error_set(err, errno, "listen on %s", c->socket);
+	pa->listen_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int
+read_roots(const char *path, struct buf *b, struct error *err)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fd_read_all(fd, b, ROOTS_MAX) < 0)
+		return error_set(err, errno, "read CA certificates %s", path);
+	buf_put_u8(b, '\n');
+	return 0;
+}
+
+/* What back trusts: the system's roots and the configured extra ones. */
+static int
+make_roots(struct parent *pa, struct error *err)
+{
+	cleanup_buf struct buf b = { 0 };
+
+	if (read_roots(pa->conf.ca_roots, &b, err) < 0)
+		return -1;
+	for (size_t i = 0; i < pa->conf.extra_ca.n; i++)
+		if (read_roots(pa->conf.extra_ca.v[i], &b, err) < 0)
+			return -1;
+	pa->roots_fd = fd_memfd("brig-roots", buf_head(&b), buf_len(&b));
+	if (pa->roots_fd < 0)
+		return error_set(err, errno, "memfd");
+	return 0;
+}
+
+int
+parent_make_bundle(struct parent *pa, struct error *err)
+{
+	cleanup_buf struct buf b = { 0 };
+	int fd;
+
+	/*
+	 * The extra roots are left out: whatever back trusts reaches the
+	 * jail under our own CA.
+	 */
+	if (read_roots(pa->conf.ca_roots, &b, err) < 0)
+		return -1;
+	buf_put(&b, buf_head(&pa->ca_pem), buf_len(&pa->ca_pem));
+	fd = fd_memfd("brig-ca-bundle", buf_head(&b), buf_len(&b));
+	if (fd < 0)
+		return error_set(err, errno, "memfd");
+	fd_close(&pa->bundle_fd);
+	pa->bundle_fd = fd;
+	return 0;
+}
+
+int
+parent_load_policy(struct parent *pa, struct buf *text)
+{
+	const struct conf *c = &pa->conf;
+	cleanup_buf struct buf bundle = { 0 };
+	struct policy_diags ds = { 0 };
+	struct error err = { 0 };
+	struct policy *p;
+	int fd;
+
+	if (policyfiles_load((const char *const *)c->policy.v, c->policy.n,
+		true, &bundle, &err) < 0) {
+		buf_printf(text, "%s\n", err.msg);
+		return -1;
+	}
+	p = policy_bundle_load(buf_head(&bundle), buf_len(&bundle), &ds);
+	if (p == NULL) {
+		policy_diags_print(&ds, text);
+		policy_diags_free(&ds);
+		return -1;
+	}
+	policy_free(p);
+	fd = fd_memfd("brig-policy", buf_head(&bundle), buf_len(&bundle));
+	if (fd < 0) {
+		buf_printf(text, "memfd: %s\n", strerror(errno));
+		return -1;
+	}
+	fd_close(&pa->policy_fd);
+	pa->policy_fd = fd;
+	pa->generation++;
+	return 0;
+}
+
+int
+parent_open_audit(struct parent *pa, bool write, struct error *err)
+{
+	const struct conf_user *u = &pa->conf.user[ROLE_AUDIT];
+	int flags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+	cleanup_fd int fd = -1;
+	struct stat st;
+
+	flags |= write ? O_RDWR | O_APPEND | O_CREAT : O_RDONLY;
+	fd = openat(pa->log_dir_fd, "audit.jsonl", flags, 0640);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, errno, "open the audit log");
+	/* Just created: not yet the audit process's own. */
+	if (write && st.st_uid == 0 && st.st_size == 0 &&
+	    fchown(fd, u->uid, u->gid) < 0)
+		return error_set(err, errno, "chown the audit log");
+	if (check_file(fd, "audit.jsonl", u->uid, err) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+int
+parent_open_log(struct parent *pa, uint32_t job, bool create, struct error *err)
+{
+	cleanup_fd int dir = -1, fd = -1;
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", job);
+	if (create && mkdirat(pa->jobs_fd, name, 0700) < 0 && errno != EEXIST)
+		return error_set(err, errno, "mkdir jobs/%s", name);
+	dir = openat(
+	    pa->jobs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return error_set(err, errno, "open jobs/%s", name);
+	fd = openat(dir, "output",
+	    (create ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) | O_NOFOLLOW |
+		O_CLOEXEC,
+	    0600);
+	if (fd < 0)
+		return error_set(err, errno, "open jobs/%s/output", name);
+	if (check_file(fd, "output", 0, err) < 0)
+		return -1;
+	return steal_fd(&fd);
+}
+
+int
+parent_setup(struct parent *pa, struct error *err)
+{
+	buf_init(&pa->ca_pem, 0);
+	umask(077);
+	if (make_dirs(pa, err) < 0 || open_vault(pa, err) < 0 ||
+	    open_key(pa, err) < 0 || make_roots(pa, err) < 0)
+		return -1;
+	return open_listener(pa, err);
+}
