@@ -16,7 +16,12 @@ libproxy_a_SOURCES += \
 
 # keyd and its parts.
 libproxy_a_SOURCES += \
-	proxy/mint.c proxy/mint.h
+	proxy/mint.c proxy/mint.h \
+	proxy/prf.c proxy/prf.h \
+	proxy/stub.c proxy/stub.h \
+	proxy/vault.c proxy/vault.h \
+	proxy/vault_log.c proxy/vault_log.h
+
 # back: decision of record, credentials, the way out.
 libproxy_a_SOURCES += \
 	proxy/binding.c proxy/binding.h \

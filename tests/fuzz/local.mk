@@ -51,6 +51,11 @@ tests_fuzz_fuzz_wire_SOURCES = tests/fuzz/fuzz_wire.c $(FUZZ_FEED)
 tests_fuzz_fuzz_wire_LDADD = libproxy.a libbase.a
 tests_fuzz_fuzz_wire_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_vault
+tests_fuzz_fuzz_vault_SOURCES = tests/fuzz/fuzz_vault.c $(FUZZ_FEED)
+tests_fuzz_fuzz_vault_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_vault_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)

@@ -1,0 +1,522 @@
+#include "proxy/vault.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "proxy/stub.h"
+#include "proxy/vault_log.h"
+
+#define KEY_MAX 4096u  /* DER of the CA key */
+#define CERT_MAX 8192u /* DER of the CA certificate */
+
+/* First byte of a record.  Numbers are for ever. */
+enum kind {
+	REC_CA = 1,   /* blob key, blob cert */
+	REC_STUB_KEY, /* blob */
+	REC_PUT,      /* credential, see put_credential() */
+	REC_REVOKE,   /* u32 id, u64 changed */
+	REC_REMOVE,   /* u32 id */
+};
+
+struct vault {
+	struct vault_log *log;
+	struct secret *ca_key, *stub_key;
+	uint8_t *ca_cert;
+	size_t ca_cert_len;
+	struct credential *c;
+	size_t n;
+	uint32_t next_id;
+};
+
+void
+credential_clear(struct credential *c)
+{
+	free(c->shape);
+	c->shape = NULL;
+	secret_free(c->value);
+	c->value = NULL;
+}
+
+/* ---- what a credential may hold ---------------------------------------- */
+
+static bool
+is_word(const char *s, const char *extra)
+{
+	for (; *s != '\0'; s++) {
+		if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+		    (*s >= '0' && *s <= '9') || strchr(extra, *s) != NULL)
+			continue;
+		return false;
+	}
+	return true;
+}
+
+/* Normal form only, so that one host has one spelling. */
+static bool
+is_host(const char *s)
+{
+	char text[INET6_ADDRSTRLEN];
+	const char *last = strrchr(s, '.');
+	uint8_t addr[16];
+
+	if (inet_pton(AF_INET6, s, addr) == 1)
+		return inet_ntop(AF_INET6, addr, text, sizeof(text)) != NULL &&
+		       str_eq(text, s);
+	if (inet_pton(AF_INET, s, addr) == 1)
+		return true;
+	for (const char *p = s; *p != '\0'; p++) {
+		if (*p >= 'A' && *p <= 'Z')
+			return false;
+	}
+	/* "127.1" is an address to some resolvers (RFC 3986 section 7.4). */
+	last = last == NULL ? s : last + 1;
+	return str_is_hostname(s) && (*last < '0' || *last > '9');
+}
+
+/* Framing and routing are not the place for a secret. */
+static bool
+is_forbidden_header(const char *s)
+{
+	static const char *const names[] = { "connection", "content-length",
+		"expect", "host", "keep-alive", "proxy-authenticate",
+		"proxy-authorization", "proxy-connection", "te", "trailer",
+		"transfer-encoding", "upgrade" };
+	char lower[VAULT_HEADER_MAX + 1];
+
+	strlcpy(lower, s, sizeof(lower));
+	str_lower(lower);
+	for (size_t i = 0; i < nitems(names); i++) {
+		if (str_eq(names[i], lower))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_user(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if (*s <= ' ' || *s > '~' || *s == ':')
+			return false;
+	}
+	return true;
+}
+
+int
+credential_check(const struct credential *c, struct error *err)
+{
+	if (!str_is_name(c->name, P_NAME_MAX))
+		return error_set(err, 0, "bad name of a secret");
+	if (!is_host(c->host))
+		return error_set(err, 0, "bad host");
+	if (c->port == 0)
+		return error_set(err, 0, "bad port");
+	if (c->surfaces == 0 ||
+	    (c->surfaces & ~(SURFACE_HEADER | SURFACE_BASIC)) != 0)
+		return error_set(err, 0, "bad surfaces");
+	if (!is_word(c->header, "-_") || is_forbidden_header(c->header) ||
+	    ((c->surfaces & SURFACE_HEADER) != 0 && c->header[0] == '\0'))
+		return error_set(err, 0, "bad header name");
+	if (!is_user(c->user))
+		return error_set(err, 0, "bad user name");
+	if (!is_word(c->env, "_") || (c->env[0] >= '0' && c->env[0] <= '9'))
+		return error_set(err, 0, "bad name of an environment variable");
+	return 0;
+}
+
+/* ---- records ----------------------------------------------------------- */
+
+static void
+put_credential(struct buf *b, const struct credential *c)
+{
+	buf_put_u32(b, c->id);
+	buf_put_str(b, c->name);
+	buf_put_str(b, c->host);
+	buf_put_u16(b, c->port);
+	buf_put_u8(b, c->surfaces);
+	buf_put_str(b, c->header);
+	buf_put_str(b, c->user);
+	buf_put_str(b, c->env);
+	buf_put_u8(b, c->revoked);
+	buf_put_u64(b, c->created);
+	buf_put_u64(b, c->changed);
+	buf_put_str(b, c->shape);
+	buf_put_blob(b, secret_bytes(c->value), secret_len(c->value));
+}
+
+static int
+get_credential(struct cur *r, struct credential *c, struct error *err)
+{
+	const uint8_t *p;
+	size_t n;
+
+	c->id = cur_u32(r);
+	cur_str_into(r, c->name, sizeof(c->name));
+	cur_str_into(r, c->host, sizeof(c->host));
+	c->port = cur_u16(r);
+	c->surfaces = cur_u8(r);
+	cur_str_into(r, c->header, sizeof(c->header));
+	cur_str_into(r, c->user, sizeof(c->user));
+	cur_str_into(r, c->env, sizeof(c->env));
+	c->revoked = cur_bool(r);
+	c->created = cur_u64(r);
+	c->changed = cur_u64(r);
+	c->shape = cur_str(r, P_STUB_MAX);
+	p = cur_blob(r, VAULT_VALUE_MAX, &n);
+	if (cur_end(r) < 0 || c->id == 0 || n < STUB_MIN || c->shape == NULL ||
+	    stub_shape_check(c->shape) < 0)
+		return error_set(err, 0, "malformed");
+	if (credential_check(c, err) < 0)
+		return -1;
+	c->value = secret_new(p, n);
+	if (c->value == NULL)
+		return error_set(err, errno, "memory for a secret");
+	return 0;
+}
+
+static size_t
+index_of(const struct vault *v, uint32_t id)
+{
+	size_t i;
+
+	for (i = 0; i < v->n && v->c[i].id != id; i++)
+		continue;
+	return i;
+}
+
+/* Into the table, which stays sorted; takes what c owns. */
+static void
+store(struct vault *v, struct credential *c)
+{
+	size_t i = index_of(v, c->id);
+
+	if (i == v->n) {
+		v->c = xreallocarray(v->c, v->n + 1, sizeof(*v->c));
+		for (; i > 0 && v->c[i - 1].id > c->id; i--)
+			v->c[i] = v->c[i - 1];
+		v->n++;
+	} else
+		credential_clear(&v->c[i]);
+	v->c[i] = *c;
+	c->shape = NULL;
+	c->value = NULL;
+	if (c->id >= v->next_id)
+		v->next_id = c->id + 1;
+}
+
+static void
+forget(struct vault *v, size_t i)
+{
+	credential_clear(&v->c[i]);
+	v->n--;
+	memmove(&v->c[i], &v->c[i + 1], (v->n - i) * sizeof(*v->c));
+}
+
+static int
+apply_ca(struct vault *v, struct cur *r, struct error *err)
+{
+	const uint8_t *key, *cert;
+	size_t kn, cn;
+
+	key = cur_blob(r, KEY_MAX, &kn);
+	cert = cur_blob(r, CERT_MAX, &cn);
+	if (cur_end(r) < 0 || kn == 0 || cn == 0 || v->ca_key != NULL)
+		return error_set(err, 0, "malformed");
+	v->ca_key = secret_new(key, kn);
+	if (v->ca_key == NULL)
+		return error_set(err, errno, "memory for the CA key");
+	v->ca_cert = xmemdup(cert, cn);
+	v->ca_cert_len = cn;
+	return 0;
+}
+
+static int
+apply_stub_key(struct vault *v, struct cur *r, struct error *err)
+{
+	size_t n;
+	const uint8_t *p = cur_blob(r, VAULT_KEY_SIZE, &n);
+
+	if (cur_end(r) < 0 || n != VAULT_KEY_SIZE || v->stub_key != NULL)
+		return error_set(err, 0, "malformed");
+	v->stub_key = secret_new(p, n);
+	return v->stub_key != NULL
+		   ? 0
+		   : error_set(err, errno, "memory for the stub key");
+}
+
+static int
+apply_put(struct vault *v, struct cur *r, struct error *err)
+{
+	struct credential c = { 0 };
+	const struct credential *same;
+	int ret = get_credential(r, &c, err);
+
+	if (ret == 0) {
+		same = vault_by_name(v, c.name);
+		if ((same != NULL && same->id != c.id) || c.id == UINT32_MAX ||
+		    (same == NULL && v->n >= P_SECRETS_MAX))
+			ret = error_set(err, 0, "malformed");
+		else
+			store(v, &c);
+	}
+	credential_clear(&c);
+	return ret;
+}
+
+static int
+apply_state(struct vault *v, enum kind kind, struct cur *r, struct error *err)
+{
+	uint32_t id = cur_u32(r);
+	uint64_t changed = kind == REC_REVOKE ? cur_u64(r) : 0;
+	size_t i = index_of(v, id);
+
+	if (cur_end(r) < 0 || i == v->n)
+		return error_set(err, 0, "malformed");
+	if (kind == REC_REVOKE) {
+		v->c[i].revoked = true;
+		v->c[i].changed = changed;
+	} else
+		forget(v, i);
+	return 0;
+}
+
+int
+vault_apply(const uint8_t *p, size_t n, void *vault, struct error *err)
+{
+	struct vault *v = vault;
+	struct cur r;
+	uint8_t kind;
+
+	cur_init(&r, p, n);
+	kind = cur_u8(&r);
+	switch (kind) {
+	case REC_CA:
+		return apply_ca(v, &r, err);
+	case REC_STUB_KEY:
+		return apply_stub_key(v, &r, err);
+	case REC_PUT:
+		return apply_put(v, &r, err);
+	case REC_REVOKE:
+	case REC_REMOVE:
+		return apply_state(v, kind, &r, err);
+	}
+	return error_set(err, 0, "of unknown kind %u", kind);
+}
+
+/* ---- opening and changing ---------------------------------------------- */
+
+struct vault *
+vault_new(void)
+{
+	struct vault *v = xcalloc(1, sizeof(*v));
+
+	v->next_id = 1;
+	return v;
+}
+
+struct vault *
+vault_open(int fd, const struct secret *master, struct error *err)
+{
+	struct vault *v = vault_new();
+
+	v->log = vault_log_open(fd, master, vault_apply, v, err);
+	if (v->log == NULL) {
+		vault_free(v);
+		return NULL;
+	}
+	return v;
+}
+
+void
+vault_free(struct vault *v)
+{
+	if (v == NULL)
+		return;
+	while (v->n > 0)
+		forget(v, v->n - 1);
+	free(v->c);
+	vault_log_free(v->log);
+	secret_free(v->ca_key);
+	secret_free(v->stub_key);
+	free(v->ca_cert);
+	free(v);
+}
+
+const struct secret *
+vault_ca_key(const struct vault *v)
+{
+	return v->ca_key;
+}
+
+const uint8_t *
+vault_ca_cert(const struct vault *v, size_t *n)
+{
+	*n = v->ca_cert_len;
+	return v->ca_cert;
+}
+
+const struct secret *
+vault_stub_key(const struct vault *v)
+{
+	return v->stub_key;
+}
+
+/*
+ * A record holds a secret: it is built in memory that does not move while it
+ * grows, and wiped.
+ */
+static void
+record_init(struct buf *b, enum kind kind)
+{
+	buf_init(b, VAULT_RECORD_MAX + 4096);
+	buf_reserve(b, VAULT_RECORD_MAX + 4096);
+	buf_put_u8(b, (uint8_t)kind);
+}
+
+static int
+record_write(struct vault *v, struct buf *b, struct error *err)
+{
+	int ret = 0;
+
+	if (buf_failed(b))
+		ret = error_set(err, 0, "a record of the vault is too long");
+	else if (v->log != NULL)
+		ret = vault_log_append(v->log, buf_head(b), buf_len(b), err);
+	OPENSSL_cleanse(b->data, b->cap);
+	buf_free(b);
+	return ret;
+}
+
+int
+vault_set_ca(struct vault *v, const struct secret *key, const void *cert,
+    size_t n, struct error *err)
+{
+	struct secret *copy = secret_new(secret_bytes(key), secret_len(key));
+	struct buf b;
+
+	if (copy == NULL)
+		return error_set(err, errno, "memory for the CA key");
+	record_init(&b, REC_CA);
+	buf_put_blob(&b, secret_bytes(key), secret_len(key));
+	buf_put_blob(&b, cert, n);
+	if (record_write(v, &b, err) < 0) {
+		secret_free(copy);
+		return -1;
+	}
+	v->ca_key = copy;
+	v->ca_cert = xmemdup(cert, n);
+	v->ca_cert_len = n;
+	return 0;
+}
+
+int
+vault_set_stub_key(struct vault *v, const struct secret *key, struct error *err)
+{
+	struct secret *copy = secret_new(secret_bytes(key), secret_len(key));
+	struct buf b;
+
+	if (copy == NULL)
+		return error_set(err, errno, "memory for the stub key");
+	record_init(&b, REC_STUB_KEY);
+	buf_put_blob(&b, secret_bytes(key), secret_len(key));
+	if (record_write(v, &b, err) < 0) {
+		secret_free(copy);
+		return -1;
+	}
+	v->stub_key = copy;
+	return 0;
+}
+
+size_t
+vault_count(const struct vault *v)
+{
+	return v->n;
+}
+
+const struct credential *
+vault_at(const struct vault *v, size_t i)
+{
+	return &v->c[i];
+}
+
+const struct credential *
+vault_by_name(const struct vault *v, const char *name)
+{
+	for (size_t i = 0; i < v->n; i++) {
+		if (str_eq(v->c[i].name, name))
+			return &v->c[i];
+	}
+	return NULL;
+}
+
+const struct credential *
+vault_by_id(const struct vault *v, uint32_t id)
+{
+	size_t i = index_of(v, id);
+
+	return i < v->n ? &v->c[i] : NULL;
+}
+
+uint32_t
+vault_next_id(const struct vault *v)
+{
+	return v->next_id;
+}
+
+int
+vault_put(struct vault *v, struct credential *c, struct error *err)
+{
+	struct buf b;
+
+	if (credential_check(c, err) < 0)
+		return -1;
+	if (vault_by_id(v, c->id) == NULL && v->n >= P_SECRETS_MAX)
+		return error_set(err, 0, "the vault holds %u secrets already",
+		    P_SECRETS_MAX);
+	record_init(&b, REC_PUT);
+	put_credential(&b, c);
+	if (record_write(v, &b, err) < 0)
+		return -1;
+	store(v, c);
+	return 0;
+}
+
+int
+vault_revoke(struct vault *v, uint32_t id, uint64_t now, struct error *err)
+{
+	size_t i = index_of(v, id);
+	struct buf b;
+
+	if (i == v->n)
+		return error_set(err, ENOENT, "credential %u", id);
+	v->c[i].revoked = true;
+	v->c[i].changed = now;
+	record_init(&b, REC_REVOKE);
+	buf_put_u32(&b, id);
+	buf_put_u64(&b, now);
+	return record_write(v, &b, err);
+}
+
+int
+vault_remove(struct vault *v, uint32_t id, struct error *err)
+{
+	size_t i = index_of(v, id);
+	struct buf b;
+
+	if (i == v->n)
+		return error_set(err, ENOENT, "credential %u", id);
+	/* If the write fails the entry stays, but nothing is released. */
+	v->c[i].revoked = true;
+	record_init(&b, REC_REMOVE);
+	buf_put_u32(&b, id);
+	if (record_write(v, &b, err) < 0)
+		return -1;
+	forget(v, i);
+	return 0;
+}

@@ -1,0 +1,86 @@
+/*
+ * What keyd keeps: the CA, the key of stubs, and the credentials, in memory
+ * and in the sealed log of proxy/vault_log.h.  Every change is on disk when the
+ * function that makes it returns 0.  The log is never rewritten: a removed
+ * value stays in the file, sealed, for as long as the file and the master key
+ * exist.
+ */
+#ifndef BRIG_PROXY_VAULT_H
+#define BRIG_PROXY_VAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/proto.h"
+#include "base/secret.h"
+
+#define VAULT_USER_MAX 128u    /* user name of Basic auth */
+#define VAULT_HEADER_MAX 64u   /* field name */
+#define VAULT_VALUE_MAX 16384u /* bytes of a secret; P_STUB_MAX */
+
+struct credential {
+	uint32_t id; /* never used again after removal */
+	char name[P_NAME_MAX + 1];
+	char host[P_HOST_MAX + 1]; /* lower case name or IP literal */
+	uint16_t port;
+	uint8_t surfaces; /* SURFACE_* */
+	char header[VAULT_HEADER_MAX + 1];
+	char user[VAULT_USER_MAX + 1];
+	char env[P_NAME_MAX + 1];
+	bool revoked;
+	uint64_t created, changed; /* unix s */
+	char *shape;               /* of its stubs: proxy/stub.h */
+	struct secret *value;
+};
+
+struct vault;
+
+/* Takes fd.  NULL and err: see vault_log_open(). */
+struct vault *vault_open(
+    int fd, const struct secret *master, struct error *err);
+void vault_free(struct vault *v);
+
+/* What the first start stores.  NULL until then; borrowed. */
+const struct secret *vault_ca_key(const struct vault *v);
+const uint8_t *vault_ca_cert(const struct vault *v, size_t *n);
+const struct secret *vault_stub_key(const struct vault *v);
+/* Copies what it is given.  0 or -1. */
+int vault_set_ca(struct vault *v, const struct secret *key, const void *cert,
+    size_t n, struct error *err);
+int vault_set_stub_key(
+    struct vault *v, const struct secret *key, struct error *err);
+
+/* Credentials, in ascending order of id; borrowed until the next change. */
+size_t vault_count(const struct vault *v);
+const struct credential *vault_at(const struct vault *v, size_t i);
+const struct credential *vault_by_name(const struct vault *v, const char *name);
+const struct credential *vault_by_id(const struct vault *v, uint32_t id);
+uint32_t vault_next_id(const struct vault *v);
+
+/* 0, or -1 and err when a field is not what credentials may hold. */
+int credential_check(const struct credential *c, struct error *err);
+/* Free what c owns, not c. */
+void credential_clear(struct credential *c);
+
+/*
+ * Add, or replace the one with the same id.  Takes over c's shape and value
+ * (they become NULL) when it returns 0.
+ */
+int vault_put(struct vault *v, struct credential *c, struct error *err);
+/*
+ * In memory it is revoked even when the write fails (-1), so that a full disk
+ * cannot keep a credential alive.
+ */
+int vault_revoke(struct vault *v, uint32_t id, uint64_t now, struct error *err);
+int vault_remove(struct vault *v, uint32_t id, struct error *err);
+
+/*
+ * Apply one plaintext record, as loading does; for tests and fuzzing.
+ * vault_new() is a vault without a file, which stores nothing.
+ */
+struct vault *vault_new(void);
+int vault_apply(const uint8_t *p, size_t n, void *vault, struct error *err);
+
+#endif

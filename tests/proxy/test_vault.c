@@ -1,0 +1,480 @@
+/*
+ * The vault file: what was written is read back, and whatever happens to its
+ * bytes, it is either cut at its torn end or refused.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/fdutil.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "proxy/stub.h"
+#include "proxy/vault.h"
+#include "proxy/vault_log.h"
+
+#define RECORDS_MAX 16
+
+static struct secret *master;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	master = secret_new("0123456789abcdef0123456789abcdef", 32);
+	/* Torn files are reported at level warn, hundreds of times here. */
+	log_init("test", LOG_LEVEL_WARN);
+	return freopen("/dev/null", "w", stderr) == NULL;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	secret_free(master);
+	return 0;
+}
+
+static int
+file_of(const void *p, size_t n)
+{
+	int fd = memfd_create("vault", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0);
+	if (n > 0)
+		assert_int_equal(pwrite(fd, p, n, 0), n);
+	return fd;
+}
+
+static struct vault *
+open_bytes(const void *p, size_t n, int *dup_fd, struct error *err)
+{
+	int fd = file_of(p, n);
+
+	if (dup_fd != NULL)
+		*dup_fd = dup(fd);
+	return vault_open(fd, master, err);
+}
+
+static void
+put(struct vault *v, const char *name, const char *host, const char *value)
+{
+	struct credential c = { 0 };
+	struct error err;
+
+	c.id = vault_next_id(v);
+	strlcpy(c.name, name, sizeof(c.name));
+	strlcpy(c.host, host, sizeof(c.host));
+	strlcpy(c.header, "Authorization", sizeof(c.header));
+	strlcpy(c.env, "TOKEN", sizeof(c.env));
+	c.port = 443;
+	c.surfaces = SURFACE_HEADER;
+	c.created = c.changed = 1000;
+	c.value = secret_new(value, strlen(value));
+	c.shape = stub_shape(c.value, &err);
+	if (vault_put(v, &c, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_null(c.value);
+	assert_null(c.shape);
+}
+
+/* A vault with every kind of record, as bytes. */
+static void
+make_file(struct buf *out)
+{
+	int fd;
+	struct error err;
+	struct vault *v = open_bytes(NULL, 0, &fd, &err);
+	cleanup_secret struct secret *k = secret_new("stub-key-stub-key-"
+						     "stub-key-stub-",
+	    32);
+
+	assert_non_null(v);
+	assert_int_equal(vault_set_ca(v, k, "certificate", 11, &err), 0);
+	assert_int_equal(vault_set_stub_key(v, k, &err), 0);
+	put(v, "one", "one.example", "ghp_aaaaaaaaaaaaaaaa");
+	put(v, "two", "two.example", "ghp_bbbbbbbbbbbbbbbb");
+	assert_int_equal(vault_revoke(v, 1, 2000, &err), 0);
+	assert_int_equal(vault_remove(v, 2, &err), 0);
+	put(v, "three", "192.0.2.1", "ghp_cccccccccccccccc");
+	vault_free(v);
+	buf_init(out, 0);
+	assert_int_equal(fd_pread_all(fd, out, 1 << 20), 0);
+	close(fd);
+}
+
+/* Offsets of the records; returns how many, at[n] is the end. */
+static size_t
+records(const struct buf *f, size_t at[RECORDS_MAX])
+{
+	size_t n = 0, p = VAULT_HEADER_SIZE;
+
+	while (p < f->len) {
+		uint32_t len;
+
+		memcpy(&len, f->data + p, 4);
+		at[n++] = p;
+		p += VAULT_RECORD_OVERHEAD + len;
+	}
+	at[n] = p;
+	assert_int_equal(p, f->len);
+	return n;
+}
+
+static void
+what_was_written_is_read_back(void **state)
+{
+	struct buf f;
+	struct error err;
+	struct vault *v;
+	const struct credential *c;
+	size_t n;
+
+	(void)state;
+	make_file(&f);
+	v = open_bytes(f.data, f.len, NULL, &err);
+	assert_non_null(v);
+	assert_int_equal(secret_len(vault_ca_key(v)), 32);
+	assert_memory_equal(vault_ca_cert(v, &n), "certificate", 11);
+	assert_int_equal(n, 11);
+	assert_non_null(vault_stub_key(v));
+	assert_int_equal(vault_count(v), 2);
+	c = vault_by_name(v, "one");
+	assert_non_null(c);
+	assert_true(c->revoked);
+	assert_int_equal(c->changed, 2000);
+	assert_int_equal(c->created, 1000);
+	assert_string_equal(c->host, "one.example");
+	assert_memory_equal(secret_bytes(c->value), "ghp_aaaaaaaaaaaaaaaa", 20);
+	assert_null(vault_by_name(v, "two"));
+	c = vault_by_name(v, "three");
+	assert_non_null(c);
+	assert_false(c->revoked);
+	/* The id of a removed credential is not used again. */
+	assert_int_equal(c->id, 3);
+	assert_int_equal(vault_next_id(v), 4);
+	vault_free(v);
+	buf_free(&f);
+}
+
+static void
+values_do_not_show_in_the_file(void **state)
+{
+	struct buf f;
+
+	(void)state;
+	make_file(&f);
+	assert_null(memmem(f.data, f.len, "aaaaaaaa", 8));
+	assert_null(memmem(f.data, f.len, "one.example", 11));
+	assert_null(memmem(f.data, f.len, "stub-key", 8));
+	buf_free(&f);
+}
+
+static void
+every_flipped_byte_is_refused(void **state)
+{
+	struct buf f;
+	struct error err;
+
+	(void)state;
+	make_file(&f);
+	for (size_t i = 0; i < f.len; i++) {
+		struct vault *v;
+
+		f.data[i] ^= 0x01;
+		v = open_bytes(f.data, f.len, NULL, &err);
+		if (v != NULL)
+			fail_msg("byte %zu", i);
+		f.data[i] ^= 0x81;
+		v = open_bytes(f.data, f.len, NULL, &err);
+		if (v != NULL)
+			fail_msg("byte %zu", i);
+		f.data[i] ^= 0x80;
+	}
+	buf_free(&f);
+}
+
+static void
+every_cut_loses_the_torn_record_and_no_other(void **state)
+{
+	struct buf f;
+	struct error err;
+	size_t at[RECORDS_MAX];
+
+	(void)state;
+	make_file(&f);
+	records(&f, at);
+	for (size_t i = 0; i < f.len; i++) {
+		int fd;
+		struct stat st;
+		struct vault *v = open_bytes(f.data, i, &fd, &err);
+		size_t want = VAULT_HEADER_SIZE;
+
+		if (v == NULL)
+			fail_msg("cut at %zu: %s", i, err.msg);
+		for (size_t k = 0; at[k] <= i; k++)
+			want = at[k];
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_size, want);
+		/* And it goes on from there. */
+		put(v, "after", "after.example", "ghp_dddddddddddddddd");
+		vault_free(v);
+		v = vault_open(fd, master, &err);
+		assert_non_null(v);
+		assert_non_null(vault_by_name(v, "after"));
+		vault_free(v);
+	}
+	buf_free(&f);
+}
+
+static void
+a_tail_of_zeros_is_a_torn_record(void **state)
+{
+	struct buf f;
+	struct error err;
+	struct vault *v;
+	size_t n;
+
+	(void)state;
+	make_file(&f);
+	n = f.len;
+	memset(buf_reserve(&f, 300), 0, 300);
+	buf_commit(&f, 300);
+	v = open_bytes(f.data, f.len, NULL, &err);
+	assert_non_null(v);
+	assert_int_equal(vault_count(v), 2);
+	vault_free(v);
+	/* Zeros with something behind are damage. */
+	f.data[n + 299] = 1;
+	assert_null(open_bytes(f.data, f.len, NULL, &err));
+	buf_free(&f);
+}
+
+static void
+records_cannot_be_dropped_moved_or_repeated(void **state)
+{
+	struct buf f, g;
+	struct error err;
+	size_t at[RECORDS_MAX], n;
+
+	(void)state;
+	make_file(&f);
+	n = records(&f, at);
+	buf_init(&g, 0);
+	for (size_t drop = 0; drop + 1 < n; drop++) {
+		buf_clear(&g);
+		buf_put(&g, f.data, at[drop]);
+		buf_put(&g, f.data + at[drop + 1], f.len - at[drop + 1]);
+		assert_null(open_bytes(g.data, g.len, NULL, &err));
+	}
+	for (size_t i = 0; i + 1 < n; i++) {
+		/* Swapped with the next one. */
+		buf_clear(&g);
+		buf_put(&g, f.data, at[i]);
+		buf_put(&g, f.data + at[i + 1], at[i + 2] - at[i + 1]);
+		buf_put(&g, f.data + at[i], at[i + 1] - at[i]);
+		buf_put(&g, f.data + at[i + 2], f.len - at[i + 2]);
+		assert_int_equal(g.len, f.len);
+		assert_null(open_bytes(g.data, g.len, NULL, &err));
+	}
+	for (size_t i = 0; i < n; i++) {
+		/* Repeated at the end. */
+		buf_clear(&g);
+		buf_put(&g, f.data, f.len);
+		buf_put(&g, f.data + at[i], at[i + 1] - at[i]);
+		assert_null(open_bytes(g.data, g.len, NULL, &err));
+	}
+	buf_free(&g);
+	buf_free(&f);
+}
+
+static void
+records_of_another_vault_are_refused(void **state)
+{
+	struct buf f, g;
+	struct error err;
+	size_t at[RECORDS_MAX];
+
+	(void)state;
+	make_file(&f);
+	make_file(&g);
+	records(&f, at);
+	/* Same key, same contents, another salt. */
+	memcpy(f.data + at[0], g.data + at[0], at[1] - at[0]);
+	assert_null(open_bytes(f.data, f.len, NULL, &err));
+	buf_free(&f);
+	buf_free(&g);
+}
+
+static void
+wrong_key_is_told_apart_from_damage(void **state)
+{
+	cleanup_secret struct secret *bad =
+	    secret_new("X123456789abcdef0123456789abcdef", 32);
+	cleanup_secret struct secret *shrt = secret_new("0123456789", 10);
+	struct buf f;
+	struct error err;
+
+	(void)state;
+	make_file(&f);
+	assert_null(vault_open(file_of(f.data, f.len), bad, &err));
+	assert_non_null(strstr(err.msg, "master key"));
+	assert_null(vault_open(file_of(f.data, f.len), shrt, &err));
+	f.data[f.len - 1] ^= 1;
+	assert_null(open_bytes(f.data, f.len, NULL, &err));
+	assert_non_null(strstr(err.msg, "damaged"));
+	assert_null(open_bytes(
+	    "#!/bin/sh\necho this is not a vault at all....", 45, NULL, &err));
+	assert_string_equal(err.msg, "this file is not a vault");
+	buf_free(&f);
+}
+
+static void
+rotation_keeps_id_and_survives_reopening(void **state)
+{
+	int fd;
+	struct error err;
+	struct vault *v = open_bytes(NULL, 0, &fd, &err);
+	struct credential c;
+	const struct credential *old;
+
+	(void)state;
+	put(v, "one", "one.example", "ghp_aaaaaaaaaaaaaaaa");
+	put(v, "two", "two.example", "ghp_bbbbbbbbbbbbbbbb");
+	old = vault_by_name(v, "one");
+	c = *old;
+	c.shape = xstrdup(old->shape);
+	c.value = secret_new("ghp_eeeeeeeeeeeeeeee", 20);
+	assert_int_equal(vault_put(v, &c, &err), 0);
+	assert_int_equal(vault_count(v), 2);
+	vault_free(v);
+	v = vault_open(fd, master, &err);
+	assert_int_equal(vault_count(v), 2);
+	assert_int_equal(vault_at(v, 0)->id, 1);
+	assert_memory_equal(
+	    secret_bytes(vault_at(v, 0)->value), "ghp_eeeeeeeeeeeeeeee", 20);
+	vault_free(v);
+}
+
+static void
+largest_value_fits_and_a_full_disk_changes_nothing(void **state)
+{
+	int fd;
+	struct error err;
+	struct vault *v = open_bytes(NULL, 0, &fd, &err);
+	char *big = xmalloc(VAULT_VALUE_MAX + 1);
+	struct credential c = { 0 };
+	struct stat st;
+	off_t before;
+
+	(void)state;
+	memset(big, 'q', VAULT_VALUE_MAX);
+	big[VAULT_VALUE_MAX] = '\0';
+	put(v, "big", "big.example", big);
+	assert_int_equal(fstat(fd, &st), 0);
+	before = st.st_size;
+	/* No write can succeed any more. */
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	c = *vault_by_name(v, "big");
+	c.id = vault_next_id(v);
+	strlcpy(c.name, "more", sizeof(c.name));
+	c.shape = xstrdup(c.shape);
+	c.value = secret_new(big, VAULT_VALUE_MAX);
+	assert_int_equal(vault_put(v, &c, &err), -1);
+	assert_null(vault_by_name(v, "more"));
+	credential_clear(&c);
+	/* A revocation counts even if it cannot be stored. */
+	assert_int_equal(vault_revoke(v, 1, 1, &err), -1);
+	assert_true(vault_by_name(v, "big")->revoked);
+	vault_free(v);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, before);
+	v = vault_open(fd, master, &err);
+	assert_non_null(v);
+	assert_int_equal(vault_count(v), 1);
+	vault_free(v);
+	free(big);
+}
+
+static void
+bad_credentials_are_refused(void **state)
+{
+	static const struct credential good = { .id = 1,
+		.name = "n",
+		.host = "a.example",
+		.port = 443,
+		.surfaces = SURFACE_HEADER,
+		.header = "X-Api-Key",
+		.user = "u",
+		.env = "TOKEN" };
+	struct credential c;
+	struct error err;
+
+	(void)state;
+	assert_int_equal(credential_check(&good, &err), 0);
+#define BAD(field, text)                                                       \
+	do {                                                                   \
+		c = good;                                                      \
+		strlcpy(c.field, text, sizeof(c.field));                       \
+		assert_int_equal(credential_check(&c, &err), -1);              \
+	} while (0)
+	BAD(name, "");
+	BAD(name, "a b");
+	BAD(name, "-x");
+	BAD(host, "");
+	BAD(host, "A.example");
+	BAD(host, "*.example");
+	BAD(host, "a.example.");
+	BAD(host, "127.1");
+	BAD(host, "2130706433");
+	BAD(host, "0:0::1");
+	BAD(header, "");
+	BAD(header, "Host");
+	BAD(header, "content-length");
+	BAD(header, "X:Y");
+	BAD(header, "X\r\nY");
+	BAD(user, "a:b");
+	BAD(user, "a\nb");
+	BAD(env, "1A");
+	BAD(env, "A=B");
+#undef BAD
+	c = good;
+	c.port = 0;
+	assert_int_equal(credential_check(&c, &err), -1);
+	c = good;
+	c.surfaces = 0;
+	assert_int_equal(credential_check(&c, &err), -1);
+	c.surfaces = 4;
+	assert_int_equal(credential_check(&c, &err), -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_written_is_read_back),
+		cmocka_unit_test(values_do_not_show_in_the_file),
+		cmocka_unit_test(every_flipped_byte_is_refused),
+		cmocka_unit_test(every_cut_loses_the_torn_record_and_no_other),
+		cmocka_unit_test(a_tail_of_zeros_is_a_torn_record),
+		cmocka_unit_test(records_cannot_be_dropped_moved_or_repeated),
+		cmocka_unit_test(records_of_another_vault_are_refused),
+		cmocka_unit_test(wrong_key_is_told_apart_from_damage),
+		cmocka_unit_test(rotation_keeps_id_and_survives_reopening),
+		cmocka_unit_test(
+		    largest_value_fits_and_a_full_disk_changes_nothing),
+		cmocka_unit_test(bad_credentials_are_refused),
+	};
+
+	return cmocka_run_group_tests_name("vault", tests, setup, teardown);
+}
