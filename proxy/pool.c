@@ -15,19 +15,19 @@ struct entry {
 	char *name;
 };
 
-struct pool {
+struct addr_pool {
 	struct entry *e; /* by index */
 	size_t n, cap;
 };
 
-struct pool *
-pool_new(void)
+struct addr_pool *
+addr_pool_new(void)
 {
-	return xcalloc(1, sizeof(struct pool));
+	return xcalloc(1, sizeof(struct addr_pool));
 }
 
 void
-pool_free(struct pool *p)
+addr_pool_free(struct addr_pool *p)
 {
 	if (p == NULL)
 		return;
@@ -38,14 +38,14 @@ pool_free(struct pool *p)
 }
 
 size_t
-pool_count(const struct pool *p)
+addr_pool_count(const struct addr_pool *p)
 {
 	return p->n;
 }
 
 /* Position of index, or where it belongs. */
 static size_t
-find(const struct pool *p, uint32_t index)
+find(const struct addr_pool *p, uint32_t index)
 {
 	size_t lo = 0, hi = p->n;
 
@@ -78,7 +78,7 @@ usable(uint32_t index)
 }
 
 uint32_t
-pool_add(struct pool *p, const char *name)
+addr_pool_add(struct addr_pool *p, const char *name)
 {
 	uint32_t index = hash(name);
 	size_t at;
@@ -107,7 +107,7 @@ pool_add(struct pool *p, const char *name)
 }
 
 void
-pool_v4(uint32_t index, uint8_t addr[4])
+addr_pool_v4(uint32_t index, uint8_t addr[4])
 {
 	addr[0] = prefix4[0];
 	addr[1] = (uint8_t)(prefix4[1] | (index >> 16 & 1));
@@ -116,7 +116,7 @@ pool_v4(uint32_t index, uint8_t addr[4])
 }
 
 void
-pool_v6(uint32_t index, uint8_t addr[16])
+addr_pool_v6(uint32_t index, uint8_t addr[16])
 {
 	memcpy(addr, prefix6, sizeof(prefix6));
 	addr[12] = 0;
@@ -126,7 +126,7 @@ pool_v6(uint32_t index, uint8_t addr[16])
 }
 
 bool
-pool_index(const struct in6_addr *addr, uint32_t *index)
+addr_pool_index(const struct in6_addr *addr, uint32_t *index)
 {
 	const uint8_t *a = addr->s6_addr;
 
@@ -151,7 +151,7 @@ pool_index(const struct in6_addr *addr, uint32_t *index)
 }
 
 const char *
-pool_name(const struct pool *p, uint32_t index)
+addr_pool_name(const struct addr_pool *p, uint32_t index)
 {
 	size_t at = find(p, index);
 

@@ -19,24 +19,24 @@
 /* Names per job; beyond it no new name gets an address. */
 #define POOL_NAMES_MAX 8192u
 
-struct pool;
+struct addr_pool;
 
-struct pool *pool_new(void);
-void pool_free(struct pool *p);
+struct addr_pool *addr_pool_new(void);
+void addr_pool_free(struct addr_pool *p);
 /* Index (> 0) of a lower-case host name; 0 when the pool is full. */
-uint32_t pool_add(struct pool *p, const char *name);
-size_t pool_count(const struct pool *p);
+uint32_t addr_pool_add(struct addr_pool *p, const char *name);
+size_t addr_pool_count(const struct addr_pool *p);
 
 /* The addresses of an index, in network order. */
-void pool_v4(uint32_t index, uint8_t addr[4]);
-void pool_v6(uint32_t index, uint8_t addr[16]);
+void addr_pool_v4(uint32_t index, uint8_t addr[4]);
+void addr_pool_v6(uint32_t index, uint8_t addr[16]);
 
 /*
  * Is addr (IPv4 as a mapped address) of the synthetic ranges?  If so *index is
  * what it stands for; 0 for one that never stands for a name.
  */
-bool pool_index(const struct in6_addr *addr, uint32_t *index);
+bool addr_pool_index(const struct in6_addr *addr, uint32_t *index);
 /* Borrowed name of an index, NULL if it was never given out. */
-const char *pool_name(const struct pool *p, uint32_t index);
+const char *addr_pool_name(const struct addr_pool *p, uint32_t index);
 
 #endif

@@ -37,13 +37,20 @@ endif
 
 # HTTP/1.1, messages between front and back, DNS, front itself.
 if HAVE_CMOCKA
-FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_http1 \
+FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_front \
+	tests/proxy/test_front_refuse tests/proxy/test_http1 \
 	tests/proxy/test_wire
 check_PROGRAMS += $(FRONT_LIST)
 TESTS += $(FRONT_LIST)
 FRONT_LDADD = libproxy.a libbase.a $(SSL_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_dnswire_SOURCES = tests/proxy/test_dnswire.c
 tests_proxy_test_dnswire_LDADD = $(FRONT_LDADD)
+tests_proxy_test_front_SOURCES = tests/proxy/test_front.c \
+	tests/proxy/fronttest.c tests/proxy/fronttest.h
+tests_proxy_test_front_LDADD = $(FRONT_LDADD)
+tests_proxy_test_front_refuse_SOURCES = tests/proxy/test_front_refuse.c \
+	tests/proxy/fronttest.c tests/proxy/fronttest.h
+tests_proxy_test_front_refuse_LDADD = $(FRONT_LDADD)
 tests_proxy_test_http1_SOURCES = tests/proxy/test_http1.c \
 	tests/proxy/http1_run.h
 tests_proxy_test_http1_LDADD = $(FRONT_LDADD)

@@ -195,26 +195,27 @@ longest_name_fits_and_one_more_does_not(void **state)
 static void
 one_address_per_name_and_back(void **state)
 {
-	struct pool *p = pool_new();
-	uint32_t a = pool_add(p, "a.example"), b = pool_add(p, "b.example"), i;
+	struct addr_pool *p = addr_pool_new();
+	uint32_t a = addr_pool_add(p, "a.example"),
+		 b = addr_pool_add(p, "b.example"), i;
 	struct in6_addr v6, mapped = { 0 };
 
 	assert_int_not_equal(a, 0);
 	assert_int_not_equal(a, b);
-	assert_int_equal(pool_add(p, "a.example"), a);
-	assert_int_equal(pool_count(p), 2);
-	pool_v6(a, v6.s6_addr);
-	assert_true(pool_index(&v6, &i));
+	assert_int_equal(addr_pool_add(p, "a.example"), a);
+	assert_int_equal(addr_pool_count(p), 2);
+	addr_pool_v6(a, v6.s6_addr);
+	assert_true(addr_pool_index(&v6, &i));
 	assert_int_equal(i, a);
-	assert_string_equal(pool_name(p, i), "a.example");
+	assert_string_equal(addr_pool_name(p, i), "a.example");
 	mapped.s6_addr[10] = mapped.s6_addr[11] = 0xff;
-	pool_v4(b, &mapped.s6_addr[12]);
+	addr_pool_v4(b, &mapped.s6_addr[12]);
 	assert_int_equal(mapped.s6_addr[12], 198);
 	assert_int_equal(mapped.s6_addr[13] & 0xfe, 18);
-	assert_true(pool_index(&mapped, &i));
+	assert_true(addr_pool_index(&mapped, &i));
 	assert_int_equal(i, b);
-	assert_string_equal(pool_name(p, i), "b.example");
-	pool_free(p);
+	assert_string_equal(addr_pool_name(p, i), "b.example");
+	addr_pool_free(p);
 }
 
 static void
@@ -228,41 +229,41 @@ other_addresses_are_not_synthetic(void **state)
 
 	for (size_t n = 0; n < nitems(real); n++) {
 		assert_int_equal(inet_pton(AF_INET6, real[n], &a), 1);
-		assert_false(pool_index(&a, &i));
+		assert_false(addr_pool_index(&a, &i));
 	}
 	assert_int_equal(inet_pton(AF_INET6, "fd62:7269:67:1::1", &a), 1);
-	assert_true(pool_index(&a, &i));
+	assert_true(addr_pool_index(&a, &i));
 	assert_int_equal(i, 0);
 	assert_int_equal(inet_pton(AF_INET6, "::ffff:198.18.0.0", &a), 1);
-	assert_true(pool_index(&a, &i));
+	assert_true(addr_pool_index(&a, &i));
 	assert_int_equal(i, 0);
 }
 
 static void
 full_pool_gives_no_new_name(void **state)
 {
-	struct pool *p = pool_new(), *again = pool_new();
+	struct addr_pool *p = addr_pool_new(), *again = addr_pool_new();
 	uint32_t first;
 	size_t same = 0;
 
 	for (unsigned int i = 0; i < POOL_NAMES_MAX; i++) {
 		char *s = xasprintf("h%u.example", i);
-		assert_int_not_equal(pool_add(p, s), 0);
+		assert_int_not_equal(addr_pool_add(p, s), 0);
 		free(s);
 	}
-	assert_int_equal(pool_add(p, "one.more"), 0);
-	first = pool_add(p, "h0.example");
+	assert_int_equal(addr_pool_add(p, "one.more"), 0);
+	first = addr_pool_add(p, "h0.example");
 	assert_int_not_equal(first, 0);
-	assert_string_equal(pool_name(p, first), "h0.example");
+	assert_string_equal(addr_pool_name(p, first), "h0.example");
 	/* Another order gives nearly every name the same address. */
 	for (unsigned int i = POOL_NAMES_MAX; i-- > 0;) {
 		char *s = xasprintf("h%u.example", i);
-		same += pool_add(again, s) == pool_add(p, s);
+		same += addr_pool_add(again, s) == addr_pool_add(p, s);
 		free(s);
 	}
 	assert_true(same > POOL_NAMES_MAX * 9 / 10);
-	pool_free(p);
-	pool_free(again);
+	addr_pool_free(p);
+	addr_pool_free(again);
 }
 
 int

@@ -1,0 +1,209 @@
+/*
+ * Inside of the front process (one per job): it owns the capture sockets of
+ * the jail's network namespace, ends the agent's TLS, parses HTTP and DNS, and
+ * hands requests to back.  It never sees a credential and opens no connection.
+ *
+ * Everything an agent sends can at most end that agent's connection.
+ */
+#ifndef BRIG_PROXY_FRONT_H
+#define BRIG_PROXY_FRONT_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/ev.h"
+#include "base/peer.h"
+#include "proxy/http1.h"
+#include "proxy/pool.h"
+#include "proxy/tls.h"
+
+/*
+ * Beyond this many connections the one idle for longest is closed, and if none
+ * is idle the new one.
+ */
+#define FRONT_CONNS_MAX 512u
+/* First byte to last of TLS handshake and request head: else 408, close. */
+#define FRONT_HEAD_MS 30000u
+/* Between requests: then close. */
+#define FRONT_IDLE_MS 120000u
+/* An agent that neither sends the body it owes nor reads: reset. */
+#define FRONT_STALL_MS 600000u
+/* After the last answer, for the agent to see it before a reset. */
+#define FRONT_LINGER_MS 2000u
+#define FRONT_LINGER_MAX (4u * 1024 * 1024)
+/* Bytes read ahead of a request whose turn has not come. */
+#define FRONT_PIPELINE_MAX 16384u
+/* Certificates being made at a time; beyond it handshakes fail. */
+#define FRONT_MINTS_MAX 64u
+/* Events told to back: this many at once, then one a second per kind. */
+#define FRONT_EVENT_BURST 20u
+#define FRONT_EVENT_MS 1000u
+#define FRONT_DNS_TTL 60u
+
+#define FRONT_HASH 64u
+
+enum conn_state {
+	CONN_DEAD,  /* waits to be freed */
+	CONN_SNIFF, /* TLS or HTTP? */
+	CONN_HANDSHAKE,
+	CONN_MINT, /* handshake waits for keyd */
+	CONN_OPEN,
+	CONN_LINGER, /* all said; drops what still comes */
+};
+
+enum conn_timer {
+	TIMER_NONE,
+	TIMER_HEAD,
+	TIMER_IDLE,
+	TIMER_BODY,
+	TIMER_WRITE,
+	TIMER_LINGER,
+};
+
+/* The one request of a connection that back has and is not done with. */
+struct exchange {
+	uint32_t serial; /* 0: none */
+	struct conn *hash_next;
+	bool orphan;   /* back died under it */
+	bool req_done; /* all of the request is sent to back */
+	bool rsp_head; /* head of the response is written */
+	bool no_body;  /* HEAD, 204, 304 */
+	bool chunked;
+	bool expect;         /* agent waits for 100 (Continue) */
+	enum body_kind kind; /* of the response */
+	uint64_t left;       /* BODY_LENGTH */
+	size_t tx_credit;    /* body bytes back takes */
+	size_t rx_credit;    /* body bytes back may send */
+	size_t rx_taken;     /* received and not granted again */
+};
+
+struct conn {
+	struct front *f;
+	struct conn *next, *prev;
+	int fd;
+	struct ev_io *io;
+	struct ev_timer *timer;
+	enum conn_timer timer_kind;
+	struct tls *tls;
+	enum conn_state state;
+	char addr[INET6_ADDRSTRLEN]; /* literal, as dialled */
+	char *dst;      /* addr or the name behind it; NULL: an unknown
+			 * synthetic one, learnt from SNI or Host */
+	uint32_t index; /* of the synthetic address, 0 if literal */
+	uint16_t port;
+	struct buf in, out;
+	struct http_parser req;
+	struct exchange ex;
+	uint64_t idle_since;
+	size_t lingered;
+	bool readable; /* there may be bytes to read */
+	bool work_due;
+	bool progress;  /* bytes moved since the timer was set */
+	bool head_open; /* part of a head is here */
+	bool keep;      /* connection outlives this exchange */
+	bool closing;   /* close once out is written */
+};
+
+struct event_limit {
+	uint64_t since;
+	unsigned int tokens, dropped;
+};
+
+struct mint {
+	struct mint *next;
+	uint32_t serial;
+	char name[P_HOST_MAX + 1];
+};
+
+struct front {
+	struct ev *ev;
+	struct peers *ps;
+	uint32_t job;
+	struct peer *back, *keyd; /* NULL while down */
+	int fds[CAPTURE_MAX];
+	struct ev_io *ios[CAPTURE_MAX];
+	struct ev_timer *accept_timer;
+	struct addr_pool *pool;
+	struct tls_server *tls; /* made for the first TLS connection */
+	struct conn *conns;
+	size_t nconns;
+	struct conn *hash[FRONT_HASH];
+	uint32_t next_serial, next_mint;
+	struct mint *mints;
+	size_t nmints;
+	struct event_limit limits[FRONT_EVENT_MAX];
+};
+
+/* front.c */
+/* Tell back, to be recorded.  text is untrusted and escaped here. */
+void front_event(struct front *f, enum front_event kind, const char *dst,
+    uint16_t port, const char *text, size_t n);
+
+/* front_listen.c: capture sockets, TCP. */
+int front_take_fd(struct front *f, unsigned int which, int fd);
+void front_drop_fds(struct front *f);
+
+/* front_dns.c */
+void front_udp_setup(int fd);
+void front_on_udp(int fd, unsigned int events, void *arg);
+void front_on_dns(int fd, unsigned int events, void *arg);
+
+/* front_tls.c */
+void conn_handshake(struct conn *c);
+int front_minted(
+    struct front *f, uint32_t serial, const uint8_t *der, size_t n);
+/* keyd is gone: everybody who waits for it fails. */
+void front_mints_fail(struct front *f);
+/* A new keyd is there: ask it for what its predecessor owed. */
+void front_mints_ask(struct front *f);
+
+/* front_conn.c */
+/*
+ * Takes fd.  addr is the literal address dialled, dst the name it stands for,
+ * or addr itself, or NULL for an unknown synthetic address.
+ */
+void conn_new(struct front *f, int fd, const char *addr, const char *dst,
+    uint32_t index, uint16_t port);
+/* front_event() about this connection; text is ours. */
+void conn_event(const struct conn *c, enum front_event kind, const char *text);
+void conn_close(struct conn *c);    /* at once, flushing nothing */
+void conn_reset(struct conn *c);    /* the agent must see a broken end */
+void conn_schedule(struct conn *c); /* conn_work() at the round's end */
+void conn_opened(struct conn *c);   /* HTTP begins */
+/* No more requests: close when out is written. */
+void conn_finish(struct conn *c);
+
+/* front_http.c: the request side. */
+/* Use what is in c->in; true if more bytes are wanted. */
+bool http_advance(struct conn *c);
+/* Does this connection want to read now? */
+bool http_wants_input(const struct conn *c);
+/* The agent closed its side. */
+void http_eof(struct conn *c);
+/* Answer with a JSON body; the exchange, if any, is over for the caller. */
+void http_answer(
+    struct conn *c, unsigned int status, const char *json, size_t n);
+/* Answer with an explanation and close.  A response under way is cut. */
+void http_refuse(struct conn *c, unsigned int status, const char *error,
+    const char *reason, const char *next_steps);
+
+/* front_rsp.c: the response side, and the exchange's life. */
+extern const struct msg_rule front_back_rules[];
+extern const size_t front_back_nrules;
+void exchange_begin(struct conn *c);
+void exchange_end(struct conn *c);
+/* Give it up and tell back why. */
+void exchange_abort(struct conn *c, const char *why);
+/* Send a message about the exchange, unless its back is gone. */
+void exchange_send(struct conn *c, uint16_t type, const void *p, size_t n);
+/* Grant back what has been written out. */
+void exchange_grant(struct conn *c);
+/* Is back's channel so full that no body should be read? */
+bool front_congested(const struct front *f);
+void front_back_up(struct peer *p);
+void front_back_down(struct peer *p);
+
+#endif

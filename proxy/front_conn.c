@@ -1,0 +1,445 @@
+#include "proxy/front.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fdutil.h"
+#include "base/str.h"
+
+#define READ_HEAD 8192u /* asked for in one read before a head is known */
+#define READ_BODY 65536u
+#define READS_PER_ROUND 8
+
+static void conn_work(void *arg);
+static void on_io(int fd, unsigned int events, void *arg);
+static void on_timer(void *arg);
+
+void
+conn_new(struct front *f, int fd, const char *addr, const char *dst,
+    uint32_t index, uint16_t port)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+
+	c->f = f;
+	c->fd = fd;
+	strlcpy(c->addr, addr, sizeof(c->addr));
+	c->dst = dst == NULL ? NULL : xstrdup(dst);
+	c->index = index;
+	c->port = port;
+	c->state = CONN_SNIFF;
+	http_parser_init(&c->req, false);
+	c->io = ev_io_new(f->ev, fd, EV_READ, on_io, c);
+	c->timer = ev_timer_new(f->ev, on_timer, c);
+	c->timer_kind = TIMER_HEAD;
+	ev_timer_set(c->timer, FRONT_HEAD_MS);
+	c->next = f->conns;
+	if (c->next != NULL)
+		c->next->prev = c;
+	f->conns = c;
+	f->nconns++;
+}
+
+void
+conn_event(const struct conn *c, enum front_event kind, const char *text)
+{
+	front_event(c->f, kind, c->dst == NULL ? c->addr : c->dst, c->port,
+	    text, strlen(text));
+}
+
+/* What goes at once; the struct itself stays until the round's end. */
+void
+conn_close(struct conn *c)
+{
+	struct front *f = c->f;
+
+	if (c->state == CONN_DEAD)
+		return;
+	if (c->ex.serial != 0)
+		exchange_abort(c, "the agent's connection is gone");
+	c->state = CONN_DEAD;
+	ev_undefer(f->ev, conn_work, c);
+	ev_timer_free(c->timer);
+	ev_io_free(c->io);
+	tls_free(c->tls);
+	fd_close(&c->fd);
+	buf_free(&c->in);
+	buf_free(&c->out);
+	http_parser_free(&c->req);
+	free(c->dst);
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		f->conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	f->nconns--;
+	ev_defer(f->ev, free, c);
+}
+
+void
+conn_reset(struct conn *c)
+{
+	/* A RST, so that a body that ends with the connection is seen cut. */
+	static const struct linger now = { .l_onoff = 1, .l_linger = 0 };
+
+	if (c->state != CONN_DEAD)
+		setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	conn_close(c);
+}
+
+void
+conn_schedule(struct conn *c)
+{
+	if (c->work_due || c->state == CONN_DEAD)
+		return;
+	c->work_due = true;
+	ev_defer(c->f->ev, conn_work, c);
+}
+
+void
+conn_opened(struct conn *c)
+{
+	c->state = CONN_OPEN;
+	c->readable = true;
+	conn_schedule(c);
+}
+
+void
+conn_finish(struct conn *c)
+{
+	c->closing = true;
+	conn_schedule(c);
+}
+
+/* ---- timers ------------------------------------------------------------ */
+
+static enum conn_timer
+timer_wanted(const struct conn *c)
+{
+	switch (c->state) {
+	case CONN_DEAD:
+		return TIMER_NONE;
+	case CONN_SNIFF:
+	case CONN_HANDSHAKE:
+	case CONN_MINT:
+		return TIMER_HEAD;
+	case CONN_LINGER:
+		return TIMER_LINGER;
+	case CONN_OPEN:
+		break;
+	}
+	if (buf_len(&c->out) > 0)
+		return TIMER_WRITE;
+	if (c->ex.serial == 0)
+		return c->head_open || c->timer_kind == TIMER_HEAD ? TIMER_HEAD
+								   : TIMER_IDLE;
+	/* An answer may wait for a person: back knows when to give up. */
+	return c->ex.req_done || c->ex.tx_credit == 0 ? TIMER_NONE : TIMER_BODY;
+}
+
+static void
+arm_timer(struct conn *c)
+{
+	static const uint32_t ms[] = {
+		[TIMER_HEAD] = FRONT_HEAD_MS,
+		[TIMER_IDLE] = FRONT_IDLE_MS,
+		[TIMER_BODY] = FRONT_STALL_MS,
+		[TIMER_WRITE] = FRONT_STALL_MS,
+		[TIMER_LINGER] = FRONT_LINGER_MS,
+	};
+	enum conn_timer want = timer_wanted(c);
+	bool again = c->progress && (want == TIMER_BODY || want == TIMER_WRITE);
+
+	c->progress = false;
+	if (want == c->timer_kind && !again)
+		return;
+	c->timer_kind = want;
+	if (want == TIMER_NONE) {
+		ev_timer_clear(c->timer);
+		return;
+	}
+	if (want == TIMER_IDLE)
+		c->idle_since = ev_now_ms();
+	ev_timer_set(c->timer, ms[want]);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->timer_kind == TIMER_HEAD && c->state == CONN_OPEN &&
+	    c->head_open) {
+		c->timer_kind = TIMER_NONE;
+		http_refuse(c, 408, "request_timeout",
+		    "the request head took too long",
+		    "Send the whole request head without a pause.");
+		return;
+	}
+	if (c->state == CONN_HANDSHAKE || c->state == CONN_MINT)
+		conn_event(c, FRONT_TLS, "TLS handshake took too long");
+	if (c->timer_kind == TIMER_WRITE || c->timer_kind == TIMER_BODY)
+		conn_reset(c);
+	else
+		conn_close(c);
+}
+
+/* ---- bytes ------------------------------------------------------------- */
+
+/* > 0 bytes came, 0 none for now, -1 the agent closed or the session broke. */
+static ssize_t
+read_some(struct conn *c, size_t want)
+{
+	uint8_t *p = buf_reserve(&c->in, want);
+	size_t got = 0;
+	ssize_t n;
+
+	if (c->tls == NULL) {
+		do
+			n = recv(c->fd, p, want, 0);
+		while (n < 0 && errno == EINTR);
+		if (n < 0 && errno == EAGAIN) {
+			c->readable = false;
+			return 0;
+		}
+		if (n <= 0)
+			return -1;
+		/* Level-triggered: what is left will be told again. */
+		c->readable = (size_t)n == want;
+		buf_commit(&c->in, (size_t)n);
+		return n;
+	}
+	switch (tls_read(c->tls, p, want, &got)) {
+	case TLS_OK:
+		buf_commit(&c->in, got);
+		return (ssize_t)got;
+	case TLS_WANT_READ:
+	case TLS_WANT_WRITE:
+		c->readable = false;
+		return 0;
+	case TLS_WANT_LEAF:
+	case TLS_ERROR:
+	case TLS_EOF:
+		break;
+	}
+	return -1;
+}
+
+/* Write what the socket takes; -1 when the connection is broken. */
+static int
+write_some(struct conn *c)
+{
+	while (buf_len(&c->out) > 0) {
+		size_t put = 0;
+		ssize_t n;
+
+		if (c->tls == NULL) {
+			n = send(c->fd, buf_head(&c->out), buf_len(&c->out),
+			    MSG_NOSIGNAL);
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0)
+				return errno == EAGAIN ? 0 : -1;
+			put = (size_t)n;
+		} else {
+			switch (tls_write(c->tls, buf_head(&c->out),
+			    buf_len(&c->out), &put)) {
+			case TLS_OK:
+				break;
+			case TLS_WANT_READ:
+			case TLS_WANT_WRITE:
+				return 0;
+			case TLS_WANT_LEAF:
+			case TLS_ERROR:
+			case TLS_EOF:
+				return -1;
+			}
+		}
+		buf_consume(&c->out, put);
+		c->progress = true;
+	}
+	return 0;
+}
+
+/* ---- the end of a connection ------------------------------------------- */
+
+static void
+linger(struct conn *c)
+{
+	bool owes = !c->ex.req_done || buf_len(&c->in) > 0;
+
+	if (c->tls != NULL)
+		tls_close(c->tls);
+	shutdown(c->fd, SHUT_WR);
+	if (!owes) {
+		conn_close(c);
+		return;
+	}
+	/*
+	 * Bytes still on their way would turn a close into a RST that takes
+	 * the answer with it (RFC 9112 section 9.6).
+	 */
+	c->state = CONN_LINGER;
+	buf_free(&c->in);
+	ev_io_set(c->io, EV_READ);
+	arm_timer(c);
+}
+
+static void
+drop_input(struct conn *c)
+{
+	uint8_t waste[4096];
+	ssize_t n;
+
+	for (int i = 0; i < READS_PER_ROUND; i++) {
+		n = recv(c->fd, waste, sizeof(waste), 0);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0 || (c->lingered += (size_t)n) > FRONT_LINGER_MAX) {
+			conn_close(c);
+			return;
+		}
+	}
+}
+
+/* ---- the work of a round ----------------------------------------------- */
+
+static void
+update_events(struct conn *c)
+{
+	unsigned int events = 0;
+
+	if (!c->closing && http_wants_input(c))
+		events |= EV_READ;
+	if (buf_len(&c->out) > 0)
+		events |= EV_WRITE;
+	ev_io_set(c->io, events);
+}
+
+static void
+conn_input(struct conn *c)
+{
+	for (int i = 0; i < READS_PER_ROUND; i++) {
+		ssize_t n;
+
+		if (buf_len(&c->in) > 0 || c->ex.serial != 0) {
+			bool more = http_advance(c);
+			if (c->state != CONN_OPEN || c->closing || !more)
+				return;
+		}
+		if (!c->readable)
+			return;
+		n = read_some(c, c->ex.serial == 0 ? READ_HEAD : READ_BODY);
+		if (n < 0) {
+			http_eof(c);
+			return;
+		}
+		if (n == 0)
+			return;
+		c->progress = true;
+	}
+	/* Others first; OpenSSL may hold bytes no event will tell about. */
+	if (c->tls != NULL && tls_pending(c->tls))
+		conn_schedule(c);
+	else if (buf_len(&c->in) > 0)
+		http_advance(c);
+}
+
+static void
+conn_work(void *arg)
+{
+	struct conn *c = arg;
+
+	c->work_due = false;
+	if (c->state != CONN_OPEN)
+		return;
+	if (!c->closing)
+		conn_input(c);
+	if (c->state != CONN_OPEN)
+		return;
+	if (write_some(c) < 0) {
+		conn_close(c);
+		return;
+	}
+	if (c->ex.serial != 0)
+		exchange_grant(c);
+	if (buf_len(&c->out) == 0) {
+		buf_free(&c->out);
+		if (c->closing) {
+			linger(c);
+			return;
+		}
+	}
+	if (c->ex.serial == 0 && buf_len(&c->in) == 0)
+		buf_free(&c->in);
+	update_events(c);
+	arm_timer(c);
+}
+
+/*
+ * TLS or HTTP?  The bytes stay in the socket for whoever is chosen.  A first
+ * byte is enough: 0x16 begins a TLS record and no HTTP method.
+ */
+static void
+sniff(struct conn *c)
+{
+	static const char what[] = "neither TLS nor HTTP: first bytes ";
+	uint8_t first[16 + sizeof(what)];
+	ssize_t n;
+
+	memcpy(first, what, sizeof(what) - 1);
+	n = recv(c->fd, first + sizeof(what) - 1, 16, MSG_PEEK);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		conn_close(c);
+		return;
+	}
+	if (first[sizeof(what) - 1] == 0x16) {
+		c->state = CONN_HANDSHAKE;
+		conn_handshake(c);
+	} else if (http_is_token((const char *)first + sizeof(what) - 1, 1)) {
+		conn_opened(c);
+	} else {
+		front_event(c->f, FRONT_NOT_HTTP,
+		    c->dst == NULL ? c->addr : c->dst, c->port,
+		    (const char *)first, sizeof(what) - 1 + (size_t)n);
+		conn_close(c);
+	}
+}
+
+static void
+on_io(int fd, unsigned int events, void *arg)
+{
+	struct conn *c = arg;
+
+	switch (c->state) {
+	case CONN_SNIFF:
+		sniff(c);
+		break;
+	case CONN_HANDSHAKE:
+		conn_handshake(c);
+		break;
+	case CONN_MINT:
+		if (events & EV_HANGUP)
+			conn_close(c);
+		break;
+	case CONN_OPEN:
+		if ((events & EV_HANGUP) && !(events & EV_READ)) {
+			conn_close(c);
+			break;
+		}
+		if (events & EV_READ)
+			c->readable = true;
+		conn_schedule(c);
+		break;
+	case CONN_LINGER:
+		drop_input(c);
+		break;
+	case CONN_DEAD:
+		break;
+	}
+}
