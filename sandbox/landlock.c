@@ -83,19 +83,15 @@ landlock_new(unsigned int abi, struct error *err)
 }
 
 int
-landlock_grant(int ruleset, unsigned int abi, int dir, const char *path,
-    unsigned int access, struct error *err)
+landlock_grant_fd(int ruleset, unsigned int abi, int fd, unsigned int access,
+    struct error *err)
 {
-	struct landlock_path_beneath_attr rule = { 0 };
-	cleanup_fd int fd = -1;
+	struct landlock_path_beneath_attr rule = { .parent_fd = fd };
 	uint64_t want = 0;
 	struct stat st;
 
-	fd = openat(dir, path, O_PATH | O_CLOEXEC);
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return 0;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_set(err, errno, "landlock: open %s", path);
+	if (fstat(fd, &st) < 0)
+		return error_set(err, errno, "landlock: stat");
 	if (access & LL_READ)
 		want |= FS_READ;
 	if (access & LL_WRITE)
@@ -110,11 +106,24 @@ landlock_grant(int ruleset, unsigned int abi, int dir, const char *path,
 	if (want == 0)
 		return 0;
 	rule.allowed_access = want;
-	rule.parent_fd = fd;
 	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH,
 		&rule, 0) < 0)
-		return error_set(err, errno, "landlock: rule for %s", path);
+		return error_set(err, errno, "landlock: add rule");
 	return 0;
+}
+
+int
+landlock_grant(int ruleset, unsigned int abi, int dir, const char *path,
+    unsigned int access, struct error *err)
+{
+	cleanup_fd int fd = -1;
+
+	fd = openat(dir, path, O_PATH | O_CLOEXEC);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	if (fd < 0)
+		return error_set(err, errno, "landlock: open %s", path);
+	return landlock_grant_fd(ruleset, abi, fd, access, err);
 }
 
 int

@@ -31,6 +31,10 @@ int landlock_new(unsigned int abi, struct error *err);
 int landlock_grant(int ruleset, unsigned int abi, int dir, const char *path,
     unsigned int access, struct error *err);
 
+/* The same for an open (O_PATH) descriptor. */
+int landlock_grant_fd(int ruleset, unsigned int abi, int fd,
+    unsigned int access, struct error *err);
+
 /* Enforce on this thread; needs no_new_privs.  0 or -1. */
 int landlock_enforce(int ruleset, struct error *err);
 

@@ -23,6 +23,7 @@ libsandbox_a_SOURCES = \
 	sandbox/jail.c sandbox/jail.h \
 	sandbox/landlock.c sandbox/landlock.h \
 	sandbox/netns.c sandbox/netns.h \
+	sandbox/pathwalk.c sandbox/pathwalk.h \
 	sandbox/privs.c sandbox/privs.h \
 	sandbox/rules.c sandbox/rules.h \
 	sandbox/sys.h \

@@ -529,10 +529,11 @@ static int
 make_deny(scmp_filter_ctx ctx)
 {
 	/* clone3 takes its flags in memory that a filter cannot see: it is
-	 * not in the allow list, and libc falls back to clone. */
+	 * not in the allow list, and libc falls back to clone.  UNTRACED
+	 * would let a child escape its tracer. */
 	static const unsigned int clone_flags[] = { CLONE_NEWNS,
 		CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER,
-		CLONE_NEWPID, CLONE_NEWNET };
+		CLONE_NEWPID, CLONE_NEWNET, CLONE_UNTRACED };
 	/* Both type into somebody's terminal. */
 	static const unsigned int ioctls[] = { TIOCSTI, TIOCLINUX };
 	const uint32_t no = SCMP_ACT_ERRNO(EPERM);

@@ -446,8 +446,6 @@ tree_attach(int root, const int fd[TREE_PARTS], const struct jail_config *c,
 		[TREE_HOME] = &JAIL_HOME[1],
 		[TREE_WORKSPACE] = &JAIL_WORKSPACE[1],
 	};
-	static const enum tree_part read_only[] = { TREE_ETC, TREE_DEV };
-	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
 	char from[64];
 	size_t i;
 
@@ -459,21 +457,20 @@ tree_attach(int root, const int fd[TREE_PARTS], const struct jail_config *c,
 		if (add_bind(fd[TREE_ETC], from, etc_dirs[i], err) < 0)
 			return -1;
 	}
-	for (i = 0; i < nitems(read_only); i++)
-		if (mount_setattr(fd[read_only[i]], "", AT_EMPTY_PATH, &ro,
-			sizeof(ro)) < 0)
-			return error_set(err, errno, "tree: read-only /%s",
-			    where[read_only[i]]);
 	return build_proc(root, c, err);
 }
 
 int
 tree_enter(int root, struct error *err)
 {
+	static const char *const read_only[] = { ".", "etc", "dev" };
 	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
+	size_t i;
 
-	if (mount_setattr(root, "", AT_EMPTY_PATH, &ro, sizeof(ro)) < 0)
-		return error_set(err, errno, "tree: read-only /");
+	for (i = 0; i < nitems(read_only); i++)
+		if (mount_setattr(root, read_only[i], 0, &ro, sizeof(ro)) < 0)
+			return error_set(
+			    err, errno, "tree: read-only %s", read_only[i]);
 	/* The old root lands on top of the new one; detach it. */
 	if (fchdir(root) < 0 || sys_pivot_root(".", ".") < 0)
 		return error_set(err, errno, "tree: pivot_root");
