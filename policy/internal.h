@@ -51,8 +51,9 @@ struct source {
 	char *text;      /* raw with refused bytes blanked, NUL at len */
 	size_t len;
 	bool root;
-	bool parsed; /* its statements at the top level are in */
-	bool active; /* being parsed: an include of it is a cycle */
+	bool checked; /* lex_check() has been over it */
+	bool parsed;  /* its statements at the top level are in */
+	bool active;  /* being parsed: an include of it is a cycle */
 };
 
 struct pos {

@@ -120,8 +120,6 @@ policy_load(const struct policy_source *srcs, size_t n, struct policy_diags *ds)
 	if (take_sources(&ld, srcs, n) == 0) {
 		set_fingerprint(p, srcs, n);
 		for (i = 0; i < n; i++)
-			lex_check(&ld, &ld.src[i]);
-		for (i = 0; i < n; i++)
 			if (ld.src[i].root && !ld.src[i].parsed)
 				parse_source(&ld, &ld.src[i], p->base, 0);
 		profiles_finish(&ld);

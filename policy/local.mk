@@ -21,3 +21,9 @@ libpolicy_a_SOURCES = \
 	policy/settings.c \
 	policy/testblock.c \
 	policy/url.c
+
+# What reads policy files: the loader is brigd's too.
+noinst_LIBRARIES += libpolicyfiles.a libcmdpolicy.a
+libpolicyfiles_a_SOURCES = daemon/policyfiles.c daemon/policyfiles.h
+libcmdpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+libcmdpolicy_a_SOURCES = daemon/cmd_policy.c daemon/cli.h

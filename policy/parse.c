@@ -373,6 +373,9 @@ parse_source(
 	struct lex lx;
 
 	s->active = true;
+	if (!s->checked)
+		lex_check(ld, s);
+	s->checked = true;
 	if (in == ld->p->base)
 		s->parsed = true;
 	lex_start(&lx, ld, s);

@@ -1,13 +1,25 @@
 # tests/policy
 noinst_LIBRARIES += libpolicytest.a
+libpolicytest_a_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 libpolicytest_a_SOURCES = tests/policy/policytest.c tests/policy/policytest.h
+POLICY_TEST_LIBS = libpolicytest.a libpolicy.a libbase.a $(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/policy/test_load
-TESTS += tests/policy/test_load
+POLICY_TESTS = tests/policy/test_load tests/policy/test_exec \
+	tests/policy/test_web
+check_PROGRAMS += $(POLICY_TESTS) tests/policy/policy_cmd
+TESTS += $(POLICY_TESTS) tests/policy/test_policyfiles.sh
+
 tests_policy_test_load_SOURCES = tests/policy/test_load.c
-tests_policy_test_load_LDADD = libpolicytest.a libpolicy.a libbase.a \
-	$(CMOCKA_LIBS)
+tests_policy_test_load_LDADD = $(POLICY_TEST_LIBS)
+tests_policy_test_exec_SOURCES = tests/policy/test_exec.c
+tests_policy_test_exec_LDADD = $(POLICY_TEST_LIBS)
+tests_policy_test_web_SOURCES = tests/policy/test_web.c
+tests_policy_test_web_LDADD = $(POLICY_TEST_LIBS)
 
-EXTRA_DIST += tests/policy/mistakes.policy
+tests_policy_policy_cmd_SOURCES = tests/policy/policy_cmd.c
+tests_policy_policy_cmd_LDADD = libcmdpolicy.a libpolicyfiles.a libpolicy.a \
+	libbase.a $(JANSSON_LIBS)
+
+EXTRA_DIST += tests/policy/mistakes.policy tests/policy/test_policyfiles.sh
 EXTRA_DIST += contrib/policies/default.policy contrib/policies/coding.policy \
 	contrib/policies/research.policy contrib/policies/ci.policy

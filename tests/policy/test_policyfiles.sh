@@ -1,0 +1,102 @@
+#!/bin/sh
+# brig policy check, test and explain, and the loader behind them.  Prints
+# TAP.
+brig="${BRIG_BUILDDIR:-.}/tests/policy/policy_cmd"
+src="${BRIG_SRCDIR:-.}"
+T=$(mktemp -d) || exit 1
+trap 'rm -rf "$T"' EXIT
+n=0
+bad=0
+
+# expect STATUS NAME COMMAND...: output in $T/out.
+expect() {
+    want=$1
+    name=$2
+    shift 2
+    n=$((n + 1))
+    "$@" >"$T/out" 2>&1
+    got=$?
+    if [ "$got" = "$want" ]; then
+        echo "ok $n - $name"
+    else
+        bad=1
+        echo "not ok $n - $name (exit $got, not $want)"
+        sed 's/^/# /' "$T/out"
+    fi
+}
+
+# says NAME TEXT: the last output holds TEXT.
+says() {
+    n=$((n + 1))
+    if grep -qF -e "$2" "$T/out"; then
+        echo "ok $n - $1"
+    else
+        bad=1
+        echo "not ok $n - $1"
+        sed 's/^/# /' "$T/out"
+    fi
+}
+
+expect 0 "sample policies pass check" \
+    "$brig" check --any-owner "$src/contrib/policies"
+says "check says who enforces a rule" "exec-stop"
+expect 0 "check speaks JSON" \
+    "$brig" check --json --any-owner "$src/contrib/policies"
+says "JSON names the enforcer" '"enforced_by": "proxy"'
+expect 1 "mistakes fail the check" \
+    "$brig" check --any-owner "$src/tests/policy/mistakes.policy"
+says "a mistake has its place" 'mistakes.policy:3:1:'
+expect 0 "embedded tests of the samples pass" \
+    "$brig" test "$src/contrib/policies"
+
+explain() {
+    "$brig" explain -f "$src/contrib/policies" -p coding "$@"
+}
+expect 0 "explain: allow is 0" explain exec -- git -C x status
+expect 10 "explain: ask is 10" explain exec -- git -C x push
+says "explain shows the request as matched" "git push"
+expect 20 "explain: deny is 20" explain exec -- git push -f
+says "explain shows the reason" "no history rewrites"
+expect 20 "explain http" explain http GET https://example.org/
+expect 0 "explain read" explain read workspace/a
+expect 20 "explain write" explain write /etc/passwd
+expect 20 "explain net" explain net 127.0.0.1:80
+expect 64 "explain without a request is a usage error" explain
+expect 64 "an unknown class is a usage error" explain mcp x/y
+expect 1 "an unknown profile is named" \
+    "$brig" explain -f "$src/contrib/policies" -p nobody read /x
+
+mkdir "$T/d"
+chmod 755 "$T" "$T/d"
+expect 1 "an empty folder is an error" "$brig" check --any-owner "$T/d"
+echo 'include "b.inc"; profile p { }' >"$T/d/a.policy"
+echo 'default exec allow;' >"$T/d/b.inc"
+echo 'nonsense' >"$T/d/c.txt"
+expect 0 "a folder gives *.policy, and *.inc for inclusion" \
+    "$brig" check --any-owner "$T/d"
+expect 0 "a file may include what lies beside it" \
+    "$brig" explain -f "$T/d/a.policy" exec -- ls
+if [ "$(id -u)" = 0 ]; then
+    chown 0:0 "$T/d" "$T/d/a.policy" "$T/d/b.inc"
+    chmod 644 "$T/d/a.policy" "$T/d/b.inc"
+    expect 0 "root's files pass the owner check" "$brig" check "$T/d"
+    chmod g+w "$T/d/b.inc"
+    expect 1 "a group-writable file is an error" "$brig" check "$T/d"
+    says "the file is named" "b.inc is writable by others than root"
+    expect 0 "--any-owner reads it all the same" \
+        "$brig" check --any-owner "$T/d"
+    chmod 644 "$T/d/b.inc"
+    chown 12345 "$T/d/b.inc"
+    expect 1 "a file of somebody else is an error" "$brig" check "$T/d"
+    chown 0 "$T/d/b.inc"
+    chmod 777 "$T/d"
+    expect 1 "a world-writable folder is an error" "$brig" check "$T/d"
+    chmod 755 "$T/d"
+    ln -s a.policy "$T/d/l.policy"
+    expect 1 "a link in the folder is an error" "$brig" check "$T/d"
+else
+    n=$((n + 1))
+    echo "ok $n # SKIP owner checks need root"
+fi
+echo "1..$n"
+exit $bad
