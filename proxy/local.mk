@@ -16,6 +16,8 @@ libproxy_a_SOURCES += \
 
 # keyd and its parts.
 libproxy_a_SOURCES += \
+	proxy/keyd.c proxy/keyd.h \
+	proxy/keyd_release.c proxy/keyd_secret.c \
 	proxy/mint.c proxy/mint.h \
 	proxy/prf.c proxy/prf.h \
 	proxy/stub.c proxy/stub.h \

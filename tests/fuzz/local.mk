@@ -51,6 +51,11 @@ tests_fuzz_fuzz_wire_SOURCES = tests/fuzz/fuzz_wire.c $(FUZZ_FEED)
 tests_fuzz_fuzz_wire_LDADD = libproxy.a libbase.a
 tests_fuzz_fuzz_wire_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_keyd
+tests_fuzz_fuzz_keyd_SOURCES = tests/fuzz/fuzz_keyd.c $(FUZZ_FEED)
+tests_fuzz_fuzz_keyd_LDADD = libproxy.a libpolicy.a libbase.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_keyd_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_vault
 tests_fuzz_fuzz_vault_SOURCES = tests/fuzz/fuzz_vault.c $(FUZZ_FEED)
 tests_fuzz_fuzz_vault_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS)

@@ -3,13 +3,17 @@
 # TLS and keyd.
 if HAVE_CMOCKA
 KEYD_TESTS = \
+	tests/proxy/test_keyd \
 	tests/proxy/test_mint \
 	tests/proxy/test_stub \
 	tests/proxy/test_tls \
 	tests/proxy/test_vault
-KEYD_LDADD = libproxy.a libbase.a $(SSL_LIBS) $(CMOCKA_LIBS)
+KEYD_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(KEYD_TESTS)
 TESTS += $(KEYD_TESTS)
+tests_proxy_test_keyd_SOURCES = tests/proxy/test_keyd.c \
+	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
+tests_proxy_test_keyd_LDADD = $(KEYD_LDADD)
 tests_proxy_test_mint_SOURCES = tests/proxy/test_mint.c
 tests_proxy_test_mint_LDADD = $(KEYD_LDADD)
 tests_proxy_test_stub_SOURCES = tests/proxy/test_stub.c

@@ -1,0 +1,81 @@
+/*
+ * keyd: sole holder of the interception CA key and of the vault's secrets.
+ * Private to keyd*.c and their tests; the entry points are in proxy/roles.h.
+ *
+ * It has no file and no socket but its channels and the vault's descriptor.
+ * front asks it for leaves, back for the bindings of its job and for one value
+ * at a time, which keyd releases after its own look at the policy; control
+ * changes secrets.
+ *
+ * Audit codes (all of them carry obj.secret):
+ *	KY101 secret.release	stream, before the value is sent
+ *	KY102 secret.refuse	stream, severity 3; dec.because says why
+ *	KY201 secret.add	barrier, before it takes effect
+ *	KY202 secret.rotate	barrier, before it takes effect
+ *	KY203 secret.revoke	barrier, but takes effect at once
+ *	KY204 secret.rm		barrier, but takes effect at once
+ * What lessens authority does not wait for the log; it is reported as failed
+ * when it could not be recorded.
+ */
+#ifndef BRIG_PROXY_KEYD_H
+#define BRIG_PROXY_KEYD_H
+
+#include "base/ev.h"
+#include "base/peer.h"
+#include "policy/policy.h"
+#include "proxy/mint.h"
+#include "proxy/stub.h"
+#include "proxy/vault.h"
+
+struct keyd_job {
+	uint32_t job;
+	uint8_t nonce[STUB_NONCE_SIZE];
+	char profile[P_NAME_MAX + 1];
+};
+
+struct keyd_pending; /* keyd_secret.c */
+
+struct keyd {
+	struct ev *ev;
+	struct peers *peers;
+	int vault_fd;          /* until both files are here */
+	struct secret *master; /* likewise */
+	struct vault *vault;   /* NULL until both files are here */
+	struct mint *mint;
+	struct policy *policy; /* NULL: nothing is released */
+	uint32_t generation;
+	struct keyd_job *jobs;
+	size_t njobs;
+	struct keyd_pending *pending;
+	size_t npending;
+	uint32_t last_serial; /* of barrier events */
+};
+
+extern const struct msg_rule keyd_from_parent[5];
+extern const struct peer_def keyd_peers[4];
+
+/* NULL if the job is not open. */
+const struct keyd_job *keyd_job(const struct keyd *k, uint32_t job);
+/* Free everything but ev and peers. */
+void keyd_clear(struct keyd *k);
+
+/* keyd_release.c: bindings and values for back. */
+extern const struct msg_rule keyd_from_back[2];
+void keyd_back_up(struct peer *back);
+/* Room that all credentials take in one message, c (may be NULL) added. */
+size_t keyd_bindings_size(const struct keyd *k, const struct credential *c);
+/* Body of M_JOB_STUBS. */
+void keyd_put_stubs(
+    const struct keyd *k, const struct keyd_job *j, struct buf *b);
+/* Send M_BINDINGS to the back of one job (0: of every job). */
+void keyd_push_bindings(struct keyd *k, uint32_t job);
+/* Send M_CRED_REVOKED to the back of one job (0: of every job). */
+void keyd_push_revoked(struct keyd *k, uint32_t job, uint32_t cred);
+
+/* keyd_secret.c: changes that control asks for. */
+extern const struct msg_rule keyd_from_control[5];
+extern const struct msg_rule keyd_from_audit[1];
+void keyd_audit_down(struct peer *audit);
+void keyd_pending_free(struct keyd *k);
+
+#endif

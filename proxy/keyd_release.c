@@ -1,0 +1,358 @@
+/* keyd towards back: which stubs there are, and one value at a time. */
+#include "proxy/keyd.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <openssl/crypto.h>
+
+#include "base/audit_event.h"
+#include "base/log.h"
+#include "base/str.h"
+
+#define METHOD_MAX 64u
+#define SCHEME_MAX 16u
+
+/* ---- stubs ----------------------------------------------------------------
+ */
+
+static bool
+is_value(const struct credential *c, const char *stub)
+{
+	size_t n = strlen(stub);
+
+	return n == secret_len(c->value) &&
+	       CRYPTO_memcmp(stub, secret_bytes(c->value), n) == 0;
+}
+
+/* No real value and, without regard to case, no other stub of the job. */
+static bool
+is_fresh(const struct keyd *k, char *const *stubs, size_t n, const char *stub)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcasecmp(stubs[i], stub) == 0)
+			return false;
+	}
+	for (size_t i = 0; i < vault_count(k->vault); i++) {
+		if (is_value(vault_at(k->vault, i), stub))
+			return false;
+	}
+	return true;
+}
+
+/* The stub of each credential, in the vault's order.  Free with free_stubs. */
+static char **
+make_stubs(const struct keyd *k, const struct keyd_job *j)
+{
+	size_t n = vault_count(k->vault);
+	char **stubs = xcalloc(n + 1, sizeof(*stubs));
+
+	for (size_t i = 0; i < n; i++) {
+		const struct credential *c = vault_at(k->vault, i);
+		char *stub = NULL;
+
+		for (uint32_t attempt = 0;; attempt++) {
+			stub = stub_make(vault_stub_key(k->vault), j->nonce,
+			    j->job, c->id, attempt, c->shape);
+			if (is_fresh(k, stubs, i, stub))
+				break;
+			free(stub);
+		}
+		stubs[i] = stub;
+	}
+	return stubs;
+}
+
+static void
+free_stubs(char **stubs)
+{
+	for (size_t i = 0; stubs[i] != NULL; i++)
+		free(stubs[i]);
+	free(stubs);
+}
+
+static size_t
+row_size(const struct credential *c)
+{
+	/* 64 covers the numbers and lengths of M_BINDINGS, M_SECRET_LISTED. */
+	return 64 + strlen(c->name) + strlen(c->host) + strlen(c->header) +
+	       strlen(c->user) + strlen(c->env) + strlen(c->shape);
+}
+
+size_t
+keyd_bindings_size(const struct keyd *k, const struct credential *c)
+{
+	size_t n = c == NULL ? 0 : row_size(c);
+
+	for (size_t i = 0; i < vault_count(k->vault); i++)
+		n += row_size(vault_at(k->vault, i));
+	return n;
+}
+
+void
+keyd_put_stubs(const struct keyd *k, const struct keyd_job *j, struct buf *b)
+{
+	char **stubs = make_stubs(k, j);
+	size_t at = b->len;
+	uint32_t n = 0;
+
+	buf_put_u32(b, 0);
+	for (size_t i = 0; i < vault_count(k->vault); i++) {
+		const struct credential *c = vault_at(k->vault, i);
+
+		if (c->revoked)
+			continue;
+		buf_put_str(b, c->name);
+		buf_put_str(b, c->env);
+		buf_put_str(b, stubs[i]);
+		n++;
+	}
+	buf_patch_u32(b, at, n);
+	free_stubs(stubs);
+}
+
+/* A closed job has no bindings.  Revoked ones are listed: a stub of theirs
+ * that still turns up must be known for what it is. */
+static void
+put_bindings(const struct keyd *k, const struct keyd_job *j, struct buf *b)
+{
+	char **stubs;
+
+	if (j == NULL || k->vault == NULL) {
+		buf_put_u32(b, 0);
+		return;
+	}
+	stubs = make_stubs(k, j);
+	buf_put_u32(b, (uint32_t)vault_count(k->vault));
+	for (size_t i = 0; i < vault_count(k->vault); i++) {
+		const struct credential *c = vault_at(k->vault, i);
+
+		buf_put_u32(b, c->id);
+		buf_put_str(b, c->name);
+		buf_put_str(b, c->host);
+		buf_put_u16(b, c->port);
+		buf_put_u8(b, c->surfaces);
+		buf_put_str(b, c->header);
+		buf_put_str(b, c->user);
+		buf_put_u8(b, c->revoked);
+		buf_put_str(b, stubs[i]);
+	}
+	free_stubs(stubs);
+}
+
+static void
+send_bindings(struct peer *p, uint32_t serial)
+{
+	struct keyd *k = p->owner;
+	struct buf b;
+
+	buf_init(&b, 0);
+	put_bindings(k, keyd_job(k, p->job), &b);
+	chan_send(p->chan, M_BINDINGS, p->job, serial, &b, -1);
+	buf_free(&b);
+}
+
+static void
+push_one(struct peer *p, void *arg)
+{
+	const uint32_t *job = arg;
+
+	if (*job == 0 || *job == p->job)
+		send_bindings(p, 0);
+}
+
+void
+keyd_push_bindings(struct keyd *k, uint32_t job)
+{
+	peers_each(k->peers, ROLE_BACK, push_one, &job);
+}
+
+struct revoked {
+	uint32_t job, cred;
+};
+
+static void
+push_revoked_one(struct peer *p, void *arg)
+{
+	const struct revoked *r = arg;
+	struct buf b;
+
+	if (r->job != 0 && r->job != p->job)
+		return;
+	buf_init(&b, 0);
+	buf_put_u32(&b, r->cred);
+	chan_send(p->chan, M_CRED_REVOKED, p->job, 0, &b, -1);
+	buf_free(&b);
+}
+
+void
+keyd_push_revoked(struct keyd *k, uint32_t job, uint32_t cred)
+{
+	struct revoked r = { job, cred };
+
+	peers_each(k->peers, ROLE_BACK, push_revoked_one, &r);
+}
+
+void
+keyd_back_up(struct peer *back)
+{
+	struct keyd *k = back->owner;
+
+	/* Before the vault is open there is nothing true to say. */
+	if (k->vault != NULL && keyd_job(k, back->job) != NULL)
+		send_bindings(back, 0);
+}
+
+static int
+on_bindings_get(struct chan *c, struct msg *m, void *ctx)
+{
+	struct peer *p = ctx;
+
+	(void)c;
+	if (cur_end(&m->body) < 0)
+		return -1;
+	send_bindings(p, m->serial);
+	return 0;
+}
+
+/* ---- release --------------------------------------------------------------
+ */
+
+struct release {
+	uint32_t cred;
+	char method[METHOD_MAX + 1];
+	char scheme[SCHEME_MAX + 1];
+	char host[P_HOST_MAX + 1];
+	uint16_t port;
+	char *path;
+	bool asked;
+};
+
+/*
+ * keyd's own judgement: it believes back about what the request is, and
+ * nothing else.  NULL, or why not.
+ */
+static const char *
+judge(const struct keyd *k, uint32_t job, const struct release *r,
+    const struct credential *c, struct decision *d)
+{
+	const struct keyd_job *j = keyd_job(k, job);
+	const struct profile *pr;
+	struct http_request rq = {
+		.method = r->method,
+		.scheme = r->scheme,
+		.host = r->host,
+		.port = r->port,
+		.target = r->path,
+	};
+	char host[256];
+
+	if (peers_find(k->peers, ROLE_AUDIT, 0) == NULL)
+		return "the audit log is not available";
+	if (j == NULL)
+		return "the job is not open";
+	if (c == NULL)
+		return "there is no such credential";
+	if (c->revoked)
+		return "the credential is revoked";
+	if (!str_eq(r->scheme, "https"))
+		return "the request is not https";
+	if (policy_host_normalise(r->host, host, sizeof(host)) < 0 ||
+	    !str_eq(host, c->host) || r->port != c->port)
+		return "the credential is for another host or port";
+	if (k->policy == NULL)
+		return "there is no policy";
+	pr = policy_profile(k->policy, j->profile);
+	if (pr == NULL)
+		return "the policy has no such profile";
+	policy_http(k->policy, pr, &rq, d);
+	if (d->effect == EFFECT_ALLOW || (d->effect == EFFECT_ASK && r->asked))
+		return NULL;
+	return d->effect == EFFECT_ASK
+		   ? "the policy asks and nobody has allowed it"
+		   : "the policy denies the request";
+}
+
+static void
+record(struct keyd *k, uint32_t job, const struct release *r,
+    const struct credential *c, const struct decision *d, const char *why)
+{
+	struct peer *audit = peers_find(k->peers, ROLE_AUDIT, 0);
+	struct audit_ev e;
+
+	if (audit == NULL)
+		return;
+	if (why == NULL)
+		audit_ev_init(&e, "KY101", "secret.release", 1, false);
+	else
+		audit_ev_init(&e, "KY102", "secret.refuse", 3, false);
+	audit_ev_str(&e, "obj.secret", c == NULL ? "" : c->name);
+	audit_ev_str(&e, "obj.method", r->method);
+	audit_ev_str(&e, "obj.scheme", r->scheme);
+	audit_ev_str(&e, "obj.host", r->host);
+	audit_ev_u64(&e, "obj.port", r->port);
+	if (d->rule[0] != '\0')
+		audit_ev_str(&e, "pol.rule", d->rule);
+	audit_ev_u64(&e, "pol.generation", k->generation);
+	audit_ev_str(&e, "dec.effect", why == NULL ? "allow" : "deny");
+	if (r->asked)
+		audit_ev_bool(&e, "dec.asked", true);
+	if (why != NULL)
+		audit_ev_str(&e, "dec.because", why);
+	chan_send(audit->chan, M_AUDIT, job, 0, &e.body, -1);
+	audit_ev_free(&e);
+}
+
+static int
+get_release(struct cur *c, struct release *r)
+{
+	r->cred = cur_u32(c);
+	cur_str_into(c, r->method, sizeof(r->method));
+	cur_str_into(c, r->scheme, sizeof(r->scheme));
+	cur_str_into(c, r->host, sizeof(r->host));
+	r->port = cur_u16(c);
+	r->path = cur_str(c, P_URL_MAX);
+	r->asked = cur_bool(c);
+	return cur_end(c) < 0 || r->path == NULL ? -1 : 0;
+}
+
+static int
+on_release(struct chan *ch, struct msg *m, void *ctx)
+{
+	struct peer *p = ctx;
+	struct keyd *k = p->owner;
+	const struct credential *c;
+	struct decision d = { 0 };
+	struct release r = { 0 };
+	const char *why;
+	struct buf b;
+
+	(void)ch;
+	if (get_release(&m->body, &r) < 0) {
+		free(r.path);
+		return -1;
+	}
+	c = k->vault == NULL ? NULL : vault_by_id(k->vault, r.cred);
+	why = judge(k, p->job, &r, c, &d);
+	record(k, p->job, &r, c, &d, why);
+	free(r.path);
+	buf_init(&b, 0);
+	/* One allocation, so that wiping it wipes every copy here. */
+	buf_reserve(&b, VAULT_VALUE_MAX + P_TEXT_MAX);
+	buf_put_u8(&b, why == NULL);
+	if (why == NULL)
+		buf_put_blob(&b, secret_bytes(c->value), secret_len(c->value));
+	else
+		buf_put_blob(&b, NULL, 0);
+	buf_put_str(&b, why);
+	chan_send(p->chan, M_RELEASED, p->job, m->serial, &b, -1);
+	OPENSSL_cleanse(b.data, b.cap);
+	buf_free(&b);
+	return 0;
+}
+
+const struct msg_rule keyd_from_back[] = {
+	{ M_BINDINGS_GET, MSG_ALLOWED, on_bindings_get },
+	{ M_RELEASE, MSG_ALLOWED, on_release },
+};

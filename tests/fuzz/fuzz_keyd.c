@@ -1,0 +1,136 @@
+/*
+ * keyd's message handlers on any bytes from control, audit, front and back:
+ * no overrun, and no value is released while no job is open.  Input: u8 which
+ * handler, u16 length, body, again and again.
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fdutil.h"
+#include "base/str.h"
+#include "proxy/keyd.h"
+#include "proxy/roles.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define VALUE "ghp_NeverReleased0123456789"
+
+static struct mint *mint;
+
+static void
+on_end(struct chan *c, enum chan_end how, const char *why, void *ctx)
+{
+	(void)c;
+	(void)how;
+	(void)why;
+	(void)ctx;
+}
+
+static void
+fill(struct keyd *k)
+{
+	struct credential c = { .id = 1,
+		.name = "one",
+		.host = "a.example",
+		.port = 443,
+		.surfaces = SURFACE_HEADER,
+		.header = "X-Key",
+		.env = "TOKEN" };
+	cleanup_secret struct secret *key = secret_new(VALUE VALUE, 32);
+	struct error err;
+
+	k->vault = vault_new();
+	c.value = secret_new(VALUE, strlen(VALUE));
+	if (c.value == NULL || key == NULL ||
+	    (c.shape = stub_shape(c.value, &err)) == NULL ||
+	    vault_set_stub_key(k->vault, key, &err) < 0 ||
+	    vault_put(k->vault, &c, &err) < 0)
+		abort();
+}
+
+/* Every rule of every peer, in one list that a byte indexes. */
+static void
+dispatch(struct peer *p, uint8_t which, const uint8_t *body, size_t n)
+{
+	static const struct {
+		enum role role;
+		const struct msg_rule *rules;
+		size_t n;
+	} tables[] = {
+		{ ROLE_CONTROL, keyd_from_control, nitems(keyd_from_control) },
+		{ ROLE_AUDIT, keyd_from_audit, nitems(keyd_from_audit) },
+		{ ROLE_BACK, keyd_from_back, nitems(keyd_from_back) },
+		{ ROLE_FRONT, NULL, 0 },
+	};
+	size_t t = which % nitems(tables), i = which / nitems(tables);
+	const struct msg_rule *rules = tables[t].rules;
+	size_t count = tables[t].n;
+	struct msg m = { .job = 3, .serial = i + 1, .fd = -1 };
+	const struct msg_rule *r;
+
+	if (rules == NULL) {
+		for (size_t d = 0; d < nitems(keyd_peers); d++) {
+			if (keyd_peers[d].role == ROLE_FRONT) {
+				rules = keyd_peers[d].rules;
+				count = keyd_peers[d].nrules;
+			}
+		}
+	}
+	r = &rules[i % count];
+	p->role = tables[t].role;
+	cur_init(&m.body, body, n);
+	if ((r->flags & MSG_FD) != 0)
+		m.fd = fd_memfd("value", body, n);
+	r->fn(p->chan, &m, p);
+	if (m.fd >= 0)
+		close(m.fd);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct keyd k = { .vault_fd = -1 };
+	struct peer p = { .job = 3, .owner = &k };
+	cleanup_buf struct buf got = { 0 };
+	struct error err;
+	int fds[2], parent[2];
+
+	if (mint == NULL && (mint = mint_new(&err)) == NULL)
+		abort();
+	if (fd_socketpair(fds) < 0 || fd_socketpair(parent) < 0)
+		abort();
+	k.ev = ev_new();
+	k.peers = peers_new(k.ev, parent[0], keyd_from_parent,
+	    nitems(keyd_from_parent), keyd_peers, nitems(keyd_peers), &k);
+	k.mint = mint;
+	fill(&k);
+	p.chan = chan_new(k.ev, fds[0], "fuzz", NULL, 0, on_end, NULL);
+	while (size >= 3) {
+		size_t n = data[1] | (size_t)data[2] << 8;
+
+		n = n < size - 3 ? n : size - 3;
+		dispatch(&p, data[0], data + 3, n);
+		chan_flush(p.chan, 0);
+		data += 3 + n;
+		size -= 3 + n;
+	}
+	ev_once(k.ev, 0);
+	chan_free(p.chan);
+	/* What keyd answered must not hold the value. */
+	if (fd_read_all(fds[1], &got, 16 << 20) < 0 && buf_len(&got) == 0)
+		abort();
+	if (buf_len(&got) > 0 &&
+	    memmem(buf_head(&got), buf_len(&got), "NeverReleased", 13) != NULL)
+		abort();
+	peers_free(k.peers);
+	k.mint = NULL;
+	keyd_clear(&k);
+	ev_once(k.ev, 0);
+	ev_free(k.ev);
+	close(fds[1]);
+	close(parent[1]);
+	return 0;
+}
