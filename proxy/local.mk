@@ -24,6 +24,8 @@ libproxy_a_SOURCES += \
 	proxy/vault.c proxy/vault.h \
 	proxy/vault_log.c proxy/vault_log.h
 
+libproxy_a_SOURCES += proxy/dns.c
+
 # back: decision of record, credentials, the way out.
 libproxy_a_SOURCES += \
 	proxy/binding.c proxy/binding.h \

@@ -3,6 +3,7 @@
 # TLS and keyd.
 if HAVE_CMOCKA
 KEYD_TESTS = \
+	tests/proxy/test_dns \
 	tests/proxy/test_keyd \
 	tests/proxy/test_mint \
 	tests/proxy/test_stub \
@@ -11,6 +12,8 @@ KEYD_TESTS = \
 KEYD_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(KEYD_TESTS)
 TESTS += $(KEYD_TESTS)
+tests_proxy_test_dns_SOURCES = tests/proxy/test_dns.c tests/proxy/chan_raw.h
+tests_proxy_test_dns_LDADD = $(KEYD_LDADD)
 tests_proxy_test_keyd_SOURCES = tests/proxy/test_keyd.c \
 	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
 tests_proxy_test_keyd_LDADD = $(KEYD_LDADD)
