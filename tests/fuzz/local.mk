@@ -61,6 +61,12 @@ tests_fuzz_fuzz_vault_SOURCES = tests/fuzz/fuzz_vault.c $(FUZZ_FEED)
 tests_fuzz_fuzz_vault_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_vault_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_jobspec
+tests_fuzz_fuzz_jobspec_SOURCES = tests/fuzz/fuzz_jobspec.c daemon/jobspec.c \
+	$(FUZZ_FEED)
+tests_fuzz_fuzz_jobspec_LDADD = libbase.a
+tests_fuzz_fuzz_jobspec_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)

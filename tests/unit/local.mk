@@ -19,3 +19,8 @@ tests_unit_test_self_SOURCES = tests/unit/test_self.c
 tests_unit_test_self_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_unit_test_self_LDADD = libsandbox.a libbase.a $(CMOCKA_LIBS) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
+
+check_PROGRAMS += tests/unit/test_jobspec
+TESTS += tests/unit/test_jobspec
+tests_unit_test_jobspec_SOURCES = tests/unit/test_jobspec.c daemon/jobspec.c
+tests_unit_test_jobspec_LDADD = libbase.a -lcmocka
