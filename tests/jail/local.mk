@@ -11,3 +11,11 @@ tests_jail_test_trace_SOURCES = tests/jail/test_trace.c
 tests_jail_test_trace_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_trace_LDADD = libsandbox.a libbase.a $(CMOCKA_LIBS) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
+
+# Runs brig-shim; needs root.
+check_PROGRAMS += tests/jail/test_shim
+TESTS += tests/jail/test_shim
+tests_jail_test_shim_SOURCES = tests/jail/test_shim.c \
+	tests/jail/shim_world.c tests/jail/shim_world.h daemon/jobspec.c
+tests_jail_test_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_jail_test_shim_LDADD = libpolicy.a libbase.a $(CMOCKA_LIBS)

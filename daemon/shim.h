@@ -1,0 +1,81 @@
+/*
+ * brig-shim, one process per job: builds the jail, judges every exec of the
+ * job, owns its terminal or pipes, and tells the parent how it ended.
+ */
+#ifndef BRIG_SHIM_H
+#define BRIG_SHIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ev.h"
+#include "base/peer.h"
+#include "daemon/jobspec.h"
+#include "policy/policy.h"
+#include "sandbox/jail.h"
+#include "sandbox/trace.h"
+
+struct judge;
+struct relay;
+
+struct shim {
+	struct ev *ev;
+	struct peers *peers;
+
+	struct policy *policy;
+	const struct profile *profile; /* of policy; NULL until started */
+
+	struct shim_spec spec;
+	int fds[JOB_FD_MAX]; /* -1: not given */
+	bool started;
+
+	struct jail jail;
+	bool jail_up;
+	struct ev_io *jail_io;
+	struct trace *trace;
+	struct judge *judge;
+	struct relay *relay;
+	int proc_fd; /* /proc of the host */
+	char **env;  /* what the job starts with */
+
+	struct ev_timer *wall;   /* limit wall */
+	struct ev_timer *hangup; /* SIGHUP was sent; SIGKILL is next */
+	struct ev_timer *reap;   /* pid 1 of the jail has to end */
+
+	/* How the job ended, once it has. */
+	bool ended;
+	bool delivered;
+	enum exit_kind kind;
+	uint32_t code;
+	char detail[512];
+};
+
+/*
+ * Exec policy (shim_judge.c).  env: what the job starts with, borrowed;
+ * variables that differ from it are what makes an exec risky.
+ */
+struct judge *judge_new(struct shim *s, char *const *env);
+void judge_free(struct judge *j);
+struct shim *judge_shim(struct judge *j);
+/* What the crypto library must load before the process is confined. */
+void judge_preinit(void);
+/*
+ * Look up which files the profile's program names stand for, inside the
+ * jail's root, which is this process's own by then.  Again after a reload.
+ */
+void judge_programs(struct judge *j);
+enum trace_verdict judge_exec(
+    const struct trace_exec *x, char *message, size_t size, void *judge);
+void judge_unreadable(pid_t pid, const char *why, void *judge);
+void judge_gone(pid_t pid, void *judge);
+/* Refuse what waits: nobody is left to answer, or the job is ending. */
+void judge_refuse_all(struct judge *j, const char *why);
+
+/* Messages of control and audit; the peers' owner is a struct shim. */
+extern const struct msg_rule judge_from_control[2];
+extern const struct msg_rule judge_from_audit[1];
+void judge_control_up(struct peer *p);
+void judge_control_down(struct peer *p);
+void judge_audit_down(struct peer *p);
+
+#endif

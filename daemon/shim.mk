@@ -1,0 +1,11 @@
+# brig-shim, one process per job.
+pkglibexec_PROGRAMS += brig-shim
+brig_shim_SOURCES = \
+	daemon/jobspec.c daemon/jobspec.h \
+	daemon/shim.c daemon/shim.h \
+	daemon/shim_facts.c \
+	daemon/shim_judge.c daemon/shim_judge.h \
+	daemon/shim_relay.c daemon/shim_relay.h
+brig_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
+brig_shim_LDADD = libsandbox.a libpolicy.a libbase.a $(SECCOMP_LIBS) \
+	$(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
