@@ -140,6 +140,41 @@ learn_name(struct conn *c, const char *authority)
 	return true;
 }
 
+/*
+ * A client that insists on proxy variables comes to the listener on loopback,
+ * which capture leaves alone, and names its destination in the target: that is
+ * as good as having dialled it.  *dst is malloc'ed.
+ */
+static int
+proxy_target(const char *authority, char **dst, uint16_t *port)
+{
+	const char *host = authority, *colon;
+	uint64_t n = 80;
+	size_t len;
+
+	if (host[0] == '[') {
+		len = strcspn(++host, "]");
+		colon = host + len + 1;
+	} else {
+		len = strcspn(host, ":");
+		colon = host + len;
+	}
+	if (*colon == ':' && str_to_u64(colon + 1, 1, UINT16_MAX, &n) < 0)
+		return -1;
+	*dst = xstrndup(host, len);
+	str_lower(*dst);
+	*port = (uint16_t)n;
+	return wire_is_host(*dst) ? 0 : -1;
+}
+
+static bool
+is_proxy_request(const struct conn *c)
+{
+	return c->index == 0 && c->tls == NULL && c->req.raw_target[0] != '/' &&
+	       c->req.raw_target[0] != '*' &&
+	       (str_starts(c->addr, "127.") || str_eq(c->addr, "::1"));
+}
+
 /* h2c and TLS upgrades may be ignored; any other is wanted for real. */
 static bool
 wants_upgrade(const struct fields *fs)
@@ -153,7 +188,8 @@ wants_upgrade(const struct fields *fs)
 }
 
 static void
-send_head(struct conn *c, const char *authority, char *target)
+send_head(struct conn *c, const char *authority, char *target, char *dst,
+    uint16_t port)
 {
 	static char none[] = "";
 	struct http_parser *p = &c->req;
@@ -164,8 +200,8 @@ send_head(struct conn *c, const char *authority, char *target)
 	struct req_head h = {
 		.tls = c->tls != NULL,
 		.sni = sni,
-		.dst = c->dst,
-		.port = c->port,
+		.dst = dst,
+		.port = port,
 		.method = p->method,
 		.authority = auth,
 		.target = target,
@@ -194,7 +230,8 @@ begin(struct conn *c)
 {
 	struct http_parser *p = &c->req;
 	const char *authority, *why;
-	cleanup_free char *target = NULL;
+	cleanup_free char *target = NULL, *dst = NULL;
+	uint16_t port = c->port;
 
 	c->keep = p->keep_alive;
 	c->head_open = false;
@@ -233,7 +270,13 @@ begin(struct conn *c)
 		    "Retry in a few seconds.");
 		return;
 	}
-	send_head(c, authority, target);
+	if (is_proxy_request(c) && proxy_target(authority, &dst, &port) < 0) {
+		http_refuse(c, 400, "bad_request",
+		    "the target names no host that can be asked",
+		    "Use a host name of letters, digits and hyphens.");
+		return;
+	}
+	send_head(c, authority, target, dst == NULL ? c->dst : dst, port);
 }
 
 static void

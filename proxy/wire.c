@@ -204,9 +204,8 @@ wire_is_authority(const char *s)
 	       str_to_u64(s + 1, 0, UINT16_MAX, &port) == 0;
 }
 
-/* Host name or IPv4/IPv6 literal without brackets. */
-static bool
-is_host(const char *s)
+bool
+wire_is_host(const char *s)
 {
 	unsigned char a[sizeof(struct in6_addr)];
 
@@ -329,7 +328,8 @@ req_head_get(struct cur *c, struct req_head *h)
 	if (c->failed || fields_get_wire(c, &h->fields) < 0 || cur_end(c) < 0)
 		goto bad;
 	if ((h->sni[0] != '\0' && !str_is_hostname(h->sni)) ||
-	    !is_host(h->dst) || !http_is_token(h->method, strlen(h->method)) ||
+	    !wire_is_host(h->dst) ||
+	    !http_is_token(h->method, strlen(h->method)) ||
 	    (h->authority[0] != '\0' && !wire_is_authority(h->authority)) ||
 	    !wire_is_target(h->target))
 		goto bad;

@@ -83,6 +83,8 @@ bool wire_list_has(const char *list, const char *token);
 bool wire_is_value(const char *s, size_t n);
 /* Origin-form, printable ASCII without a fragment, or "*". */
 bool wire_is_target(const char *s);
+/* Host name, or IPv4 or IPv6 literal without brackets. */
+bool wire_is_host(const char *s);
 /* host[:port], [v6][:port]; no userinfo, no empty port (RFC 9110 s. 7.2). */
 bool wire_is_authority(const char *s);
 

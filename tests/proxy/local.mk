@@ -45,7 +45,7 @@ endif
 # HTTP/1.1, messages between front and back, DNS, front itself.
 if HAVE_CMOCKA
 FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_front \
-	tests/proxy/test_front_refuse tests/proxy/test_http1 \
+	tests/proxy/test_front_capture tests/proxy/test_front_refuse tests/proxy/test_http1 \
 	tests/proxy/test_wire
 check_PROGRAMS += $(FRONT_LIST)
 TESTS += $(FRONT_LIST)
@@ -55,6 +55,10 @@ tests_proxy_test_dnswire_LDADD = $(FRONT_LDADD)
 tests_proxy_test_front_SOURCES = tests/proxy/test_front.c \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
 tests_proxy_test_front_LDADD = $(FRONT_LDADD)
+tests_proxy_test_front_capture_SOURCES = tests/proxy/test_front_capture.c \
+	tests/proxy/fronttest.c tests/proxy/fronttest.h
+tests_proxy_test_front_capture_LDADD = libsandbox.a $(FRONT_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
 tests_proxy_test_front_refuse_SOURCES = tests/proxy/test_front_refuse.c \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
 tests_proxy_test_front_refuse_LDADD = $(FRONT_LDADD)

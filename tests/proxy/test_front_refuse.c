@@ -134,6 +134,40 @@ absolute_form_must_agree_with_host(void **state)
 }
 
 static void
+absolute_form_on_loopback_names_the_destination(void **state)
+{
+	static const struct {
+		const char *authority, *dst;
+		uint16_t port;
+	} to[] = { { "A.example", "a.example", 80 },
+		{ "a.example:8080", "a.example", 8080 },
+		{ "[2606:2800::1]:81", "2606:2800::1", 81 } };
+	struct req_head h;
+	struct ft_msg m;
+	int fd;
+
+	for (size_t i = 0; i < nitems(to); i++) {
+		char *s =
+		    xasprintf("GET http://%s/ HTTP/1.1\r\nHost: %s\r\n\r\n",
+			to[i].authority, to[i].authority);
+		fd = ft_connect(&t);
+		ft_write(fd, s);
+		ft_request(&t, &h, "GET", "/");
+		assert_string_equal(h.dst, to[i].dst);
+		assert_int_equal(h.port, to[i].port);
+		req_head_free(&h);
+		ft_expect(t.back, M_REQ_END, &m);
+		buf_free(&m.body);
+		close(fd);
+		ft_expect(t.back, M_REQ_ABORT, &m);
+		buf_free(&m.body);
+		free(s);
+	}
+	refused(
+	    "GET http://a_b/ HTTP/1.1\r\nHost: a_b\r\n\r\n", "HTTP/1.1 400");
+}
+
+static void
 upload_stops_at_the_window(void **state)
 {
 	struct req_head h;
@@ -421,6 +455,8 @@ main(void)
 		cmocka_unit_test(other_protocols_are_closed_and_recorded),
 		cmocka_unit_test(tunnels_and_upgrades_are_explained),
 		cmocka_unit_test(absolute_form_must_agree_with_host),
+		cmocka_unit_test(
+		    absolute_form_on_loopback_names_the_destination),
 		cmocka_unit_test(upload_stops_at_the_window),
 		cmocka_unit_test(download_is_granted_as_it_leaves),
 		cmocka_unit_test(back_over_its_credit_is_reported),
