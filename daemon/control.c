@@ -373,11 +373,17 @@ control_preinit(void)
 void
 control_main(void)
 {
+	control_run(CONTROL_DB);
+}
+
+void
+control_run(const char *db)
+{
 	struct control ct = { .listen_fd = -1, .started = time(NULL) };
 	struct error err = { 0 };
 
 	ct.ev = ev_new();
-	ct.store = store_open(CONTROL_DB, &err);
+	ct.store = store_open(db, &err);
 	if (ct.store == NULL)
 		fatalx("%s", err.msg);
 	ct.peers = peers_new(ct.ev, PARENT_FD, from_parent, nitems(from_parent),

@@ -73,6 +73,8 @@ struct control {
 
 void control_preinit(void);
 void control_main(void);
+/* The same with another data base, for tests. */
+void control_run(const char *db);
 
 /*
  * Await an answer with this serial from a role.  fn gets NULL when the peer

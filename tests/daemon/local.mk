@@ -1,1 +1,22 @@
 # tests/daemon
+
+# The control process and its parts.
+CONTROL_TEST_LIBS = libcontrol.a libpolicy.a libjobspec.a libbase.a \
+	$(CMOCKA_LIBS) $(JANSSON_LIBS) $(SQLITE_LIBS)
+CONTROL_TESTS = tests/daemon/test_conf tests/daemon/test_store \
+	tests/daemon/test_proc tests/daemon/test_control \
+	tests/daemon/test_ask
+check_PROGRAMS += $(CONTROL_TESTS)
+TESTS += $(CONTROL_TESTS)
+tests_daemon_test_conf_SOURCES = tests/daemon/test_conf.c
+tests_daemon_test_conf_LDADD = $(CONTROL_TEST_LIBS)
+tests_daemon_test_store_SOURCES = tests/daemon/test_store.c
+tests_daemon_test_store_LDADD = $(CONTROL_TEST_LIBS)
+tests_daemon_test_proc_SOURCES = tests/daemon/test_proc.c
+tests_daemon_test_proc_LDADD = $(CONTROL_TEST_LIBS)
+tests_daemon_test_control_SOURCES = tests/daemon/test_control.c \
+	tests/daemon/ctlbox.c tests/daemon/ctlbox.h
+tests_daemon_test_control_LDADD = $(CONTROL_TEST_LIBS)
+tests_daemon_test_ask_SOURCES = tests/daemon/test_ask.c \
+	tests/daemon/ctlbox.c tests/daemon/ctlbox.h
+tests_daemon_test_ask_LDADD = $(CONTROL_TEST_LIBS)

@@ -1,0 +1,199 @@
+/* brigd.conf: what is accepted, and where mistakes are reported. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/str.h"
+#include "daemon/conf.h"
+
+static struct conf conf;
+static char diag_text[8192];
+
+static int
+parse(const char *text)
+{
+	struct buf diag;
+	int rc;
+
+	conf_free(&conf);
+	conf_init(&conf);
+	buf_init(&diag, 0);
+	rc = conf_parse(&conf, "brigd.conf", text, strlen(text), &diag);
+	snprintf(diag_text, sizeof(diag_text), "%.*s", (int)buf_len(&diag),
+	    buf_len(&diag) == 0 ? "" : (const char *)buf_head(&diag));
+	buf_free(&diag);
+	return rc;
+}
+
+static void
+refused(const char *text, const char *diag)
+{
+	assert_int_equal(parse(text), -1);
+	assert_string_equal(diag_text, diag);
+}
+
+static void
+empty_file_gives_the_defaults(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(""), 0);
+	assert_string_equal(conf.socket, "/run/brig/brigd.sock");
+	assert_int_equal(conf.job_uid_base, 1879100000);
+	assert_int_equal(conf.policy.n, 1);
+	assert_string_equal(conf.user[ROLE_KEYD].name, "_brigkey");
+	assert_string_equal(conf.default_profile, "default");
+}
+
+static void
+comments_blank_lines_and_tabs_are_skipped(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("# one\n\n\tmax-jobs\t7 # two\n"), 0);
+	assert_int_equal(conf.max_jobs, 7);
+}
+
+static void
+unknown_directive_is_placed(void **state)
+{
+	(void)state;
+	refused("max-jobs 1\n  sokcet /x\n",
+	    "brigd.conf:2:3: expected a directive, found \"sokcet\"\n");
+}
+
+static void
+bad_value_is_placed_at_the_word(void **state)
+{
+	(void)state;
+	refused("max-jobs  0\n", "brigd.conf:1:11: expected a number from 1 "
+				 "to 1024, found \"0\"\n");
+	refused("socket run/x\n", "brigd.conf:1:8: expected an absolute path, "
+				  "found \"run/x\"\n");
+	refused("log-level loud\n", "brigd.conf:1:11: expected one of warn "
+				    "info debug, found \"loud\"\n");
+}
+
+static void
+every_mistake_is_reported(void **state)
+{
+	(void)state;
+	refused("max-jobs\nsocket-mode 9\n",
+	    "brigd.conf:1:1: usage: max-jobs N\n"
+	    "brigd.conf:2:13: expected an octal mode such as 0660, found "
+	    "\"9\"\n");
+}
+
+static void
+directive_given_twice_is_refused(void **state)
+{
+	(void)state;
+	refused("max-jobs 1\nmax-jobs 2\n",
+	    "brigd.conf:2:1: \"max-jobs\" is given twice\n");
+	assert_int_equal(parse("policy /a\npolicy /b\n"), 0);
+	assert_int_equal(conf.policy.n, 2);
+}
+
+static void
+control_bytes_are_refused(void **state)
+{
+	(void)state;
+	refused("socket /a\x1b[2J\n",
+	    "brigd.conf:1:10: byte 0x1b is not allowed\n");
+}
+
+static void
+role_must_not_be_root(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("user keyd 0\n"), -1);
+	assert_int_equal(parse("user keyd 5:0\n"), -1);
+	assert_int_equal(parse("user shim 5\n"), -1);
+	assert_int_equal(parse("user keyd 5:6\n"), 0);
+	assert_int_equal(conf.user[ROLE_KEYD].uid, 5);
+	assert_int_equal(conf.user[ROLE_KEYD].gid, 6);
+}
+
+static void
+job_uids_stay_in_range(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("job-uids 0 10\n"), -1);
+	assert_int_equal(parse("job-uids 4294967290 10\n"), -1);
+	assert_int_equal(parse("job-uids 100000 65536\n"), 0);
+}
+
+static void
+static_names_are_checked(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("resolve API.Example 127.0.0.1,::1\n"), 0);
+	assert_string_equal(conf.resolve.v[0], "api.example 127.0.0.1,::1");
+	assert_int_equal(parse("resolve a_b 127.0.0.1\n"), -1);
+	assert_int_equal(parse("resolve a.b 127.1\n"), -1);
+	assert_int_equal(parse("resolve a.b 127.0.0.1,\n"), -1);
+}
+
+#define SIX                                                                    \
+	"user control 7001\nuser keyd 7002\nuser audit 7003\nuser dns 7004\n"  \
+	"user front 7005\nuser back 7006\nadmin-group 0\n"
+
+static void
+roles_must_not_share_a_user(void **state)
+{
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(SIX), 0);
+	assert_int_equal(conf_resolve(&conf, &err), 0);
+	assert_int_equal(parse(SIX "user back 7002\n"), 0);
+	assert_int_equal(conf_resolve(&conf, &err), -1);
+	assert_non_null(strstr(err.msg, "must not run as the same user"));
+}
+
+static void
+roles_must_not_be_job_users(void **state)
+{
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(SIX "job-uids 7000 10\n"), 0);
+	assert_int_equal(conf_resolve(&conf, &err), -1);
+	assert_non_null(strstr(err.msg, "job-uids range"));
+}
+
+static void
+missing_account_says_what_to_do(void **state)
+{
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(parse(SIX "user keyd _no_such_account_\n"), 0);
+	assert_int_equal(conf_resolve(&conf, &err), -1);
+	assert_non_null(strstr(err.msg, "systemd-sysusers"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(empty_file_gives_the_defaults),
+		cmocka_unit_test(comments_blank_lines_and_tabs_are_skipped),
+		cmocka_unit_test(unknown_directive_is_placed),
+		cmocka_unit_test(bad_value_is_placed_at_the_word),
+		cmocka_unit_test(every_mistake_is_reported),
+		cmocka_unit_test(directive_given_twice_is_refused),
+		cmocka_unit_test(control_bytes_are_refused),
+		cmocka_unit_test(role_must_not_be_root),
+		cmocka_unit_test(job_uids_stay_in_range),
+		cmocka_unit_test(static_names_are_checked),
+		cmocka_unit_test(roles_must_not_share_a_user),
+		cmocka_unit_test(roles_must_not_be_job_users),
+		cmocka_unit_test(missing_account_says_what_to_do),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
