@@ -17,6 +17,7 @@ libsandbox_a_SOURCES = \
 	sandbox/build.h \
 	sandbox/capture.c sandbox/capture.h \
 	sandbox/ctl.c \
+	sandbox/doctor.c sandbox/doctor.h \
 	sandbox/env.c \
 	sandbox/filter.c sandbox/filter.h \
 	sandbox/init.c \

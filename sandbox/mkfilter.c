@@ -514,8 +514,10 @@ deny_sockets(scmp_filter_ctx ctx)
 	}
 	r |= seccomp_rule_add(
 	    ctx, no_af, SCMP_SYS(socket), 1, SCMP_A0_64(SCMP_CMP_GT, AF_INET6));
-	r |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-	    SOCKET_TYPE(SOCK_RAW));
+	r |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 2,
+	    ARG32(0, AF_INET), SOCKET_TYPE(SOCK_RAW));
+	r |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 2,
+	    ARG32(0, AF_INET6), SOCKET_TYPE(SOCK_RAW));
 	for (i = 0; i < nitems(protos); i++) {
 		r |= seccomp_rule_add(ctx, no_proto, SCMP_SYS(socket), 2,
 		    ARG32(0, AF_INET), ARG32(2, protos[i]));

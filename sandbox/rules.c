@@ -115,6 +115,16 @@ make_read_only(void *arg, int fd, const char *path, const struct stat *st,
 	return self_bind(fd, path, MOUNT_ATTR_RDONLY, err);
 }
 
+/* Covered by a mount already: another would hide what lies inside it. */
+static bool
+is_mount_root(int fd)
+{
+	struct statx sx;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &sx) == 0 &&
+	       (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
+}
+
 /*
  * A mount point cannot be renamed, but the directories above it can, and a
  * fresh directory in their place would not be protected (`mv .git x; mkdir
@@ -139,6 +149,8 @@ pin_parents(struct rules *rs, const char *path, struct error *err)
 		    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 		if (fd < 0)
 			return 0; /* no such file: nothing to protect */
+		if (is_mount_root(fd))
+			continue;
 		if (count_place(rs, part, err) < 0 ||
 		    self_bind(fd, part, 0, err) < 0)
 			return -1;

@@ -3,12 +3,15 @@
  * capture sockets exist and nobody reads them, unless -c says so.  Used by
  * the tests and as the benchmark jail_start.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,11 +24,19 @@
 #define HOST_UID 64321
 #define RULES 64
 
+#ifndef IPV6_ORIGDSTADDR
+#define IPV6_ORIGDSTADDR 74
+#endif
+#ifndef IP_ORIGDSTADDR
+#define IP_ORIGDSTADDR 20
+#endif
+
 static const char usage[] =
-    "usage: brig-jailtest [-w dir] [-o uid:gid] [-r rule] [-e K=V]\n"
+    "usage: brig-jailtest [-cTt] [-w dir] [-r rule] [-e K=V] [-n repeat]\n"
     "    [-x noexec-workspace|noexec-tmp|memfd-exec|deny-read|deny-write]\n"
-    "    [-n repeat] [-t] [-c] command ...\n"
-    "-r: +r:PATTERN +w:PATTERN -r:PATTERN -w:PATTERN; -t: times on stderr\n";
+    "    command ...\n"
+    "-c: print what was captured; -T: a terminal; -t: times on stderr\n"
+    "-r: +r:PATTERN +w:PATTERN -r:PATTERN -w:PATTERN\n";
 
 static double
 now_ms(void)
@@ -66,6 +77,83 @@ add_option(struct jail_config *c, const char *s)
 	return 0;
 }
 
+static void
+print_address(const char *what, const struct sockaddr_in6 *a)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	(void)inet_ntop(AF_INET6, &a->sin6_addr, text, sizeof(text));
+	(void)printf(
+	    "capture %s %s port %u\n", what, text, ntohs(a->sin6_port));
+}
+
+/* The original destination of one datagram (IPV6_ORIGDSTADDR or its IPv4
+ * twin, as a mapped address). */
+static void
+print_datagram(int fd)
+{
+	struct sockaddr_in6 dst = { .sin6_family = AF_INET6 };
+	struct sockaddr_in in4;
+	char data[64], control[256];
+	struct iovec iov = { .iov_base = data, .iov_len = sizeof(data) };
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
+	struct cmsghdr *cm;
+
+	if (recvmsg(fd, &mh, MSG_DONTWAIT) < 0)
+		return;
+	for (cm = CMSG_FIRSTHDR(&mh); cm != NULL; cm = CMSG_NXTHDR(&mh, cm)) {
+		if (cm->cmsg_level == IPPROTO_IPV6 &&
+		    cm->cmsg_type == IPV6_ORIGDSTADDR)
+			memcpy(&dst, CMSG_DATA(cm), sizeof(dst));
+		if (cm->cmsg_level == IPPROTO_IP &&
+		    cm->cmsg_type == IP_ORIGDSTADDR) {
+			memcpy(&in4, CMSG_DATA(cm), sizeof(in4));
+			dst.sin6_port = in4.sin_port;
+			dst.sin6_addr.s6_addr[10] = 0xff;
+			dst.sin6_addr.s6_addr[11] = 0xff;
+			memcpy(&dst.sin6_addr.s6_addr[12], &in4.sin_addr, 4);
+		}
+	}
+	print_address("udp", &dst);
+}
+
+/* What waits on the capture sockets, after the job has ended. */
+static void
+print_capture(const struct jail *j)
+{
+	struct sockaddr_in6 a;
+	socklen_t len = sizeof(a);
+	char data[64];
+	int fd;
+
+	while ((fd = accept4(
+		    j->capture[CAPTURE_TCP], NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		len = sizeof(a);
+		if (getsockname(fd, (struct sockaddr *)&a, &len) == 0)
+			print_address("tcp", &a);
+		fd_close(&fd);
+	}
+	print_datagram(j->capture[CAPTURE_UDP]);
+	if (recv(j->capture[CAPTURE_DNS], data, sizeof(data), MSG_DONTWAIT) >=
+	    0)
+		(void)printf("capture dns 127.0.0.53\n");
+}
+
+/* What the job wrote to its terminal. */
+static void
+print_terminal(int fd)
+{
+	char data[4096];
+	ssize_t n;
+
+	(void)fd_nonblock(fd);
+	while ((n = read(fd, data, sizeof(data))) > 0)
+		(void)fwrite(data, 1, (size_t)n, stdout);
+}
+
 static int
 wait_exit(struct jail *j)
 {
@@ -87,7 +175,7 @@ wait_exit(struct jail *j)
 }
 
 static int
-run(const struct jail_config *c, bool times)
+run(const struct jail_config *c, bool times, bool capture)
 {
 	double t0 = now_ms(), t1, t2;
 	struct error err = { 0 };
@@ -103,6 +191,10 @@ run(const struct jail_config *c, bool times)
 		log_warnx("%s", err.msg);
 	status = wait_exit(&j);
 	t2 = now_ms();
+	if (capture)
+		print_capture(&j);
+	if (c->tty)
+		print_terminal(j.pty_fd);
 	jail_destroy(&j);
 	if (times)
 		(void)fprintf(stderr, "build %.2f run %.2f teardown %.2f ms\n",
@@ -126,13 +218,13 @@ main(int argc, char **argv)
 		.tmp_exec = true,
 		.stdio = { 0, 1, 2 } };
 	size_t nenv = 0;
-	bool times = false;
+	bool times = false, capture = false;
 	uint64_t n = 1;
 	struct stat st;
 	int ch, status = 0;
 
 	log_init("jailtest", LOG_LEVEL_INFO);
-	while ((ch = getopt(argc, argv, "+w:r:e:x:n:t")) != -1) {
+	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:")) != -1) {
 		switch (ch) {
 		case 'w':
 			c.workspace = optarg;
@@ -154,6 +246,14 @@ main(int argc, char **argv)
 		case 'n':
 			if (str_to_u64(optarg, 1, 100000, &n) < 0)
 				fatal("-n %s", optarg);
+			break;
+		case 'c':
+			capture = true;
+			break;
+		case 'T':
+			c.tty = true;
+			c.rows = 24;
+			c.cols = 80;
 			break;
 		case 't':
 			times = true;
@@ -178,6 +278,6 @@ main(int argc, char **argv)
 		c.owner_gid = st.st_gid;
 	}
 	while (n-- > 0)
-		status = run(&c, times);
+		status = run(&c, times, capture);
 	return status;
 }

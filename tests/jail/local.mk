@@ -4,6 +4,10 @@ JAIL_LIBS = libsandbox.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
 noinst_PROGRAMS += tests/jail/brig-jailtest
 tests_jail_brig_jailtest_SOURCES = tests/jail/jailtest.c
 tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS)
+check_PROGRAMS += tests/jail/probe
+tests_jail_probe_SOURCES = tests/jail/probe.c
+TESTS += tests/jail/jail.sh
+EXTRA_DIST += tests/jail/jail.sh
 
 check_PROGRAMS += tests/jail/test_trace
 TESTS += tests/jail/test_trace
@@ -19,3 +23,9 @@ tests_jail_test_shim_SOURCES = tests/jail/test_shim.c \
 	tests/jail/shim_world.c tests/jail/shim_world.h daemon/jobspec.c
 tests_jail_test_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_shim_LDADD = libpolicy.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/jail/test_pathwalk
+TESTS += tests/jail/test_pathwalk
+tests_jail_test_pathwalk_SOURCES = tests/jail/test_pathwalk.c
+tests_jail_test_pathwalk_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_jail_test_pathwalk_LDADD = $(JAIL_LIBS) $(CMOCKA_LIBS)
