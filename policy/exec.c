@@ -125,9 +125,10 @@ git_skip(struct exec_ctx *cx, const char *const *args, size_t n)
 		known = false;
 		for (k = 0; k < nitems(git_options) && !known; k++) {
 			len = strlen(git_options[k].name);
+			if (strncmp(args[i], git_options[k].name, len) != 0)
+				continue;
 			joined = args[i][1] == '-' && args[i][len] == '=';
-			if (strncmp(args[i], git_options[k].name, len) != 0 ||
-			    (args[i][len] != '\0' && !joined))
+			if (args[i][len] != '\0' && !joined)
 				continue;
 			known = true;
 			if (git_options[k].stop)
@@ -275,10 +276,11 @@ refused_file(const struct profile *pr, const char *path, bool in_workspace,
 		decision_failsafe(d, "ld.so",
 		    "the dynamic loader as a "
 		    "program runs any file past the rules");
-	else if (!pr->set.tmp_exec && path_below(path, JAIL_SCRATCH))
+	else if (!pr->set.tmp_exec && (path_below(path, JAIL_SCRATCH) ||
+					  path_below(path, JAIL_HOME)))
 		decision_failsafe(d, "sandbox tmp noexec",
-		    "nothing below "
-		    "the scratch directory may be executed");
+		    "nothing below the scratch and home directories may be "
+		    "executed");
 	else if (!pr->set.workspace_exec &&
 		 (path_below(path, JAIL_WORKSPACE) ||
 		     (in_workspace && !path_below(path, JAIL_SCRATCH))))

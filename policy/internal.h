@@ -200,8 +200,8 @@ struct profile {
 	struct pos extends_pos;
 	struct profile *parent;
 	bool flat; /* everything below the line is final */
-	struct rule **own;
-	size_t nown;
+	struct rule **local;
+	size_t nlocal;
 	bool has_default[POLICY_CLASSES];
 	enum effect defaults[POLICY_CLASSES];
 	bool has[SET_MAX];

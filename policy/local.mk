@@ -27,3 +27,5 @@ noinst_LIBRARIES += libpolicyfiles.a libcmdpolicy.a
 libpolicyfiles_a_SOURCES = daemon/policyfiles.c daemon/policyfiles.h
 libcmdpolicy_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 libcmdpolicy_a_SOURCES = daemon/cmd_policy.c daemon/cli.h
+
+dist_man5_MANS += man/brig.policy.5

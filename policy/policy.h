@@ -19,7 +19,7 @@
 #include "base/error.h"
 
 enum effect {
-	EFFECT_DENY,		/* 0: fails closed */
+	EFFECT_DENY, /* 0: fails closed */
 	EFFECT_ASK,
 	EFFECT_ALLOW,
 };
@@ -33,38 +33,38 @@ enum policy_class {
 	POLICY_CLASSES
 };
 
-const char *effect_name(enum effect e);			/* "deny" ... */
-const char *policy_class_name(enum policy_class c);	/* "exec" ... */
+const char *effect_name(enum effect e);             /* "deny" ... */
+const char *policy_class_name(enum policy_class c); /* "exec" ... */
 
 /* ---- sources and errors ------------------------------------------------ */
 
-#define POLICY_FILE_MAX (1024u * 1024)	/* bytes of one file */
-#define POLICY_DEPTH_MAX 16u		/* block nesting */
+#define POLICY_FILE_MAX (1024u * 1024) /* bytes of one file */
+#define POLICY_DEPTH_MAX 16u           /* block nesting */
 #define POLICY_TOKEN_MAX 4096u
-#define POLICY_ERRORS_MAX 50u		/* reporting stops after these */
+#define POLICY_ERRORS_MAX 50u /* reporting stops after these */
 #define POLICY_BUNDLE_MAX (8u * 1024 * 1024)
 #define POLICY_INCLUDE_DEPTH_MAX 4u
 
 struct policy_source {
-	const char *name;	/* file name as shown in errors and records,
-				 * e.g. "coding.policy" */
+	const char *name; /* file name as shown in errors and records,
+			   * e.g. "coding.policy" */
 	const void *bytes;
 	size_t len;
-	bool root;		/* false: only reachable through include */
+	bool root; /* false: only reachable through include */
 };
 
 struct policy_diag {
 	char file[64];
-	unsigned int line, col;	/* from 1; col counts bytes */
-	char text[256];		/* "expected an effect, found \"alow\" (did you
+	unsigned int line, col; /* from 1; col counts bytes */
+	char text[256];         /* "expected an effect, found \"alow\" (did you
 				 * mean \"allow\"?)" */
-	char source[256];	/* the line itself, control bytes escaped,
+	char source[256];       /* the line itself, control bytes escaped,
 				 * tabs as one space */
-	unsigned int caret;	/* column of the caret in source, from 0 */
+	unsigned int caret;     /* column of the caret in source, from 0 */
 };
 
 struct policy_diags {
-	struct policy_diag *d;	/* n entries, malloc'ed */
+	struct policy_diag *d; /* n entries, malloc'ed */
 	size_t n;
 };
 
@@ -81,19 +81,19 @@ struct policy;
  * another source by its name.  NULL if anything is wrong, with every mistake
  * found in ds (at least one).  A failing test is a mistake like any other.
  */
-struct policy *policy_load(const struct policy_source *srcs, size_t n,
-    struct policy_diags *ds);
+struct policy *policy_load(
+    const struct policy_source *srcs, size_t n, struct policy_diags *ds);
 void policy_free(struct policy *p);
 
 /*
  * A bundle is how sources travel between processes (M_POLICY):
  * u32 n, n * (str name, u8 root, blob bytes).
  */
-int policy_bundle_write(struct buf *b, const struct policy_source *srcs,
-    size_t n);
+int policy_bundle_write(
+    struct buf *b, const struct policy_source *srcs, size_t n);
 /* Load straight from a bundle; NULL and ds as policy_load(). */
-struct policy *policy_bundle_load(const void *p, size_t n,
-    struct policy_diags *ds);
+struct policy *policy_bundle_load(
+    const void *p, size_t n, struct policy_diags *ds);
 
 /* Lower-case hex SHA-256 would need a crypto library: FNV-1a 64 of the
  * sources, as 16 hex digits, to tell generations apart in records. */
@@ -101,7 +101,7 @@ const char *policy_fingerprint(const struct policy *p);
 
 /* ---- profiles and settings --------------------------------------------- */
 
-struct profile;		/* borrowed from the policy */
+struct profile; /* borrowed from the policy */
 
 const struct profile *policy_profile(const struct policy *p, const char *name);
 size_t policy_profiles(const struct policy *p);
@@ -110,20 +110,20 @@ const char *profile_name(const struct profile *pr);
 enum effect profile_default(const struct profile *pr, enum policy_class c);
 
 struct profile_settings {
-	bool workspace_exec;	/* sandbox workspace exec yes|no; default yes */
-	bool workspace_staged;	/* sandbox workspace direct|staged; only direct
-				 * is accepted at present, staged is an error */
-	bool memfd_exec;	/* sandbox memfd-exec yes|no; default no */
-	bool tmp_exec;		/* sandbox tmp exec|noexec; default exec */
-	bool trace;		/* sandbox trace on|off; default on */
+	bool workspace_exec;   /* sandbox workspace exec yes|no; default yes */
+	bool workspace_staged; /* sandbox workspace direct|staged; only direct
+				* is accepted at present, staged is an error */
+	bool memfd_exec;       /* sandbox memfd-exec yes|no; default no */
+	bool tmp_exec;         /* sandbox tmp exec|noexec; default exec */
+	bool trace;            /* sandbox trace on|off; default on */
 	bool ask_unattended_deny; /* ask unattended deny */
-	uint32_t ask_timeout_s;	/* ask timeout DUR then deny; default 300 */
-	uint32_t wall_s;	/* limit wall DUR; 0 none */
-	uint32_t procs;		/* limit procs N; 0 none */
-	uint64_t memory;	/* limit memory SIZE, per process address
-				 * space in bytes; 0 none */
-	uint32_t files;		/* limit files N open per process; 0 none */
-	uint64_t output;	/* limit output SIZE of the log; default 64M */
+	uint32_t ask_timeout_s;   /* ask timeout DUR then deny; default 300 */
+	uint32_t wall_s;          /* limit wall DUR; 0 none */
+	uint32_t procs;           /* limit procs N; 0 none */
+	uint64_t memory;          /* limit memory SIZE, per process address
+				   * space in bytes; 0 none */
+	uint32_t files;           /* limit files N open per process; 0 none */
+	uint64_t output; /* limit output SIZE of the log; default 64M */
 };
 const struct profile_settings *profile_settings(const struct profile *pr);
 
@@ -145,14 +145,15 @@ const char *const *profile_program_paths(const struct profile *pr, size_t i);
  * "workspace", "scratch" (the jail's /tmp) or "home"; * and ** included.
  */
 void profile_path_rules(const struct profile *pr,
-    void (*fn)(enum effect e, enum policy_class c, const char *pattern,
-    void *arg), void *arg);
+    void (*fn)(
+	enum effect e, enum policy_class c, const char *pattern, void *arg),
+    void *arg);
 
 /* ---- requests ---------------------------------------------------------- */
 
 struct exec_request {
-	const char *path;	/* absolute path of the executable as the jail
-				 * sees it, or NULL if unknown (memfd) */
+	const char *path;         /* absolute path of the executable as the jail
+				   * sees it, or NULL if unknown (memfd) */
 	const char *const *words; /* program words whose identity it has */
 	size_t nwords;
 	const char *const *argv; /* argv[0] is not trusted for matching */
@@ -160,31 +161,31 @@ struct exec_request {
 	/* Risky variables that differ from the job's baseline: names. */
 	const char *const *risky_env;
 	size_t nrisky;
-	const char *script;	/* path of the #! script as the jail sees it,
-				 * resolved, or NULL */
+	const char *script; /* path of the #! script as the jail sees it,
+			     * resolved, or NULL */
 	const char *const *script_words; /* program words whose identity the
-				 * script has: npm is one */
+					  * script has: npm is one */
 	size_t nscript_words;
-	bool memfd;		/* executable has no name in any mount */
-	bool in_workspace;	/* path lies below the workspace or scratch */
+	bool memfd;        /* executable has no name in any mount */
+	bool in_workspace; /* path lies below the workspace or scratch */
 };
 
 struct http_request {
 	const char *method;
-	const char *scheme;	/* "http" or "https" */
-	const char *host;	/* as sent; normalised here */
+	const char *scheme; /* "http" or "https" */
+	const char *host;   /* as sent; normalised here */
 	uint16_t port;
-	const char *target;	/* origin-form: path and ?query as sent */
+	const char *target; /* origin-form: path and ?query as sent */
 };
 
 struct net_request {
-	uint8_t addr[16];	/* network order, 4 or 16 bytes used */
-	uint8_t family;		/* 4 or 6 */
+	uint8_t addr[16]; /* network order, 4 or 16 bytes used */
+	uint8_t family;   /* 4 or 6 */
 	uint16_t port;
 };
 
 enum decided_by {
-	BY_FAILSAFE,		/* built in: cannot be lifted by a file */
+	BY_FAILSAFE, /* built in: cannot be lifted by a file */
 	BY_RULE,
 	BY_DEFAULT,
 };
@@ -192,11 +193,11 @@ enum decided_by {
 struct decision {
 	enum effect effect;
 	enum decided_by by;
-	char rule[96];		/* "coding.policy:31", "default exec",
-				 * "built-in: ld.so" */
-	char name[64];		/* `as` name of the rule, or "" */
-	char because[256];	/* `because` text, or a sentence of ours */
-	char normal[512];	/* the request as matched, for people */
+	char rule[96];     /* "coding.policy:31", "default exec",
+			    * "built-in: ld.so" */
+	char name[64];     /* `as` name of the rule, or "" */
+	char because[256]; /* `because` text, or a sentence of ours */
+	char normal[512];  /* the request as matched, for people */
 };
 
 /*
@@ -243,7 +244,8 @@ bool policy_env_risky(const char *name, bool *deny);
  */
 void profile_rules(const struct profile *pr,
     void (*fn)(const char *rule, enum effect e, enum policy_class c,
-    const char *text, const char *enforced_by, void *arg), void *arg);
+	const char *text, const char *enforced_by, void *arg),
+    void *arg);
 
 /* ---- names and URLs, shared with the proxy ----------------------------- */
 

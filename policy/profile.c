@@ -176,14 +176,14 @@ flatten(struct load *ld, struct profile *pr)
 	if (pr->parent != NULL)
 		flatten(ld, pr->parent);
 	from = pr->parent != NULL ? pr->parent : base;
-	inherited = from == base ? base->nown : from->nrules;
-	pr->nrules = inherited + pr->nown;
+	inherited = from == base ? base->nlocal : from->nrules;
+	pr->nrules = inherited + pr->nlocal;
 	pr->rules =
 	    pool_alloc(&ld->p->pool, (pr->nrules + 1) * sizeof(*pr->rules));
 	for (i = 0; i < inherited; i++)
-		pr->rules[i] = from == base ? base->own[i] : from->rules[i];
-	for (i = 0; i < pr->nown; i++)
-		pr->rules[inherited + i] = pr->own[i];
+		pr->rules[i] = from == base ? base->local[i] : from->rules[i];
+	for (i = 0; i < pr->nlocal; i++)
+		pr->rules[inherited + i] = pr->local[i];
 	for (i = 0; i < POLICY_CLASSES; i++)
 		if (!pr->has_default[i])
 			pr->defaults[i] = from->defaults[i];

@@ -494,8 +494,8 @@ parse_rule_of(struct lex *lx, struct profile *in, enum effect e, struct pos pos)
 	}
 	r->text = rule_text(lx, &pos, lx->tok.pos.off);
 	lex_next(lx);
-	in->own = pool_grow(pl, in->own, in->nown, sizeof(*in->own));
-	in->own[in->nown++] = r;
+	in->local = pool_grow(pl, in->local, in->nlocal, sizeof(*in->local));
+	in->local[in->nlocal++] = r;
 }
 
 void

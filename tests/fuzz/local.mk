@@ -67,6 +67,16 @@ tests_fuzz_fuzz_jobspec_SOURCES = tests/fuzz/fuzz_jobspec.c daemon/jobspec.c \
 tests_fuzz_fuzz_jobspec_LDADD = libbase.a
 tests_fuzz_fuzz_jobspec_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_policy_load
+tests_fuzz_fuzz_policy_load_SOURCES = tests/fuzz/fuzz_policy_load.c $(FUZZ_FEED)
+tests_fuzz_fuzz_policy_load_LDADD = libpolicy.a libbase.a
+tests_fuzz_fuzz_policy_load_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_policy_eval
+tests_fuzz_fuzz_policy_eval_SOURCES = tests/fuzz/fuzz_policy_eval.c $(FUZZ_FEED)
+tests_fuzz_fuzz_policy_eval_LDADD = libpolicy.a libbase.a
+tests_fuzz_fuzz_policy_eval_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)

@@ -453,6 +453,8 @@ workspace_and_scratch_can_be_closed_for_exec(void **state)
 	assert_int_equal(on_exec(p, "workspace/a.out", NULL), EFFECT_DENY);
 	assert_int_equal(last.by, BY_FAILSAFE);
 	assert_int_equal(on_exec(p, "/tmp/a.out", NULL), EFFECT_DENY);
+	assert_int_equal(on_exec(p, "home/a.out", NULL), EFFECT_DENY);
+	assert_int_equal(last.by, BY_FAILSAFE);
 	assert_int_equal(on_exec(p, "/workspaces", NULL), EFFECT_ALLOW);
 	policy_free(p);
 	p = P("default exec allow;");

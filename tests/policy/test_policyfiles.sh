@@ -49,6 +49,8 @@ says "a mistake has its place" 'mistakes.policy:3:1:'
 expect 0 "embedded tests of the samples pass" \
     "$brig" test "$src/contrib/policies"
 
+# Called through expect.
+# shellcheck disable=SC2317
 explain() {
     "$brig" explain -f "$src/contrib/policies" -p coding "$@"
 }
