@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 struct cli {
-	const char *socket;	/* --socket, BRIG_SOCKET or the default */
-	bool json;		/* --json */
+	const char *socket; /* --socket, BRIG_SOCKET or the default */
+	bool json;          /* --json */
 };
 
 int cmd_run(const struct cli *cli, int argc, char **argv);

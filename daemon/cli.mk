@@ -6,3 +6,25 @@ libaudit_a_SOURCES = \
 	daemon/audit.c daemon/roles.h \
 	daemon/audit_render.c daemon/audit_render.h \
 	daemon/audit_verify.c daemon/audit_verify.h
+
+# Its own library, so that the tests link what the program is made of.
+noinst_LIBRARIES += libcli.a
+libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+libcli_a_SOURCES = \
+	daemon/attach_client.c daemon/attach_client.h \
+	daemon/cli.h \
+	daemon/cli_prompt.c daemon/cli_prompt.h \
+	daemon/cli_util.c daemon/cli_util.h \
+	daemon/client.c daemon/client.h \
+	daemon/cmd_ask.c \
+	daemon/cmd_audit.c \
+	daemon/cmd_job.c \
+	daemon/cmd_policyd.c daemon/cmd_policyd.h \
+	daemon/cmd_run.c \
+	daemon/cmd_secret.c \
+	daemon/cmd_status.c
+
+bin_PROGRAMS += brig
+brig_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+brig_SOURCES = daemon/brig.c
+brig_LDADD = libcli.a libaudit.a libbase.a $(JANSSON_LIBS) $(CRYPTO_LIBS)

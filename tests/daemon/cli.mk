@@ -25,3 +25,18 @@ tests_fuzz_fuzz_audit_verify_SOURCES = tests/fuzz/fuzz_audit_verify.c \
 	$(FUZZ_FEED)
 tests_fuzz_fuzz_audit_verify_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_audit_verify_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+if HAVE_CMOCKA
+check_PROGRAMS += tests/daemon/test_client tests/daemon/test_brig
+TESTS += tests/daemon/test_client tests/daemon/test_brig
+endif
+
+tests_daemon_test_client_SOURCES = tests/daemon/test_client.c
+tests_daemon_test_client_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
+	$(JANSSON_CFLAGS)
+tests_daemon_test_client_LDADD = libcli.a libbase.a $(JANSSON_LIBS) \
+	$(CMOCKA_LIBS)
+tests_daemon_test_brig_SOURCES = tests/daemon/test_brig.c
+tests_daemon_test_brig_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
+	$(JANSSON_CFLAGS)
+tests_daemon_test_brig_LDADD = libbase.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
