@@ -96,8 +96,7 @@ queue_pop(struct queue *q)
 	return l;
 }
 
-/* ---- looking up ------------------------------------------------------------
- */
+/* ---- looking up --------------------------------------------------------- */
 
 static void
 add_address(struct answer *a, uint8_t family, const void *bytes)
@@ -191,8 +190,7 @@ start_workers(struct dns *d)
 	pthread_attr_destroy(&attr);
 }
 
-/* ---- answering --------------------------------------------------------------
- */
+/* ---- answering ---------------------------------------------------------- */
 
 static void
 send_answer(
@@ -300,8 +298,7 @@ on_resolve(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
-/* ---- configuration
- * ------------------------------------------------------------ */
+/* ---- configuration ------------------------------------------------------ */
 
 static int
 add_literal(struct answer *a, const char *text)
@@ -379,8 +376,7 @@ on_config(struct chan *c, struct msg *m, void *ctx)
 	return cur_end(&m->body);
 }
 
-/* ---- the process
- * ---------------------------------------------------------------- */
+/* ---- the process -------------------------------------------------------- */
 
 static const struct msg_rule from_parent[] = {
 	{ M_CONFIG, MSG_ALLOWED, on_config },

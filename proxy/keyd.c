@@ -269,7 +269,7 @@ on_job_close(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
-/* ---- leaves for front ---------------------------------------------------- */
+/* ---- leaves for front --------------------------------------------------- */
 
 static int
 on_mint(struct chan *c, struct msg *m, void *ctx)
@@ -304,7 +304,7 @@ on_mint(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
-/* ---- the process --------------------------------------------------------- */
+/* ---- the process -------------------------------------------------------- */
 
 const struct msg_rule keyd_from_parent[] = {
 	{ M_CONFIG, MSG_ALLOWED, on_config },

@@ -14,8 +14,7 @@
 #define METHOD_MAX 64u
 #define SCHEME_MAX 16u
 
-/* ---- stubs ----------------------------------------------------------------
- */
+/* ---- stubs -------------------------------------------------------------- */
 
 static bool
 is_value(const struct credential *c, const char *stub)
@@ -216,8 +215,7 @@ on_bindings_get(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
-/* ---- release --------------------------------------------------------------
- */
+/* ---- release ------------------------------------------------------------ */
 
 struct release {
 	uint32_t cred;

@@ -81,8 +81,7 @@ keyd_pending_free(struct keyd *k)
 	k->npending = 0;
 }
 
-/* ---- checks ----------------------------------------------------------------
- */
+/* ---- checks ------------------------------------------------------------- */
 
 /* Is there room for c, and is what must be unique free?  0 or -1. */
 static int
@@ -152,8 +151,7 @@ take_value(int fd, struct error *err)
 	return s;
 }
 
-/* ---- in effect --------------------------------------------------------------
- */
+/* ---- in effect ---------------------------------------------------------- */
 
 static int
 apply_add(struct keyd *k, struct credential *c, struct error *err)
@@ -233,8 +231,7 @@ give_up(struct keyd *k, const struct keyd_pending *q, const char *why)
 	reply(k, q->reply, false, err.msg, "");
 }
 
-/* ---- the barrier ------------------------------------------------------------
- */
+/* ---- the barrier -------------------------------------------------------- */
 
 /* Takes q.  It takes effect, or is given up, when audit answers. */
 static void
@@ -313,8 +310,7 @@ keyd_audit_down(struct peer *audit)
 	}
 }
 
-/* ---- requests
- * ---------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 /*
  * A field that a person typed: too long is that person's mistake, not one of

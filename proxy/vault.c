@@ -43,7 +43,7 @@ credential_clear(struct credential *c)
 	c->value = NULL;
 }
 
-/* ---- what a credential may hold ---------------------------------------- */
+/* ---- what a credential may hold ----------------------------------------- */
 
 static bool
 is_word(const char *s, const char *extra)
@@ -130,7 +130,7 @@ credential_check(const struct credential *c, struct error *err)
 	return 0;
 }
 
-/* ---- records ----------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------ */
 
 static void
 put_credential(struct buf *b, const struct credential *c)
@@ -309,7 +309,7 @@ vault_apply(const uint8_t *p, size_t n, void *vault, struct error *err)
 	return error_set(err, 0, "of unknown kind %u", kind);
 }
 
-/* ---- opening and changing ---------------------------------------------- */
+/* ---- opening and changing ----------------------------------------------- */
 
 struct vault *
 vault_new(void)

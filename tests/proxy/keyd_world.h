@@ -135,8 +135,7 @@ world_free(struct world *w)
 	close(w->vault);
 }
 
-/* ---- control's requests ---------------------------------------------------
- */
+/* ---- control's requests ------------------------------------------------- */
 
 struct add {
 	const char *name, *host;
@@ -232,8 +231,7 @@ add(struct world *w, const struct add *a, const char *value)
 	expect_done(w, true, "");
 }
 
-/* ---- what back sees ---------------------------------------------------------
- */
+/* ---- what back sees ----------------------------------------------------- */
 
 struct row {
 	uint32_t cred;

@@ -20,8 +20,7 @@
 #include "proxy/roles.h"
 #include "tests/proxy/keyd_world.h"
 
-/* ---- cases
- * -------------------------------------------------------------------- */
+/* ---- cases -------------------------------------------------------------- */
 
 static void
 stub_has_the_shape_and_is_not_the_value(void **state)
