@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -124,19 +123,19 @@ static struct secret *
 take_value(int fd, struct error *err)
 {
 	struct secret *s = NULL;
-	struct stat st;
+	off_t size;
 	size_t n;
 	char last;
 
-	if (!fd_is_sealed(fd) || fstat(fd, &st) < 0) {
+	if (!fd_is_sealed(fd) || (size = lseek(fd, 0, SEEK_END)) < 0) {
 		error_set(err, 0, "the value did not come in a sealed memfd");
 		return NULL;
 	}
-	if (st.st_size < 1 || st.st_size > (off_t)VAULT_VALUE_MAX + 1 ||
-	    pread(fd, &last, 1, st.st_size - 1) != 1)
-		n = st.st_size < 1 ? 0 : VAULT_VALUE_MAX + 1;
+	if (size < 1 || size > (off_t)VAULT_VALUE_MAX + 1 ||
+	    pread(fd, &last, 1, size - 1) != 1)
+		n = size < 1 ? 0 : VAULT_VALUE_MAX + 1;
 	else
-		n = (size_t)st.st_size - (last == '\n');
+		n = (size_t)size - (last == '\n');
 	if (n < STUB_MIN || n > VAULT_VALUE_MAX) {
 		error_set(err, 0, "the value must be %u to %u bytes long",
 		    STUB_MIN, VAULT_VALUE_MAX);

@@ -27,7 +27,7 @@
 #define VAULT_HEADER_SIZE 40u
 #define VAULT_RECORD_OVERHEAD 48u
 #define VAULT_RECORD_MAX 40960u            /* plaintext of one record */
-#define VAULT_FILE_MAX (64u * 1024 * 1024) /* no record is added beyond */
+#define VAULT_FILE_MAX (16u * 1024 * 1024) /* no record is added beyond */
 #define VAULT_KEY_SIZE 32u
 
 struct vault_log;

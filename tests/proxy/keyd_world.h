@@ -90,7 +90,7 @@ job_open(struct world *w, uint32_t job, char nonce, const char *profile)
 static void
 world_start(struct world *w)
 {
-	w->pid = raw_start(&w->parent, keyd_main);
+	w->pid = raw_start(&w->parent, ROLE_KEYD, keyd_main);
 	send_policy(w, 5, policy_text);
 	send_open(w, KEYD_VAULT, dup(w->vault));
 	send_open(w, KEYD_KEY, key_fd("0123456789abcdef0123456789abcdef", 32));

@@ -13,10 +13,12 @@ KEYD_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(KEYD_TESTS)
 TESTS += $(KEYD_TESTS)
 tests_proxy_test_dns_SOURCES = tests/proxy/test_dns.c tests/proxy/chan_raw.h
-tests_proxy_test_dns_LDADD = $(KEYD_LDADD)
+tests_proxy_test_dns_LDADD = libsandbox.a $(KEYD_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_keyd_SOURCES = tests/proxy/test_keyd.c \
 	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
-tests_proxy_test_keyd_LDADD = $(KEYD_LDADD)
+tests_proxy_test_keyd_LDADD = libsandbox.a $(KEYD_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_mint_SOURCES = tests/proxy/test_mint.c
 tests_proxy_test_mint_LDADD = $(KEYD_LDADD)
 tests_proxy_test_stub_SOURCES = tests/proxy/test_stub.c

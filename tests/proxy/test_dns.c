@@ -35,7 +35,7 @@ send_config(struct world *w, const char *key, const char *value)
 static void
 world_new(struct world *w, const char *resolve)
 {
-	w->pid = raw_start(&w->parent, dns_main);
+	w->pid = raw_start(&w->parent, ROLE_DNS, dns_main);
 	send_config(w, "resolve", resolve);
 	raw_expect(&w->parent, M_READY);
 	raw_peer(&w->parent, &w->back, ROLE_BACK, 3);
@@ -180,7 +180,7 @@ bad_configuration_ends_the_process(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(bad); i++) {
-		w.pid = raw_start(&w.parent, dns_main);
+		w.pid = raw_start(&w.parent, ROLE_DNS, dns_main);
 		send_config(&w, "resolve", bad[i]);
 		assert_int_equal(raw_wait(w.pid), 1);
 		raw_close(&w.parent);

@@ -535,12 +535,12 @@ wrong_or_short_key_ends_the_process(void **state)
 	(void)state;
 	world_new(&w);
 	world_stop(&w);
-	w.pid = raw_start(&w.parent, keyd_main);
+	w.pid = raw_start(&w.parent, ROLE_KEYD, keyd_main);
 	send_open(&w, KEYD_KEY, key_fd("another key, another key, anothe", 32));
 	send_open(&w, KEYD_VAULT, dup(w.vault));
 	assert_int_equal(raw_wait(w.pid), 1);
 	raw_close(&w.parent);
-	w.pid = raw_start(&w.parent, keyd_main);
+	w.pid = raw_start(&w.parent, ROLE_KEYD, keyd_main);
 	send_open(&w, KEYD_KEY, key_fd("0123456789", 10));
 	assert_int_equal(raw_wait(w.pid), 1);
 	raw_close(&w.parent);
