@@ -10,24 +10,23 @@
 #define CONFIG_MAX 256u
 #define LEAF_MAX 8192u
 
-/* True if one more event of the kind may be told now. */
-static bool
-event_allowed(struct event_limit *l)
+bool
+rate_take(struct rate *r, unsigned int burst, uint64_t ms)
 {
 	uint64_t now = ev_now_ms();
-	uint64_t add = (now - l->since) / FRONT_EVENT_MS;
+	uint64_t add = r->since == 0 ? burst : (now - r->since) / ms;
 
 	if (add > 0) {
-		l->since = now;
-		l->tokens = add + l->tokens > FRONT_EVENT_BURST
-				? FRONT_EVENT_BURST
-				: l->tokens + (unsigned int)add;
+		r->since = now;
+		r->tokens = add > burst - r->tokens
+				? burst
+				: r->tokens + (unsigned int)add;
 	}
-	if (l->tokens == 0) {
-		l->dropped++;
+	if (r->tokens == 0) {
+		r->dropped++;
 		return false;
 	}
-	l->tokens--;
+	r->tokens--;
 	return true;
 }
 
@@ -35,11 +34,11 @@ void
 front_event(struct front *f, enum front_event kind, const char *dst,
     uint16_t port, const char *text, size_t n)
 {
-	struct event_limit *l = &f->limits[kind];
+	struct rate *l = &f->event_rate[kind];
 	cleanup_free char *shown = NULL;
 	cleanup_buf struct buf b = { 0 };
 
-	if (!event_allowed(l))
+	if (!rate_take(l, FRONT_EVENT_BURST, FRONT_EVENT_MS))
 		return;
 	shown = str_escape(text, n > 512 ? 512 : n);
 	if (l->dropped > 0) {
@@ -174,8 +173,6 @@ front_main(void)
 
 	for (size_t i = 0; i < CAPTURE_MAX; i++)
 		f->fds[i] = -1;
-	for (size_t i = 0; i < FRONT_EVENT_MAX; i++)
-		f->limits[i].tokens = FRONT_EVENT_BURST;
 	f->ev = ev_new();
 	f->pool = addr_pool_new();
 	f->next_serial = f->next_mint = 1;

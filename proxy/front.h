@@ -38,6 +38,12 @@
 #define FRONT_PIPELINE_MAX 16384u
 /* Certificates being made at a time; beyond it handshakes fail. */
 #define FRONT_MINTS_MAX 64u
+/*
+ * Names a job may have certificates made for: this many at once, then one
+ * each so many ms.  keyd serves other jobs too.
+ */
+#define FRONT_MINT_BURST 100u
+#define FRONT_MINT_MS 100u
 /* Events told to back: this many at once, then one a second per kind. */
 #define FRONT_EVENT_BURST 20u
 #define FRONT_EVENT_MS 1000u
@@ -107,7 +113,8 @@ struct conn {
 	bool closing;   /* close once out is written */
 };
 
-struct event_limit {
+/* A token bucket. */
+struct rate {
 	uint64_t since;
 	unsigned int tokens, dropped;
 };
@@ -134,10 +141,13 @@ struct front {
 	uint32_t next_serial, next_mint;
 	struct mint *mints;
 	size_t nmints;
-	struct event_limit limits[FRONT_EVENT_MAX];
+	struct rate mint_rate;
+	struct rate event_rate[FRONT_EVENT_MAX];
 };
 
 /* front.c */
+/* Take a token of at most burst, one of which comes back each ms. */
+bool rate_take(struct rate *r, unsigned int burst, uint64_t ms);
 /* Tell back, to be recorded.  text is untrusted and escaped here. */
 void front_event(struct front *f, enum front_event kind, const char *dst,
     uint16_t port, const char *text, size_t n);

@@ -181,6 +181,9 @@ on_timer(void *arg)
 	}
 	if (c->state == CONN_HANDSHAKE || c->state == CONN_MINT)
 		conn_event(c, FRONT_TLS, "TLS handshake took too long");
+	if (c->state == CONN_SNIFF)
+		conn_event(c, FRONT_NOT_HTTP,
+		    "agent waits for the server to speak first");
 	if (c->timer_kind == TIMER_WRITE || c->timer_kind == TIMER_BODY)
 		conn_reset(c);
 	else
@@ -395,6 +398,9 @@ sniff(struct conn *c)
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
+		/* A port probe, or a second address tried to be quicker. */
+		if (c->index == 0)
+			conn_event(c, FRONT_NOT_HTTP, "closed without a byte");
 		conn_close(c);
 		return;
 	}

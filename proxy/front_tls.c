@@ -59,7 +59,8 @@ mint(struct front *f, const char *name)
 	for (m = f->mints; m != NULL; m = m->next)
 		if (strcmp(m->name, name) == 0)
 			return 0;
-	if (f->keyd == NULL || f->nmints >= FRONT_MINTS_MAX)
+	if (f->keyd == NULL || f->nmints >= FRONT_MINTS_MAX ||
+	    !rate_take(&f->mint_rate, FRONT_MINT_BURST, FRONT_MINT_MS))
 		return -1;
 	m = xcalloc(1, sizeof(*m));
 	if (strlcpy(m->name, name, sizeof(m->name)) >= sizeof(m->name)) {

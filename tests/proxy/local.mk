@@ -56,14 +56,16 @@ tests_proxy_test_dnswire_SOURCES = tests/proxy/test_dnswire.c
 tests_proxy_test_dnswire_LDADD = $(FRONT_LDADD)
 tests_proxy_test_front_SOURCES = tests/proxy/test_front.c \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
-tests_proxy_test_front_LDADD = $(FRONT_LDADD)
+tests_proxy_test_front_LDADD = libsandbox.a $(FRONT_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_front_capture_SOURCES = tests/proxy/test_front_capture.c \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
 tests_proxy_test_front_capture_LDADD = libsandbox.a $(FRONT_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
 tests_proxy_test_front_refuse_SOURCES = tests/proxy/test_front_refuse.c \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
-tests_proxy_test_front_refuse_LDADD = $(FRONT_LDADD)
+tests_proxy_test_front_refuse_LDADD = libsandbox.a $(FRONT_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_http1_SOURCES = tests/proxy/test_http1.c \
 	tests/proxy/http1_run.h
 tests_proxy_test_http1_LDADD = $(FRONT_LDADD)

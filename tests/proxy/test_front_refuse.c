@@ -16,6 +16,7 @@
 #include "proxy/mint.h"
 #include "proxy/tls.h"
 
+#define CONNS 512 /* FRONT_CONNS_MAX */
 #define GET(t) "GET " t " HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 static struct ft t;
@@ -289,6 +290,45 @@ back_over_its_credit_is_reported(void **state)
 }
 
 static void
+probe_of_a_port_is_recorded(void **state)
+{
+	int fd = ft_connect(&t);
+
+	close(fd);
+	ft_event(&t, FRONT_NOT_HTTP, "without a byte");
+}
+
+static void
+connections_beyond_the_limit_displace_idle_ones(void **state)
+{
+	int fd[CONNS], one;
+
+	for (int i = 0; i < CONNS; i++)
+		fd[i] = ft_connect(&t);
+	/* Nobody is idle: the new one goes. */
+	one = ft_connect(&t);
+	ft_event(&t, FRONT_LIMIT, "too many connections");
+	assert_int_equal(recv(one, text, 1, 0), 0);
+	close(one);
+	/* One is: that one goes. */
+	ft_write(fd[3], GET("/idle"));
+	ft_rsp(&t, ft_get(&t, "/idle"), "ok");
+	ft_read_until(fd[3], "\r\n\r\nok", text, sizeof(text));
+	one = ft_connect(&t);
+	assert_int_equal(recv(fd[3], text, 1, 0), 0);
+	ft_write(one, GET("/new"));
+	ft_rsp(&t, ft_get(&t, "/new"), "ok");
+	ft_read_until(one, "\r\n\r\nok", text, sizeof(text));
+	close(one);
+	for (int i = 0; i < CONNS; i++)
+		close(fd[i]);
+	/* Each says that it was closed, until there is no token left. */
+	usleep(100000);
+	while (ft_waiting(t.back, 0))
+		ft_event(&t, FRONT_NOT_HTTP, "without a byte");
+}
+
+static void
 dns_answers_from_the_pool(void **state)
 {
 	static const char query[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00"
@@ -461,8 +501,11 @@ main(void)
 		cmocka_unit_test(download_is_granted_as_it_leaves),
 		cmocka_unit_test(back_over_its_credit_is_reported),
 		cmocka_unit_test(dns_answers_from_the_pool),
+		cmocka_unit_test(probe_of_a_port_is_recorded),
 		cmocka_unit_test(tls_is_ended_with_a_leaf_made_once),
 		cmocka_unit_test(tls_without_keyd_fails_and_recovers),
+		cmocka_unit_test(
+		    connections_beyond_the_limit_displace_idle_ones),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
