@@ -114,7 +114,6 @@ add_folder(
     struct files *fs, int dir, const char *path, bool roots, struct error *err)
 {
 	struct dirent **list = NULL;
-	struct error *e = roots ? err : NULL;
 	int n, i, r = 0, found = 0;
 
 	n = scandirat(dir, ".", &list, is_source, alphasort);
@@ -126,10 +125,12 @@ add_folder(
 		bool root = roots && str_ends(name, ".policy");
 
 		found += root;
-		/* What merely lies beside a file is its own business until
-		 * the file includes it. */
-		if (r == 0 && add_file(fs, dir, full, name, root, e) < 0 &&
-		    roots)
+		/* Without the owner check, what merely lies beside a file may
+		 * be unreadable until the file includes it. */
+		if (r == 0 &&
+		    add_file(fs, dir, full, name, root,
+			roots || fs->check_owner ? err : NULL) < 0 &&
+		    (roots || fs->check_owner))
 			r = -1;
 		free(list[i]);
 	}

@@ -12,6 +12,7 @@
 #define EXPAND_TOTAL_MAX 65536u /* alternatives of all words of a policy */
 #define EXPAND_BRACES_MAX 16u   /* brace pairs in one word */
 #define RULES_MAX 8192u         /* rules, counted each time included */
+#define PATH_RULES_MAX 1024u    /* read and write patterns of a profile */
 #define PROFILES_MAX 256u
 #define PROGRAMS_MAX 1024u
 #define INCLUDES_MAX 256u       /* include statements carried out */

@@ -193,6 +193,22 @@ flatten(struct load *ld, struct profile *pr)
 	collect_programs(ld, pr);
 }
 
+/* Each becomes a mount or a Landlock rule: say so now, not when a job starts.
+ */
+static void
+check_path_rules(struct load *ld, const struct profile *pr)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < pr->nrules; i++)
+		n += pr->rules[i]->pat.npath;
+	if (n > PATH_RULES_MAX)
+		diag_at(ld, &pr->pos,
+		    "profile %s has %zu patterns of read and write rules, "
+		    "alternatives counted singly; at most %u",
+		    pr->name, n, PATH_RULES_MAX);
+}
+
 /* Find the parent; an error if there is none or the chain is a ring. */
 static void
 connect(struct load *ld, struct profile *pr)
@@ -238,6 +254,8 @@ profiles_finish(struct load *ld)
 		return;
 	for (i = 0; i < p->nprofile; i++)
 		flatten(ld, p->profile[i]);
+	for (i = 0; i < p->nprofile; i++)
+		check_path_rules(ld, p->profile[i]);
 }
 
 /* ---- questions ------------------------------------------------------------

@@ -328,6 +328,14 @@ limits_are_refusals_not_crashes(void **state)
 	assert_non_null(strstr(first_mistake(big), "not closed"));
 	free(big);
 	assert_non_null(strstr(
+	    first_mistake("profile p {\n"
+			  "deny read /a/{0,1,2,3}{0,1,2,3}{0,1,2,3}{0,1,2,3};\n"
+			  "deny read /b/{0,1,2,3}{0,1,2,3}{0,1,2,3}{0,1,2,3};\n"
+			  "deny read /c/{0,1,2,3}{0,1,2,3}{0,1,2,3}{0,1,2,3};\n"
+			  "deny read /d/{0,1,2,3}{0,1,2,3}{0,1,2,3}{0,1,2,3};\n"
+			  "deny read /e;\n}\n"),
+	    "1:9: profile p has 1025 patterns"));
+	assert_non_null(strstr(
 	    first_mistake("allow exec ls {,a} {,a} {,a} {,a} {,a} {,a} {,a} "
 			  "{,a} {,a};"),
 	    "optional"));
