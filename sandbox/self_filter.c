@@ -279,7 +279,6 @@ static const int lookups[] = {
 	S(faccessat2),
 	S(stat),
 	S(lstat),
-	S(newfstatat),
 	S(statx),
 	S(readlink),
 	S(readlinkat),
@@ -462,6 +461,11 @@ add_no_files(scmp_filter_ctx f)
 {
 	for (size_t i = 0; i < nitems(lookups); i++)
 		always(f, SCMP_ACT_ERRNO(EACCES), lookups[i]);
+	/* fstat(3) is newfstatat(fd, "", ..., AT_EMPTY_PATH) in libc. */
+	rule(f, SCMP_ACT_ALLOW, S(newfstatat), 1,
+	    SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
+	rule(f, SCMP_ACT_ERRNO(EACCES), S(newfstatat), 1,
+	    SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0));
 }
 
 #ifdef BRIG_DEBUG_FILTER
