@@ -312,7 +312,6 @@ static const int parent_denied[] = {
 	S(quotactl_fd),
 	S(reboot),
 	S(request_key),
-	S(setdomainname),
 	S(settimeofday),
 	S(swapoff),
 	S(swapon),
