@@ -103,8 +103,10 @@ read_stack(pid_t pid, uint64_t sp, struct buf *b)
 		}
 		local.iov_base = buf_reserve(b, want);
 		local.iov_len = want;
-		if (local.iov_base == NULL)
+		if (local.iov_base == NULL) {
+			errno = E2BIG;
 			return -1;
+		}
 		n = process_vm_readv(pid, &local, 1, remote, pages, 0);
 		if (n < 0)
 			return buf_len(b) > 0 && errno == EFAULT ? 0 : -1;

@@ -43,6 +43,7 @@ struct world {
 	char by[32];
 	uint32_t ask; /* serial of the open ask */
 	struct buf ask_lines;
+	char ask_rule[128], ask_name[64];
 	bool ask_cancelled;
 	char *const *env;
 	bool tty;

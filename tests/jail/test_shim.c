@@ -75,6 +75,8 @@ an_ask_waits_and_an_approval_lets_it_run(void **state)
 	expect_text(&w.out, "before\n");
 	expect_in(&w.notices, "ask A-17 is pending: id -u");
 	expect_in(&w.ask_lines, "argv[0]: id\nargv[1]: -u\n");
+	assert_true(str_starts(w.ask_rule, "t.policy:"));
+	assert_string_equal(w.ask_name, "who");
 	expect_in(&w.ask_lines, "directory: /workspace\n");
 	answer(&w, true);
 	until_exit(&w);
@@ -399,6 +401,107 @@ an_unknown_profile_is_125(void **state)
 	world_end(&w);
 }
 
+/* Run script under the profile "files"; its output must be want. */
+static void
+files_case(const char *script, const char *want)
+{
+	struct world w;
+
+	world_init(&w);
+	launch_sh(&w, "files", script, true);
+	until_exit(&w);
+	print_message("%s\n", script);
+	expect_text(&w.out, want);
+	world_end(&w);
+}
+
+static void
+a_script_is_judged_by_its_own_name(void **state)
+{
+	files_case("printf '#!/bin/sh\necho ran\n' >bad; chmod +x bad; "
+		   "./bad; echo $?",
+	    "126\n");
+	files_case("printf '#!/bin/sh\necho ran\n' >bad; chmod +x bad; "
+		   "ln -s bad good; cd /tmp; ../workspace/good; echo $?",
+	    "126\n");
+	files_case("printf '#!/bin/sh\necho ran\n' >ok; chmod +x ok; "
+		   "./ok; echo $?",
+	    "ran\n0\n");
+	/* A script whose interpreter is a denied program. */
+	files_case("printf '#!/usr/bin/env sh\necho ran\n' >ok; chmod +x ok; "
+		   "./ok; echo $?",
+	    "126\n");
+}
+
+static void
+other_ways_to_a_denied_program_are_denied(void **state)
+{
+	files_case("cp /usr/bin/true bad; ./bad; echo $?", "126\n");
+	files_case("ln -s /usr/bin/env x; ./x true; echo $?", "126\n");
+	files_case("sh -c 'exec -a true env true'; bash -c 'exec -a true env "
+		   "true'; echo $?",
+	    "126\n");
+	files_case("l=$(ls /lib64/ld-linux-x* /lib/ld-linux-a* 2>/dev/null | "
+		   "head -1); $l /usr/bin/env echo ran; echo $?",
+	    "126\n");
+	files_case("LD_PRELOAD=./x.so /bin/true; echo $?", "126\n");
+	files_case("python3 -c 'import os; f = os.memfd_create(\"x\", 0); "
+		   "os.write(f, open(\"/usr/bin/true\", \"rb\").read()); "
+		   "os.execv(f\"/proc/self/fd/{f}\", [\"true\"])' "
+		   "2>/dev/null && echo ran",
+	    "");
+}
+
+static void
+a_changed_pager_turns_an_allow_into_an_ask(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	launch_sh(&w, NULL, "PAGER='sh -c evil' /bin/true; echo $?", true);
+	while (w.n102 == 0 && !w.exited)
+		step(&w);
+	assert_int_equal(w.n102, 1);
+	expect_text(&w.argv, "/bin/true ");
+	type_in(&w, ATTACH_SIGNAL, "\x0f", 1);
+	until_exit(&w);
+	world_end(&w);
+}
+
+static void
+standard_streams_can_be_opened_again(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	launch_sh(&w, NULL,
+	    "echo a >/dev/stdout; echo b >/proc/self/fd/2; "
+	    "cat /dev/stdin",
+	    true);
+	type_in(&w, ATTACH_STDIN, "c\n", 2);
+	type_in(&w, ATTACH_STDIN_EOF, NULL, 0);
+	until_exit(&w);
+	expect_text(&w.out, "a\nc\n");
+	expect_text(&w.err, "b\n");
+	world_end(&w);
+}
+
+static void
+the_job_has_no_descriptor_of_the_shim(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	launch_sh(&w, NULL, "echo /proc/self/fd/*; echo /proc/$$/fd/*", true);
+	until_exit(&w);
+	cleanup_free char *s = text_of(&w.out);
+
+	for (const char *p = s; (p = strstr(p, "/fd/")) != NULL; p += 4)
+		assert_true(p[4] >= '0' && p[4] <= '3' &&
+			    (p[5] == ' ' || p[5] == '\n'));
+	world_end(&w);
+}
+
 static void
 no_child_escapes_the_tracer(void **state)
 {
@@ -538,6 +641,11 @@ main(void)
 		cmocka_unit_test(a_missing_program_is_127),
 		cmocka_unit_test(an_unknown_profile_is_125),
 		cmocka_unit_test(no_child_escapes_the_tracer),
+		cmocka_unit_test(a_script_is_judged_by_its_own_name),
+		cmocka_unit_test(other_ways_to_a_denied_program_are_denied),
+		cmocka_unit_test(a_changed_pager_turns_an_allow_into_an_ask),
+		cmocka_unit_test(standard_streams_can_be_opened_again),
+		cmocka_unit_test(the_job_has_no_descriptor_of_the_shim),
 		cmocka_unit_test(untraced_profiles_say_advisory),
 		cmocka_unit_test(a_new_policy_applies_to_a_running_job),
 		cmocka_unit_test(
