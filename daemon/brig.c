@@ -12,8 +12,6 @@
 #include "daemon/cli_util.h"
 #include "daemon/cmd_policyd.h"
 
-#pragma weak cmd_doctor
-
 static const struct {
 	const char *name;
 	int (*fn)(const struct cli *cli, int argc, char **argv);
@@ -106,7 +104,7 @@ dispatch(const struct cli *cli, int argc, char **argv)
 		return CLI_OK;
 	}
 	for (size_t i = 0; i < nitems(commands); i++) {
-		if (commands[i].fn != NULL && str_eq(argv[0], commands[i].name))
+		if (str_eq(argv[0], commands[i].name))
 			return commands[i].fn(cli, argc, argv);
 	}
 	safe = str_escape(argv[0], strlen(argv[0]));

@@ -18,6 +18,7 @@ libcli_a_SOURCES = \
 	daemon/client.c daemon/client.h \
 	daemon/cmd_ask.c \
 	daemon/cmd_audit.c \
+	daemon/cmd_doctor.c \
 	daemon/cmd_job.c \
 	daemon/cmd_policyd.c daemon/cmd_policyd.h \
 	daemon/cmd_run.c \
@@ -27,4 +28,9 @@ libcli_a_SOURCES = \
 bin_PROGRAMS += brig
 brig_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 brig_SOURCES = daemon/brig.c
-brig_LDADD = libcli.a libaudit.a libbase.a $(JANSSON_LIBS) $(CRYPTO_LIBS)
+brig_LDADD = libcli.a libaudit.a libcmdpolicy.a libpolicyfiles.a \
+	libpolicy.a libsandbox.a libbase.a $(JANSSON_LIBS) $(CRYPTO_LIBS) \
+	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
+dist_man1_MANS += man/brig.1
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = contrib/completions/brig.bash

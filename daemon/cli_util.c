@@ -374,8 +374,15 @@ table_print(struct table *t)
 		else
 			printf(
 			    "%*s", (int)(w[col] - width(t->cells[i]) + 2), "");
-		free(t->cells[i]);
 	}
+	table_free(t);
+}
+
+void
+table_free(struct table *t)
+{
+	for (size_t i = 0; i < t->rows * t->columns; i++)
+		free(t->cells[i]);
 	free(t->cells);
 	t->cells = NULL;
 	t->rows = 0;

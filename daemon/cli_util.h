@@ -91,5 +91,6 @@ void table_init(struct table *t, size_t columns, ...); /* the headings */
 void table_row(struct table *t, ...);
 /* Aligned, on stdout; then freed. */
 void table_print(struct table *t);
+void table_free(struct table *t);
 
 #endif

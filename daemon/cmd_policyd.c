@@ -11,8 +11,6 @@
 #include "base/str.h"
 #include "daemon/cli_util.h"
 
-#pragma weak cmd_policy
-
 static const char reload_usage[] = "usage: brig policy reload [--json]\n"
 				   "Have brigd read its policy files again.  A "
 				   "mistake in them changes nothing.\n";
@@ -97,7 +95,5 @@ cmd_policyd(const struct cli *cli, int argc, char **argv)
 		return reload(cli, argc - 1, argv + 1);
 	if (argc > 1 && str_eq(argv[1], "show"))
 		return show(cli, argc - 1, argv + 1);
-	if (cmd_policy == NULL)
-		return cli_usage("policy", "this build knows reload and show");
 	return cmd_policy(cli, argc, argv);
 }
