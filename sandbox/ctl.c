@@ -52,9 +52,11 @@ ctl_recv(
 		fds[i] = -1;
 	if (pid != NULL)
 		*pid = 0;
+	/* A peer that ended with unread input resets us once, before what it
+	 * had to say. */
 	do
 		n = recvmsg(sock, &mh, flags | MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n <= 0)
 		return (int)n;
 	for (cm = CMSG_FIRSTHDR(&mh); cm != NULL; cm = CMSG_NXTHDR(&mh, cm)) {

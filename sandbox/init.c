@@ -44,8 +44,12 @@ namespaces(struct error *err)
 {
 	/* Not CLONE_NEWUSER: everything made until then belongs to the
 	 * initial user namespace, out of the job's reach. */
-	if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-		    CLONE_NEWCGROUP | CLONE_NEWTIME) < 0)
+	const int all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
+			CLONE_NEWUTS | CLONE_NEWCGROUP;
+
+	/* Kernels may come without time namespaces; they guard nothing. */
+	if (unshare(all | CLONE_NEWTIME) < 0 &&
+	    (errno != EINVAL || unshare(all) < 0))
 		return error_set(err, errno, "namespaces: unshare");
 	return 0;
 }
@@ -155,12 +159,12 @@ init_fds(int *ctl, int *sigfd)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int i;
 
+	/* Through numbers that none of them has. */
+	*ctl = fcntl(*ctl, F_DUPFD_CLOEXEC, 10);
+	*sigfd = fcntl(*sigfd, F_DUPFD_CLOEXEC, 10);
 	for (i = 0; i < 3; i++)
 		if (null >= 0)
 			(void)dup2(null, i);
-	/* Through numbers that neither of them has. */
-	*ctl = fcntl(*ctl, F_DUPFD_CLOEXEC, 10);
-	*sigfd = fcntl(*sigfd, F_DUPFD_CLOEXEC, 10);
 	(void)dup3(*ctl, 3, O_CLOEXEC);
 	(void)dup3(*sigfd, 4, O_CLOEXEC);
 	*ctl = 3;

@@ -176,6 +176,23 @@ build(struct jail *j, struct build *b, struct error *err)
 	return 0;
 }
 
+/* A broken channel is a consequence: pid 1 said why before it ended. */
+static void
+prefer_cause(const struct jail *j, struct error *err)
+{
+	int fds[CTL_FDS_MAX];
+	struct ctl_msg m;
+	size_t i;
+
+	while (j->ctl_fd >= 0 &&
+	       ctl_recv(j->ctl_fd, MSG_DONTWAIT, &m, fds, NULL) > 0) {
+		for (i = 0; i < CTL_FDS_MAX; i++)
+			fd_close(&fds[i]);
+		if (m.type == CTL_ERROR && err != NULL)
+			*err = m.error;
+	}
+}
+
 int
 jail_build(const struct jail_config *c, struct jail *j, struct error *err)
 {
@@ -189,8 +206,10 @@ jail_build(const struct jail_config *c, struct jail *j, struct error *err)
 	b.env = jail_env(c);
 	r = build(j, &b, err);
 	jail_env_free(b.env);
-	if (r < 0)
+	if (r < 0) {
+		prefer_cause(j, err);
 		jail_destroy(j);
+	}
 	return r;
 }
 

@@ -151,7 +151,8 @@ int jail_signal(struct jail *j, int sig);
 void jail_init_reaped(struct jail *j);
 
 /*
- * Kill what is left, reap pid 1 and close every descriptor still in *j (take
+ * Kill what is left, reap pid 1 (and, until it is dead, any other child or
+ * tracee of the caller that ends) and close every descriptor still in *j (take
  * out what is to be kept with steal_fd()).  Safe on a jail_init()ed one.
  */
 void jail_destroy(struct jail *j);

@@ -117,7 +117,9 @@ privs_limits(const struct jail_config *c, struct error *err)
 	rlim_t procs = c->procs != 0 ? c->procs : PROCS_DEFAULT;
 	rlim_t files = c->files != 0 ? c->files : FILES_DEFAULT;
 
-	if (limit(RLIMIT_CORE, "core", 0, 0, err) < 0 ||
+	/* One byte, not 0: the kernel pipes a dump to the host's handler
+	 * whatever the limit, unless it is 1 (core(5)). */
+	if (limit(RLIMIT_CORE, "core", 1, 1, err) < 0 ||
 	    limit(RLIMIT_NPROC, "nproc", procs, procs, err) < 0 ||
 	    limit(RLIMIT_NOFILE, "nofile", files, files, err) < 0 ||
 	    limit(RLIMIT_NICE, "nice", 0, 0, err) < 0 ||

@@ -46,9 +46,9 @@ stdio(const struct build *b, int tty, struct error *err)
 	return 0;
 }
 
-/* ctl and go become 3 and 4, CLOEXEC; nothing else stays open. */
+/* What we still need goes above 15, out of the way of 0-2. */
 static int
-last_fds(struct build *b, int *ruleset, struct error *err)
+raise_fds(struct build *b, int *ruleset, struct error *err)
 {
 	int *keep[] = { &b->ctl, &b->go, ruleset };
 	int i, n = *ruleset >= 0 ? 3 : 2;
@@ -58,6 +58,16 @@ last_fds(struct build *b, int *ruleset, struct error *err)
 		if (*keep[i] < 0)
 			return error_set(err, errno, "fds: dup");
 	}
+	return 0;
+}
+
+/* Then ctl and go become 3 and 4, CLOEXEC; nothing else stays open. */
+static int
+last_fds(struct build *b, int *ruleset, struct error *err)
+{
+	int *keep[] = { &b->ctl, &b->go, ruleset };
+	int i, n = *ruleset >= 0 ? 3 : 2;
+
 	for (i = 0; i < n; i++) {
 		if (dup3(*keep[i], 3 + i, O_CLOEXEC) < 0)
 			return error_set(err, errno, "fds: dup");
@@ -85,7 +95,8 @@ prepare(struct build *b, int *ruleset, int tty, struct error *err)
 		return error_set(err, errno, "stdio: setsid");
 	if (tty >= 0 && terminal(tty, err) < 0)
 		return -1;
-	if (stdio(b, tty, err) < 0 || last_fds(b, ruleset, err) < 0)
+	if (raise_fds(b, ruleset, err) < 0 || stdio(b, tty, err) < 0 ||
+	    last_fds(b, ruleset, err) < 0)
 		return -1;
 	if (chdir(JAIL_WORKSPACE) < 0)
 		return error_set(err, errno, "workspace: chdir");

@@ -29,6 +29,9 @@ workspace_open(const struct jail_config *c, struct error *err)
 	if (fd < 0)
 		return error_set(
 		    err, errno, "workspace: open %s", c->workspace);
+	if (c->workspace[strspn(c->workspace, "/.")] == '\0')
+		return error_set(err, EPERM, "workspace: %s is the whole host",
+		    c->workspace);
 	if (fstat(fd, &ours) < 0 || fstat(c->workspace_fd, &theirs) < 0)
 		return error_set(
 		    err, errno, "workspace: stat %s", c->workspace);

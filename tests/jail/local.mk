@@ -29,3 +29,9 @@ TESTS += tests/jail/test_pathwalk
 tests_jail_test_pathwalk_SOURCES = tests/jail/test_pathwalk.c
 tests_jail_test_pathwalk_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_pathwalk_LDADD = $(JAIL_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/jail/test_jail
+TESTS += tests/jail/test_jail
+tests_jail_test_jail_SOURCES = tests/jail/test_jail.c
+tests_jail_test_jail_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_jail_test_jail_LDADD = $(JAIL_LIBS) $(CMOCKA_LIBS)
