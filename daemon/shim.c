@@ -362,18 +362,25 @@ announce(struct shim *s, bool traced)
 	chan_flush(parent, FLUSH_MS);
 }
 
-/* After the jail is built: give up privileges, attach, let go. */
+/* After the jail is built: attach, give up privileges, let go. */
 static void
 let_go(struct shim *s)
 {
 	const struct profile_settings *ps = profile_settings(s->profile);
 	struct error err = { 0 };
+	int seized = 0;
 
+	/*
+	 * What the job still runs is a copy of this program, which only a
+	 * tracer with privileges on the host may attach to.
+	 */
+	s->trace = trace_new(s->ev, s->proc_fd, &trace_ops, s->judge);
+	if (ps->trace)
+		seized = trace_seize(s->trace, s->jail.job_pid, &err);
 	self_confine_shim(s->jail.root_fd);
 	judge_programs(s->judge);
-	s->trace = trace_new(s->ev, s->proc_fd, &trace_ops, s->judge);
 	s->jail_io = ev_io_new(s->ev, s->jail.ctl_fd, EV_READ, on_jail, s);
-	if (ps->trace && trace_seize(s->trace, s->jail.job_pid, &err) < 0) {
+	if (seized < 0) {
 		ended(s, EXIT_BRIG, 125,
 		    "exec rules cannot be enforced here: %s (a profile with "
 		    "`sandbox trace off` runs without them)",

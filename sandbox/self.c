@@ -75,8 +75,6 @@ static const cap_value_t caps_parent[] = {
 	CAP_PERFMON,
 };
 
-static const cap_value_t caps_shim_traces[] = { CAP_KILL, CAP_SYS_PTRACE };
-
 static void
 self_fds(enum role role)
 {
@@ -287,8 +285,13 @@ self_confine_shim(int root_fd)
 			fatal("root of the jail");
 		self_root(".");
 	}
-	self_caps_bounding(caps_shim_traces, nitems(caps_shim_traces));
-	self_caps_sets(caps_shim_traces, nitems(caps_shim_traces));
+	/*
+	 * None is needed: root made the jail's user namespace, so a process
+	 * with its effective uid has every capability over what is in there
+	 * (user_namespaces(7)), and none over the host.
+	 */
+	self_caps_bounding(NULL, 0);
+	self_caps_sets(NULL, 0);
 	self_no_new_privs(false);
 	self_filter(ROLE_SHIM);
 }

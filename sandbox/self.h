@@ -25,9 +25,10 @@ struct self_conf {
 void self_confine(const struct self_conf *c);
 
 /*
- * The shim's second step, when the jail is built: keep only what tracing
- * needs (CAP_SYS_PTRACE, CAP_KILL), make root_fd (the jail's root directory;
- * -1: none) its own root and install its filter.
+ * The shim's second step, when the jail is built and its first process is
+ * traced: give up every capability (as maker of the jail's user namespace it
+ * keeps its power over those inside), make root_fd (the jail's root
+ * directory; -1: none) its own root and install its filter.
  */
 void self_confine_shim(int root_fd);
 
