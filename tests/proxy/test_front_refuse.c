@@ -303,6 +303,9 @@ connections_beyond_the_limit_displace_idle_ones(void **state)
 {
 	int fd[CONNS], one;
 
+	/* A fresh front: no connection of another test is still ending. */
+	ft_stop(&t);
+	ft_start(&t);
 	for (int i = 0; i < CONNS; i++)
 		fd[i] = ft_connect(&t);
 	/* Nobody is idle: the new one goes. */
