@@ -183,6 +183,11 @@ void conn_close(struct conn *c);    /* at once, flushing nothing */
 void conn_reset(struct conn *c);    /* the agent must see a broken end */
 void conn_schedule(struct conn *c); /* conn_work() at the round's end */
 void conn_opened(struct conn *c);   /* HTTP begins */
+/*
+ * Write n bytes, buffering what the socket does not take.  With nothing
+ * buffered before them they are not copied.
+ */
+void conn_put(struct conn *c, const void *p, size_t n);
 /* No more requests: close when out is written. */
 void conn_finish(struct conn *c);
 

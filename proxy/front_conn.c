@@ -12,6 +12,7 @@
 #define READ_HEAD 8192u /* asked for in one read before a head is known */
 #define READ_BODY 65536u
 #define READS_PER_ROUND 8
+#define DIRECT_MIN 4096u
 
 static void conn_work(void *arg);
 static void on_io(int fd, unsigned int events, void *arg);
@@ -231,40 +232,65 @@ read_some(struct conn *c, size_t want)
 	return -1;
 }
 
+/* Bytes the socket took, 0 for none now, -1 when the connection is broken. */
+static ssize_t
+put_some(struct conn *c, const void *p, size_t n)
+{
+	size_t put = 0;
+	ssize_t k;
+
+	if (c->tls == NULL) {
+		do
+			k = send(c->fd, p, n, MSG_NOSIGNAL);
+		while (k < 0 && errno == EINTR);
+		return k < 0 && errno == EAGAIN ? 0 : k;
+	}
+	switch (tls_write(c->tls, p, n, &put)) {
+	case TLS_OK:
+		return (ssize_t)put;
+	case TLS_WANT_READ:
+	case TLS_WANT_WRITE:
+		return 0;
+	case TLS_WANT_LEAF:
+	case TLS_ERROR:
+	case TLS_EOF:
+		break;
+	}
+	return -1;
+}
+
 /* Write what the socket takes; -1 when the connection is broken. */
 static int
 write_some(struct conn *c)
 {
 	while (buf_len(&c->out) > 0) {
-		size_t put = 0;
-		ssize_t n;
+		ssize_t n = put_some(c, buf_head(&c->out), buf_len(&c->out));
 
-		if (c->tls == NULL) {
-			n = send(c->fd, buf_head(&c->out), buf_len(&c->out),
-			    MSG_NOSIGNAL);
-			if (n < 0 && errno == EINTR)
-				continue;
-			if (n < 0)
-				return errno == EAGAIN ? 0 : -1;
-			put = (size_t)n;
-		} else {
-			switch (tls_write(c->tls, buf_head(&c->out),
-			    buf_len(&c->out), &put)) {
-			case TLS_OK:
-				break;
-			case TLS_WANT_READ:
-			case TLS_WANT_WRITE:
-				return 0;
-			case TLS_WANT_LEAF:
-			case TLS_ERROR:
-			case TLS_EOF:
-				return -1;
-			}
-		}
-		buf_consume(&c->out, put);
+		if (n <= 0)
+			return (int)n;
+		buf_consume(&c->out, (size_t)n);
 		c->progress = true;
 	}
 	return 0;
+}
+
+void
+conn_put(struct conn *c, const void *p, size_t n)
+{
+	struct cur rest;
+	ssize_t k = 0;
+
+	cur_init(&rest, p, n);
+	/* Small pieces are worth collecting until the round's end. */
+	if (n >= DIRECT_MIN && buf_len(&c->out) == 0)
+		k = put_some(c, p, n);
+	if (k > 0) {
+		cur_bytes(&rest, (size_t)k);
+		c->progress = true;
+	}
+	/* A broken connection shows again when the rest is written. */
+	buf_put(&c->out, rest.p, rest.left);
+	conn_schedule(c);
 }
 
 /* ---- the end of a connection ------------------------------------------- */
@@ -369,13 +395,13 @@ conn_work(void *arg)
 	}
 	if (c->ex.serial != 0)
 		exchange_grant(c);
-	if (buf_len(&c->out) == 0) {
-		buf_free(&c->out);
-		if (c->closing) {
-			linger(c);
-			return;
-		}
+	if (c->closing && buf_len(&c->out) == 0) {
+		linger(c);
+		return;
 	}
+	/* An idle connection holds no buffer; a busy one keeps its pages. */
+	if (c->ex.serial == 0 && buf_len(&c->out) == 0)
+		buf_free(&c->out);
 	if (c->ex.serial == 0 && buf_len(&c->in) == 0)
 		buf_free(&c->in);
 	update_events(c);

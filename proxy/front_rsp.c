@@ -261,11 +261,12 @@ on_body(struct chan *ch, struct msg *m, void *ctx)
 	ex->rx_taken += n;
 	if (ex->kind == BODY_LENGTH)
 		ex->left -= n;
-	if (ex->chunked)
+	if (ex->chunked) {
 		http_put_chunk(&c->out, p, n);
-	else
-		buf_put(&c->out, p, n);
-	conn_schedule(c);
+		conn_schedule(c);
+	} else {
+		conn_put(c, p, n);
+	}
 	return 0;
 }
 
