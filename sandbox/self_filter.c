@@ -304,7 +304,6 @@ static const int parent_denied[] = {
 	S(io_uring_setup),
 	S(kexec_file_load),
 	S(kexec_load),
-	S(keyctl),
 	S(lookup_dcookie),
 	S(nfsservctl),
 	S(open_by_handle_at),

@@ -22,7 +22,7 @@ TESTS += tests/jail/test_shim
 tests_jail_test_shim_SOURCES = tests/jail/test_shim.c \
 	tests/jail/shim_world.c tests/jail/shim_world.h daemon/jobspec.c
 tests_jail_test_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
-tests_jail_test_shim_LDADD = libpolicy.a libbase.a $(CMOCKA_LIBS)
+tests_jail_test_shim_LDADD = libpolicy.a $(JAIL_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/jail/test_pathwalk
 TESTS += tests/jail/test_pathwalk

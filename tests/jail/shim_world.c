@@ -29,6 +29,7 @@
 #include "base/str.h"
 #include "daemon/jobspec.h"
 #include "policy/policy.h"
+#include "sandbox/self.h"
 
 static const char policy_text[] =
     "profile t {\n"
@@ -258,6 +259,7 @@ put_fd(struct world *w, uint16_t type, uint8_t which, int fd)
 static void
 start_shim(struct world *w)
 {
+	static const struct self_conf parent = { ROLE_PARENT, 0, 0, NULL };
 	const char *dir = getenv("BRIG_BUILDDIR");
 	cleanup_free char *path =
 	    xasprintf("%s/brig-shim", dir == NULL ? "." : dir);
@@ -273,6 +275,8 @@ start_shim(struct world *w)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		dup2(p[1], PARENT_FD);
 		fd_close_from(PARENT_FD + 1);
+		/* As brigd starts it, with all that is inherited. */
+		self_confine(&parent);
 		execl(path, "brig-shim", (char *)NULL);
 		_exit(99);
 	}
