@@ -127,6 +127,16 @@ add_options(struct add *a, struct cli_opts *o, int argc, char **argv)
 	return 0;
 }
 
+/* What the vault has to add to a success: jobs to start again, say. */
+static void
+print_note(const char *name, json_t *result)
+{
+	cleanup_free char *note = cli_text(result, "note");
+
+	if (*note != '\0')
+		cli_fail("secret %s: %s", name, note);
+}
+
 /* Read the value, send op with it, print the fingerprint. */
 static int
 send_value(const struct cli *cli, const char *op, const char *name,
@@ -157,6 +167,7 @@ send_value(const struct cli *cli, const char *op, const char *name,
 
 	cleanup_free char *print = cli_text(r, "fingerprint");
 	printf("%s %s\n", name, print);
+	print_note(name, r);
 	json_decref(r);
 	return CLI_OK;
 }
@@ -235,6 +246,7 @@ cmd_named(const struct cli *cli, const char *word, const char *name, bool json)
 		return send_value(cli, op, name, args, json);
 	if ((r = cli_ask(cli, op, args)) == NULL)
 		return CLI_FAILED;
+	print_note(name, r);
 	json_decref(r);
 	return CLI_OK;
 }

@@ -616,10 +616,12 @@ secret_value_goes_in_a_sealed_memfd_only(void **state)
 	cleanup_free char *text = json_dumps(rq, 0);
 	assert_null(strstr(text, "ghp_"));
 	json_decref(rq);
-	reply(&b, "{\"fingerprint\":\"f1\"}");
+	reply(&b, "{\"fingerprint\":\"f1\",\"note\":\"start again\"}");
 	free(out);
-	assert_int_equal(finish(&b, &out, NULL), 0);
+	cleanup_free char *err = NULL;
+	assert_int_equal(finish(&b, &out, &err), 0);
 	assert_string_equal(out, "github f1\n");
+	assert_string_equal(err, "brig: secret github: start again\n");
 	close(b.fds[0]);
 }
 
