@@ -80,7 +80,8 @@ enum msg_type {
 	M_SECRET_RM,	/* str name */
 	M_SECRET_LIST,	/* empty */
 	/* keyd -> control */
-	M_SECRET_DONE,	/* u8 ok, str error, str fingerprint */
+	M_SECRET_DONE,	/* u8 ok, str error (if ok: a note or ""),
+			 * str fingerprint */
 	M_SECRET_LISTED, /* u32 n, n * (str name, str host, u16 port,
 			 * u8 surfaces, str header, str user, str env,
 			 * str fingerprint, u8 revoked, u64 created unix s,

@@ -37,7 +37,7 @@ struct keyd_pending {
 	enum change change;
 	uint32_t reply;      /* serial of control's request */
 	uint32_t serial;     /* of the audit event */
-	struct credential c; /* for a rotation only name and value count */
+	struct credential c; /* a rotation uses name, value and shape */
 	char fingerprint[STUB_FINGERPRINT_SIZE];
 	bool failed; /* already in effect, but not on disk */
 	char why[256];
@@ -115,6 +115,25 @@ check_add(const struct keyd *k, const struct credential *c, struct error *err)
 	return 0;
 }
 
+/* A longer value makes for a longer stub.  0 or -1. */
+static int
+check_rotate(
+    const struct keyd *k, const struct credential *c, struct error *err)
+{
+	const struct credential *old = vault_by_name(k->vault, c->name);
+	size_t n = secret_len(c->value);
+
+	if (old == NULL)
+		return error_set(
+		    err, 0, "there is no secret named %s", c->name);
+	if (n > strlen(old->shape) &&
+	    keyd_bindings_size(k, NULL) + (n - strlen(old->shape)) >
+		BINDINGS_MAX)
+		return error_set(err, 0,
+		    "all secrets together are too long for one message");
+	return 0;
+}
+
 /*
  * The value out of a sealed memfd, which cannot change while it is read.  One
  * trailing newline, as editors and echo leave it, does not belong to it.
@@ -165,23 +184,31 @@ apply_add(struct keyd *k, struct credential *c, struct error *err)
 
 /*
  * The shape stays that of the first value, so that running jobs keep their
- * stubs.  A rotated credential is live again.
+ * stubs; unless the length changes, since a stub is as long as its value.  A
+ * rotated credential is live again.
  */
 static int
-apply_rotate(struct keyd *k, struct credential *c, struct error *err)
+apply_rotate(
+    struct keyd *k, struct credential *c, const char **note, struct error *err)
 {
 	const struct credential *old = vault_by_name(k->vault, c->name);
 	struct credential next;
 	uint32_t id;
 
-	if (old == NULL)
-		return error_set(
-		    err, 0, "there is no secret named %s", c->name);
+	/* As with adding: this may have been another one's turn. */
+	if (check_rotate(k, c, err) < 0)
+		return -1;
 	id = old->id;
 	next = *old;
 	next.revoked = false;
 	next.changed = (uint64_t)time(NULL);
-	next.shape = xstrdup(old->shape);
+	if (strlen(old->shape) == secret_len(c->value))
+		next.shape = xstrdup(old->shape);
+	else {
+		next.shape = steal_ptr(&c->shape);
+		*note = "the new value has another length: jobs that are "
+			"running now need to be started again to use it";
+	}
 	next.value = steal_ptr(&c->value);
 	if (vault_put(k->vault, &next, err) < 0) {
 		credential_clear(&next);
@@ -195,6 +222,7 @@ apply_rotate(struct keyd *k, struct credential *c, struct error *err)
 static void
 take_effect(struct keyd *k, struct keyd_pending *q)
 {
+	const char *note = "";
 	struct error err;
 	int ret = 0;
 
@@ -203,7 +231,7 @@ take_effect(struct keyd *k, struct keyd_pending *q)
 		ret = apply_add(k, &q->c, &err);
 		break;
 	case CHANGE_ROTATE:
-		ret = apply_rotate(k, &q->c, &err);
+		ret = apply_rotate(k, &q->c, &note, &err);
 		break;
 	case CHANGE_REVOKE:
 	case CHANGE_REMOVE:
@@ -212,7 +240,7 @@ take_effect(struct keyd *k, struct keyd_pending *q)
 	}
 	if (ret == 0)
 		keyd_push_bindings(k, 0);
-	reply(k, q->reply, ret == 0, ret == 0 ? "" : err.msg,
+	reply(k, q->reply, ret == 0, ret == 0 ? note : err.msg,
 	    ret == 0 ? q->fingerprint : "");
 }
 
@@ -420,7 +448,6 @@ on_rotate(struct chan *ch, struct msg *m, void *ctx)
 	struct peer *p = ctx;
 	struct keyd *k = p->owner;
 	struct keyd_pending *q = pending_new(CHANGE_ROTATE, m);
-	char *shape;
 	struct error err;
 	bool bad;
 
@@ -435,10 +462,9 @@ on_rotate(struct chan *ch, struct msg *m, void *ctx)
 	if (q->c.value == NULL)
 		return refuse(k, q, err.msg);
 	/* The new value must be one that could have been added. */
-	shape = stub_shape(q->c.value, &err);
-	if (shape == NULL)
+	q->c.shape = stub_shape(q->c.value, &err);
+	if (q->c.shape == NULL || check_rotate(k, &q->c, &err) < 0)
 		return refuse(k, q, err.msg);
-	free(shape);
 	stub_fingerprint(vault_stub_key(k->vault), q->c.value, q->fingerprint);
 	record(k, q);
 	return 0;

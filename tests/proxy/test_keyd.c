@@ -210,6 +210,52 @@ rotation_keeps_the_stub_and_changes_the_value(void **state)
 }
 
 static void
+rotation_to_another_length_makes_a_new_stub(void **state)
+{
+	struct world w;
+	struct want r;
+	struct row rows[4];
+
+	(void)state;
+	world_ready(&w);
+	send_named(&w, M_SECRET_ROTATE, "github", value_fd(VALUE2 "more"));
+	expect_audit(&w, "KY202", true);
+	raw_expect(&w.back, M_CRED_REVOKED);
+	assert_int_equal(expect_bindings(&w, rows, 4), 1);
+	assert_int_equal(strlen(rows[0].stub), strlen(VALUE2) + 4);
+	assert_int_equal(rows[0].cred, w.cred);
+	expect_done(&w, true, "another length");
+	r = get_api(&w);
+	release(&w, &r, VALUE2 "more", "");
+	world_free(&w);
+}
+
+static void
+rotation_brings_a_revoked_secret_back(void **state)
+{
+	struct world w;
+	struct want r;
+	struct row rows[4];
+
+	(void)state;
+	world_ready(&w);
+	send_named(&w, M_SECRET_REVOKE, "github", -1);
+	raw_expect(&w.back, M_CRED_REVOKED);
+	assert_int_equal(expect_bindings(&w, rows, 4), 1);
+	expect_audit(&w, "KY203", true);
+	expect_done(&w, true, "");
+	send_named(&w, M_SECRET_ROTATE, "github", value_fd(VALUE2));
+	expect_audit(&w, "KY202", true);
+	raw_expect(&w.back, M_CRED_REVOKED);
+	assert_int_equal(expect_bindings(&w, rows, 4), 1);
+	assert_false(rows[0].revoked);
+	expect_done(&w, true, "");
+	r = get_api(&w);
+	release(&w, &r, VALUE2, "");
+	world_free(&w);
+}
+
+static void
 nothing_is_released_or_added_without_audit(void **state)
 {
 	struct world w;
@@ -569,6 +615,8 @@ main(void)
 		cmocka_unit_test(revoked_secret_is_dead_at_once),
 		cmocka_unit_test(removed_secret_is_forgotten),
 		cmocka_unit_test(rotation_keeps_the_stub_and_changes_the_value),
+		cmocka_unit_test(rotation_to_another_length_makes_a_new_stub),
+		cmocka_unit_test(rotation_brings_a_revoked_secret_back),
 		cmocka_unit_test(nothing_is_released_or_added_without_audit),
 		cmocka_unit_test(refused_record_means_no_change),
 		cmocka_unit_test(mistakes_of_a_person_are_answered),
