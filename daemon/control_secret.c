@@ -19,6 +19,7 @@ on_done(struct control *ct, struct msg *m, void *arg)
 {
 	struct request *rq = arg;
 	cleanup_free char *why = NULL, *fingerprint = NULL;
+	json_t *result;
 	bool ok;
 
 	(void)ct;
@@ -34,14 +35,18 @@ on_done(struct control *ct, struct msg *m, void *arg)
 		request_fail(rq, REQ_FAILED, "answer is not readable");
 		return -1;
 	}
-	if (!ok)
+	if (!ok) {
 		request_fail(rq, REQ_FAILED, "%s", why);
-	else if (fingerprint[0] == '\0')
-		request_ok(rq, NULL, -1);
-	else
-		request_ok(rq,
-		    json_pack("{s:o}", "fingerprint", json_text(fingerprint)),
-		    -1);
+		return 0;
+	}
+	result = json_object();
+	if (fingerprint[0] != '\0')
+		json_object_set_new(
+		    result, "fingerprint", json_text(fingerprint));
+	/* Done, but there is something to know about it. */
+	if (why[0] != '\0')
+		json_object_set_new(result, "note", json_text(why));
+	request_ok(rq, result, -1);
 	return 0;
 }
 

@@ -22,3 +22,26 @@ libcontrol_a_SOURCES = \
 	daemon/control_state.c \
 	daemon/proc.c daemon/proc.h \
 	daemon/store.c daemon/store.h
+
+sbin_PROGRAMS += brigd
+brigd_SOURCES = \
+	daemon/main.c \
+	daemon/parent.c daemon/parent.h \
+	daemon/parent_audit.c \
+	daemon/parent_job.c \
+	daemon/parent_msg.c \
+	daemon/parent_notify.c \
+	daemon/parent_proc.c \
+	daemon/parent_setup.c \
+	daemon/parent_status.c \
+	daemon/parent_wire.c
+brigd_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+brigd_CFLAGS = $(AM_CFLAGS)
+brigd_LDADD = libcontrol.a libaudit.a libproxy.a libsandbox.a \
+	libpolicyfiles.a libpolicy.a libjobspec.a libbase.a \
+	$(JANSSON_LIBS) $(SQLITE_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) \
+	$(NL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)
+
+dist_man5_MANS += man/brigd.conf.5
+dist_man7_MANS += man/brig-control.7
+dist_man8_MANS += man/brigd.8

@@ -20,3 +20,6 @@ tests_daemon_test_control_LDADD = $(CONTROL_TEST_LIBS)
 tests_daemon_test_ask_SOURCES = tests/daemon/test_ask.c \
 	tests/daemon/ctlbox.c tests/daemon/ctlbox.h
 tests_daemon_test_ask_LDADD = $(CONTROL_TEST_LIBS)
+
+TESTS += tests/daemon/processes.sh
+EXTRA_DIST += tests/daemon/processes.sh
