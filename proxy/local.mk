@@ -28,11 +28,18 @@ libproxy_a_SOURCES += proxy/dns.c
 
 # back: decision of record, credentials, the way out.
 libproxy_a_SOURCES += \
+	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_exchange.c \
+	proxy/back_judge.c proxy/back_record.c proxy/back_steps.c \
+	proxy/back_stream.c \
 	proxy/binding.c proxy/binding.h \
+	proxy/deny.c proxy/deny.h \
 	proxy/netaddr.c proxy/netaddr.h \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \
-	proxy/swap.c proxy/swap.h
+	proxy/swap.c proxy/swap.h \
+	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \
+	proxy/upstream_io.c
+
 # front: capture sockets, DNS, the agent's side of HTTP.
 libproxy_a_SOURCES += \
 	proxy/dnswire.c proxy/dnswire.h \

@@ -211,6 +211,12 @@ scrub_end(struct scrub *s, struct buf *out)
 	s->state = 0;
 }
 
+size_t
+scrub_held(const struct scrub *s)
+{
+	return buf_len(&s->held);
+}
+
 void
 scrub_text(struct scrub *s, char *text, size_t n)
 {

@@ -29,6 +29,8 @@ void scrub_add(struct scrub *s, const void *real, const void *stub, size_t n);
 void scrub_feed(struct scrub *s, const void *p, size_t n, struct buf *out);
 /* The stream ended: append what is still held back. */
 void scrub_end(struct scrub *s, struct buf *out);
+/* Bytes held back at the moment. */
+size_t scrub_held(const struct scrub *s);
 /* A whole text on its own (a field value), in place; not in mid-stream. */
 void scrub_text(struct scrub *s, char *text, size_t n);
 /* How often a value was replaced. */

@@ -29,13 +29,17 @@ tests_proxy_test_vault_SOURCES = tests/proxy/test_vault.c
 tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 endif
 
-# The pure parts of back.
+# back and its pure parts.
 if HAVE_CMOCKA
-BACK_LIST = tests/proxy/test_netaddr tests/proxy/test_scrub \
-	tests/proxy/test_swap
+BACK_LIST = tests/proxy/test_back tests/proxy/test_netaddr \
+	tests/proxy/test_scrub tests/proxy/test_swap
 check_PROGRAMS += $(BACK_LIST)
 TESTS += $(BACK_LIST)
 
+tests_proxy_test_back_SOURCES = tests/proxy/test_back.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) \
+	$(CMOCKA_LIBS)
 tests_proxy_test_netaddr_SOURCES = tests/proxy/test_netaddr.c
 tests_proxy_test_netaddr_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_scrub_SOURCES = tests/proxy/test_scrub.c

@@ -1,0 +1,168 @@
+/*
+ * Inside of the back process, one per job: the decision of record.  It judges
+ * every exchange that front describes, has it recorded, and only then connects
+ * out; the stub becomes the real value here and turns back into the stub on
+ * the way home.  It accepts no connection and opens no file.
+ *
+ * An exchange passes through the states of enum xstate in order; whatever is
+ * missing on the way (policy, bindings, keyd, control, audit, dns) ends it
+ * with a refusal.
+ */
+#ifndef BRIG_PROXY_BACK_H
+#define BRIG_PROXY_BACK_H
+
+#include "base/audit_event.h"
+#include "base/ev.h"
+#include "base/peer.h"
+#include "base/secret.h"
+#include "policy/policy.h"
+#include "proxy/binding.h"
+#include "proxy/deny.h"
+#include "proxy/scrub.h"
+#include "proxy/swap.h"
+#include "proxy/upstream.h"
+#include "proxy/wire.h"
+
+#define BACK_EXCHANGES_MAX 256u /* at once; then 503 */
+#define BACK_CREDS_MAX 8u       /* bound to one host and port; then 403 */
+#define BACK_STEP_MS 10000u     /* keyd and audit answer within this, or 503 */
+#define BACK_RESOLVE_MS 15000u  /* dns, or 502 */
+#define BACK_ASK_SLACK_MS 5000u /* control's own time-out comes first */
+#define BACK_ROOTS_MAX (4u * 1024 * 1024)
+
+enum xstate {
+	X_ASK,     /* a person is asked */
+	X_RELEASE, /* keyd releases what is bound to the host */
+	X_AUDIT,   /* the record is on its way to the disk */
+	X_RESOLVE, /* dns looks the name up */
+	X_CONNECT, /* dialling, TLS */
+	X_OPEN,    /* the request is on its way, or the response */
+	X_GONE,    /* memory goes at the end of the round */
+};
+
+struct cred_use {
+	uint32_t cred;
+	struct secret *value; /* NULL until released */
+};
+
+struct exchange {
+	struct back *back;
+	struct exchange *next;
+	uint32_t id; /* serial on the channel to front */
+	enum xstate state;
+	uint32_t wait; /* serial of the question that is open */
+	struct ev_timer *timer;
+
+	struct req_head head; /* as judged; holds stubs, never values */
+	char host[256];       /* normalised */
+	char hostport[272];   /* for the Host field */
+	struct decision dec;
+	const char *by; /* dec.by of the record */
+	char ask_id[P_NAME_MAX + 1];
+	char ask_by[P_NAME_MAX + 1];
+	struct swap_plan plan;
+	struct cred_use cred[BACK_CREDS_MAX];
+	size_t ncreds;
+	size_t released;       /* of them, so far */
+	unsigned int stripped; /* fields with the caller's own key */
+	struct scrub *scrub;   /* NULL: no credential on this host */
+
+	struct buf req;      /* body bytes not yet passed on */
+	uint64_t req_credit; /* bytes front may still send */
+	uint64_t req_seen;
+	uint64_t req_sent;
+	uint32_t req_taken; /* of them, not yet granted anew */
+	bool req_ended;     /* M_REQ_END came */
+	bool end_sent;      /* the end went to the origin */
+	struct fields req_trailers;
+	uint32_t scan_state;
+	bool body_stub; /* a stub in the body has been recorded */
+
+	struct netaddr addrs[UPSTREAM_ADDRS_MAX];
+	size_t naddrs;
+	struct upstream *up;
+	bool retried;
+
+	bool rsp_started;
+	bool blocked; /* response waits for front */
+	uint64_t rsp_credit;
+	uint64_t rsp_bytes;
+	unsigned int status;
+};
+
+struct back {
+	struct ev *ev;
+	struct peers *peers;
+	struct peer *front;
+	uint32_t job;
+	char profile_name[P_NAME_MAX + 1];
+	uint32_t generation;
+	struct policy *policy;
+	const struct profile *profile; /* NULL: nothing is allowed */
+	struct bindings bindings;
+	bool have_bindings;
+	struct upstream_pool *pool;
+	struct exchange *list;
+	size_t n;
+	uint32_t serial;
+};
+
+/* back.c */
+struct chan *back_chan(struct back *b, enum role role); /* NULL if down */
+uint32_t back_serial(struct back *b);
+
+/* back_exchange.c: life of an exchange, and the channel to front */
+extern const struct msg_rule back_from_front[];
+extern const size_t back_nfrom_front;
+void xch_deny(struct exchange *x, const struct denial *d);
+/* Nothing can be said any more: drop it, telling front why. */
+void xch_abort(struct exchange *x, const char *why);
+void xch_end(struct exchange *x, bool keep_upstream);
+void back_drop_all(struct back *b);
+struct exchange *back_waiting(
+    struct back *b, enum xstate state, uint32_t serial);
+void xch_wait(struct exchange *x, enum xstate state, uint64_t ms);
+
+/* back_judge.c: from head to decision */
+void xch_judge(struct exchange *x);
+void xch_approved(struct exchange *x); /* by policy or a person */
+void xch_refuse(struct exchange *x, unsigned int status, const char *error,
+    const char *reason, const char *next_step);
+
+/* back_steps.c: release, record, resolve, dial; answers of the peers */
+void xch_release(struct exchange *x);
+void xch_record(struct exchange *x);
+void xch_resolve(struct exchange *x);
+void xch_timed_out(struct exchange *x);
+/* A peer went away: refuse what waits for it. */
+void back_peer_lost(struct back *b, enum role role);
+extern const struct msg_rule back_from_keyd[];
+extern const size_t back_nfrom_keyd;
+extern const struct msg_rule back_from_audit[];
+extern const size_t back_nfrom_audit;
+extern const struct msg_rule back_from_dns[];
+extern const size_t back_nfrom_dns;
+
+/* back_ask.c: asking a person */
+void xch_ask(struct exchange *x);
+void xch_ask_cancel(struct exchange *x);
+extern const struct msg_rule back_from_control[];
+extern const size_t back_nfrom_control;
+
+/* back_stream.c: between front and the origin */
+void xch_dial(struct exchange *x, bool reuse);
+void xch_push(struct exchange *x); /* request body onwards */
+void xch_pull(struct exchange *x); /* front can take more response */
+
+/* back_record.c: audit events */
+/* True when it was sent; serial 0 wants no answer. */
+bool record_decision(struct exchange *x, const char *code, const char *effect,
+    const char *why, uint32_t serial);
+void record_outcome(struct exchange *x, const char *error);
+void record_leak(
+    struct exchange *x, const char *cred, const char *why, bool passed);
+void record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
+    const char *text);
+bool record_is_barrier(const char *method);
+
+#endif

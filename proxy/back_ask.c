@@ -1,0 +1,189 @@
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/sha.h>
+
+#include "base/str.h"
+#include "proxy/back.h"
+
+/*
+ * SHA-256 over all of the head that was judged, so that what a person allowed
+ * can be told apart from anything else.  Stubs only: nothing secret.
+ */
+static void
+head_digest(const struct exchange *x, char hex[SHA256_DIGEST_LENGTH * 2 + 1])
+{
+	cleanup_buf struct buf b = { 0 };
+	uint8_t md[SHA256_DIGEST_LENGTH];
+
+	if (req_head_put(&b, &x->head) < 0)
+		buf_clear(&b);
+	SHA256(buf_head(&b), buf_len(&b), md);
+	for (size_t i = 0; i < sizeof(md); i++)
+		snprintf(hex + i * 2, 3, "%02x", md[i]);
+}
+
+/* What the approver sees. */
+static void
+put_lines(struct buf *b, const struct exchange *x)
+{
+	const struct req_head *h = &x->head;
+	cleanup_buf struct buf names = { 0 };
+	cleanup_free char *what = xasprintf("%s %s://%s%s", h->method,
+	    h->tls ? "https" : "http", x->hostport, h->target);
+	cleanup_free char *body = NULL;
+	const char *type = fields_get(&h->fields, "content-type", NULL);
+
+	buf_printf(&names, "header fields:");
+	for (size_t i = 0; i < h->fields.n; i++)
+		buf_printf(&names, " %s", h->fields.f[i].name);
+	buf_put_u8(&names, 0);
+	switch (h->kind) {
+	case BODY_NONE:
+		body = xstrdup("no body");
+		break;
+	case BODY_LENGTH:
+		body = xasprintf("body: %" PRIu64 " bytes, %s", h->length,
+		    type == NULL ? "no type given" : type);
+		break;
+	case BODY_STREAM:
+		body = xasprintf("body: of unknown length, %s",
+		    type == NULL ? "no type given" : type);
+		break;
+	}
+	/* Control takes lines of P_TEXT_MAX; the digest covers the rest. */
+	if (strlen(what) > P_TEXT_MAX)
+		strlcpy(what + P_TEXT_MAX - 3, "...", 4);
+	if (buf_len(&names) > P_TEXT_MAX)
+		strlcpy((char *)buf_head(&names) + P_TEXT_MAX - 3, "...", 4);
+	if (strlen(body) > P_TEXT_MAX)
+		body[P_TEXT_MAX] = '\0';
+	buf_put_u32(b, x->plan.name[0] != '\0' ? 4 : 3);
+	buf_put_str(b, what);
+	buf_put_str(b, (const char *)buf_head(&names));
+	buf_put_str(b, body);
+	if (x->plan.name[0] != '\0') {
+		cleanup_free char *cred =
+		    xasprintf("with credential: %s", x->plan.name);
+		buf_put_str(b, cred);
+	}
+}
+
+void
+xch_ask(struct exchange *x)
+{
+	struct back *b = x->back;
+	struct chan *c = back_chan(b, ROLE_CONTROL);
+	cleanup_buf struct buf body = { 0 };
+	char digest[SHA256_DIGEST_LENGTH * 2 + 1];
+	uint32_t timeout = profile_settings(b->profile)->ask_timeout_s;
+
+	if (c == NULL) {
+		xch_refuse(x, 503, "ask_unavailable",
+		    "a person must allow this request, and nobody can be "
+		    "asked at the moment",
+		    "try again in a minute");
+		return;
+	}
+	x->by = "rule";
+	(void)record_decision(x, "HT102", "ask", x->dec.because, 0);
+	head_digest(x, digest);
+	buf_put_u8(&body, POLICY_HTTP);
+	buf_put_str(&body, x->dec.rule);
+	buf_put_str(&body, x->dec.name);
+	buf_put_str(&body, x->dec.because);
+	buf_put_str(&body, digest);
+	buf_put_u32(&body, timeout);
+	put_lines(&body, x);
+	xch_wait(x, X_ASK, (uint64_t)timeout * 1000 + BACK_ASK_SLACK_MS);
+	chan_send(c, M_ASK, b->job, x->wait, &body, -1);
+}
+
+void
+xch_ask_cancel(struct exchange *x)
+{
+	struct chan *c = back_chan(x->back, ROLE_CONTROL);
+
+	if (c != NULL)
+		chan_send(c, M_ASK_CANCEL, x->back->job, x->wait, NULL, -1);
+	x->wait = 0;
+}
+
+static int
+on_opened(struct chan *c, struct msg *m, void *ctx)
+{
+	struct back *b = ((struct peer *)ctx)->owner;
+	struct exchange *x = back_waiting(b, X_ASK, m->serial);
+	char id[P_NAME_MAX + 1];
+
+	(void)c;
+	cur_str_into(&m->body, id, sizeof(id));
+	if (cur_end(&m->body) < 0)
+		return -1;
+	if (x != NULL)
+		strlcpy(x->ask_id, id, sizeof(x->ask_id));
+	return 0;
+}
+
+static void
+ask_denied(struct exchange *x, const char *by, const char *message)
+{
+	cleanup_free char *reason = NULL;
+	bool is_timeout = strcmp(by, "timeout") == 0;
+	struct denial d = { .status = 403,
+		.error = is_timeout ? "ask_timeout" : "ask_denied",
+		.rule = x->dec.rule,
+		.ask_id = x->ask_id };
+
+	x->by = is_timeout ? "timeout" : "human";
+	if (message[0] != '\0')
+		reason = xstrdup(message);
+	else if (is_timeout)
+		reason = xstrdup("nobody answered in time");
+	else
+		reason = xasprintf("%s did not allow this request", by);
+	d.reason = reason;
+	d.next_steps[0] = "do not repeat the request unchanged";
+	d.next_steps[1] = "do without it, or explain to the user why it is "
+			  "needed";
+	(void)record_decision(x, "HT401", "deny", reason, 0);
+	xch_deny(x, &d);
+}
+
+static int
+on_answer(struct chan *c, struct msg *m, void *ctx)
+{
+	struct back *b = ((struct peer *)ctx)->owner;
+	struct exchange *x = back_waiting(b, X_ASK, m->serial);
+	bool allow = cur_bool(&m->body);
+	char id[P_NAME_MAX + 1], by[P_NAME_MAX + 1];
+	cleanup_free char *message = NULL;
+
+	(void)c;
+	cur_str_into(&m->body, id, sizeof(id));
+	cur_str_into(&m->body, by, sizeof(by));
+	message = cur_str(&m->body, P_TEXT_MAX);
+	if (cur_end(&m->body) < 0)
+		return -1;
+	/* The action may be gone while the answer was on its way. */
+	if (x == NULL)
+		return 0;
+	strlcpy(x->ask_id, id, sizeof(x->ask_id));
+	strlcpy(x->ask_by, by, sizeof(x->ask_by));
+	ev_timer_clear(x->timer);
+	x->wait = 0;
+	if (!allow) {
+		ask_denied(x, by, message);
+		return 0;
+	}
+	x->by = "human";
+	xch_approved(x);
+	return 0;
+}
+
+const struct msg_rule back_from_control[] = {
+	{ M_ASK_OPENED, MSG_ALLOWED, on_opened },
+	{ M_ASK_ANSWER, MSG_ALLOWED, on_answer },
+};
+const size_t back_nfrom_control = nitems(back_from_control);

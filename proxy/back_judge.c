@@ -1,0 +1,276 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/proto.h"
+#include "base/str.h"
+#include "proxy/back.h"
+
+void
+xch_refuse(struct exchange *x, unsigned int status, const char *error,
+    const char *reason, const char *next_step)
+{
+	struct denial d = { .status = status,
+		.error = error,
+		.rule = x->dec.rule,
+		.reason = reason,
+		.ask_id = x->ask_id,
+		.next_steps = { next_step } };
+
+	if (strcmp(x->by, "timeout") != 0)
+		x->by = "failsafe";
+	(void)record_decision(x, "HT401", "deny", reason, 0);
+	xch_deny(x, &d);
+}
+
+/*
+ * "host", "host:port" or "[v6]:port" into a normalised host and a port, which
+ * stays as it is when none is given.  0 or -1.
+ */
+static int
+split_authority(const char *s, char host[256], uint16_t *port)
+{
+	char text[P_HOST_MAX + 16];
+	char *end, *colon;
+	uint64_t n;
+
+	if (strlcpy(text, s, sizeof(text)) >= sizeof(text))
+		return -1;
+	if (text[0] == '[') {
+		if ((end = strchr(text, ']')) == NULL)
+			return -1;
+		*end++ = '\0';
+		if (*end != '\0' && *end != ':')
+			return -1;
+		colon = *end == ':' ? end : NULL;
+		if (strchr(text + 1, ':') == NULL ||
+		    policy_host_normalise(text + 1, host, 256) < 0)
+			return -1;
+	} else {
+		if ((colon = strchr(text, ':')) != NULL)
+			*colon = '\0';
+		if (policy_host_normalise(text, host, 256) < 0)
+			return -1;
+	}
+	if (colon == NULL)
+		return 0;
+	if (str_to_u64(colon + 1, 1, 65535, &n) < 0)
+		return -1;
+	*port = (uint16_t)n;
+	return 0;
+}
+
+static void
+set_hostport(struct exchange *x)
+{
+	bool v6 = strchr(x->host, ':') != NULL;
+	uint16_t usual = x->head.tls ? 443 : 80;
+
+	snprintf(x->hostport, sizeof(x->hostport), "%s%s%s", v6 ? "[" : "",
+	    x->host, v6 ? "]" : "");
+	if (x->head.port != usual)
+		snprintf(x->hostport + strlen(x->hostport),
+		    sizeof(x->hostport) - strlen(x->hostport), ":%u",
+		    x->head.port);
+}
+
+/*
+ * TLS server name, Host and the name behind the dialled address are the same
+ * host, and the port is the dialled one; else what policy judges is not what
+ * would be reached (attacks 23, 24, 27, 28).  False when refused.
+ */
+static bool
+names_agree(struct exchange *x)
+{
+	struct req_head *h = &x->head;
+	uint16_t port = h->tls ? 443 : 80;
+	char sni[256] = "", dst[256];
+	char why[P_TEXT_MAX] = "";
+
+	if (split_authority(h->authority, x->host, &port) < 0)
+		snprintf(why, sizeof(why),
+		    "the request's Host is missing or not a host name");
+	else if (policy_host_normalise(h->dst, dst, sizeof(dst)) < 0 ||
+		 (h->sni[0] != '\0' &&
+		     policy_host_normalise(h->sni, sni, sizeof(sni)) < 0))
+		snprintf(why, sizeof(why),
+		    "the connection's destination is not a host name");
+	else if (strcmp(x->host, dst) != 0)
+		snprintf(why, sizeof(why),
+		    "Host is %s, but the connection goes to %s", x->host, dst);
+	else if (sni[0] != '\0' && strcmp(x->host, sni) != 0)
+		snprintf(why, sizeof(why),
+		    "Host is %s, but the TLS server name is %s", x->host, sni);
+	else if (port != h->port)
+		snprintf(why, sizeof(why),
+		    "Host says port %u, but the connection goes to port %u",
+		    port, h->port);
+	if (why[0] == '\0') {
+		set_hostport(x);
+		return true;
+	}
+	strlcpy(x->host, h->dst, sizeof(x->host));
+	set_hostport(x);
+	xch_refuse(x, 403, "host_mismatch", why,
+	    "send Host, TLS server name and connection to the same host");
+	return false;
+}
+
+/* False when the stubs in the head say no. */
+static bool
+stubs_are_fine(struct exchange *x)
+{
+	struct back *b = x->back;
+
+	swap_judge(&x->head, x->host, x->head.port, &b->bindings, &x->plan);
+	switch (x->plan.verdict) {
+	case SWAP_NONE:
+	case SWAP_HEADER:
+	case SWAP_BASIC:
+		return true;
+	case SWAP_LEAK:
+		record_leak(x, x->plan.name, x->plan.reason, false);
+		xch_refuse(x, 403, "credential_leak", x->plan.reason,
+		    "send the credential's variable only to the host and in "
+		    "the header it is made for");
+		return false;
+	case SWAP_REVOKED:
+		xch_refuse(x, 403, "credential_revoked", x->plan.reason,
+		    "ask the user for a new credential");
+		return false;
+	case SWAP_PLAINTEXT:
+		xch_refuse(x, 403, "credential_plaintext", x->plan.reason,
+		    "use https");
+		return false;
+	}
+	return false;
+}
+
+static void
+policy_said_no(struct exchange *x)
+{
+	struct denial d = { .status = 403,
+		.error = "policy_denied",
+		.rule = x->dec.rule,
+		.reason = x->dec.because,
+		.next_steps = { "do not repeat the request unchanged",
+		    "use a host and path that the policy allows, or ask the "
+		    "user to have the rule changed" } };
+
+	(void)record_decision(x, "HT401", "deny", x->dec.because, 0);
+	xch_deny(x, &d);
+}
+
+static const char *
+by_name(enum decided_by by)
+{
+	switch (by) {
+	case BY_FAILSAFE:
+		return "failsafe";
+	case BY_RULE:
+		return "rule";
+	case BY_DEFAULT:
+		return "default";
+	}
+	return "failsafe";
+}
+
+static void
+judge_policy(struct exchange *x)
+{
+	struct back *b = x->back;
+	struct http_request rq = { .method = x->head.method,
+		.scheme = x->head.tls ? "https" : "http",
+		.host = x->host,
+		.port = x->head.port,
+		.target = x->head.target };
+
+	policy_http(b->policy, b->profile, &rq, &x->dec);
+	x->by = by_name(x->dec.by);
+	switch (x->dec.effect) {
+	case EFFECT_DENY:
+		policy_said_no(x);
+		return;
+	case EFFECT_ASK:
+		xch_ask(x);
+		return;
+	case EFFECT_ALLOW:
+		xch_approved(x);
+		return;
+	}
+	policy_said_no(x);
+}
+
+void
+xch_judge(struct exchange *x)
+{
+	struct back *b = x->back;
+	const char *m = x->head.method;
+
+	if (!names_agree(x))
+		return;
+	if (b->profile == NULL) {
+		xch_refuse(x, 503, "policy_unavailable",
+		    "no policy is loaded, so nothing is allowed",
+		    "try again in a minute");
+		return;
+	}
+	if (!b->have_bindings) {
+		xch_refuse(x, 503, "credentials_unavailable",
+		    "the credential store has not answered yet",
+		    "try again in a minute");
+		return;
+	}
+	/* TRACE sends back what it got (attack 8); CONNECT is front's. */
+	if (strcmp(m, "TRACE") == 0 || strcmp(m, "TRACK") == 0 ||
+	    strcmp(m, "CONNECT") == 0) {
+		xch_refuse(x, 403, "method_refused",
+		    "this method is never sent on", "use another method");
+		return;
+	}
+	if (!stubs_are_fine(x))
+		return;
+	judge_policy(x);
+}
+
+/*
+ * Allowed.  Time may have passed since the first look (a person was asked),
+ * so stubs are judged again by what is bound now.
+ */
+void
+xch_approved(struct exchange *x)
+{
+	struct back *b = x->back;
+	bool bound = false;
+
+	if (!stubs_are_fine(x))
+		return;
+	x->ncreds = x->released = 0;
+	for (size_t i = 0; i < b->bindings.n; i++) {
+		const struct binding *bd = &b->bindings.b[i];
+
+		if (!binding_is_for(bd, x->host, x->head.port))
+			continue;
+		bound = true;
+		if (bd->revoked)
+			continue;
+		if (x->ncreds == BACK_CREDS_MAX) {
+			xch_refuse(x, 403, "limit",
+			    "too many credentials are bound to this host",
+			    "tell the administrator");
+			return;
+		}
+		x->cred[x->ncreds++].cred = bd->cred;
+	}
+	if (bound)
+		x->stripped =
+		    swap_strip(&x->head, x->host, x->head.port, &b->bindings);
+	if (x->ncreds > 0 && !x->head.tls) {
+		xch_refuse(x, 403, "credential_plaintext",
+		    "a credential is bound to this host and port, so it is "
+		    "only spoken to over https",
+		    "use https");
+		return;
+	}
+	xch_release(x);
+}

@@ -1,0 +1,162 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "proxy/back.h"
+
+/* RFC 9110 section 9.2.1: these change nothing at the origin. */
+bool
+record_is_barrier(const char *method)
+{
+	return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
+	       strcmp(method, "OPTIONS") != 0;
+}
+
+/*
+ * The URL with query values left out: "?a=#&b=#".  What stands without a "="
+ * is a value itself.
+ */
+static void
+put_url(struct buf *b, const struct exchange *x)
+{
+	const char *t = x->head.target, *q = strchr(t, '?');
+
+	buf_printf(b, "%s://%s", x->head.tls ? "https" : "http", x->hostport);
+	buf_put(b, t, q == NULL ? strlen(t) : (size_t)(q - t));
+	if (q == NULL)
+		return;
+	buf_put_u8(b, '?');
+	for (q++; *q != '\0';) {
+		size_t n = strcspn(q, "&;"), key = strcspn(q, "=&;");
+
+		if (key < n) {
+			buf_put(b, q, key);
+			buf_put_u8(b, '=');
+		}
+		buf_put_u8(b, '#');
+		q += n;
+		if (*q != '\0')
+			buf_put_u8(b, (uint8_t)*q++);
+	}
+}
+
+static void
+put_object(struct audit_ev *e, const struct exchange *x)
+{
+	cleanup_buf struct buf url = { 0 };
+
+	put_url(&url, x);
+	audit_ev_u64(e, "obj.exchange", x->id);
+	audit_ev_str(e, "obj.method", x->head.method);
+	audit_ev_bytes(e, "obj.url", buf_head(&url), buf_len(&url));
+	audit_ev_str(e, "obj.host", x->host);
+	audit_ev_u64(e, "obj.port", x->head.port);
+}
+
+static bool
+send_event(struct back *b, struct audit_ev *e, uint32_t serial)
+{
+	struct chan *c = back_chan(b, ROLE_AUDIT);
+
+	if (c != NULL)
+		chan_send(c, M_AUDIT, b->job, serial, &e->body, -1);
+	audit_ev_free(e);
+	return c != NULL;
+}
+
+bool
+record_decision(struct exchange *x, const char *code, const char *effect,
+    const char *why, uint32_t serial)
+{
+	bool allowed = strcmp(effect, "allow") == 0;
+	bool denied = strcmp(effect, "deny") == 0;
+	struct audit_ev e;
+
+	audit_ev_init(&e, code, "http.decide",
+	    allowed  ? 1
+	    : denied ? 3
+		     : 2,
+	    denied || (allowed && record_is_barrier(x->head.method)));
+	put_object(&e, x);
+	audit_ev_u64(&e, "pol.gen", x->back->generation);
+	audit_ev_str(&e, "pol.rule", x->dec.rule);
+	audit_ev_str(&e, "pol.name", x->dec.name);
+	audit_ev_str(&e, "dec.effect", effect);
+	audit_ev_str(&e, "dec.by", x->by);
+	audit_ev_str(&e, "dec.enforce", "proxy");
+	if (why != NULL && why[0] != '\0')
+		audit_ev_str(&e, "dec.reason", why);
+	if (x->plan.name[0] != '\0')
+		audit_ev_str(&e, "obj.credential", x->plan.name);
+	if (x->stripped > 0)
+		audit_ev_u64(&e, "obj.stripped", x->stripped);
+	if (x->ask_id[0] != '\0') {
+		audit_ev_str(&e, "ask.id", x->ask_id);
+		audit_ev_str(&e, "ask.by", x->ask_by);
+	}
+	return send_event(x->back, &e, serial);
+}
+
+void
+record_outcome(struct exchange *x, const char *error)
+{
+	struct audit_ev e;
+
+	audit_ev_init(&e, error == NULL ? "HT201" : "HT501",
+	    error == NULL ? "http.done" : "http.failed", error == NULL ? 1 : 2,
+	    false);
+	put_object(&e, x);
+	audit_ev_u64(&e, "obj.status", x->status);
+	audit_ev_u64(&e, "obj.sent", x->req_sent);
+	audit_ev_u64(&e, "obj.received", x->rsp_bytes);
+	if (x->scrub != NULL)
+		audit_ev_u64(&e, "obj.scrubbed", scrub_count(x->scrub));
+	if (error != NULL)
+		audit_ev_str(&e, "obj.error", error);
+	(void)send_event(x->back, &e, 0);
+}
+
+void
+record_leak(struct exchange *x, const char *cred, const char *why, bool passed)
+{
+	struct audit_ev e;
+
+	audit_ev_init(&e, passed ? "SE101" : "SE401",
+	    passed ? "secret.body" : "secret.leak", passed ? 2 : 4, !passed);
+	put_object(&e, x);
+	audit_ev_str(&e, "obj.credential", cred);
+	audit_ev_str(&e, "dec.effect", passed ? "allow" : "deny");
+	audit_ev_str(&e, "dec.by", "failsafe");
+	audit_ev_str(&e, "dec.enforce", "proxy");
+	audit_ev_str(&e, "dec.reason", why);
+	(void)send_event(x->back, &e, 0);
+}
+
+void
+record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
+    const char *text)
+{
+	static const struct {
+		const char *code;
+		const char *type;
+		unsigned int severity;
+	} rows[FRONT_EVENT_MAX] = {
+		[FRONT_UDP] = { "NT402", "net.udp", 2 },
+		[FRONT_NOT_HTTP] = { "NT403", "net.protocol", 3 },
+		[FRONT_TLS] = { "NT404", "net.tls", 2 },
+		[FRONT_BAD_HTTP] = { "NT405", "net.http", 3 },
+		[FRONT_NO_NAME] = { "NT406", "net.noname", 3 },
+		[FRONT_LIMIT] = { "NT407", "net.limit", 3 },
+	};
+	struct audit_ev e;
+
+	audit_ev_init(
+	    &e, rows[kind].code, rows[kind].type, rows[kind].severity, false);
+	audit_ev_str(&e, "obj.host", dst);
+	audit_ev_u64(&e, "obj.port", port);
+	audit_ev_str(&e, "dec.effect", "deny");
+	audit_ev_str(&e, "dec.by", "failsafe");
+	audit_ev_str(&e, "dec.enforce", "proxy");
+	audit_ev_str(&e, "dec.reason", text);
+	(void)send_event(b, &e, 0);
+}

@@ -1,0 +1,421 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/proto.h"
+#include "base/str.h"
+#include "proxy/back.h"
+
+/* ---- keyd: what is bound to the host ----------------------------------- */
+
+static void
+ask_release(struct exchange *x, struct chan *c)
+{
+	cleanup_buf struct buf body = { 0 };
+
+	buf_put_u32(&body, x->cred[x->released].cred);
+	buf_put_str(&body, x->head.method);
+	buf_put_str(&body, "https");
+	buf_put_str(&body, x->host);
+	buf_put_u16(&body, x->head.port);
+	buf_put_str(&body, x->head.target);
+	buf_put_u8(&body, strcmp(x->by, "human") == 0);
+	xch_wait(x, X_RELEASE, BACK_STEP_MS);
+	chan_send(c, M_RELEASE, x->back->job, x->wait, &body, -1);
+}
+
+/* A response that the scrubber could not read must not come. */
+static void
+keep_readable(struct exchange *x)
+{
+	fields_set(&x->head.fields, "Accept-Encoding", "identity");
+	fields_remove(&x->head.fields, "Range");
+	fields_remove(&x->head.fields, "If-Range");
+}
+
+void
+xch_release(struct exchange *x)
+{
+	struct chan *c = back_chan(x->back, ROLE_KEYD);
+
+	if (x->ncreds == 0) {
+		xch_record(x);
+		return;
+	}
+	if (c == NULL) {
+		xch_refuse(x, 503, "credentials_unavailable",
+		    "the credential store is not available",
+		    "try again in a minute");
+		return;
+	}
+	keep_readable(x);
+	ask_release(x, c);
+}
+
+/* Every value is known: look for all of them in what comes back. */
+static bool
+prepare_scrub(struct exchange *x)
+{
+	x->scrub = scrub_new();
+	for (size_t i = 0; i < x->ncreds; i++) {
+		const struct binding *b =
+		    bindings_cred(&x->back->bindings, x->cred[i].cred);
+		const struct secret *v = x->cred[i].value;
+
+		if (b == NULL || b->revoked || strlen(b->stub) != secret_len(v))
+			return false;
+		scrub_add(x->scrub, secret_bytes(v), b->stub, secret_len(v));
+	}
+	return true;
+}
+
+static int
+on_released(struct chan *c, struct msg *m, void *ctx)
+{
+	struct back *b = ((struct peer *)ctx)->owner;
+	struct exchange *x = back_waiting(b, X_RELEASE, m->serial);
+	bool ok = cur_bool(&m->body);
+	size_t n;
+	const uint8_t *v = cur_blob(&m->body, P_STUB_MAX, &n);
+	cleanup_free char *why = cur_str(&m->body, P_TEXT_MAX);
+
+	if (cur_end(&m->body) < 0 || (ok && n == 0))
+		return -1;
+	if (x == NULL)
+		return 0;
+	ev_timer_clear(x->timer);
+	if (!ok) {
+		xch_refuse(x, 403, "credential_refused", why,
+		    "tell the user that the credential cannot be used here");
+		return 0;
+	}
+	x->cred[x->released].value = secret_new(v, n);
+	if (x->cred[x->released].value == NULL) {
+		xch_refuse(x, 503, "limit",
+		    "no locked memory is left for a credential",
+		    "make fewer requests at the same time");
+		return 0;
+	}
+	if (++x->released < x->ncreds) {
+		ask_release(x, c);
+		return 0;
+	}
+	if (!prepare_scrub(x)) {
+		xch_refuse(x, 503, "credentials_unavailable",
+		    "the credential changed meanwhile", "try again");
+		return 0;
+	}
+	xch_record(x);
+	return 0;
+}
+
+static int
+on_bindings(struct chan *c, struct msg *m, void *ctx)
+{
+	struct back *b = ((struct peer *)ctx)->owner;
+	struct bindings fresh;
+
+	(void)c;
+	if (bindings_get(&m->body, &fresh) < 0)
+		return -1;
+	/* Automaton states of bodies under way mean nothing in the new one. */
+	for (struct exchange *x = b->list; x != NULL; x = x->next)
+		x->scan_state = 0;
+	bindings_free(&b->bindings);
+	b->bindings = fresh;
+	b->have_bindings = true;
+	return 0;
+}
+
+static bool
+uses(const struct exchange *x, uint32_t cred)
+{
+	for (size_t i = 0; i < x->ncreds; i++)
+		if (x->cred[i].cred == cred)
+			return true;
+	return false;
+}
+
+static int
+on_cred_revoked(struct chan *c, struct msg *m, void *ctx)
+{
+	struct back *b = ((struct peer *)ctx)->owner;
+	uint32_t cred = cur_u32(&m->body);
+	struct exchange *next;
+
+	(void)c;
+	if (cur_end(&m->body) < 0)
+		return -1;
+	for (size_t i = 0; i < b->bindings.n; i++) {
+		struct binding *bd = &b->bindings.b[i];
+
+		if (bd->cred != cred)
+			continue;
+		bd->revoked = true;
+		upstream_pool_forget(b->pool, bd->host, bd->port);
+	}
+	for (struct exchange *x = b->list; x != NULL; x = next) {
+		next = x->next;
+		if (!uses(x, cred))
+			continue;
+		if (x->rsp_started)
+			xch_abort(x, "the credential has been revoked");
+		else
+			xch_refuse(x, 403, "credential_revoked",
+			    "the credential has been revoked",
+			    "ask the user for a new credential");
+	}
+	return 0;
+}
+
+const struct msg_rule back_from_keyd[] = {
+	{ M_BINDINGS, MSG_ALLOWED, on_bindings },
+	{ M_RELEASED, MSG_ALLOWED, on_released },
+	{ M_CRED_REVOKED, MSG_ALLOWED, on_cred_revoked },
+};
+const size_t back_nfrom_keyd = nitems(back_from_keyd);
+
+/* ---- audit: on disk before it happens ---------------------------------- */
+
+static void
+audit_failed(struct exchange *x, const char *why)
+{
+	struct denial d = { .status = 503,
+		.error = "audit_unavailable",
+		.reason = why,
+		.next_steps = { "try again in a minute" } };
+
+	xch_deny(x, &d);
+}
+
+void
+xch_record(struct exchange *x)
+{
+	xch_wait(x, X_AUDIT, BACK_STEP_MS);
+	if (!record_decision(x, "HT101", "allow", NULL, x->wait))
+		audit_failed(x, "the audit log is not available, so nothing "
+				"leaves");
+}
+
+static int
+on_audit_ack(struct chan *c, struct msg *m, void *ctx)
+{
+	struct back *b = ((struct peer *)ctx)->owner;
+	struct exchange *x = back_waiting(b, X_AUDIT, m->serial);
+	bool ok = cur_bool(&m->body);
+	uint64_t seq = cur_u64(&m->body);
+	cleanup_free char *why = cur_str(&m->body, P_TEXT_MAX);
+
+	(void)c;
+	(void)seq;
+	if (cur_end(&m->body) < 0)
+		return -1;
+	if (x == NULL)
+		return 0;
+	ev_timer_clear(x->timer);
+	if (!ok) {
+		log_warnx("audit refused a record: %s", why);
+		audit_failed(x, "the audit log cannot be written, so nothing "
+				"leaves");
+		return 0;
+	}
+	xch_resolve(x);
+	return 0;
+}
+
+const struct msg_rule back_from_audit[] = {
+	{ M_AUDIT_ACK, MSG_ALLOWED, on_audit_ack },
+};
+const size_t back_nfrom_audit = nitems(back_from_audit);
+
+/* ---- dns: every address is judged, only judged ones are dialled -------- */
+
+static bool
+may_dial(struct exchange *x, const struct netaddr *a)
+{
+	struct back *b = x->back;
+	struct net_request rq = { .family = a->family, .port = x->head.port };
+	struct decision d;
+
+	memcpy(rq.addr, a->addr, sizeof(rq.addr));
+	policy_net(b->policy, b->profile, &rq, &d);
+	return d.effect == EFFECT_ALLOW;
+}
+
+/* Keep what may be dialled; the class of the first other in *bad. */
+static void
+sift(struct exchange *x, struct netaddr a, char bad[128])
+{
+	enum netaddr_class c = netaddr_classify(&a);
+	char text[NETADDR_TEXT];
+
+	if (c != NETADDR_INVALID && (c == NETADDR_GLOBAL || may_dial(x, &a))) {
+		if (x->naddrs < nitems(x->addrs))
+			x->addrs[x->naddrs++] = a;
+		return;
+	}
+	if (bad[0] != '\0')
+		return;
+	netaddr_format(&a, text);
+	snprintf(bad, 128, "%s is a %s address", text, netaddr_class_name(c));
+}
+
+static void
+dial_or_refuse(struct exchange *x, const char *bad)
+{
+	char why[512];
+
+	if (x->naddrs > 0) {
+		xch_dial(x, false);
+		return;
+	}
+	snprintf(why, sizeof(why), "%s may not be connected to: %s", x->host,
+	    bad[0] != '\0' ? bad : "it has no address");
+	x->by = "failsafe";
+	(void)record_decision(x, "NT401", "deny", why, 0);
+	struct denial d = { .status = 403,
+		.error = "address_refused",
+		.reason = why,
+		.next_steps = { "use a public host, or ask the user for an "
+				"\"allow net\" rule that names the address" } };
+	xch_deny(x, &d);
+}
+
+void
+xch_resolve(struct exchange *x)
+{
+	struct back *b = x->back;
+	struct chan *c = back_chan(b, ROLE_DNS);
+	cleanup_buf struct buf body = { 0 };
+	char bad[128] = "";
+	struct netaddr a;
+
+	if (b->profile == NULL) {
+		xch_refuse(x, 503, "policy_unavailable",
+		    "no policy is loaded, so nothing is allowed",
+		    "try again in a minute");
+		return;
+	}
+	x->naddrs = 0;
+	if (netaddr_parse(x->host, &a) == 0) {
+		sift(x, a, bad);
+		dial_or_refuse(x, bad);
+		return;
+	}
+	if (!x->retried) {
+		xch_dial(x, true);
+		if (x->up != NULL)
+			return;
+	}
+	if (c == NULL) {
+		xch_refuse(x, 503, "dns_unavailable",
+		    "names cannot be looked up at the moment",
+		    "try again in a minute");
+		return;
+	}
+	buf_put_str(&body, x->host);
+	xch_wait(x, X_RESOLVE, BACK_RESOLVE_MS);
+	chan_send(c, M_RESOLVE, b->job, x->wait, &body, -1);
+}
+
+static int
+on_resolved(struct chan *c, struct msg *m, void *ctx)
+{
+	struct back *b = ((struct peer *)ctx)->owner;
+	struct exchange *x = back_waiting(b, X_RESOLVE, m->serial);
+	bool ok = cur_bool(&m->body);
+	cleanup_free char *error = cur_str(&m->body, P_TEXT_MAX);
+	uint32_t n = cur_count(&m->body, 64, 5);
+	char bad[128] = "", why[512];
+
+	(void)c;
+	for (uint32_t i = 0; i < n; i++) {
+		struct netaddr a = { .family = cur_u8(&m->body) };
+		const uint8_t *p;
+
+		if (a.family != 4 && a.family != 6)
+			return -1;
+		p = cur_bytes(&m->body, a.family == 4 ? 4 : 16);
+		if (p == NULL)
+			return -1;
+		memcpy(a.addr, p, a.family == 4 ? 4 : 16);
+		if (x != NULL && b->profile != NULL)
+			sift(x, a, bad);
+	}
+	if (cur_end(&m->body) < 0)
+		return -1;
+	if (x == NULL)
+		return 0;
+	ev_timer_clear(x->timer);
+	if (!ok || n == 0) {
+		snprintf(why, sizeof(why), "%s could not be looked up: %.200s",
+		    x->host, ok ? "it has no address" : error);
+		xch_refuse(x, 502, "name_not_found", why,
+		    "check the spelling of the host name");
+		return 0;
+	}
+	dial_or_refuse(x, bad);
+	return 0;
+}
+
+const struct msg_rule back_from_dns[] = {
+	{ M_RESOLVED, MSG_ALLOWED, on_resolved },
+};
+const size_t back_nfrom_dns = nitems(back_from_dns);
+
+/* ---- nobody answers ---------------------------------------------------- */
+
+static void
+no_answer(struct exchange *x, const char *how)
+{
+	char why[128];
+
+	switch (x->state) {
+	case X_ASK:
+		x->by = "timeout";
+		xch_refuse(x, 403, "ask_timeout",
+		    "nobody answered whether this request is allowed",
+		    "do not repeat the request unchanged");
+		return;
+	case X_RELEASE:
+		snprintf(why, sizeof(why), "the credential store %s", how);
+		xch_refuse(x, 503, "credentials_unavailable", why,
+		    "try again in a minute");
+		return;
+	case X_AUDIT:
+		audit_failed(x, "the audit log is not available, so nothing "
+				"leaves");
+		return;
+	case X_RESOLVE:
+		snprintf(why, sizeof(why), "the name service %s", how);
+		xch_refuse(
+		    x, 504, "dns_unavailable", why, "try again in a minute");
+		return;
+	case X_CONNECT:
+	case X_OPEN:
+	case X_GONE:
+		return;
+	}
+}
+
+void
+xch_timed_out(struct exchange *x)
+{
+	no_answer(x, "did not answer in time");
+}
+
+void
+back_peer_lost(struct back *b, enum role role)
+{
+	struct exchange *next;
+
+	for (struct exchange *x = b->list; x != NULL; x = next) {
+		next = x->next;
+		if ((role == ROLE_CONTROL && x->state == X_ASK) ||
+		    (role == ROLE_KEYD && x->state == X_RELEASE) ||
+		    (role == ROLE_AUDIT && x->state == X_AUDIT) ||
+		    (role == ROLE_DNS && x->state == X_RESOLVE))
+			no_answer(x, "went away");
+	}
+}

@@ -1,0 +1,380 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/str.h"
+#include "proxy/upstream_int.h"
+
+#define READ_SIZE 16384u
+
+void
+upstream_wipe(struct buf *b)
+{
+	if (b->data != NULL)
+		explicit_bzero(b->data, b->cap);
+	buf_free(b);
+	buf_init(b, 0);
+}
+
+static void
+watch(struct upstream *u, unsigned int want)
+{
+	if (u->io == NULL)
+		u->io = ev_io_new(u->pool->ev, u->fd, want, upstream_on_io, u);
+	else
+		ev_io_set(u->io, want);
+}
+
+void
+upstream_write(struct upstream *u, const void *p, size_t n)
+{
+	struct buf bigger;
+
+	if (u->state == UP_DEAD || n == 0)
+		return;
+	/* Growing by realloc would leave copies of a secret behind. */
+	if (u->out.cap - u->out.len < n) {
+		buf_init(&bigger, 0);
+		(void)buf_reserve(&bigger, buf_len(&u->out) + n);
+		buf_put(&bigger, buf_head(&u->out), buf_len(&u->out));
+		upstream_wipe(&u->out);
+		u->out = bigger;
+	}
+	buf_put(&u->out, p, n);
+	if (buf_len(&u->out) >= UPSTREAM_OUT_HIGH)
+		u->was_high = true;
+	if (u->state == UP_READY && !u->in_pump)
+		watch(u, EV_WRITE | (u->blocked ? 0 : EV_READ));
+}
+
+/* 0: more can follow; 1: would block; -1: failed, u is dead. */
+static int
+write_some(struct upstream *u)
+{
+	while (buf_len(&u->out) > 0) {
+		size_t put = 0;
+		ssize_t n;
+
+		if (u->tls != NULL) {
+			switch (tls_write(u->tls, buf_head(&u->out),
+			    buf_len(&u->out), &put)) {
+			case TLS_OK:
+				break;
+			case TLS_WANT_READ:
+			case TLS_WANT_WRITE:
+				return 1;
+			case TLS_ERROR:
+			case TLS_WANT_LEAF:
+			case TLS_EOF:
+				return -1;
+			}
+		} else {
+			n = send(u->fd, buf_head(&u->out), buf_len(&u->out),
+			    MSG_NOSIGNAL);
+			if (n < 0 && errno == EINTR)
+				continue;
+			if (n < 0 && (errno == EAGAIN))
+				return 1;
+			if (n < 0)
+				return -1;
+			put = (size_t)n;
+		}
+		explicit_bzero(buf_head(&u->out), put);
+		buf_consume(&u->out, put);
+		ev_timer_set(u->timer, UPSTREAM_IDLE_MS);
+	}
+	upstream_wipe(&u->out);
+	return 0;
+}
+
+enum got {
+	GOT_BYTES,
+	GOT_NOTHING, /* would block */
+	GOT_EOF,
+	GOT_ERROR,
+};
+
+static enum got
+read_tls(struct upstream *u, uint8_t *p, size_t *got)
+{
+	switch (tls_read(u->tls, p, READ_SIZE, got)) {
+	case TLS_OK:
+		return GOT_BYTES;
+	case TLS_WANT_WRITE:
+		u->want_write = true;
+		return GOT_NOTHING;
+	case TLS_WANT_READ:
+		return GOT_NOTHING;
+	case TLS_EOF:
+		return GOT_EOF;
+	case TLS_ERROR:
+	case TLS_WANT_LEAF:
+		return GOT_ERROR;
+	}
+	return GOT_ERROR;
+}
+
+static enum got
+read_some(struct upstream *u)
+{
+	uint8_t *p = buf_reserve(&u->in, READ_SIZE);
+	enum got r = GOT_BYTES;
+	size_t got = 0;
+	ssize_t n;
+
+	if (u->tls != NULL) {
+		r = read_tls(u, p, &got);
+	} else {
+		do
+			n = recv(u->fd, p, READ_SIZE, 0);
+		while (n < 0 && errno == EINTR);
+		if (n < 0)
+			r = errno == EAGAIN ? GOT_NOTHING : GOT_ERROR;
+		else if (n == 0)
+			r = GOT_EOF;
+		else
+			got = (size_t)n;
+	}
+	if (r == GOT_BYTES) {
+		buf_commit(&u->in, got);
+		u->got_bytes = true;
+		ev_timer_set(u->timer, UPSTREAM_IDLE_MS);
+	}
+	return r;
+}
+
+static void
+on_done(struct upstream *u)
+{
+	u->complete = true;
+	u->ops->done(u->arg, &u->parser.trailers);
+	/* The user always releases; if not, nothing more is to be had. */
+	if (u->state == UP_READY)
+		upstream_release(u, false);
+}
+
+/* An interim answer ended: wait for the final one. */
+static bool
+skip_interim(struct upstream *u)
+{
+	if (u->parser.status == 101 || ++u->interim > UPSTREAM_INTERIM_MAX) {
+		upstream_fail(u, UPSTREAM_BROKEN,
+		    u->parser.status == 101
+			? "the server switched protocols unasked"
+			: "too many interim responses");
+		return false;
+	}
+	http_parser_reset(&u->parser);
+	return true;
+}
+
+/* Give the user what has been read; false when u is no longer ready. */
+static bool
+parse(struct upstream *u)
+{
+	const uint8_t *data;
+	size_t n, used;
+
+	while (u->state == UP_READY && !u->blocked) {
+		switch (http_parse(&u->parser, &u->in, &data, &n)) {
+		case HTTP_BAD:
+			upstream_fail(u, UPSTREAM_BROKEN, u->parser.why);
+			return false;
+		case HTTP_MORE:
+			return true;
+		case HTTP_HEAD:
+			if (u->parser.status / 100 != 1)
+				u->ops->head(u->arg, &u->parser);
+			break;
+		case HTTP_DATA:
+			used = u->ops->data(u->arg, data, n);
+			if (u->state != UP_READY)
+				return false;
+			http_parser_took(&u->parser, &u->in, used);
+			if (used < n)
+				u->blocked = true;
+			break;
+		case HTTP_DONE:
+			if (u->parser.status / 100 == 1) {
+				if (!skip_interim(u))
+					return false;
+				break;
+			}
+			on_done(u);
+			return false;
+		}
+	}
+	return u->state == UP_READY;
+}
+
+static void
+at_eof(struct upstream *u, bool clean)
+{
+	/* A TLS session cut off without close_notify may be truncated. */
+	if (clean && http_parse_eof(&u->parser) == HTTP_DONE) {
+		on_done(u);
+		return;
+	}
+	upstream_fail(u, UPSTREAM_BROKEN,
+	    u->got_bytes ? "the server closed in the middle of its response"
+			 : "the server closed without a response");
+}
+
+static void
+read_all(struct upstream *u)
+{
+	while (parse(u) && !u->blocked) {
+		switch (read_some(u)) {
+		case GOT_BYTES:
+			break;
+		case GOT_NOTHING:
+			return;
+		case GOT_EOF:
+			at_eof(u, true);
+			return;
+		case GOT_ERROR:
+			at_eof(u, false);
+			return;
+		}
+	}
+}
+
+void
+upstream_pump(struct upstream *u)
+{
+	unsigned int want = 0;
+	int w;
+
+	if (u->state != UP_READY || u->in_pump)
+		return;
+	u->in_pump = true;
+	u->want_write = false;
+	w = write_some(u);
+	while (w == 0 && u->was_high) {
+		u->was_high = false;
+		u->ops->writable(u->arg);
+		if (u->state == UP_READY)
+			w = write_some(u);
+	}
+	/* A server may answer and close before it has read everything. */
+	if (u->state == UP_READY)
+		read_all(u);
+	u->in_pump = false;
+	if (u->state != UP_READY)
+		return;
+	if (w < 0) {
+		upstream_fail(
+		    u, UPSTREAM_BROKEN, "the server closed the connection");
+		return;
+	}
+	if (!u->blocked)
+		want |= EV_READ;
+	if (buf_len(&u->out) > 0 || u->want_write)
+		want |= EV_WRITE;
+	watch(u, want);
+}
+
+void
+upstream_resume(struct upstream *u)
+{
+	if (u->state != UP_READY || !u->blocked)
+		return;
+	u->blocked = false;
+	upstream_pump(u);
+}
+
+static void
+handshake(struct upstream *u)
+{
+	struct error err = { 0 };
+
+	if (u->tls == NULL) {
+		if (u->roots == NULL) {
+			upstream_fail(u, UPSTREAM_TLS,
+			    "no trusted certificate authorities are known");
+			return;
+		}
+		if (u->roots->client == NULL)
+			u->roots->client =
+			    tls_client_new(u->roots->pem, u->roots->len, &err);
+		if (u->roots->client != NULL)
+			u->tls = tls_connect_new(
+			    u->roots->client, u->fd, u->host, &err);
+		if (u->tls == NULL) {
+			upstream_fail(u, UPSTREAM_TLS, err.msg);
+			return;
+		}
+	}
+	switch (tls_handshake(u->tls)) {
+	case TLS_OK:
+		ev_io_set(u->io, EV_READ);
+		upstream_is_ready(u);
+		return;
+	case TLS_WANT_READ:
+		ev_io_set(u->io, EV_READ);
+		return;
+	case TLS_WANT_WRITE:
+		ev_io_set(u->io, EV_WRITE);
+		return;
+	case TLS_ERROR:
+	case TLS_WANT_LEAF:
+	case TLS_EOF:
+		upstream_fail(u, UPSTREAM_TLS, tls_why(u->tls));
+		return;
+	}
+}
+
+static void
+connected(struct upstream *u)
+{
+	socklen_t len = sizeof(int);
+	int e = 0;
+
+	if (getsockopt(u->fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
+		e = errno;
+	if (e != 0) {
+		strlcpy(u->why, strerror(e), sizeof(u->why));
+		u->at++;
+		upstream_next_addr(u);
+		return;
+	}
+	if (!u->is_tls) {
+		upstream_is_ready(u);
+		return;
+	}
+	u->state = UP_HANDSHAKE;
+	ev_timer_set(u->timer, UPSTREAM_TLS_MS);
+	handshake(u);
+}
+
+void
+upstream_on_io(int fd, unsigned int events, void *arg)
+{
+	struct upstream *u = arg;
+
+	(void)fd;
+	/* A hang-up is reported again and again: look away until resumed. */
+	if (u->state == UP_READY && u->blocked && (events & EV_HANGUP) != 0) {
+		ev_io_free(u->io);
+		u->io = NULL;
+		return;
+	}
+	switch (u->state) {
+	case UP_CONNECT:
+		connected(u);
+		return;
+	case UP_HANDSHAKE:
+		handshake(u);
+		return;
+	case UP_READY:
+		upstream_pump(u);
+		return;
+	case UP_KEPT:
+		/* Closed by the server, or bytes out of turn. */
+		upstream_fail(u, UPSTREAM_BROKEN, "closed while unused");
+		return;
+	case UP_DEAD:
+		return;
+	}
+}
