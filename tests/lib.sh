@@ -151,8 +151,10 @@ start_origin() {
         background brig-origin -c "$T/$1.pem" -k "$T/$1.key" \
             -r "$T/$1.rec" >"$T/$1.out"
     fi
+    # shellcheck disable=SC2034
     ORIGIN_PID=$LAST_PID
     wait_for 5 grep -q listening "$T/$1.out"
+    # shellcheck disable=SC2034
     ORIGIN_PORT=$(awk '/listening/ { print $2 }' "$T/$1.out")
 }
 

@@ -1,1 +1,13 @@
-# tests/attack
+# Attack cases: numbers in the names of the cases are those of the attack list
+# in SECURITY.md's table of cases.  Each has a control run.
+noinst_PROGRAMS += tests/attack/brig-probe
+tests_attack_brig_probe_SOURCES = tests/attack/probe.c
+tests_attack_brig_probe_LDADD = libbase.a
+# Static and not position-independent is fine: it runs from a workspace.
+tests_attack_brig_probe_LDFLAGS = -static
+
+ATTACK_LIST = tests/attack/swap.sh tests/attack/host.sh \
+	tests/attack/network.sh tests/attack/syscalls.sh \
+	tests/attack/processes.sh tests/attack/record.sh
+TESTS += $(ATTACK_LIST)
+EXTRA_DIST += $(ATTACK_LIST) tests/attack/lib.sh
