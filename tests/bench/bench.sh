@@ -1,0 +1,142 @@
+#!/bin/sh
+# make bench: brig beside its peers, in turn, in the same run.  Prints one JSON
+# object a line: name, unit, median, p99, peer, peer_median, ratio (brig's
+# median over the peer's; for times lower is better, for rates higher).
+#
+#   make bench              everything
+#   make bench BENCH=http   jail | run | http | rss
+# shellcheck source=../lib.sh
+. "$BRIG_SRCDIR/tests/lib.sh"
+what=${1-all}
+here=$BRIG_SRCDIR/tests/bench
+
+need() {
+    command -v "$1" >/dev/null 2>&1 || {
+        echo "bench: $1 is not installed: make bench-peers" >&2
+        exit 1
+    }
+}
+need bwrap
+need squid
+need nginx
+need python3
+setup bench
+PATH=$BRIG_BUILDDIR/tests/bench:$BRIG_BUILDDIR/tests/jail:$PATH
+figures() {
+    python3 "$here/figures.py" "$@"
+}
+wants() {
+    [ "$what" = all ] || [ "$what" = "$1" ]
+}
+
+if wants jail; then
+    # The same filter for both: the one that brig puts on a job.
+    brig-jailtest --bpf >"$T/filter.bpf" 2>/dev/null ||
+        figures filter "$T/filter.bpf"
+    brig-spawn 100 "brig-jailtest /bin/true" \
+        "bwrap --unshare-all --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --cap-drop ALL --die-with-parent --seccomp 9 /bin/true 9<$T/filter.bpf" \
+        >"$T/spawn" && figures spawn jail_start bwrap "$T/spawn"
+fi
+
+make_ca
+make_cert bench.test
+mkdir -p "$T/www"
+head -c 128 /dev/urandom >"$T/www/small"
+head -c 104857600 /dev/urandom >"$T/www/big"
+cat >"$T/nginx.conf" <<EOF
+daemon off; master_process off; worker_processes 1; error_log $T/nginx.log;
+pid $T/nginx.pid;
+events { worker_connections 512; }
+http {
+    access_log off; sendfile on; tcp_nodelay on; keepalive_requests 10000000;
+    client_body_temp_path $T/n1; proxy_temp_path $T/n2;
+    fastcgi_temp_path $T/n3; uwsgi_temp_path $T/n4; scgi_temp_path $T/n5;
+    server {
+        listen 127.0.0.1:19443 ssl; server_name bench.test; root $T/www;
+        ssl_certificate $T/bench.test.pem; ssl_certificate_key $T/bench.test.key;
+        location / { default_type application/octet-stream; }
+    }
+}
+EOF
+write_conf "resolve bench.test 127.0.0.1"
+cat >"$T/policy/default.policy" <<EOF
+profile default { default exec allow; default read allow; default write allow;
+    allow http GET https://bench.test:19443/**; allow net 127.0.0.1:19443; }
+EOF
+start_brigd
+
+if wants run; then
+    brig-spawn 100 "brig run -- true" "true" >"$T/spawn" 2>"$T/spawn.err" </dev/null ||
+        cat "$T/spawn.err" >&2
+    figures spawn run_true exec "$T/spawn"
+fi
+
+if wants rss; then
+    brig submit -- sleep 30 >"$T/job"
+    sleep 2
+    brig --json status >"$T/status"
+    figures rss "$T/status"
+    brig kill -s KILL "$(cat "$T/job")" >/dev/null
+fi
+
+if wants http; then
+    background nginx -c "$T/nginx.conf"
+    mkdir -p "$T/squid"
+    cat "$T/ca.pem" "$T/ca.key" >"$T/squid/ca.pem"
+    echo "127.0.0.1 bench.test" >"$T/squid/hosts"
+    cat >"$T/squid.conf" <<EOF
+http_port 127.0.0.1:18902 ssl-bump cert=$T/squid/ca.pem generate-host-certificates=on dynamic_cert_mem_cache_size=4MB
+sslcrtd_program /usr/lib/squid/security_file_certgen -s $T/squid/db -M 4MB
+acl step1 at_step SslBump1
+ssl_bump peek step1
+ssl_bump bump all
+tls_outgoing_options cafile=$T/ca.pem
+acl SSL_ports port 19443
+http_access allow all
+hosts_file $T/squid/hosts
+cache deny all
+access_log none
+cache_log $T/squid/cache.log
+pid_filename $T/squid/squid.pid
+coredump_dir $T/squid
+cache_effective_user proxy
+shutdown_lifetime 1 seconds
+EOF
+    /usr/lib/squid/security_file_certgen -c -s "$T/squid/db" -M 4MB >/dev/null
+    chown -R proxy:proxy "$T/squid"
+    background squid -N -f "$T/squid.conf" 2>"$T/squid.err"
+    wait_for 10 grep -q Accepting "$T/squid/cache.log" || {
+        echo "bench: squid does not start:" >&2
+        tail -n 5 "$T/squid/cache.log" "$T/squid.err" >&2
+        exit 1
+    }
+    mkdir -p "$T/ws"
+    cp "$BRIG_BUILDDIR/tests/bench/brig-load" "$T/ws/"
+    echo "127.0.0.1 bench.test" >"$T/hosts"
+    # load NAME WHO ARGUMENTS...: one measurement, appended to $T/NAME.WHO.
+    load() {
+        load_out=$T/$1.$2
+        load_who=$2
+        shift 2
+        case $load_who in
+        direct) unshare --mount --propagation private sh -c '
+            mount --bind "$T/hosts" /etc/hosts && exec brig-load "$@"' sh \
+            -C "$T/ca.pem" "$@" ;;
+        squid) unshare --mount --propagation private sh -c '
+            mount --bind "$T/hosts" /etc/hosts && exec brig-load "$@"' sh \
+            -x 127.0.0.1:18902 -C "$T/ca.pem" "$@" ;;
+        brig) brig run -w "$T/ws" -- /workspace/brig-load \
+            -C /etc/ssl/certs/ca-certificates.crt "$@" </dev/null ;;
+        esac >>"$load_out" || echo "bench: $load_who: $*: failed" >&2
+    }
+    for round in 1 2 3 4 5; do
+        for who in direct squid brig; do
+            load keepalive $who -c 8 -n 8000 bench.test:19443 /small
+            load newconn $who -c 4 -n 400 -r 1 bench.test:19443 /small
+            load big $who -c 1 -n 1 bench.test:19443 /big
+        done
+    done
+    figures load http_keepalive_c8 rps "$T/keepalive"
+    figures load http_newconn_c4 rps "$T/newconn"
+    figures load http_100MB MB/s "$T/big"
+fi
