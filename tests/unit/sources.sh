@@ -68,7 +68,7 @@ check "every header has an include guard and a purpose" "$(
         grep -q '^#ifndef BRIG_' "$h" || echo "$h: no guard"
     done)"
 
-check "no path of one machine" "$(grep -rnE '/(root|work)/|/home/[a-z]+/' \
+check "no path of one machine" "$(grep -rnE '(^|[^0-9a-zA-Z])/(root|work)/|/home/[a-z]+/' \
     base policy sandbox proxy daemon contrib man tests README.md HACKING.md \
     SECURITY.md 2>/dev/null | grep -vE '/home/(agent|\*|user|you)/|tests/unit/sources\.sh|/root/\*\*|tests/fuzz/corpus')"
 
