@@ -56,6 +56,7 @@ cli_opts_init(struct cli_opts *o, const struct cli *cli, const char *cmd,
 	o->shorts = shorts;
 	o->longs = longs;
 	o->json = cli->json;
+	o->permute = false;
 	optind = 0; /* glibc: start over, forget the command before */
 	opterr = 0;
 }
@@ -73,7 +74,8 @@ cli_getopt(struct cli_opts *o, int argc, char **argv)
 	for (size_t i = 0;
 	     o->longs != NULL && o->longs[i].name != NULL && i < LONGS_MAX; i++)
 		longs[i + 2] = o->longs[i];
-	snprintf(shorts, sizeof(shorts), "+:h%s", o->shorts);
+	snprintf(shorts, sizeof(shorts), "%s:h%s", o->permute ? "" : "+",
+	    o->shorts);
 	for (;;) {
 		cleanup_free char *word = NULL;
 		int at = optind > 0 ? optind : 1;

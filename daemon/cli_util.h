@@ -39,6 +39,7 @@ struct cli_opts {
 	const char *shorts;         /* as for getopt, without "+:" */
 	const struct option *longs; /* zero-terminated, or NULL */
 	bool json;
+	bool permute; /* options may follow operands */
 };
 void cli_opts_init(struct cli_opts *o, const struct cli *cli, const char *cmd,
     const char *usage, const char *shorts, const struct option *longs);

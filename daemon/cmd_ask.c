@@ -83,6 +83,7 @@ cmd_asks(const struct cli *cli, int argc, char **argv)
 	int c;
 
 	cli_opts_init(&o, cli, "asks", asks_usage, "a", longs);
+	o.permute = true;
 	while ((c = cli_getopt(&o, argc, argv)) != -1) {
 		if (c != 'a')
 			return CLI_USAGE;
@@ -115,6 +116,7 @@ answer(const struct cli *cli, const char *cmd, const char *usage, bool allow,
 	int c;
 
 	cli_opts_init(&o, cli, cmd, usage, "m:", longs);
+	o.permute = true;
 	while ((c = cli_getopt(&o, argc, argv)) != -1) {
 		if (c != 'm')
 			return CLI_USAGE;

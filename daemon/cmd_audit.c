@@ -61,6 +61,7 @@ parse(struct opts *op, const struct cli *cli, int argc, char **argv)
 
 	op->lines = 10;
 	cli_opts_init(&op->o, cli, "audit", usage, "fn:", longs);
+	op->o.permute = true;
 	while ((c = cli_getopt(&op->o, argc, argv)) != -1) {
 		switch (c) {
 		case 'f':

@@ -89,6 +89,7 @@ cmd_ps(const struct cli *cli, int argc, char **argv)
 	int c;
 
 	cli_opts_init(&o, cli, "ps", ps_usage, "a", longs);
+	o.permute = true;
 	while ((c = cli_getopt(&o, argc, argv)) != -1) {
 		if (c != 'a')
 			return CLI_USAGE;
@@ -161,6 +162,7 @@ cmd_show(const struct cli *cli, int argc, char **argv)
 	json_t *args, *r;
 
 	cli_opts_init(&o, cli, "show", show_usage, "", NULL);
+	o.permute = true;
 	if (cli_getopt(&o, argc, argv) != -1 ||
 	    (args = job_args(&o, argc, argv)) == NULL)
 		return CLI_USAGE;
@@ -182,6 +184,7 @@ cmd_wait(const struct cli *cli, int argc, char **argv)
 	int status;
 
 	cli_opts_init(&o, cli, "wait", wait_usage, "", NULL);
+	o.permute = true;
 	if (cli_getopt(&o, argc, argv) != -1 ||
 	    (args = job_args(&o, argc, argv)) == NULL)
 		return CLI_BRIG;
@@ -231,6 +234,7 @@ cmd_kill(const struct cli *cli, int argc, char **argv)
 	char id[24];
 
 	cli_opts_init(&o, cli, "kill", kill_usage, "s:", longs);
+	o.permute = true;
 	while ((c = cli_getopt(&o, argc, argv)) != -1) {
 		json_t *probe;
 
@@ -375,6 +379,7 @@ cmd_logs(const struct cli *cli, int argc, char **argv)
 	int c, rv;
 
 	cli_opts_init(&o, cli, "logs", logs_usage, "f", longs);
+	o.permute = true;
 	while ((c = cli_getopt(&o, argc, argv)) != -1) {
 		if (c == 'f')
 			follow = true;
