@@ -31,6 +31,7 @@ static const struct role_entry {
 	{ ROLE_AUDIT, audit_preinit, audit_main },
 	{ ROLE_DNS, dns_preinit, dns_main },
 	{ ROLE_FRONT, front_preinit, front_main },
+	{ ROLE_BACK, back_preinit, back_main },
 };
 
 static void __attribute__((noreturn)) usage(void)
