@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,7 +21,10 @@
 
 #define SPEC_MAX (4u * 1024 * 1024)
 
+#define JAIL_GONE_MS 20u /* between looks at a jail that is ending */
+
 static void on_job_timer(void *arg);
+static void job_settle(struct job *j);
 
 struct job *
 job_find(struct parent *pa, uint32_t id)
@@ -461,8 +465,7 @@ on_job_timer(void *arg)
 	proc_end(&j->shim, true);
 	proc_end(&j->front, true);
 	proc_end(&j->back, true);
-	if (j->init_pidfd >= 0)
-		pidfd_send_signal(j->init_pidfd, SIGKILL, NULL, 0);
+	job_settle(j);
 }
 
 static void
@@ -492,15 +495,37 @@ job_free(struct job *j)
 	ev_defer(j->pa->ev, free, j);
 }
 
+/* The jail's first process takes all others of its pid namespace with it. */
+static bool
+jail_is_gone(const struct job *j)
+{
+	struct pollfd p = { .fd = j->init_pidfd, .events = POLLIN };
+
+	if (j->init_pidfd < 0 || poll(&p, 1, 0) == 1)
+		return true;
+	pidfd_send_signal(j->init_pidfd, SIGKILL, NULL, 0);
+	return false;
+}
+
+/* The uid is free again only when nothing of the job is left. */
+static void
+job_settle(struct job *j)
+{
+	if (j->shim.pid != 0 || j->front.pid != 0 || j->back.pid != 0)
+		return;
+	if (!jail_is_gone(j)) {
+		ev_timer_set(j->timer, JAIL_GONE_MS);
+		return;
+	}
+	job_tell_control(j);
+	job_free(j);
+}
+
 void
 job_proc_gone(struct job *j, struct proc *p)
 {
 	if (p == &j->shim && !j->ending)
 		job_fail(j, JOB_LOST, "the shim of the job died");
-	if (!j->ending || j->shim.pid != 0 || j->front.pid != 0 ||
-	    j->back.pid != 0)
-		return;
-	/* The uid is free again only when nothing of the job is left. */
-	job_tell_control(j);
-	job_free(j);
+	if (j->ending)
+		job_settle(j);
 }
