@@ -104,6 +104,9 @@ put_escaped(uint8_t *dst, size_t len, const struct stub *t)
 			dst[at++] = c;
 		}
 	}
+	/* An overlapping match may have changed how dst reads. */
+	for (; at < len; at++)
+		dst[at] = t->p[at % t->n];
 }
 
 /* Bits that the value shares with its neighbours stay theirs. */
