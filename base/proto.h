@@ -25,175 +25,175 @@ enum role {
 
 /* "parent", "control", ...; "none" for anything else. */
 const char *role_name(enum role role);
-enum role role_by_name(const char *name);	/* ROLE_NONE if unknown */
+enum role role_by_name(const char *name); /* ROLE_NONE if unknown */
 
 /* Descriptor number of the channel to the parent in every child. */
 #define PARENT_FD 3
 
-#define P_NAME_MAX 64u		/* secret, profile, rule and role names */
+#define P_NAME_MAX 64u /* secret, profile, rule and role names */
 #define P_HOST_MAX 253u
-#define P_TEXT_MAX 4096u	/* reasons, details, error sentences */
+#define P_TEXT_MAX 4096u /* reasons, details, error sentences */
 #define P_URL_MAX 16384u
 #define P_PATH_MAX 4096u
-#define P_STUB_MAX 16384u	/* a secret and its stub are equally long */
+#define P_STUB_MAX 16384u /* a secret and its stub are equally long */
 #define P_SECRETS_MAX 256u
 #define P_JOBS_MAX 1024u
 
 enum msg_type {
 	/* parent -> any child */
-	M_PEER = 1,	/* u8 role, u32 job, +fd: a fresh channel to that peer;
-			 * replaces an older one of the same role and job */
-	M_POLICY,	/* u32 generation, +fd: sealed memfd, policy bundle
-			 * (policy/policy.h); control, keyd, back, shim */
-	M_CONFIG,	/* u32 n, n * (str key, str value) */
-	M_STOP,		/* finish and exit 0 */
+	M_PEER = 1, /* u8 role, u32 job, +fd: a fresh channel to that peer;
+		     * replaces an older one of the same role and job */
+	M_POLICY,   /* u32 generation, +fd: sealed memfd, policy bundle
+		     * (policy/policy.h); control, keyd, back, shim */
+	M_CONFIG,   /* u32 n, n * (str key, str value) */
+	M_STOP,     /* finish and exit 0 */
 
 	/* any child -> parent */
-	M_READY = 20,	/* confined, set up, serving */
-	M_BAD_PEER,	/* u8 role, u32 job, str why: end that process */
+	M_READY = 20, /* confined, set up, serving */
+	M_BAD_PEER,   /* u8 role, u32 job, str why: end that process */
 
 	/* any -> audit; audit -> sender */
-	M_AUDIT = 40,	/* audit_event body (base/audit_event.h); serial 0: no
-			 * answer wanted */
-	M_AUDIT_ACK,	/* u8 ok, u64 seq, str why-not; serial echoed.  For a
-			 * barrier event sent once it is on disk */
+	M_AUDIT = 40, /* audit_event body (base/audit_event.h); serial 0: no
+		       * answer wanted */
+	M_AUDIT_ACK,  /* u8 ok, u64 seq, str why-not; serial echoed.  For a
+		       * barrier event sent once it is on disk */
 
 	/* parent -> audit */
-	M_AUDIT_FILE,	/* +fd: the log, read-write, append; once, at start */
+	M_AUDIT_FILE, /* +fd: the log, read-write, append; once, at start */
 
 	/* parent -> keyd */
 	M_KEYD_OPEN = 60, /* u8 which (enum keyd_file), +fd */
-	M_JOB_OPEN,	/* u8[16] nonce, str profile: also after a keyd
-			 * restart, for every running job */
-	M_JOB_CLOSE,	/* empty: stubs of the job are dead from now on */
+	M_JOB_OPEN,       /* u8[16] nonce, str profile: also after a keyd
+			   * restart, for every running job */
+	M_JOB_CLOSE,      /* empty: stubs of the job are dead from now on */
 	/* keyd -> parent */
-	M_CA_CERT,	/* str PEM of the interception CA (public) */
-	M_JOB_STUBS,	/* u32 n, n * (str name, str env, str stub); env may be
-			 * "" */
+	M_CA_CERT,   /* str PEM of the interception CA (public) */
+	M_JOB_STUBS, /* u32 n, n * (str name, str env, str stub); env may be
+		      * "" */
 
 	/* control -> keyd.  The value travels in a sealed memfd, so that
 	 * control never reads it. */
 	M_SECRET_ADD = 80, /* str name, str host, u16 port, u8 surfaces,
-			 * str header, str user, str env, +fd */
-	M_SECRET_ROTATE, /* str name, +fd */
-	M_SECRET_REVOKE, /* str name: keeps the entry, releases nothing */
-	M_SECRET_RM,	/* str name */
-	M_SECRET_LIST,	/* empty */
+			    * str header, str user, str env, +fd */
+	M_SECRET_ROTATE,   /* str name, +fd */
+	M_SECRET_REVOKE,   /* str name: keeps the entry, releases nothing */
+	M_SECRET_RM,       /* str name */
+	M_SECRET_LIST,     /* empty */
 	/* keyd -> control */
-	M_SECRET_DONE,	/* u8 ok, str error (if ok: a note or ""),
-			 * str fingerprint */
+	M_SECRET_DONE,   /* u8 ok, str error (if ok: a note or ""),
+			  * str fingerprint */
 	M_SECRET_LISTED, /* u32 n, n * (str name, str host, u16 port,
-			 * u8 surfaces, str header, str user, str env,
-			 * str fingerprint, u8 revoked, u64 created unix s,
-			 * u64 changed unix s) */
+			  * u8 surfaces, str header, str user, str env,
+			  * str fingerprint, u8 revoked, u64 created unix s,
+			  * u64 changed unix s) */
 
 	/* front -> keyd, keyd -> front */
-	M_MINT = 100,	/* str name (host name or IP literal),
-			 * blob SubjectPublicKeyInfo DER */
-	M_MINTED,	/* u8 ok, blob certificate DER */
+	M_MINT = 100, /* str name (host name or IP literal),
+		       * blob SubjectPublicKeyInfo DER */
+	M_MINTED,     /* u8 ok, blob certificate DER */
 
 	/* back -> keyd */
 	M_BINDINGS_GET = 110, /* empty */
-	M_RELEASE,	/* u32 cred, str method, str scheme, str host,
-			 * u16 port, str path, u8 asked (1: a person allowed
-			 * this very request) */
+	M_RELEASE,            /* u32 cred, str method, str scheme, str host,
+			       * u16 port, str path, u8 asked (1: a person allowed
+			       * this very request) */
 	/* keyd -> back */
-	M_BINDINGS,	/* u32 n, n * (u32 cred, str name, str host, u16 port,
+	M_BINDINGS,     /* u32 n, n * (u32 cred, str name, str host, u16 port,
 			 * u8 surfaces, str header, str user, u8 revoked,
 			 * str stub); also unasked, whenever they change */
-	M_RELEASED,	/* u8 ok, blob value, str why-not */
-	M_CRED_REVOKED,	/* u32 cred: abort what uses it, at once */
+	M_RELEASED,     /* u8 ok, blob value, str why-not */
+	M_CRED_REVOKED, /* u32 cred: abort what uses it, at once */
 
 	/* back -> dns, dns -> back */
 	M_RESOLVE = 130, /* str name */
-	M_RESOLVED,	/* u8 ok, str error, u32 n, n * (u8 family 4|6,
-			 * u8[4] or u8[16]) */
+	M_RESOLVED,      /* u8 ok, str error, u32 n, n * (u8 family 4|6,
+			  * u8[4] or u8[16]) */
 
 	/* shim, back -> control.  serial names the ask on this channel. */
-	M_ASK = 140,	/* u8 class (enum policy_class), str rule, str name,
-			 * str because, str digest (hex SHA-256), u32 timeout s,
-			 * u32 n, n * str line (what the approver sees) */
-	M_ASK_CANCEL,	/* empty: the action is gone */
+	M_ASK = 140,  /* u8 class (enum policy_class), str rule, str name,
+		       * str because, str digest (hex SHA-256), u32 timeout s,
+		       * u32 n, n * str line (what the approver sees) */
+	M_ASK_CANCEL, /* empty: the action is gone */
 	/* control -> shim, back */
-	M_ASK_OPENED,	/* str ask id ("A-17") */
-	M_ASK_ANSWER,	/* u8 allow, str ask id, str by, str message */
+	M_ASK_OPENED, /* str ask id ("A-17") */
+	M_ASK_ANSWER, /* u8 allow, str ask id, str by, str message */
 
 	/* control -> parent */
-	M_JOB_FD = 160,	/* u8 which (enum job_fd), +fd; before M_JOB_START of
+	M_JOB_FD = 160, /* u8 which (enum job_fd), +fd; before M_JOB_START of
 			 * the same job number */
-	M_JOB_START,	/* +fd: sealed memfd, struct job_spec
+	M_JOB_START,    /* +fd: sealed memfd, struct job_spec
 			 * (daemon/jobspec.h) */
-	M_JOB_KILL,	/* u8 signal */
-	M_LOG_OPEN,	/* job's output log; answered by M_OPENED */
-	M_AUDIT_OPEN,	/* audit log, read-only; answered by M_OPENED */
-	M_STATUS_GET,	/* empty */
-	M_RELOAD,	/* empty: read policy again */
+	M_JOB_KILL,     /* u8 signal */
+	M_LOG_OPEN,     /* job's output log; answered by M_OPENED */
+	M_AUDIT_OPEN,   /* audit log, read-only; answered by M_OPENED */
+	M_STATUS_GET,   /* empty */
+	M_RELOAD,       /* empty: read policy again */
 	/* parent -> control */
 	M_JOB_STATE = 180, /* u8 state (enum job_state), u32 host uid, u32 pid,
-			 * u8 exit kind, i32-as-u32 exit code, str detail */
-	M_OPENED,	/* u8 ok, str error; +fd always (/dev/null if !ok) */
-	M_STATUS,	/* u32 n, n * proc row: u8 role, u32 job, u32 pid,
-			 * u32 uid, u32 gid, u64 caps effective,
-			 * u64 caps permitted, u8 seccomp mode, u8 nnp,
-			 * u64 rss kB, u32 restarts */
-	M_RELOADED,	/* u8 ok, u32 generation, str text */
-	M_LISTEN,	/* +fd: the listening control socket */
-	M_JOBS_SYNC,	/* empty: every job there is has been told by
-			 * M_JOB_STATE; another that control holds open is
-			 * lost */
+			    * u8 exit kind, i32-as-u32 exit code, str detail */
+	M_OPENED,          /* u8 ok, str error; +fd always (/dev/null if !ok) */
+	M_STATUS,          /* u32 n, n * proc row: u8 role, u32 job, u32 pid,
+			    * u32 uid, u32 gid, u64 caps effective,
+			    * u64 caps permitted, u8 seccomp mode, u8 nnp,
+			    * u64 rss kB, u32 restarts */
+	M_RELOADED,        /* u8 ok, u32 generation, str text */
+	M_LISTEN,          /* +fd: the listening control socket */
+	M_JOBS_SYNC,       /* empty: every job there is has been told by
+			    * M_JOB_STATE; another that control holds open is
+			    * lost */
 
 	/* parent -> shim */
 	M_SHIM_FD = 200, /* u8 which (enum job_fd), +fd; before M_SHIM_START */
-	M_SHIM_START,	/* +fd: sealed memfd, struct shim_spec
-			 * (daemon/jobspec.h) */
-	M_SHIM_KILL,	/* u8 signal; SIGKILL ends the whole tree */
+	M_SHIM_START,    /* +fd: sealed memfd, struct shim_spec
+			  * (daemon/jobspec.h) */
+	M_SHIM_KILL,     /* u8 signal; SIGKILL ends the whole tree */
 	/* shim -> parent */
-	M_CAPTURE,	/* u8 which (enum capture_fd), +fd: for front, also
-			 * kept by the parent for a restarted front */
-	M_SHIM_STATE,	/* u8 state (enum job_state), u32 pid of the job's
-			 * pid 1 in the host, str detail */
-	M_SHIM_EXIT,	/* u8 kind (enum exit_kind), u32 code, str detail */
+	M_CAPTURE,    /* u8 which (enum capture_fd), +fd: for front, also
+		       * kept by the parent for a restarted front */
+	M_SHIM_STATE, /* u8 state (enum job_state), u32 pid of the job's
+		       * pid 1 in the host, str detail */
+	M_SHIM_EXIT,  /* u8 kind (enum exit_kind), u32 code, str detail */
 	/* parent -> front */
-	M_FRONT_FD,	/* u8 which (enum capture_fd), +fd */
+	M_FRONT_FD, /* u8 which (enum capture_fd), +fd */
 	/* parent -> back */
-	M_BACK_ROOTS,	/* +fd: sealed memfd, PEM of every CA trusted upstream;
-			 * again when they change */
+	M_BACK_ROOTS, /* +fd: sealed memfd, PEM of every CA trusted upstream;
+		       * again when they change */
 
 	/* front -> back: one exchange per serial (proxy/wire.h) */
 	M_REQ_HEAD = 220,
-	M_REQ_BODY,	/* raw bytes */
-	M_REQ_END,	/* u32 n, n * (str name, str value): trailers */
-	M_REQ_ABORT,	/* str why: the agent went away or broke the rules */
-	M_REQ_WINDOW,	/* u32 more bytes of response body front can take */
-	M_FRONT_EVENT,	/* u8 kind (enum front_event), str dst, u16 port,
-			 * str text: recorded by back */
+	M_REQ_BODY,    /* raw bytes */
+	M_REQ_END,     /* u32 n, n * (str name, str value): trailers */
+	M_REQ_ABORT,   /* str why: the agent went away or broke the rules */
+	M_REQ_WINDOW,  /* u32 more bytes of response body front can take */
+	M_FRONT_EVENT, /* u8 kind (enum front_event), str dst, u16 port,
+			* str text: recorded by back */
 	/* back -> front */
 	M_RSP_CONTINUE = 240, /* empty: allowed; the agent may send its body */
 	M_RSP_HEAD,
-	M_RSP_BODY,	/* raw bytes */
-	M_RSP_END,	/* trailers as in M_REQ_END */
-	M_RSP_DENY,	/* u16 status, u8 close, str json body; ends exchange */
-	M_RSP_ABORT,	/* str why: upstream broke; connection must close */
-	M_RSP_WINDOW,	/* u32 more bytes of request body back can take */
+	M_RSP_BODY,   /* raw bytes */
+	M_RSP_END,    /* trailers as in M_REQ_END */
+	M_RSP_DENY,   /* u16 status, u8 close, str json body; ends exchange */
+	M_RSP_ABORT,  /* str why: upstream broke; connection must close */
+	M_RSP_WINDOW, /* u32 more bytes of request body back can take */
 };
 
 enum keyd_file {
-	KEYD_VAULT,	/* vault file, read-write, owned by keyd's user */
-	KEYD_KEY,	/* 32-byte master key, read-only */
+	KEYD_VAULT, /* vault file, read-write, owned by keyd's user */
+	KEYD_KEY,   /* 32-byte master key, read-only */
 };
 
 enum job_fd {
 	JOB_FD_WORKSPACE, /* O_PATH directory, opened by the submitter */
-	JOB_FD_ATTACH,	/* stream socket, frames of base/attach.h */
-	JOB_FD_LOG,	/* parent -> shim only: output log, append */
-	JOB_FD_CA,	/* parent -> shim only: sealed memfd, CA bundle PEM */
+	JOB_FD_ATTACH,    /* stream socket, frames of base/attach.h */
+	JOB_FD_LOG,       /* parent -> shim only: output log, append */
+	JOB_FD_CA,        /* parent -> shim only: sealed memfd, CA bundle PEM */
 	JOB_FD_MAX
 };
 
 enum capture_fd {
-	CAPTURE_TCP,	/* dual-stack listener of sk_lookup */
-	CAPTURE_UDP,	/* dual-stack datagram socket of sk_lookup */
-	CAPTURE_DNS,	/* 127.0.0.53:53 datagram socket */
+	CAPTURE_TCP, /* dual-stack listener of sk_lookup */
+	CAPTURE_UDP, /* dual-stack datagram socket of sk_lookup */
+	CAPTURE_DNS, /* 127.0.0.53:53 datagram socket */
 	CAPTURE_MAX
 };
 
@@ -201,32 +201,32 @@ enum job_state {
 	JOB_QUEUED,
 	JOB_STARTING,
 	JOB_RUNNING,
-	JOB_DONE,	/* exited by itself, whatever the status */
-	JOB_FAILED,	/* brig could not run it */
+	JOB_DONE,   /* exited by itself, whatever the status */
+	JOB_FAILED, /* brig could not run it */
 	JOB_KILLED,
-	JOB_LOST,	/* daemon or shim crashed under it */
+	JOB_LOST, /* daemon or shim crashed under it */
 	JOB_STATE_MAX
 };
 
 enum exit_kind {
-	EXIT_CODE,	/* code = exit status */
-	EXIT_SIGNAL,	/* code = signal number */
-	EXIT_BRIG,	/* code = 125, 126 or 127; detail says why */
+	EXIT_CODE,   /* code = exit status */
+	EXIT_SIGNAL, /* code = signal number */
+	EXIT_BRIG,   /* code = 125, 126 or 127; detail says why */
 };
 
 enum front_event {
-	FRONT_UDP,	/* datagram dropped */
-	FRONT_NOT_HTTP,	/* first bytes are neither TLS nor HTTP */
-	FRONT_TLS,	/* handshake failed; text says how */
-	FRONT_BAD_HTTP,	/* refused by the parser; text is the reason */
-	FRONT_NO_NAME,	/* TLS without SNI to an unknown address */
-	FRONT_LIMIT,	/* a limit was hit; text names it */
+	FRONT_UDP,      /* datagram dropped */
+	FRONT_NOT_HTTP, /* first bytes are neither TLS nor HTTP */
+	FRONT_TLS,      /* handshake failed; text says how */
+	FRONT_BAD_HTTP, /* refused by the parser; text is the reason */
+	FRONT_NO_NAME,  /* TLS without SNI to an unknown address */
+	FRONT_LIMIT,    /* a limit was hit; text names it */
 	FRONT_EVENT_MAX
 };
 
 /* Surfaces of a credential on which its stub is swapped. */
-#define SURFACE_HEADER 1u	/* anywhere in the value of the named header */
-#define SURFACE_BASIC 2u	/* user or password of Basic auth */
+#define SURFACE_HEADER 1u /* anywhere in the value of the named header */
+#define SURFACE_BASIC 2u  /* user or password of Basic auth */
 
 const char *job_state_name(enum job_state s);
 

@@ -74,8 +74,8 @@ cli_getopt(struct cli_opts *o, int argc, char **argv)
 	for (size_t i = 0;
 	     o->longs != NULL && o->longs[i].name != NULL && i < LONGS_MAX; i++)
 		longs[i + 2] = o->longs[i];
-	snprintf(shorts, sizeof(shorts), "%s:h%s", o->permute ? "" : "+",
-	    o->shorts);
+	snprintf(
+	    shorts, sizeof(shorts), "%s:h%s", o->permute ? "" : "+", o->shorts);
 	for (;;) {
 		cleanup_free char *word = NULL;
 		int at = optind > 0 ? optind : 1;

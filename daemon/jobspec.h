@@ -12,28 +12,28 @@
 #include "base/buf.h"
 #include "base/proto.h"
 
-#define JOB_ARGV_MAX 4096u		/* elements */
+#define JOB_ARGV_MAX 4096u /* elements */
 #define JOB_ARGV_BYTES_MAX (1024u * 1024)
 #define JOB_ENV_MAX 256u
 
-struct job_spec {			/* made by control */
+struct job_spec { /* made by control */
 	uint32_t job;
-	uid_t uid;			/* submitter, from SO_PEERCRED */
+	uid_t uid; /* submitter, from SO_PEERCRED */
 	gid_t gid;
 	char *profile;
-	char **argv;			/* NULL-terminated */
-	char **env;			/* "K=V", NULL-terminated, may be empty */
-	char *workspace;		/* absolute path, or "" for none: an
-					 * empty scratch directory */
-	bool tty;			/* give the job a pty */
+	char **argv;     /* NULL-terminated */
+	char **env;      /* "K=V", NULL-terminated, may be empty */
+	char *workspace; /* absolute path, or "" for none: an
+			  * empty scratch directory */
+	bool tty;        /* give the job a pty */
 	uint16_t rows, cols;
-	char *term;			/* TERM of the submitter, or "" */
+	char *term; /* TERM of the submitter, or "" */
 };
 
-struct shim_spec {			/* made by parent */
+struct shim_spec { /* made by parent */
 	struct job_spec job;
-	uid_t host_uid;			/* this job's own uid and gid */
-	char *hostname;			/* inside the jail */
+	uid_t host_uid; /* this job's own uid and gid */
+	char *hostname; /* inside the jail */
 	/* Environment of stubs: "GITHUB_TOKEN=ghp_...". */
 	char **stub_env;
 };

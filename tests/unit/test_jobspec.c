@@ -16,8 +16,8 @@
 #include "base/compat.h"
 
 static char profile[] = "coding", sh[] = "sh", arg[] = "two\nlines",
-	    env1[] = "A=1", env2[] = "_B2=", dir[] = "/srv/w",
-	    term[] = "xterm", host[] = "brig-j-7", stub[] = "TOKEN=ghp_x";
+	    env1[] = "A=1", env2[] = "_B2=", dir[] = "/srv/w", term[] = "xterm",
+	    host[] = "brig-j-7", stub[] = "TOKEN=ghp_x";
 static char *argv[] = { sh, arg, NULL }, *env[] = { env1, env2, NULL },
 	    *stubs[] = { stub, NULL };
 
