@@ -13,14 +13,18 @@
 #include "sandbox/filter_data.h"
 #include "sandbox/sys.h"
 
-static int
-install(const struct sock_filter *insn, size_t n, struct error *err)
+/* sock_fprog wants a pointer to non-const that it only reads. */
+static void
+program(struct sock_fprog *prog, const struct sock_filter *insn, size_t n)
 {
-	struct sock_fprog prog = { .len = (unsigned short)n };
+	prog->len = (unsigned short)n;
+	memcpy(&prog->filter, &insn, sizeof(prog->filter));
+}
 
-	/* sock_fprog wants a pointer to non-const that it only reads. */
-	memcpy(&prog.filter, &insn, sizeof(prog.filter));
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) != 0)
+static int
+install(const struct sock_fprog *prog, struct error *err)
+{
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, prog) != 0)
 		return error_set(err, errno, "filter: seccomp");
 	return 0;
 }
@@ -28,11 +32,14 @@ install(const struct sock_filter *insn, size_t n, struct error *err)
 int
 filter_install_init(struct error *err)
 {
-	return install(filter_init, nitems(filter_init), err);
+	struct sock_fprog prog;
+
+	program(&prog, filter_init, nitems(filter_init));
+	return install(&prog, err);
 }
 
-int
-filter_install_job(bool memfd_exec, struct error *err)
+size_t
+filter_job(bool memfd_exec, struct sock_fprog *prog)
 {
 	/* vm.memfd_noexec says the same where the kernel has it. */
 	static const struct sock_filter no_memfd_exec[] = {
@@ -46,11 +53,24 @@ filter_install_job(bool memfd_exec, struct error *err)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 
-	if (!memfd_exec &&
-	    install(no_memfd_exec, nitems(no_memfd_exec), err) < 0)
-		return -1;
+	size_t n = 0;
+
+	if (!memfd_exec)
+		program(&prog[n++], no_memfd_exec, nitems(no_memfd_exec));
 	/* deny last: of equal actions, the newest filter's errno is used. */
-	if (install(filter_allow, nitems(filter_allow), err) < 0)
-		return -1;
-	return install(filter_deny, nitems(filter_deny), err);
+	program(&prog[n++], filter_allow, nitems(filter_allow));
+	program(&prog[n++], filter_deny, nitems(filter_deny));
+	return n;
+}
+
+int
+filter_install_job(bool memfd_exec, struct error *err)
+{
+	struct sock_fprog prog[FILTER_JOB_MAX];
+	size_t n = filter_job(memfd_exec, prog);
+
+	for (size_t i = 0; i < n; i++)
+		if (install(&prog[i], err) < 0)
+			return -1;
+	return 0;
 }

@@ -6,9 +6,13 @@
 #ifndef BRIG_SANDBOX_FILTER_H
 #define BRIG_SANDBOX_FILTER_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
+
+#define FILTER_JOB_MAX 3 /* programs a workload is under */
 
 /* pid 1, once the workload has been forked: what waiting and killing need,
  * anything else kills it.  0 or -1. */
@@ -17,8 +21,13 @@ int filter_install_init(struct error *err);
 /*
  * The workload's filters, stacked: the strictest answer counts.  One names the
  * permitted calls (others: ENOSYS, so that libraries fall back), one looks at
- * arguments, and unless memfd_exec one refuses executable memfds.  0 or -1.
+ * arguments, and unless memfd_exec one refuses executable memfds.  Fills
+ * prog[FILTER_JOB_MAX] with static programs, to be installed in this order;
+ * returns how many.
  */
+size_t filter_job(bool memfd_exec, struct sock_fprog *prog);
+
+/* Install them.  0 or -1. */
 int filter_install_job(bool memfd_exec, struct error *err);
 
 #endif

@@ -6,16 +6,24 @@
 #   make bench              everything
 #   make bench BENCH=http   jail | run | http | rss
 # shellcheck source=../lib.sh
+set -u
 . "$BRIG_SRCDIR/tests/lib.sh"
 what=${1-all}
 here=$BRIG_SRCDIR/tests/bench
 
-need() {
-    command -v "$1" >/dev/null 2>&1 || {
-        echo "bench: $1 is not installed: make bench-peers" >&2
-        exit 1
-    }
+fail() {
+    echo "bench: $*" >&2
+    exit 1
 }
+need() {
+    command -v "$1" >/dev/null 2>&1 ||
+        fail "$1 is not installed: make bench-peers"
+}
+case $what in
+all | jail | run | http | rss) ;;
+*) fail "no part $what: jail, run, http or rss" ;;
+esac
+[ "$(id -u)" = 0 ] || fail "needs root to build jails"
 need bwrap
 need squid
 need nginx
@@ -23,20 +31,32 @@ need python3
 setup bench
 PATH=$BRIG_BUILDDIR/tests/bench:$BRIG_BUILDDIR/tests/jail:$PATH
 figures() {
-    python3 "$here/figures.py" "$@"
+    python3 "$here/figures.py" "$@" || exit 1
 }
+# Jobs outlive brigd, so they are ended while it can still be asked to.
+end() {
+    end_rc=$?
+    trap '' HUP INT TERM
+    [ ! -s "$T/job" ] ||
+        brig kill -s KILL "$(cat "$T/job")" >/dev/null 2>&1
+    (exit $end_rc)
+    cleanup
+}
+trap end EXIT
 wants() {
     [ "$what" = all ] || [ "$what" = "$1" ]
 }
 
 if wants jail; then
     # The same filter for both: the one that brig puts on a job.
-    brig-jailtest --bpf >"$T/filter.bpf" 2>/dev/null ||
-        figures filter "$T/filter.bpf"
+    brig-jailtest --bpf >"$T/filter.bpf" || fail "no filter"
+    [ -s "$T/filter.bpf" ] || fail "no filter"
     brig-spawn 100 "brig-jailtest /bin/true" \
         "bwrap --unshare-all --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --cap-drop ALL --die-with-parent --seccomp 9 /bin/true 9<$T/filter.bpf" \
-        >"$T/spawn" && figures spawn jail_start bwrap "$T/spawn"
+        >"$T/spawn" || fail "jail_start"
+    figures spawn jail_start bwrap "$T/spawn"
 fi
+[ "$what" != jail ] || exit 0
 
 make_ca
 make_cert bench.test
@@ -66,17 +86,20 @@ EOF
 start_brigd
 
 if wants run; then
-    brig-spawn 100 "brig run -- true" "true" >"$T/spawn" 2>"$T/spawn.err" </dev/null ||
-        cat "$T/spawn.err" >&2
+    brig-spawn 100 "brig run -- true" "true" >"$T/spawn" </dev/null ||
+        fail "run_true"
     figures spawn run_true exec "$T/spawn"
 fi
 
 if wants rss; then
-    brig submit -- sleep 30 >"$T/job"
-    sleep 2
+    brig submit -- sleep 600 >"$T/job" || fail "rss_front_back"
+    wait_for 10 sh -c "brig show $(cat "$T/job") | grep -q running" ||
+        fail "the job does not start"
+    sleep 1
     brig --json status >"$T/status"
     figures rss "$T/status"
     brig kill -s KILL "$(cat "$T/job")" >/dev/null
+    rm "$T/job"
 fi
 
 if wants http; then
@@ -106,10 +129,10 @@ EOF
     chown -R proxy:proxy "$T/squid"
     background squid -N -f "$T/squid.conf" 2>"$T/squid.err"
     wait_for 10 grep -q Accepting "$T/squid/cache.log" || {
-        echo "bench: squid does not start:" >&2
         tail -n 5 "$T/squid/cache.log" "$T/squid.err" >&2
-        exit 1
+        fail "squid does not start"
     }
+    wait_for 10 grep -q . "$T/nginx.pid" || fail "nginx does not start"
     mkdir -p "$T/ws"
     cp "$BRIG_BUILDDIR/tests/bench/brig-load" "$T/ws/"
     echo "127.0.0.1 bench.test" >"$T/hosts"
@@ -127,9 +150,9 @@ EOF
             -x 127.0.0.1:18902 -C "$T/ca.pem" "$@" ;;
         brig) brig run -w "$T/ws" -- /workspace/brig-load \
             -C /etc/ssl/certs/ca-certificates.crt "$@" </dev/null ;;
-        esac >>"$load_out" || echo "bench: $load_who: $*: failed" >&2
+        esac >>"$load_out" || fail "$load_who: $*: failed"
     }
-    for round in 1 2 3 4 5; do
+    for _ in 1 2 3 4 5; do
         for who in direct squid brig; do
             load keepalive $who -c 8 -n 8000 bench.test:19443 /small
             load newconn $who -c 4 -n 400 -r 1 bench.test:19443 /small

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "sandbox/filter.h"
 #include "sandbox/jail.h"
 
 #define HOST_UID 64321
@@ -35,6 +37,7 @@ static const char usage[] =
     "usage: brig-jailtest [-cTt] [-w dir] [-r rule] [-e K=V] [-n repeat]\n"
     "    [-x noexec-workspace|noexec-tmp|memfd-exec|deny-read|deny-write]\n"
     "    command ...\n"
+    "       brig-jailtest --bpf >file: a job's filter, for --seccomp of bwrap\n"
     "-c: print what was captured; -T: a terminal; -t: times on stderr\n"
     "-r: +r:PATTERN +w:PATTERN -r:PATTERN -w:PATTERN\n";
 
@@ -154,6 +157,35 @@ print_terminal(int fd)
 		(void)fwrite(data, 1, (size_t)n, stdout);
 }
 
+/*
+ * A job's stacked filters as one program that gives the same answers: where
+ * one would allow, it goes on with the next.
+ */
+static void
+write_bpf(void)
+{
+	struct sock_fprog prog[FILTER_JOB_MAX];
+	struct sock_filter out[BPF_MAXINSNS];
+	size_t n = filter_job(false, prog), len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t end = len + prog[i].len;
+
+		if (end > nitems(out))
+			fatalx("the filters are too long for one program");
+		memcpy(out + len, prog[i].filter,
+		    prog[i].len * sizeof(*prog[i].filter));
+		for (; len < end; len++)
+			if (i + 1 < n && out[len].code == (BPF_RET | BPF_K) &&
+			    out[len].k == SECCOMP_RET_ALLOW)
+				out[len] = (struct sock_filter)BPF_STMT(
+				    BPF_JMP | BPF_JA,
+				    (uint32_t)(end - len - 1));
+	}
+	if (fd_write_all(STDOUT_FILENO, out, len * sizeof(*out)) < 0)
+		fatal("write");
+}
+
 static int
 wait_exit(struct jail *j)
 {
@@ -224,6 +256,10 @@ main(int argc, char **argv)
 	int ch, status = 0;
 
 	log_init("jailtest", LOG_LEVEL_INFO);
+	if (argc == 2 && str_eq(argv[1], "--bpf")) {
+		write_bpf();
+		return 0;
+	}
 	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:")) != -1) {
 		switch (ch) {
 		case 'w':
