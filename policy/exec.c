@@ -33,12 +33,34 @@ static const struct {
 	{ "LD_", true },
 };
 
+/*
+ * Variables of those families that hold data only, or say no more than an
+ * option the normaliser skips anyway (--git-dir).  git sets several of them
+ * for the programs it runs itself.
+ */
+static const char *const harmless[] = { "GIT_ADVICE",
+	"GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_AUTHOR_DATE",
+	"GIT_AUTHOR_EMAIL", "GIT_AUTHOR_NAME", "GIT_COMMITTER_DATE",
+	"GIT_COMMITTER_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMON_DIR",
+	"GIT_DEFAULT_HASH", "GIT_DIR", "GIT_FLUSH", "GIT_IMPLICIT_WORK_TREE",
+	"GIT_INDEX_FILE", "GIT_INTERNAL_TOPLEVEL_PREFIX",
+	"GIT_MERGE_AUTOEDIT", "GIT_OBJECT_DIRECTORY", "GIT_OPTIONAL_LOCKS",
+	"GIT_PREFIX", "GIT_PROTOCOL", "GIT_QUARANTINE_PATH",
+	"GIT_REFLOG_ACTION", "GIT_SSL_CAINFO", "GIT_TERMINAL_PROMPT",
+	"GIT_TOKEN", "GIT_WORK_TREE", "PYTHONDONTWRITEBYTECODE",
+	"PYTHONFAULTHANDLER", "PYTHONHASHSEED", "PYTHONIOENCODING",
+	"PYTHONNOUSERSITE", "PYTHONOPTIMIZE", "PYTHONSAFEPATH",
+	"PYTHONUNBUFFERED", "PYTHONUTF8" };
+
 bool
 policy_env_risky(const char *name, bool *deny)
 {
 	size_t i;
 
 	*deny = str_starts(name, "LD_");
+	for (i = 0; i < nitems(harmless); i++)
+		if (strcmp(name, harmless[i]) == 0)
+			return false;
 	for (i = 0; i < nitems(risky); i++)
 		if (risky[i].prefix ? str_starts(name, risky[i].name)
 				    : strcmp(name, risky[i].name) == 0)
