@@ -136,6 +136,14 @@ in_baseline(char *const *env, const char *var)
 	return false;
 }
 
+/* What git says to the programs it starts, when nobody has changed it. */
+static bool
+is_git_own(const char *var)
+{
+	return strcmp(var, "GIT_EXEC_PATH=/usr/lib/git-core") == 0 ||
+	       strcmp(var, "GIT_EXEC_PATH=/usr/libexec/git-core") == 0;
+}
+
 static void
 find_risky(struct exec_facts *f, char *const *env)
 {
@@ -146,7 +154,7 @@ find_risky(struct exec_facts *f, char *const *env)
 		bool deny;
 
 		if (!policy_env_risky(name, &deny) || in_baseline(env, var) ||
-		    (k == EXEC_RISKY_MAX && !deny)) {
+		    is_git_own(var) || (k == EXEC_RISKY_MAX && !deny)) {
 			free(name);
 			continue;
 		}

@@ -36,6 +36,7 @@ static const char policy_text[] =
     "	default exec allow;\n"
     "	default read allow;\n"
     "	default write allow;\n"
+    "	allow exec true ...;\n"
     "	deny exec date ... because \"no clocks\";\n"
     "	ask exec id ... as who;\n"
     "	ask timeout 30s then deny;\n"

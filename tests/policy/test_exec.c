@@ -373,6 +373,10 @@ risky_environment_turns_allow_into_ask(void **state)
 	}
 	assert_true(policy_env_risky("LD_AUDIT", &deny));
 	assert_true(deny);
+	assert_false(policy_env_risky("GIT_TERMINAL_PROMPT", &deny));
+	assert_false(policy_env_risky("GIT_DIR", &deny));
+	assert_true(policy_env_risky("GIT_SSH_COMMAND", &deny));
+	assert_false(policy_env_risky("PYTHONUNBUFFERED", &deny));
 	assert_false(policy_env_risky("HOME", &deny));
 	assert_false(policy_env_risky("MYPAGER", &deny));
 	policy_free(p);
