@@ -183,7 +183,7 @@ verify(const struct cli *cli, const struct opts *op)
 {
 	cleanup_free struct audit_verify *av = xcalloc(1, sizeof(*av));
 	uint8_t head[AUDIT_HASH_SIZE];
-	const struct audit_verdict *v;
+	struct audit_verdict v;
 	cleanup_fd int fd = -1;
 
 	audit_verify_init(av);
@@ -199,9 +199,14 @@ verify(const struct cli *cli, const struct opts *op)
 		cli_fail("audit: cannot read the log: %s", strerror(errno));
 		return CANNOT_READ;
 	}
-	v = audit_verify_end(av);
-	print_verdict(v, op->o.json);
-	switch (v->result) {
+	v = *audit_verify_end(av);
+	/* A log that has been used begins with audit.open. */
+	if (v.result == AUDIT_OK && v.records == 0) {
+		v.result = AUDIT_INCOMPLETE;
+		strlcpy(v.why, "the log is empty", sizeof(v.why));
+	}
+	print_verdict(&v, op->o.json);
+	switch (v.result) {
 	case AUDIT_OK:
 		return 0;
 	case AUDIT_INCOMPLETE:

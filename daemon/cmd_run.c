@@ -296,7 +296,7 @@ start(struct client *c, const struct run *r, json_t *args)
 	fd_close(&theirs);
 	if (result == NULL) {
 		cli_fail("%s: %s", r->cmd, err.msg);
-		return str_eq(c->code, "denied") ? 126 : CLI_BRIG;
+		return CLI_BRIG;
 	}
 	if (!cli_job_id(cli_str(result, "job"), id)) {
 		json_decref(result);

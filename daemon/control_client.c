@@ -212,7 +212,7 @@ request_free(struct request *rq)
 }
 
 static void
-request_reply(struct request *rq, json_t *reply, int fd, bool close_after)
+request_reply(struct request *rq, json_t *reply, int fd)
 {
 	struct client *cl = client_find(rq->ct, rq->client);
 
@@ -221,7 +221,6 @@ request_reply(struct request *rq, json_t *reply, int fd, bool close_after)
 		fd_close(&fd);
 	} else {
 		cl->requests--;
-		cl->closing |= close_after;
 		client_send(cl, reply, fd);
 		/* Lines may be waiting for a free place. */
 		if (!cl->dead && !cl->closing) {
@@ -240,7 +239,7 @@ request_ok(struct request *rq, json_t *result, int fd)
 
 	if (reply == NULL)
 		fatalx("reply is not valid JSON");
-	request_reply(rq, reply, fd, false);
+	request_reply(rq, reply, fd);
 }
 
 void
@@ -252,8 +251,7 @@ request_fail(struct request *rq, enum req_error code, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	request_reply(
-	    rq, error_json(rq->id, code, text), -1, code == REQ_BAD_REQUEST);
+	request_reply(rq, error_json(rq->id, code, text), -1);
 }
 
 int
@@ -368,9 +366,11 @@ client_line(struct client *cl, const char *line, size_t n)
 	rq->gid = cl->gid;
 	rq->admin = cl->admin;
 	cl->requests++;
-	if ((why = claim_fds(cl, rq)) != NULL)
+	if ((why = claim_fds(cl, rq)) != NULL) {
+		/* Which descriptor belongs to which line is no longer known. */
+		cl->closing = true;
 		request_fail(rq, REQ_BAD_REQUEST, "%s", why);
-	else
+	} else
 		control_op(rq);
 }
 

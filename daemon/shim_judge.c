@@ -301,8 +301,7 @@ on_ask_opened(struct chan *c, struct msg *m, void *ctx)
 		return 0;
 	strlcpy(it->ask_id, id, sizeof(it->ask_id));
 	cleanup_free char *what = str_escape(it->normal, strlen(it->normal));
-	cleanup_free char *text =
-	    xasprintf("brig: ask %s is pending: %s", id, what);
+	cleanup_free char *text = xasprintf("ask %s is pending: %s", id, what);
 
 	relay_notice(j->s->relay, text);
 	return 0;

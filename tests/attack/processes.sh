@@ -69,7 +69,8 @@ for trick in 'rm victim' '/bin/rm victim' '../usr/bin/rm victim' \
     spoof "$trick"
     check "72 $trick: the file is still there" test -e "$T/ws/victim"
 done
-check "72 denials name the rule" audited EX401 "rm is denied here"
+check "72 the refusal names its reason" job_says "rm is denied here"
+check "72 denials are recorded with their rule" audited EX401 "default.policy:"
 
 # 75: approving one's own ask.
 background timeout 60 brig run -p asks -w "$T/ws" -- sh -c 'touch /workspace/a75; ls /workspace' >"$T/a75.out" 2>&1

@@ -471,7 +471,7 @@ run_sends_what_was_asked_for(void **state)
 	close(b.fds[0]);
 	close(b.fds[1]);
 	cleanup_free char *err = NULL;
-	assert_int_equal(finish(&b, NULL, &err), 126);
+	assert_int_equal(finish(&b, NULL, &err), 125);
 	assert_string_equal(err, "brig: run: because\n");
 }
 

@@ -52,6 +52,19 @@ assert_serves(void)
 	close(fd);
 }
 
+/* A request that cannot be granted is answered; the connection stays. */
+static void
+assert_answered(const char *line)
+{
+	int fd = box_connect(&box, 0);
+
+	assert_true(fd >= 0);
+	box_send(fd, line, strlen(line), NULL, 0);
+	assert_string_equal(box_error(box_reply(&box, fd)), "bad_request");
+	assert_string_equal(box_error(box_call(&box, fd, HELLO)), "");
+	close(fd);
+}
+
 /* These bytes get one error and end this connection only. */
 static void
 assert_refused(const void *p, size_t n)
@@ -80,10 +93,21 @@ malformed_line_ends_only_its_connection(void **state)
 		"{\"v\":1,\"id\":\"1\",\"op\":\"hello\"}\n",
 		"{\"v\":1,\"id\":1,\"op\":7}\n",
 		"{\"v\":1,\"id\":1}\n",
-		"{\"v\":1,\"id\":1,\"op\":\"no.such\"}\n",
 		"{\"v\":1,\"id\":1,\"op\":\"hello\xff\"}\n",
 		"{\"v\":1,\"id\":1,\"op\":\"he\\u0000llo\"}\n",
 		"{\"v\":1,\"id\":1,\"op\":\"hello\"} {}\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(bad); i++)
+		assert_refused(bad[i], strlen(bad[i]));
+}
+
+static void
+senseless_request_keeps_its_connection(void **state)
+{
+	static const char *const bad[] = {
+		"{\"v\":1,\"id\":1,\"op\":\"no.such\"}\n",
 		"{\"v\":1,\"id\":1,\"op\":\"job.show\",\"job\":17}\n",
 		"{\"v\":1,\"id\":1,\"op\":\"job.show\",\"job\":\"j-0\"}\n",
 		"{\"v\":1,\"id\":1,\"op\":\"job.show\",\"job\":\"17\"}\n",
@@ -96,7 +120,7 @@ malformed_line_ends_only_its_connection(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < nitems(bad); i++)
-		assert_refused(bad[i], strlen(bad[i]));
+		assert_answered(bad[i]);
 }
 
 static void
@@ -190,7 +214,7 @@ named_descriptor_must_come(void **state)
 
 	(void)state;
 	assert_refused(line, strlen(line));
-	assert_refused(without, strlen(without));
+	assert_answered(without);
 }
 
 static void
@@ -477,6 +501,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(malformed_line_ends_only_its_connection),
+		T(senseless_request_keeps_its_connection),
 		T(deep_nesting_is_refused_before_parsing),
 		T(brackets_in_strings_are_no_nesting),
 		T(oversize_line_is_refused),

@@ -11,7 +11,7 @@ pid_of() {
     brig --json status | python3 -c "
 import json, sys
 for p in json.load(sys.stdin)['processes']:
-    if p['role'] == '$1' and str(p['job']).split('-')[-1] == '$2':
+    if p['role'] == '$1' and str(p['job'] or 'j-0').split('-')[-1] == '$2':
         print(p['pid'])"
 }
 
