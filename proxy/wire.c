@@ -274,6 +274,23 @@ put_check(const struct buf *b, size_t start, const struct fields *fs)
 	return 0;
 }
 
+/*
+ * Scrubbing may have put a character into a field that has no place there.
+ * The reader would take that for a fault of this process.
+ */
+static bool
+is_sound(const struct fields *fs)
+{
+	for (size_t i = 0; i < fs->n; i++) {
+		const struct field *f = &fs->f[i];
+
+		if (!http_is_token(f->name, strlen(f->name)) ||
+		    !wire_is_value(f->value, strlen(f->value)))
+			return false;
+	}
+	return true;
+}
+
 static int
 kind_get(struct cur *c, enum body_kind *kind, uint64_t *length)
 {
@@ -349,7 +366,7 @@ rsp_head_put(struct buf *b, const struct rsp_head *h)
 	buf_put_u8(b, (uint8_t)h->kind);
 	buf_put_u64(b, h->kind == BODY_LENGTH ? h->length : 0);
 	fields_put(b, &h->fields);
-	return put_check(b, start, &h->fields);
+	return is_sound(&h->fields) ? put_check(b, start, &h->fields) : -1;
 }
 
 int
@@ -398,7 +415,7 @@ trailers_put(struct buf *b, const struct fields *fs)
 	size_t start = b->len;
 
 	fields_put(b, fs);
-	return put_check(b, start, fs);
+	return is_sound(fs) ? put_check(b, start, fs) : -1;
 }
 
 int

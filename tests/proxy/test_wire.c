@@ -193,6 +193,27 @@ interim_status_is_no_response_head(void **state)
 	buf_free(&b);
 }
 
+/* As a scrubbed response of a hostile origin may be. */
+static void
+field_that_the_reader_would_refuse_is_not_written(void **state)
+{
+	struct rsp_head h = { .status = 200,
+		.reason = (char *)(uintptr_t) "OK" };
+	struct buf b = { 0 };
+
+	(void)state;
+	fields_set(&h.fields, "X-a/b", "1");
+	assert_int_equal(rsp_head_put(&b, &h), -1);
+	buf_free(&b);
+	assert_int_equal(trailers_put(&b, &h.fields), -1);
+	buf_free(&b);
+	fields_free(&h.fields);
+	fields_set(&h.fields, "X-a", "1\r\nX-b: 2");
+	assert_int_equal(rsp_head_put(&b, &h), -1);
+	buf_free(&b);
+	fields_free(&h.fields);
+}
+
 static void
 head_over_its_limit_is_not_written(void **state)
 {
@@ -220,6 +241,8 @@ main(void)
 		cmocka_unit_test(hop_by_hop_fields_never_travel),
 		cmocka_unit_test(strip_hop_removes_what_connection_names),
 		cmocka_unit_test(interim_status_is_no_response_head),
+		cmocka_unit_test(
+		    field_that_the_reader_would_refuse_is_not_written),
 		cmocka_unit_test(head_over_its_limit_is_not_written),
 	};
 
