@@ -203,15 +203,21 @@ keyd_back_up(struct peer *back)
 		send_bindings(back, 0);
 }
 
+/*
+ * A job that the parent has not told of yet, as after a restart, has no
+ * answer until it has: an empty one would mean that nothing is bound.
+ */
 static int
 on_bindings_get(struct chan *c, struct msg *m, void *ctx)
 {
 	struct peer *p = ctx;
+	struct keyd *k = p->owner;
 
 	(void)c;
 	if (cur_end(&m->body) < 0)
 		return -1;
-	send_bindings(p, m->serial);
+	if (k->vault != NULL && keyd_job(k, p->job) != NULL)
+		send_bindings(p, m->serial);
 	return 0;
 }
 

@@ -518,8 +518,7 @@ bindings_of_another_job_are_not_given(void **state)
 	raw_peer(&w.parent, &other, ROLE_BACK, 8);
 	/* It claims job 7 in the header; the channel says 8. */
 	raw_send(&other, M_BINDINGS_GET, 7, 1, NULL, -1);
-	raw_expect(&other, M_BINDINGS);
-	assert_int_equal(cur_u32(&other.body), 0);
+	/* No answer to that: the next one is about the release. */
 	buf_init(&b, 0);
 	buf_put_u32(&b, w.cred);
 	buf_put_str(&b, "GET");
