@@ -125,6 +125,7 @@ void xch_wait(struct exchange *x, enum xstate state, uint64_t ms);
 
 /* back_judge.c: from head to decision */
 void xch_judge(struct exchange *x);
+void xch_answered(struct exchange *x); /* a person has allowed it */
 void xch_approved(struct exchange *x); /* by policy or a person */
 void xch_refuse(struct exchange *x, unsigned int status, const char *error,
     const char *reason, const char *next_step);

@@ -136,7 +136,10 @@ ask_denied(struct exchange *x, const char *by, const char *message)
 		.rule = x->dec.rule,
 		.ask_id = x->ask_id };
 
-	x->by = is_timeout ? "timeout" : "human";
+	/* Control's own refusals are signed "brig". */
+	x->by = is_timeout                ? "timeout"
+		: strcmp(by, "brig") == 0 ? "failsafe"
+					  : "human";
 	if (message[0] != '\0')
 		reason = xstrdup(message);
 	else if (is_timeout)
@@ -177,8 +180,7 @@ on_answer(struct chan *c, struct msg *m, void *ctx)
 		ask_denied(x, by, message);
 		return 0;
 	}
-	x->by = "human";
-	xch_approved(x);
+	xch_answered(x);
 	return 0;
 }
 

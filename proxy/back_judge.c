@@ -176,7 +176,7 @@ by_name(enum decided_by by)
 }
 
 static void
-judge_policy(struct exchange *x)
+ask_policy(struct exchange *x)
 {
 	struct back *b = x->back;
 	struct http_request rq = { .method = x->head.method,
@@ -187,6 +187,12 @@ judge_policy(struct exchange *x)
 
 	policy_http(b->policy, b->profile, &rq, &x->dec);
 	x->by = by_name(x->dec.by);
+}
+
+static void
+judge_policy(struct exchange *x)
+{
+	ask_policy(x);
 	switch (x->dec.effect) {
 	case EFFECT_DENY:
 		policy_said_no(x);
@@ -231,6 +237,25 @@ xch_judge(struct exchange *x)
 	if (!stubs_are_fine(x))
 		return;
 	judge_policy(x);
+}
+
+/* Another policy may have come while the question was open. */
+void
+xch_answered(struct exchange *x)
+{
+	if (x->back->profile == NULL) {
+		xch_refuse(x, 503, "policy_unavailable",
+		    "no policy is loaded, so nothing is allowed",
+		    "try again in a minute");
+		return;
+	}
+	ask_policy(x);
+	if (x->dec.effect == EFFECT_DENY) {
+		policy_said_no(x);
+		return;
+	}
+	x->by = "human";
+	xch_approved(x);
 }
 
 /*

@@ -231,16 +231,18 @@ const size_t back_nfrom_audit = nitems(back_from_audit);
 
 /* ---- dns: every address is judged, only judged ones are dialled -------- */
 
+/* A global address needs no rule, but a rule may deny it. */
 static bool
-may_dial(struct exchange *x, const struct netaddr *a)
+may_dial(struct exchange *x, const struct netaddr *a, enum netaddr_class c,
+    struct decision *d)
 {
 	struct back *b = x->back;
 	struct net_request rq = { .family = a->family, .port = x->head.port };
-	struct decision d;
 
 	memcpy(rq.addr, a->addr, sizeof(rq.addr));
-	policy_net(b->policy, b->profile, &rq, &d);
-	return d.effect == EFFECT_ALLOW;
+	policy_net(b->policy, b->profile, &rq, d);
+	return d->effect == EFFECT_ALLOW &&
+	       (c == NETADDR_GLOBAL || d->by == BY_RULE);
 }
 
 /* Keep what may be dialled; the class of the first other in *bad. */
@@ -249,8 +251,9 @@ sift(struct exchange *x, struct netaddr a, char bad[128])
 {
 	enum netaddr_class c = netaddr_classify(&a);
 	char text[NETADDR_TEXT];
+	struct decision d = { 0 };
 
-	if (c != NETADDR_INVALID && (c == NETADDR_GLOBAL || may_dial(x, &a))) {
+	if (c != NETADDR_INVALID && may_dial(x, &a, c, &d)) {
 		if (x->naddrs < nitems(x->addrs))
 			x->addrs[x->naddrs++] = a;
 		return;
@@ -258,7 +261,11 @@ sift(struct exchange *x, struct netaddr a, char bad[128])
 	if (bad[0] != '\0')
 		return;
 	netaddr_format(&a, text);
-	snprintf(bad, 128, "%s is a %s address", text, netaddr_class_name(c));
+	if (c == NETADDR_GLOBAL)
+		snprintf(bad, 128, "%s is denied by %.60s", text, d.rule);
+	else
+		snprintf(bad, 128, "%s is a %s address", text,
+		    netaddr_class_name(c));
 }
 
 static void

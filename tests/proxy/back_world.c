@@ -131,6 +131,7 @@ on_ask(struct chan *c, struct msg *m, void *ctx)
 	struct buf b = { 0 };
 
 	w->asks++;
+	w->ask_serial = m->serial;
 	buf_put_str(&b, "A-17");
 	reply(c, M_ASK_OPENED, m->serial, &b);
 	if (w->ask_mode == MODE_SILENT)

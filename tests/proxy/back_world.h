@@ -48,9 +48,10 @@ struct world {
 	uint8_t dns_addr[2][4];
 	unsigned int dns_n;
 	unsigned int resolves, releases, asks, cancels, bad_peers, binding_gets;
-	bool grant;        /* give window back as bodies come */
-	struct buf codes;  /* "HT101 HT201 " */
-	struct buf events; /* bodies of all audit events */
+	uint32_t ask_serial; /* of the last ask */
+	bool grant;          /* give window back as bodies come */
+	struct buf codes;    /* "HT101 HT201 " */
+	struct buf events;   /* bodies of all audit events */
 	uint32_t id;
 	struct answer a; /* to the exchange id */
 };

@@ -236,6 +236,48 @@ person_who_denies_is_quoted(void **state)
 }
 
 static void
+denial_that_came_while_a_person_was_asked_wins(void **state)
+{
+	struct world *w = *state;
+	struct buf b = { 0 };
+
+	w->ask_mode = MODE_SILENT;
+	world_request(w, "GET", HOST, "/ask/x", AUTH, -1);
+	world_end(w);
+	world_run(w, 50);
+	assert_int_equal(w->asks, 1);
+	world_policy(w, "profile t {\n\tdefault http deny;\n}\n");
+	world_run(w, 50);
+	buf_put_u8(&b, 1);
+	buf_put_str(&b, "A-17");
+	buf_put_str(&b, "uid:1000");
+	buf_put_str(&b, "");
+	chan_send(w->control, M_ASK_ANSWER, 1, w->ask_serial, &b, -1);
+	buf_free(&b);
+	assert_true(world_finish(w));
+	assert_refused(w, 403, "policy_denied");
+	assert_int_equal(w->releases, 0);
+}
+
+static void
+deny_net_covers_a_global_address(void **state)
+{
+	struct world *w = *state;
+	cleanup_free char *policy =
+	    xasprintf("profile t {\n"
+		      "	allow http GET https://good.example:%u/**;\n"
+		      "	deny net 93.184.216.0/24;\n}\n",
+		w->port);
+
+	world_policy(w, policy);
+	memcpy(w->dns_addr[0], "\x5d\xb8\xd8\x22", 4);
+	w->dns_n = 1;
+	world_get(w, HOST, "/x", "");
+	assert_refused(w, 403, "address_refused");
+	assert_true(world_saw(w, "93.184.216.34 is denied by t.policy:3"));
+}
+
+static void
 ask_without_control_is_denied_and_cancelled_when_given_up(void **state)
 {
 	struct world *w = *state;
@@ -512,6 +554,8 @@ main(void)
 		T(wrong_certificate_is_refused),
 		T(person_who_allows_lets_it_pass),
 		T(person_who_denies_is_quoted),
+		T(denial_that_came_while_a_person_was_asked_wins),
+		T(deny_net_covers_a_global_address),
 		T(ask_without_control_is_denied_and_cancelled_when_given_up),
 		T(credential_needs_a_live_and_willing_keyd),
 		T(revoked_credential_stops_at_once_on_open_connections),
