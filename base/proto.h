@@ -117,6 +117,8 @@ enum msg_type {
 	/* control -> shim, back */
 	M_ASK_OPENED, /* str ask id ("A-17") */
 	M_ASK_ANSWER, /* u8 allow, str ask id, str by, str message */
+	/* shim -> control, on every new channel and when it changes */
+	M_ATTENDED, /* u8: a client is attached to the job */
 
 	/* control -> parent */
 	M_JOB_FD = 160, /* u8 which (enum job_fd), +fd; before M_JOB_START of

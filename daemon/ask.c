@@ -294,6 +294,22 @@ find_serial(struct control *ct, const struct peer *p, uint32_t serial)
 	return a;
 }
 
+/*
+ * "ask unattended deny", and nobody is there.  back does not know who is
+ * attached; the shim has looked itself, but the client may have gone since.
+ */
+static bool
+is_unattended(struct control *ct, uint32_t job)
+{
+	const struct cjob *j = jobs_find(ct, job);
+	const struct profile *pr;
+
+	if (j == NULL || j->attended || ct->policy == NULL)
+		return false;
+	pr = policy_profile(ct->policy, j->row.profile);
+	return pr != NULL && profile_settings(pr)->ask_unattended_deny;
+}
+
 int
 ask_message(struct peer *p, struct msg *m)
 {
@@ -312,6 +328,12 @@ ask_message(struct peer *p, struct msg *m)
 		timeout = ct->ask_timeout;
 	if (timeout > ASK_TIMEOUT_MAX)
 		timeout = ASK_TIMEOUT_MAX;
+	if (is_unattended(ct, p->job)) {
+		send_answer(ct, p->role, p->job, m->serial, false, 0, "brig",
+		    "needs an approval, and the job is unattended");
+		store_ask_free(&row);
+		return 0;
+	}
 	row.job = p->job; /* the channel says so, not the message */
 	row.state = ASK_PENDING;
 	row.created = time(NULL);

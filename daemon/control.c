@@ -340,9 +340,36 @@ on_ask_cancel(struct chan *c, struct msg *m, void *ctx)
 	return ask_cancel_message(ctx, m);
 }
 
-static const struct msg_rule from_askers[] = {
+static void
+set_attended(struct peer *p, bool attended)
+{
+	struct cjob *j = jobs_find(p->owner, p->job);
+
+	if (j != NULL)
+		j->attended = attended;
+}
+
+static int
+on_attended(struct chan *c, struct msg *m, void *ctx)
+{
+	bool attended = cur_bool(&m->body);
+
+	(void)c;
+	if (cur_end(&m->body) < 0)
+		return -1;
+	set_attended(ctx, attended);
+	return 0;
+}
+
+static const struct msg_rule from_back[] = {
 	{ M_ASK, MSG_ALLOWED, on_ask },
 	{ M_ASK_CANCEL, MSG_ALLOWED, on_ask_cancel },
+};
+
+static const struct msg_rule from_shim[] = {
+	{ M_ASK, MSG_ALLOWED, on_ask },
+	{ M_ASK_CANCEL, MSG_ALLOWED, on_ask_cancel },
+	{ M_ATTENDED, MSG_ALLOWED, on_attended },
 };
 
 static void
@@ -355,13 +382,15 @@ static void
 asker_down(struct peer *p)
 {
 	ask_peer_gone(p->owner, p->role, p->job);
+	if (p->role == ROLE_SHIM)
+		set_attended(p, false);
 }
 
 static const struct peer_def defs[] = {
 	{ ROLE_KEYD, from_keyd, nitems(from_keyd), NULL, service_down },
 	{ ROLE_AUDIT, from_audit, nitems(from_audit), NULL, service_down },
-	{ ROLE_SHIM, from_askers, nitems(from_askers), NULL, asker_down },
-	{ ROLE_BACK, from_askers, nitems(from_askers), NULL, asker_down },
+	{ ROLE_SHIM, from_shim, nitems(from_shim), NULL, asker_down },
+	{ ROLE_BACK, from_back, nitems(from_back), NULL, asker_down },
 };
 
 /* Nothing to open: SQLite works inside the root. */

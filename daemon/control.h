@@ -169,6 +169,7 @@ struct cjob { /* a job that has not ended */
 	struct cjob *next;
 	struct store_job row;
 	bool confirmed; /* the parent has told of it */
+	bool attended;  /* its shim says that a client is attached */
 	struct request **waiters;
 	size_t nwaiters;
 };

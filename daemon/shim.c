@@ -200,6 +200,20 @@ on_client_signal(int signo, void *arg)
 	job_signal(arg, signo);
 }
 
+void
+shim_tell_attended(struct shim *s)
+{
+	struct peer *p = peers_find(s->peers, ROLE_CONTROL, 0);
+	struct buf b;
+
+	if (p == NULL)
+		return;
+	buf_init(&b, 0);
+	buf_put_u8(&b, relay_attached(s->relay));
+	chan_send(p->chan, M_ATTENDED, s->spec.job.job, 0, &b, -1);
+	buf_free(&b);
+}
+
 static void
 on_client_gone(void *arg)
 {
@@ -207,6 +221,7 @@ on_client_gone(void *arg)
 
 	if (s->ended)
 		return;
+	shim_tell_attended(s);
 	job_signal(s, SIGHUP);
 	if (!s->ended)
 		ev_timer_set(s->hangup, HANGUP_MS);
@@ -452,6 +467,7 @@ start(struct shim *s)
 			fatal("terminal");
 	}
 	s->relay = relay_new(s->ev, &rc, &relay_ops, s);
+	shim_tell_attended(s);
 	if (rc_build < 0) {
 		ended(s, EXIT_BRIG, 125, "%s", err.msg);
 		return;

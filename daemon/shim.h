@@ -50,6 +50,9 @@ struct shim {
 	char detail[512];
 };
 
+/* Tell control whether a client is attached (shim.c). */
+void shim_tell_attended(struct shim *s);
+
 /*
  * Exec policy (shim_judge.c).  env: what the job starts with, borrowed;
  * variables that differ from it are what makes an exec risky.

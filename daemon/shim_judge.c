@@ -402,6 +402,8 @@ judge_control_up(struct peer *p)
 
 	if (j == NULL)
 		return;
+	/* Before the questions that depend on it. */
+	shim_tell_attended(j->s);
 	ev_timer_clear(j->control_gone);
 	each(j, WAIT_ASK, ask_again, NULL);
 }

@@ -194,9 +194,20 @@ static const struct msg_rule from_shim[] = {
 	{ M_BAD_PEER, MSG_ALLOWED, on_bad_peer },
 };
 
-const struct msg_rule to_control[2] = {
+static int
+on_attended(struct chan *c, struct msg *m, void *ctx)
+{
+	struct world *w = ctx;
+
+	(void)c;
+	w->attended = cur_bool(&m->body);
+	return cur_end(&m->body);
+}
+
+const struct msg_rule to_control[3] = {
 	{ M_ASK, MSG_ALLOWED, on_ask },
 	{ M_ASK_CANCEL, MSG_ALLOWED, on_ask_cancel },
+	{ M_ATTENDED, MSG_ALLOWED, on_attended },
 };
 
 static const struct msg_rule to_audit[] = {

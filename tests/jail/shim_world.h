@@ -45,12 +45,13 @@ struct world {
 	struct buf ask_lines;
 	char ask_rule[128], ask_name[64];
 	bool ask_cancelled;
+	bool attended; /* as the shim told control last */
 	char *const *env;
 	bool tty;
 	uint64_t deadline;
 };
 
-extern const struct msg_rule to_control[2];
+extern const struct msg_rule to_control[3];
 
 void world_init(struct world *w);
 void put_peer(struct world *w, enum role role, struct chan **c,

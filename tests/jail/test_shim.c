@@ -278,10 +278,12 @@ when_the_client_goes_the_job_gets_sighup(void **state)
 	    true);
 	while (buf_len(&w.out) == 0)
 		step(&w);
+	assert_true(w.attended);
 	close(w.client);
 	w.client = -1;
 	until_exit(&w);
 	expect_exit(&w, EXIT_CODE, 5);
+	assert_false(w.attended);
 	world_end(&w);
 }
 
