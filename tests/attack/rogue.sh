@@ -1,0 +1,72 @@
+#!/bin/sh
+# Origins that do their worst with the credential they were sent.  The value
+# comes back in no place of a response, and no answer harms back or front.
+# shellcheck disable=SC2016
+# shellcheck source=lib.sh
+. "$BRIG_SRCDIR/tests/attack/lib.sh"
+command -v python3 >/dev/null || {
+    echo "1..0 # SKIP needs python3"
+    exit 77
+}
+attack_setup attack-rogue
+make_cert rogue.test
+background python3 "$BRIG_SRCDIR/tests/attack/rogue_origin.py" \
+    "$T/rogue.test.pem" "$T/rogue.test.key" >"$T/rogue.out"
+wait_for 10 grep -q listening "$T/rogue.out"
+ROGUE=$(awk '/listening/ { print $2 }' "$T/rogue.out")
+stop_brigd
+echo "resolve rogue.test 127.0.0.1" >>"$T/brigd.conf"
+attack_policy "allow http {GET,HEAD,POST} https://rogue.test:$ROGUE/**;" \
+    "allow net 127.0.0.1:$ROGUE;"
+start_brigd
+# A value whose base64 has a "/" for some stubs: not a character of a name.
+ROGUE_REAL=$(random_token)
+printf %s "$ROGUE_REAL" | brig secret add rogue --host "rogue.test:$ROGUE" \
+    --env ROGUE_TOKEN >/dev/null
+# shellcheck disable=SC2034
+CANARY=$ROGUE_REAL
+R="https://rogue.test:$ROGUE"
+
+direct_curl rogue.test "$ROGUE" -i -H "Authorization: Bearer $ROGUE_REAL" \
+    "$R/value" "$R/trailer" "$R/name"
+check "control: the origin leaks what it is sent" \
+    grep -q "Location: /?k=$ROGUE_REAL" "$T/outside.out"
+
+cat >"$T/ws/rogue.sh" <<EOF
+for p in hints reason name name64 value folded barelf barecr trailer chunkext \
+    gzip identity-gzip two-encodings te-gzip ranges both-lengths 304 101 \
+    http2 status0 status999 nothttp nul hop garbage toolong many interim \
+    split drip endless-head endless-chunk early; do
+    echo "== \$p"
+    curl -sS -a -i -v -m 20 -H "Authorization: Bearer \$ROGUE_TOKEN" \
+        $R/\$p 2>&1
+    echo
+    curl -sS -I -m 20 -H "Authorization: Bearer \$ROGUE_TOKEN" $R/\$p 2>&1
+done
+head -c 3000000 /dev/zero >/tmp/big
+curl -sS -m 20 -i -H "Authorization: Bearer \$ROGUE_TOKEN" -H Expect: \
+    --data-binary @/tmp/big $R/early 2>&1
+for i in 1 2 3; do
+    curl -sS -m 20 -i -H "Authorization: Bearer \$ROGUE_TOKEN" \
+        $R/extra $R/after-\$i $R/extra $R/again-\$i 2>&1
+done
+i=0
+while [ \$i -lt 40 ]; do
+    curl -sS -m 20 -o /dev/null -w "n64 %{http_code}\n" \
+        -H "Authorization: Bearer \$ROGUE_TOKEN" $R/name64 2>&1
+    i=\$((i + 1))
+done
+curl -sS -m 20 $R/last; echo " stub=\$ROGUE_TOKEN"
+EOF
+job "sh /workspace/rogue.sh"
+check "control: the job came to its end" job_says "hello /last"
+check "control: well-behaved parts arrive" job_says "hello /after-1"
+check "no place of a response brings the value back" \
+    no_canary "$T/job.out"
+check "compressed answers are refused, however they are marked" sh -c '
+    test "$(grep -c response_encoded "$0")" -ge 3' "$T/job.out"
+check "an answer of one request is never that of the next" sh -c '
+    ! grep -q X-Poison "$0"' "$T/job.out"
+check "no process of brig ended over it" sh -c '
+    ! grep -E "broke the protocol|exited|signal [0-9]" "$0"' "$T/brigd.log"
+attack_end
