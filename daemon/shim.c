@@ -392,7 +392,7 @@ let_go(struct shim *s)
 	s->trace = trace_new(s->ev, s->proc_fd, &trace_ops, s->judge);
 	if (ps->trace)
 		seized = trace_seize(s->trace, s->jail.job_pid, &err);
-	self_confine_shim(s->jail.root_fd);
+	self_confine_shim(s->jail.root_fd, s->spec.host_uid, s->spec.host_uid);
 	judge_programs(s->judge);
 	s->jail_io = ev_io_new(s->ev, s->jail.ctl_fd, EV_READ, on_jail, s);
 	if (seized < 0) {

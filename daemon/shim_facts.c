@@ -117,11 +117,13 @@ find_script(struct exec_facts *f, const struct identities *ids, int proc_fd)
 		f->rq.script_words = f->script_words;
 		f->script = path_of(proc_fd, fd);
 	}
-	/* Gone already, or a descriptor: as it was called. */
+	/*
+	 * Gone already, or a name that means something else to us
+	 * (/proc/self/fd/3): not a path, so that nothing allows it.  The
+	 * interpreter would open that name, whatever it is by then.
+	 */
 	if (f->script == NULL)
-		f->script = x->execfn[0] == '/'
-				? xstrdup(x->execfn)
-				: xasprintf("%s/%s", x->cwd, x->execfn);
+		f->script = xasprintf("(unknown) %s", x->execfn);
 	f->rq.script = f->script;
 }
 

@@ -16,6 +16,7 @@
 #include "sandbox/self.h"
 
 #include <sys/capability.h>
+#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -277,8 +278,24 @@ self_confine(const struct self_conf *c)
 	    (unsigned int)c->uid, builds ? " builder" : "");
 }
 
+/*
+ * setfsuid(2) reports no error but answers with the former id: ask twice.  The
+ * argument -1 changes nothing.
+ */
+static void
+self_fs_ids(uid_t uid, gid_t gid)
+{
+	if (uid == 0 || gid == 0)
+		fatalx("a shim must not look at files as root");
+	(void)setfsgid(gid);
+	(void)setfsuid(uid);
+	if ((gid_t)setfsgid((gid_t)-1) != gid ||
+	    (uid_t)setfsuid((uid_t)-1) != uid)
+		fatalx("file system ids did not take");
+}
+
 void
-self_confine_shim(int root_fd)
+self_confine_shim(int root_fd, uid_t uid, gid_t gid)
 {
 	if (root_fd >= 0) {
 		if (fchdir(root_fd) != 0)
@@ -291,6 +308,11 @@ self_confine_shim(int root_fd)
 	 * (user_namespaces(7)), and none over the host.
 	 */
 	self_caps_bounding(NULL, 0);
+	/*
+	 * Without capabilities root could not look up a script below a
+	 * directory that is the job's alone.
+	 */
+	self_fs_ids(uid, gid);
 	self_caps_sets(NULL, 0);
 	self_no_new_privs(false);
 	self_filter(ROLE_SHIM);

@@ -28,8 +28,9 @@ void self_confine(const struct self_conf *c);
  * The shim's second step, when the jail is built and its first process is
  * traced: give up every capability (as maker of the jail's user namespace it
  * keeps its power over those inside), make root_fd (the jail's root
- * directory; -1: none) its own root and install its filter.
+ * directory; -1: none) its own root, look at files as the job's host ids uid
+ * and gid (not 0) and install its filter.
  */
-void self_confine_shim(int root_fd);
+void self_confine_shim(int root_fd, uid_t uid, gid_t gid);
 
 #endif

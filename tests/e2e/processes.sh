@@ -56,8 +56,11 @@ for p in status['processes']:
         continue
     uid, caps, _ = TABLE[role]
     s = proc(pid)
-    check(s['Uid'].split() == [str(uid)] * 4, f'{role}: uid {s["Uid"]}')
-    check(len(set(s['Gid'].split())) == 1, f'{role}: gid {s["Gid"]}')
+    # A shim looks at files as its job (the fourth id).
+    fs = 1879100000 if role == 'shim' else uid
+    check(s['Uid'].split() == [str(uid)] * 3 + [str(fs)],
+          f'{role}: uid {s["Uid"]}')
+    check(s['Gid'].split() == s['Uid'].split(), f'{role}: gid {s["Gid"]}')
     check(s['Groups'] in ('', '0') or s['Groups'] == s['Gid'].split()[0],
           f'{role}: groups {s["Groups"]}')
     check(s['NoNewPrivs'] == '1', f'{role}: no_new_privs {s["NoNewPrivs"]}')

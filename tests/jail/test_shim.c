@@ -429,6 +429,19 @@ a_script_is_judged_by_its_own_name(void **state)
 	files_case("printf '#!/bin/sh\necho ran\n' >ok; chmod +x ok; "
 		   "./ok; echo $?",
 	    "ran\n0\n");
+	/* In a directory that is the job's alone. */
+	files_case("printf '#!/bin/sh\necho ran\n' >bad; chmod +x bad; "
+		   "mkdir -m 700 /tmp/d; ln -s /workspace/bad /tmp/d/good; "
+		   "/tmp/d/good; echo $?; cd /tmp/d; ./good; echo $?",
+	    "126\n126\n");
+	files_case("cd; printf '#!/bin/sh\necho ran\n' >ok; chmod +x ok; "
+		   "chmod 700 .; ./ok; ~/ok; echo $?",
+	    "ran\nran\n0\n");
+	/* By names that mean another file to everybody else. */
+	files_case("printf '#!/bin/sh\necho ran\n' >bad; chmod +x bad; "
+		   "/proc/self/cwd/bad; echo $?; exec 3<bad; "
+		   "/proc/self/fd/3; echo $?; /dev/fd/3; echo $?",
+	    "126\n126\n126\n");
 	/* A script whose interpreter is a denied program. */
 	files_case("printf '#!/usr/bin/env sh\necho ran\n' >ok; chmod +x ok; "
 		   "./ok; echo $?",

@@ -488,7 +488,7 @@ second_step(void)
 {
 	int fd = open(root_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	self_confine_shim(fd);
+	self_confine_shim(fd, 65534, 65534);
 }
 
 static void
