@@ -109,7 +109,9 @@ self_rlimits(enum role role)
 {
 	const struct role_limits *l = &limits[role];
 
-	self_rlimit(RLIMIT_CORE, 0, "core");
+	/* One byte, as for jails (see privs_limits()), which inherit it: with
+	 * 0 the kernel still pipes a dump to the host's handler (core(5)). */
+	self_rlimit(RLIMIT_CORE, 1, "core");
 	if (l->nofile != 0)
 		self_rlimit(RLIMIT_NOFILE, l->nofile, "nofile");
 	if (l->memlock != 0)

@@ -90,7 +90,7 @@ for p in status['processes']:
         check(names == [], f'{role}: root holds {names}')
     limits = open(f'/proc/{pid}/limits').read()
     core = [l for l in limits.splitlines() if l.startswith('Max core')][0]
-    check(core.split()[4] == '0', f'{role}: {core}')
+    check(core.split()[4] == '1', f'{role}: {core}')
     # Descriptors: no directory, no regular file that is not its own.
     for fd in os.listdir(f'/proc/{pid}/fd'):
         try:

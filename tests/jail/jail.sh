@@ -145,7 +145,8 @@ is "$(jail cat /proc/self/uid_map | awk '{print $1, $3}')" "1000 1" \
     one_id_is_mapped
 is "$(jail cat /proc/self/setgroups)" deny setgroups_denied
 is "$(jail sh -c 'cat /proc/1/environ 2>/dev/null')" "" pid_1_is_not_readable
-is "$(jail sh -c 'ulimit -c')" 0 no_core_files
+is "$(jail awk '/core file/ {print $5, $6}' /proc/self/limits)" "1 1" \
+    no_core_files_and_none_piped_to_the_host
 is "$(jail sh -c 'ls -l /proc/self/fd | wc -l')" 5 no_descriptor_leaks_in
 exec 9</etc/hostname
 is "$(jail sh -c 'cat <&9' 2>/dev/null)" "" callers_descriptors_are_closed

@@ -216,7 +216,7 @@ try_plain_work(void)
 	free(p);
 	p = xasprintf("%d %d", getpid(), fds[0]);
 	free(p);
-	if (getrlimit(RLIMIT_CORE, &rl) != 0 || rl.rlim_max != 0)
+	if (getrlimit(RLIMIT_CORE, &rl) != 0 || rl.rlim_max != 1)
 		return 2;
 	if (fcntl(PARENT_FD + 1, F_GETFD) >= 0)
 		return 3;
