@@ -14,6 +14,8 @@
 /* A restarted control is told the open asks again; none comes: refuse. */
 #define CONTROL_GRACE_MS 10000u
 #define ASKS_MAX 256u
+/* A package upgrade puts a new file in a program's place. */
+#define IDENTITIES_MS 1000u
 
 #define NO_AUDIT "brig: denied: the audit log is not available"
 
@@ -47,6 +49,7 @@ struct judge {
 	struct shim *s;
 	char *const *env;
 	struct identities ids;
+	uint64_t ids_at; /* when they were loaded */
 	struct item *items;
 	size_t nasks;
 	uint32_t serial;
@@ -117,6 +120,7 @@ void
 judge_programs(struct judge *j)
 {
 	identities_load(&j->ids, j->s->profile);
+	j->ids_at = ev_now_ms();
 }
 
 static struct item *
@@ -560,6 +564,8 @@ judge_exec(const struct trace_exec *x, char *message, size_t size, void *arg)
 		snprintf(message, size, "brig: denied: the job is ending");
 		return TRACE_DENY;
 	}
+	if (ev_now_ms() - j->ids_at >= IDENTITIES_MS)
+		judge_programs(j);
 	memset(&d, 0, sizeof(d));
 	exec_facts_init(&f, x, &j->ids, j->env, j->s->proc_fd);
 	policy_exec(j->s->policy, j->s->profile, &f.rq, &d);

@@ -4,14 +4,17 @@
  */
 #include "tests/jail/shim_world.h"
 
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -576,6 +579,78 @@ a_new_policy_applies_to_a_running_job(void **state)
 	world_end(&w);
 }
 
+/* Install text as a program of this name, the way a package manager does. */
+static void
+install(const char *path, const char *from)
+{
+	cleanup_free char *tmp = xasprintf("%s.new", path);
+	int fd = open(from, O_RDONLY | O_CLOEXEC);
+	struct buf b;
+
+	assert_true(fd >= 0);
+	buf_init(&b, 0);
+	assert_int_equal(fd_read_all(fd, &b, 64 * 1024 * 1024), 0);
+	close(fd);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755);
+	assert_true(fd >= 0);
+	assert_int_equal(fd_write_all(fd, buf_head(&b), buf_len(&b)), 0);
+	buf_free(&b);
+	close(fd);
+	assert_int_equal(rename(tmp, path), 0);
+}
+
+static void
+an_upgraded_program_is_still_that_program(void **state)
+{
+	static const char path[] = "/usr/local/bin/brig-test-tool";
+	uint64_t until;
+	struct world w;
+
+	assert_int_equal(unshare(CLONE_NEWNS), 0);
+	assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	assert_int_equal(
+	    mount("none", "/usr/local/bin", "tmpfs", 0, "mode=755"), 0);
+	install(path, "/usr/bin/true");
+	world_init(&w);
+	launch_sh(&w, NULL,
+	    "t=brig-test-tool; $t; echo $?; read x; $t; echo $?; read x; $t; "
+	    "echo $?",
+	    true);
+	/* Control: without a rule it runs. */
+	while (buf_len(&w.out) < 2)
+		step(&w);
+	put_policy(&w, "profile t { default exec allow; default read allow; "
+		       "deny exec brig-test-tool ...; }\n");
+	for (int i = 0; i < 5; i++)
+		step(&w);
+	type_in(&w, ATTACH_STDIN, "\n", 1);
+	while (buf_len(&w.out) < 6)
+		step(&w);
+	expect_text(&w.out, "0\n126\n");
+	install(path, "/usr/bin/true");
+	for (until = ev_now_ms() + 1100; ev_now_ms() < until;)
+		step(&w);
+	type_in(&w, ATTACH_STDIN, "\n", 1);
+	until_exit(&w);
+	expect_text(&w.out, "0\n126\n126\n");
+	world_end(&w);
+	assert_int_equal(umount2("/usr/local/bin", MNT_DETACH), 0);
+}
+
+static void
+a_crash_is_not_piped_to_the_hosts_handler(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	launch_sh(&w, NULL,
+	    "awk '/core file/ { print $5, $6 }' /proc/self/limits", true);
+	until_exit(&w);
+	/* Not 0: see core(5). */
+	expect_text(&w.out, "1 1\n");
+	world_end(&w);
+}
+
 static void
 look_at_status(pid_t pid, const char *line)
 {
@@ -667,6 +742,8 @@ main(void)
 		cmocka_unit_test(the_job_has_no_descriptor_of_the_shim),
 		cmocka_unit_test(untraced_profiles_say_advisory),
 		cmocka_unit_test(a_new_policy_applies_to_a_running_job),
+		cmocka_unit_test(an_upgraded_program_is_still_that_program),
+		cmocka_unit_test(a_crash_is_not_piped_to_the_hosts_handler),
 		cmocka_unit_test(
 		    the_shim_itself_is_confined_while_the_job_runs),
 		cmocka_unit_test(the_job_dies_with_its_shim),
