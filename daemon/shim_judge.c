@@ -460,6 +460,7 @@ denied(struct judge *j, const struct exec_facts *f, const struct decision *d,
 	audit_ev_init(&e, "EX401", "exec.decide", 2, true);
 	exec_facts_audit(f, d, &e);
 	put_decision(&e, EFFECT_DENY, by);
+	audit_ev_str(&e, "dec.reason", why);
 	rc = send_record(j, &e, it->serial);
 	audit_ev_free(&e);
 	if (rc == 0)
@@ -593,8 +594,8 @@ judge_unreadable(pid_t pid, const char *why, void *arg)
 	audit_ev_init(&e, "EX401", "exec.decide", 3, true);
 	audit_ev_u64(&e, "who.pid", (uint64_t)pid);
 	audit_ev_str(&e, "pol.rule", "built-in: unreadable");
-	audit_ev_str(&e, "dec.why", why);
 	put_decision(&e, EFFECT_DENY, "failsafe");
+	audit_ev_str(&e, "dec.reason", why);
 	send_record(j, &e, 0);
 	audit_ev_free(&e);
 }
