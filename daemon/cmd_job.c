@@ -70,7 +70,9 @@ exit_text(json_t *job)
 	if (str_eq(kind, "code"))
 		return xasprintf("%" PRId64, cli_int(e, "code"));
 	if (str_eq(kind, "signal"))
-		return xasprintf("signal %" PRId64, cli_int(e, "code"));
+		return xasprintf("signal %" PRId64 "%s%s", cli_int(e, "code"),
+		    cli_str(e, "detail")[0] == '\0' ? "" : ": ",
+		    cli_str(e, "detail"));
 	return xasprintf("brig: %s", cli_str(e, "detail"));
 }
 

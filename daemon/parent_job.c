@@ -406,7 +406,8 @@ job_exited(struct job *j, uint8_t kind, uint32_t code, const char *detail)
 	strlcpy(j->detail, detail, sizeof(j->detail));
 	if (kind == EXIT_BRIG)
 		j->state = JOB_FAILED;
-	else if (j->killed && kind == EXIT_SIGNAL)
+	/* With a word on why: by its shim, not by a signal of its own. */
+	else if (kind == EXIT_SIGNAL && (j->killed || detail[0] != '\0'))
 		j->state = JOB_KILLED;
 	else
 		j->state = JOB_DONE;
