@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "base/str.h"
-#include "proxy/refuse.h"
+#include "proxy/deny.h"
 
 void
 http_answer(struct conn *c, unsigned int status, const char *json, size_t n)
@@ -47,7 +47,10 @@ http_refuse(struct conn *c, unsigned int status, const char *error,
 		c->ex.req_done = false;
 	}
 	c->keep = false;
-	refuse_body(&b, error, reason, next_steps);
+	deny_body(&b, &(struct denial){ .status = status,
+			  .error = error,
+			  .reason = reason,
+			  .next_steps = { next_steps } });
 	http_answer(c, status, (const char *)buf_head(&b), buf_len(&b));
 	conn_finish(c);
 }

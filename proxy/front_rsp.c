@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "proxy/refuse.h"
 
 /* Credit that back may pile up; more is a mistake of back. */
 #define CREDIT_MAX (64u * 1024 * 1024)

@@ -46,5 +46,4 @@ libproxy_a_SOURCES += \
 	proxy/front.c proxy/front.h \
 	proxy/front_conn.c proxy/front_dns.c proxy/front_http.c \
 	proxy/front_listen.c proxy/front_rsp.c proxy/front_tls.c \
-	proxy/pool.c proxy/pool.h \
-	proxy/refuse.c proxy/refuse.h
+	proxy/pool.c proxy/pool.h

@@ -48,7 +48,7 @@ refused(const char *s, const char *status)
 	if (!str_starts(text, status))
 		fail_msg("\"%s\" instead of \"%s\"", text, status);
 	assert_non_null(strstr(text, "Connection: close\r\n"));
-	assert_non_null(strstr(text, "\"next_steps\":\""));
+	assert_non_null(strstr(text, "\"next_steps\":[\""));
 	close(fd);
 }
 
