@@ -35,7 +35,7 @@ enum role role_by_name(const char *name); /* ROLE_NONE if unknown */
 #define P_TEXT_MAX 4096u /* reasons, details, error sentences */
 #define P_URL_MAX 16384u
 #define P_PATH_MAX 4096u
-#define P_STUB_MAX 16384u /* a secret and its stub are equally long */
+#define P_STUB_MAX 16384u /* a secret, a stub */
 #define P_SECRETS_MAX 256u
 #define P_JOBS_MAX 1024u
 

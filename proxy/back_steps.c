@@ -53,6 +53,21 @@ xch_release(struct exchange *x)
 	ask_release(x, c);
 }
 
+/*
+ * Scrubbing keeps lengths: after a rotation the placeholder may be shorter or
+ * longer than the value, and is then repeated or cut.
+ */
+static void
+add_value(struct scrub *s, const struct secret *v, const char *stub)
+{
+	size_t n = secret_len(v), len = strlen(stub);
+	cleanup_free char *fill = xmalloc(n);
+
+	for (size_t i = 0; i < n; i++)
+		fill[i] = stub[i % len];
+	scrub_add(s, secret_bytes(v), fill, n);
+}
+
 /* Every value is known: look for all of them in what comes back. */
 static bool
 prepare_scrub(struct exchange *x)
@@ -63,9 +78,9 @@ prepare_scrub(struct exchange *x)
 		    bindings_cred(&x->back->bindings, x->cred[i].cred);
 		const struct secret *v = x->cred[i].value;
 
-		if (b == NULL || b->revoked || strlen(b->stub) != secret_len(v))
+		if (b == NULL || b->revoked)
 			return false;
-		scrub_add(x->scrub, secret_bytes(v), b->stub, secret_len(v));
+		add_value(x->scrub, v, b->stub);
 	}
 	return true;
 }

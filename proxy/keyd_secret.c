@@ -115,25 +115,6 @@ check_add(const struct keyd *k, const struct credential *c, struct error *err)
 	return 0;
 }
 
-/* A longer value makes for a longer stub.  0 or -1. */
-static int
-check_rotate(
-    const struct keyd *k, const struct credential *c, struct error *err)
-{
-	const struct credential *old = vault_by_name(k->vault, c->name);
-	size_t n = secret_len(c->value);
-
-	if (old == NULL)
-		return error_set(
-		    err, 0, "there is no secret named %s", c->name);
-	if (n > strlen(old->shape) &&
-	    keyd_bindings_size(k, NULL) + (n - strlen(old->shape)) >
-		BINDINGS_MAX)
-		return error_set(err, 0,
-		    "all secrets together are too long for one message");
-	return 0;
-}
-
 /*
  * The value out of a sealed memfd, which cannot change while it is read.  One
  * trailing newline, as editors and echo leave it, does not belong to it.
@@ -183,32 +164,25 @@ apply_add(struct keyd *k, struct credential *c, struct error *err)
 }
 
 /*
- * The shape stays that of the first value, so that running jobs keep their
- * stubs; unless the length changes, since a stub is as long as its value.  A
- * rotated credential is live again.
+ * The shape stays that of the first value, whatever the new one looks like, so
+ * that running jobs keep their stubs.  A rotated credential is live again.
  */
 static int
-apply_rotate(
-    struct keyd *k, struct credential *c, const char **note, struct error *err)
+apply_rotate(struct keyd *k, struct credential *c, struct error *err)
 {
+	/* As with adding: this may have been another one's turn. */
 	const struct credential *old = vault_by_name(k->vault, c->name);
 	struct credential next;
 	uint32_t id;
 
-	/* As with adding: this may have been another one's turn. */
-	if (check_rotate(k, c, err) < 0)
-		return -1;
+	if (old == NULL)
+		return error_set(
+		    err, 0, "there is no secret named %s", c->name);
 	id = old->id;
 	next = *old;
 	next.revoked = false;
 	next.changed = (uint64_t)time(NULL);
-	if (strlen(old->shape) == secret_len(c->value))
-		next.shape = xstrdup(old->shape);
-	else {
-		next.shape = steal_ptr(&c->shape);
-		*note = "the new value has another length: jobs that are "
-			"running now need to be started again to use it";
-	}
+	next.shape = xstrdup(old->shape);
 	next.value = steal_ptr(&c->value);
 	if (vault_put(k->vault, &next, err) < 0) {
 		credential_clear(&next);
@@ -222,7 +196,6 @@ apply_rotate(
 static void
 take_effect(struct keyd *k, struct keyd_pending *q)
 {
-	const char *note = "";
 	struct error err;
 	int ret = 0;
 
@@ -231,7 +204,7 @@ take_effect(struct keyd *k, struct keyd_pending *q)
 		ret = apply_add(k, &q->c, &err);
 		break;
 	case CHANGE_ROTATE:
-		ret = apply_rotate(k, &q->c, &note, &err);
+		ret = apply_rotate(k, &q->c, &err);
 		break;
 	case CHANGE_REVOKE:
 	case CHANGE_REMOVE:
@@ -240,7 +213,7 @@ take_effect(struct keyd *k, struct keyd_pending *q)
 	}
 	if (ret == 0)
 		keyd_push_bindings(k, 0);
-	reply(k, q->reply, ret == 0, ret == 0 ? note : err.msg,
+	reply(k, q->reply, ret == 0, ret == 0 ? "" : err.msg,
 	    ret == 0 ? q->fingerprint : "");
 }
 
@@ -463,7 +436,7 @@ on_rotate(struct chan *ch, struct msg *m, void *ctx)
 		return refuse(k, q, err.msg);
 	/* The new value must be one that could have been added. */
 	q->c.shape = stub_shape(q->c.value, &err);
-	if (q->c.shape == NULL || check_rotate(k, &q->c, &err) < 0)
+	if (q->c.shape == NULL)
 		return refuse(k, q, err.msg);
 	stub_fingerprint(vault_stub_key(k->vault), q->c.value, q->fingerprint);
 	record(k, q);

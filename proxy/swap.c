@@ -356,6 +356,22 @@ apply_basic(struct field *f, const struct binding *b, const char *value,
 	return 0;
 }
 
+/* The value may be longer or shorter than its placeholder. */
+static void
+apply_header(struct field *f, const char *stub, const uint8_t *v, size_t n)
+{
+	size_t before = (size_t)(strstr(f->value, stub) - f->value);
+	const char *rest = f->value + before + strlen(stub);
+	size_t after = strlen(rest) + 1;
+	char *fresh = xmalloc(before + n + after);
+
+	memcpy(fresh, f->value, before);
+	memcpy(fresh + before, v, n);
+	memcpy(fresh + before + n, rest, after);
+	free(f->value);
+	f->value = fresh;
+}
+
 int
 swap_apply(struct req_head *h, const char *host, uint16_t port,
     const struct bindings *bs, uint32_t cred, const struct secret *value,
@@ -374,10 +390,6 @@ swap_apply(struct req_head *h, const char *host, uint16_t port,
 		return error_set(err, 0, "the credential changed meanwhile");
 	b = bindings_cred(bs, cred);
 	f = &h->fields.f[p.field];
-	if (n != strlen(b->stub))
-		return error_set(err, 0,
-		    "credential \"%s\" and its placeholder differ in length",
-		    b->name);
 	/* No way to end the field and start another (attack 16). */
 	for (size_t i = 0; i < n; i++)
 		if (v[i] < 0x20 || v[i] == 0x7f)
@@ -385,7 +397,7 @@ swap_apply(struct req_head *h, const char *host, uint16_t port,
 			    "credential \"%s\" does not fit a header field",
 			    b->name);
 	if (p.verdict == SWAP_HEADER) {
-		memcpy(strstr(f->value, b->stub), v, n);
+		apply_header(f, b->stub, v, n);
 		return 0;
 	}
 	char *text = xstrndup((const char *)v, n);

@@ -49,7 +49,8 @@ unsigned int swap_strip(struct req_head *h, const char *host, uint16_t port,
 /*
  * Judge again and put value in the stub's place; Basic is written anew in
  * its canonical form.  -1 if the plan no longer says cred, or the value does
- * not fit a field (its length differs, or it holds a control byte).
+ * not fit a field (it holds a control byte).  It may be of another length
+ * than its stub.
  */
 int swap_apply(struct req_head *h, const char *host, uint16_t port,
     const struct bindings *bs, uint32_t cred, const struct secret *value,
