@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 
 #include "base/fdutil.h"
@@ -235,6 +236,42 @@ bring_in(void *arg, int fd, const char *path, const struct stat *st,
 	return 0;
 }
 
+/*
+ * What a deny of writes names and a directory of the workspace lacks could be
+ * made by the job (.git/hooks): make it, empty, for the rule to cover.  Not in
+ * the workspace's own root, where it would be in people's way.
+ */
+static int
+fill_gap(struct rules *rs, const char *path, bool dir, struct error *err)
+{
+	const char *name = strrchr(path, '/');
+	char parent[PATH_MAX];
+	cleanup_fd int fd = -1;
+	int r;
+
+	if (!is_below(path, &JAIL_WORKSPACE[1]) || name == NULL ||
+	    (size_t)(name - path) <= strlen(&JAIL_WORKSPACE[1]))
+		return 0;
+	memcpy(parent, path, (size_t)(name - path));
+	parent[name - path] = '\0';
+	fd = sys_openat2(rs->root, parent, O_PATH | O_DIRECTORY,
+	    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (fd < 0)
+		return 0;
+	/* As the job, to whom the workspace belongs in here. */
+	(void)setfsgid(rs->c->host_gid);
+	(void)setfsuid(rs->c->host_uid);
+	r = dir ? mkdirat(fd, name + 1, 0755)
+		: mknodat(fd, name + 1, S_IFREG | 0644, 0);
+	if (r < 0 && errno != EEXIST && errno != EACCES && errno != EROFS)
+		(void)error_set(err, errno, "path rule: create %s", path);
+	else
+		r = 0;
+	(void)setfsuid(0);
+	(void)setfsgid(0);
+	return r;
+}
+
 static int
 make_masks(int root, struct error *err)
 {
@@ -258,12 +295,14 @@ deny_one(struct rules *rs, struct pathwalk *w, const struct jail_rule *r,
 	if (pathwalk_literal(path) == 0)
 		return 0;
 	if (r->write && strchr(path, '*') == NULL &&
-	    pin_parents(rs, path, err) < 0)
+	    (fill_gap(rs, path, false, err) < 0 ||
+		pin_parents(rs, path, err) < 0))
 		return -1;
 	if (r->write && str_ends(path, "/**") &&
 	    pathwalk_literal(path) == strlen(path) - 3) {
 		path[strlen(path) - 3] = '\0';
-		if (pin_parents(rs, path, err) < 0)
+		if (fill_gap(rs, path, true, err) < 0 ||
+		    pin_parents(rs, path, err) < 0)
 			return -1;
 	}
 	return pathwalk(w, rs->root, path, err);

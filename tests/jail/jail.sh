@@ -296,6 +296,18 @@ is "$(jail "${rules[@]}" sh -c 'echo x >.git/hooks/post; echo x >.git/config;
     rm -f .git/config; mv .git .g && mkdir -p .git/hooks &&
     echo x >.git/hooks/post' 2>/dev/null; cat "$ws/.git/config";
     ls "$ws/.git/hooks")" data deny_write_cannot_be_moved_away
+mkdir "$ws/lib" && chown 1234:1235 "$ws/lib"
+gap='mkdir -p lib/hooks; echo x >lib/hooks/post; echo x >lib/config'
+jail -r '-w:workspace/lib/config' -r '-w:workspace/lib/hooks/**' \
+    sh -c "$gap" 2>/dev/null
+is "$(cat "$ws/lib/config" "$ws/lib/hooks/"* 2>/dev/null)" "" \
+    deny_write_covers_what_is_not_there_yet
+is "$(stat -c %u:%g "$ws/lib/config" "$ws/lib/hooks" | sort -u)" 1234:1235 \
+    and_what_it_left_belongs_to_the_submitter
+rm -r "$ws/lib/config" "$ws/lib/hooks"
+jail sh -c "$gap"
+is "$(cat "$ws/lib/config" "$ws/lib/hooks/post")" "x
+x" control_without_rules_they_are_made
 jail "${rules[@]}" sh -c 'echo x >.git/index'
 is "$(cat "$ws/.git/index")" x deny_write_leaves_the_rest_writable
 allow=(-x deny-read -x deny-write -r '+r:workspace/**'
