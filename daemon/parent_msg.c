@@ -146,7 +146,7 @@ on_job_stubs(struct chan *c, struct msg *m, void *ctx)
 		cleanup_free char *var = cur_str(&m->body, P_NAME_MAX);
 		cleanup_free char *stub = cur_str(&m->body, P_STUB_MAX);
 
-		if (stub != NULL && var[0] != '\0')
+		if (name != NULL && stub != NULL && var[0] != '\0')
 			env[k++] = xasprintf("%s=%s", var, stub);
 	}
 	rc = cur_end(&m->body);

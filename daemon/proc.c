@@ -54,7 +54,9 @@ proc_spawn(const struct proc_spec *s, int fd, struct error *err)
 	static char lc_env[] = "LC_ALL=C";
 	char *envp[] = { path_env, lc_env, NULL, NULL };
 	cleanup_free char *name = NULL, *uid = NULL, *gid = NULL, *root = NULL;
+#ifdef BRIG_SANITIZE
 	cleanup_free char *san = NULL;
+#endif
 	char opt_x[] = "-x", opt_u[] = "-U", opt_g[] = "-G", opt_r[] = "-R";
 	char opt_d[] = "-d";
 	cleanup_free char *arg0 = NULL;

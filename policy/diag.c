@@ -38,7 +38,7 @@ show_line(struct policy_diag *d, const struct pos *pos)
 	(void)strlcat(d->source, right, sizeof(d->source));
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 diag_v(struct load *ld, const struct pos *pos, const char *fmt, va_list ap)
 {
 	struct policy_diags *ds = ld->ds;

@@ -248,11 +248,11 @@ expect_host(SSL *ssl, const char *host, struct tls *t)
 	if (X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1)
 		return 0;
 	ERR_clear_error();
+	strlcpy(t->sni, host, sizeof(t->sni));
 	if (!str_is_hostname(host) ||
 	    X509_VERIFY_PARAM_set1_host(param, host, 0) != 1 ||
-	    SSL_set_tlsext_host_name(ssl, host) != 1)
+	    SSL_set_tlsext_host_name(ssl, t->sni) != 1)
 		return -1;
-	strlcpy(t->sni, host, sizeof(t->sni));
 	return 0;
 }
 

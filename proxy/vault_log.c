@@ -86,7 +86,7 @@ head_mac(const struct vault_log *l, uint32_t len, const uint8_t *nonce,
     uint8_t out[MAC_SIZE])
 {
 	uint8_t full[PRF_SIZE];
-	struct aad a;
+	struct aad a = { 0 };
 	struct iovec parts[] = { part(&a, sizeof(a)), part(nonce, NONCE_SIZE) };
 
 	make_aad(l, len, &a);

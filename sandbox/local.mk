@@ -3,16 +3,19 @@
 noinst_PROGRAMS += sandbox/mkfilter
 sandbox_mkfilter_SOURCES = sandbox/mkfilter.c
 sandbox_mkfilter_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS)
+sandbox_mkfilter_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
 sandbox_mkfilter_LDADD = $(SECCOMP_LIBS)
 sandbox/filter_data.h: sandbox/mkfilter$(EXEEXT)
 	$(AM_V_GEN)./sandbox/mkfilter$(EXEEXT) >$@.tmp && mv -f $@.tmp $@
-sandbox/libsandbox_a-filter.$(OBJEXT): sandbox/filter_data.h
+# Its users find it by dependency tracking, once it is there.
+$(libsandbox_a_OBJECTS): | sandbox/filter_data.h
 CLEANFILES += sandbox/filter_data.h
 
 noinst_LIBRARIES += libsandbox.a
 libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS) \
 	$(NL_CFLAGS)
-libsandbox_a_CFLAGS = $(AM_CFLAGS)
+# The macros of seccomp.h leave fields to be zero, which clang minds.
+libsandbox_a_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
 libsandbox_a_SOURCES = \
 	sandbox/build.h \
 	sandbox/capture.c sandbox/capture.h \

@@ -25,17 +25,18 @@ command -v $format >/dev/null 2>&1 || format=clang-format-14
 need $format
 
 sources=$(find base policy sandbox proxy daemon tests -name '*.[ch]')
-scripts=$(find . -path ./.quickstart -prune -o -name '*.sh' -print
+scripts=$(find . \( -path ./.quickstart -o -path ./build-aux \) -prune \
+    -o -name '*.sh' -print
     echo ./quickstart ./.ci/run)
 pages=$(find man -name '*.[1-8]')
 
 # shellcheck disable=SC2086
 run "clang-format" $format --dry-run -Werror $sources
 # shellcheck disable=SC2086
-run "shellcheck" shellcheck -x -P SCRIPTDIR -e SC1091,SC2154,SC2016,SC2317 $scripts
+run "shellcheck" shellcheck -x -P SCRIPTDIR -e SC1091,SC2154,SC2016,SC2119,SC2317 $scripts
 # shellcheck disable=SC2086
 run "codespell" codespell -q 3 -S '*/corpus/*,*.policy' \
-    -L 'fo,ans,te,ue,crate,nd,inout,alow,allos,sharable' \
+    -L 'fo,ans,te,ue,crate,nd,inout,alow,allos,sharable,inh,nin,anothe' \
     $sources $scripts $pages ./*.md contrib
 # Debian's own pages are not this tree's business.
 for page in $pages; do

@@ -4,7 +4,7 @@ noinst_PROGRAMS += tests/attack/brig-probe
 tests_attack_brig_probe_SOURCES = tests/attack/probe.c
 tests_attack_brig_probe_LDADD = libbase.a
 # Static and not position-independent is fine: it runs from a workspace.
-tests_attack_brig_probe_LDFLAGS = -static
+tests_attack_brig_probe_LDFLAGS = $(BRIG_STATIC)
 
 ATTACK_LIST = tests/attack/swap.sh tests/attack/host.sh \
 	tests/attack/network.sh tests/attack/syscalls.sh \

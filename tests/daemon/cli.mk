@@ -1,8 +1,6 @@
 # Audit log and command line client.
-if HAVE_CMOCKA
 check_PROGRAMS += tests/daemon/test_audit tests/daemon/test_audit_main
 TESTS += tests/daemon/test_audit tests/daemon/test_audit_main
-endif
 
 tests_daemon_test_audit_SOURCES = tests/daemon/test_audit.c
 tests_daemon_test_audit_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
@@ -26,10 +24,8 @@ tests_fuzz_fuzz_audit_verify_SOURCES = tests/fuzz/fuzz_audit_verify.c \
 tests_fuzz_fuzz_audit_verify_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_audit_verify_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
-if HAVE_CMOCKA
 check_PROGRAMS += tests/daemon/test_client tests/daemon/test_brig
 TESTS += tests/daemon/test_client tests/daemon/test_brig
-endif
 
 tests_daemon_test_client_SOURCES = tests/daemon/test_client.c
 tests_daemon_test_client_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \

@@ -12,6 +12,7 @@ chmod -R go-w "$T/policy"
 
 # pid_of ROLE: of the child that runs it.
 pid_of() {
+    # shellcheck disable=SC2013 # words are meant: pids in one line
     for pid in $(cat "/proc/$BRIGD_PID/task/$BRIGD_PID/children"); do
         tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null |
             grep -qx "$1" && echo "$pid" && return

@@ -1,5 +1,5 @@
 # tests/policy
-noinst_LIBRARIES += libpolicytest.a
+check_LIBRARIES += libpolicytest.a
 libpolicytest_a_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 libpolicytest_a_SOURCES = tests/policy/policytest.c tests/policy/policytest.h
 POLICY_TEST_LIBS = libpolicytest.a libpolicy.a libbase.a $(CMOCKA_LIBS)

@@ -1,7 +1,6 @@
 # tests/proxy
 
 # TLS and keyd.
-if HAVE_CMOCKA
 KEYD_TESTS = \
 	tests/proxy/test_dns \
 	tests/proxy/test_keyd \
@@ -27,10 +26,8 @@ tests_proxy_test_tls_SOURCES = tests/proxy/test_tls.c
 tests_proxy_test_tls_LDADD = $(KEYD_LDADD)
 tests_proxy_test_vault_SOURCES = tests/proxy/test_vault.c
 tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
-endif
 
 # back and its pure parts.
-if HAVE_CMOCKA
 BACK_LIST = tests/proxy/test_back tests/proxy/test_netaddr \
 	tests/proxy/test_scrub tests/proxy/test_swap
 check_PROGRAMS += $(BACK_LIST)
@@ -46,10 +43,8 @@ tests_proxy_test_scrub_SOURCES = tests/proxy/test_scrub.c
 tests_proxy_test_scrub_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_swap_SOURCES = tests/proxy/test_swap.c
 tests_proxy_test_swap_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
-endif
 
 # HTTP/1.1, messages between front and back, DNS, front itself.
-if HAVE_CMOCKA
 FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_front \
 	tests/proxy/test_front_capture tests/proxy/test_front_refuse tests/proxy/test_http1 \
 	tests/proxy/test_wire
@@ -75,4 +70,3 @@ tests_proxy_test_http1_SOURCES = tests/proxy/test_http1.c \
 tests_proxy_test_http1_LDADD = $(FRONT_LDADD)
 tests_proxy_test_wire_SOURCES = tests/proxy/test_wire.c
 tests_proxy_test_wire_LDADD = $(FRONT_LDADD)
-endif
