@@ -393,15 +393,16 @@ no_field_leaves_its_line_or_its_string(void **state)
 static void
 keys_come_in_their_fixed_order(void **state)
 {
-	static const char *const order[] = { "{\"v\":1,\"seq\":1,\"ts\":"
-					     "\"2026-10-26T",
-		"123456789Z\",", "\"boot\":\"b-1\"", "\"mono\":5.000000006",
+	static const char *const order[] = {
+		"{\"v\":1,\"seq\":1,\"ts\":\"2026-10-26T", "123456789Z\",",
+		"\"boot\":\"b-1\"", "\"mono\":5.000000006",
 		"\"code\":\"EX103\"", "\"type\":\"exec.decide\"", "\"sev\":3",
 		"\"from\":\"back\"", "\"job\":\"j-17\"", "\"who\":{\"uid\":5}",
 		"\"obj\":{\"argv\":[\"git\",\"push\"],\"ok\":true}",
 		"\"pol\":{\"rule\":\"a:1\"}", "\"dec\":{\"effect\":\"ask\"}",
 		"\"ask\":{\"id\":\"A-1\"}", "\"prev\":\"sha256:0000",
-		"\"hash\":\"sha256:" };
+		"\"hash\":\"sha256:"
+	};
 	const char *argv[] = { "git", "push" };
 	struct audit_ev e;
 	struct log l;

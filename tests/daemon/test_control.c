@@ -183,7 +183,7 @@ line_in_single_bytes_is_the_same(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(HELLO) - 1; i++)
-		box_send(fd, HELLO + i, 1, NULL, 0);
+		box_send(fd, &HELLO[i], 1, NULL, 0);
 	assert_string_equal(box_error(box_call(&box, fd, "")), "");
 	close(fd);
 }

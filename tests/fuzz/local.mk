@@ -82,3 +82,23 @@ if !FUZZERS
 TESTS += $(FUZZ_LIST)
 endif
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/feed.c
+
+# make fuzz-smoke: with --enable-fuzzers, FUZZ_RUNS inputs made from each
+# corpus.  New inputs go to a scratch folder, never into the corpus.
+FUZZ_RUNS = 2000
+fuzz-smoke: $(FUZZ_LIST)
+if FUZZERS
+	@for f in $(FUZZ_LIST); do \
+		n=$${f##*/fuzz_}; d=`mktemp -d` || exit 1; \
+		./$$f -runs=$(FUZZ_RUNS) -seed=1 -max_len=65536 -verbosity=0 \
+		    -artifact_prefix=fuzz-$$n- "$$d" \
+		    $(srcdir)/tests/fuzz/corpus/$$n >fuzz-$$n.log 2>&1; rc=$$?; \
+		rm -rf "$$d"; \
+		test $$rc = 0 || { tail -n 30 fuzz-$$n.log; exit 1; }; \
+		echo "fuzz_$$n: $(FUZZ_RUNS) runs"; \
+	done
+else
+	@echo "fuzz-smoke: configure with CC=clang --enable-fuzzers" >&2; exit 1
+endif
+
+.PHONY: fuzz-smoke

@@ -414,8 +414,8 @@ static const char *const pool[] = {
 	"write /usr/a",
 	"http GET https://a.example.org/**",
 	"http * https://**",
-	"http {GET,POST} https://*.example.org/x"
-	" except https://b.example.org/**",
+	("http {GET,POST} https://*.example.org/x"
+	 " except https://b.example.org/**"),
 	"http GET https://a.example.org/**/y",
 	"net 10.0.0.0/8",
 	"net 10.1.1.1:80",

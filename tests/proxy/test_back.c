@@ -460,7 +460,7 @@ stub_in_a_body_is_recorded_and_passes(void **state)
 
 	world_request(w, "POST", HOST, "/echo", AUTH, (long)strlen(STUB));
 	world_body(w, STUB, 10);
-	world_body(w, STUB + 10, strlen(STUB) - 10);
+	world_body(w, &STUB[10], strlen(STUB) - 10);
 	world_end(w);
 	assert_true(world_finish(w));
 	assert_ok(w);

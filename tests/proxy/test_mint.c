@@ -129,8 +129,8 @@ leaf_verifies_strictly_for_names_and_addresses(void **state)
 {
 	static const char *const names[] = { "api.example.com", "localhost",
 		"93.184.216.34", "2606:2800::1",
-		"a23456789-123456789-123456789-123456789-123456789-123456789-"
-		"abc.a23456789-123456789.example.com" };
+		("a23456789-123456789-123456789-123456789-123456789-123456789-"
+		 "abc.a23456789-123456789.example.com") };
 
 	for (size_t i = 0; i < nitems(names); i++)
 		assert_int_equal(

@@ -311,7 +311,8 @@ raw_client(int fd, const char *sni, const char *alpn, SSL_CTX **ctx, SSL **ssl)
 	SSL_set_fd(*ssl, fd);
 	SSL_set_connect_state(*ssl);
 	if (sni != NULL)
-		SSL_set_tlsext_host_name(*ssl, sni);
+		SSL_ctrl(*ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME,
+		    TLSEXT_NAMETYPE_host_name, (void *)(uintptr_t)sni);
 	if (alpn != NULL)
 		SSL_set_alpn_protos(*ssl, (const unsigned char *)alpn,
 		    (unsigned int)strlen(alpn));
