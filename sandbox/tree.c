@@ -15,6 +15,7 @@
 
 #define TMP_SIZE (1024ull * 1024 * 1024)
 #define TMP_INODES "1000000"
+#define PTS_MAX "256" /* terminals are a pool that the whole host shares */
 #define COPY_MAX (1024 * 1024) /* larger files of /etc are left out */
 #define CA_IN_ETC (&JAIL_CA_FILE[sizeof("/etc/") - 1])
 #define CA_MAX (16 * 1024 * 1024)
@@ -300,7 +301,8 @@ new_pts(const struct jail_config *c, struct error *err)
 {
 	char uid[16], gid[16];
 	const struct fs_opt opts[] = { { "mode", "0620" },
-		{ "ptmxmode", "0666" }, { "uid", uid }, { "gid", gid } };
+		{ "ptmxmode", "0666" }, { "max", PTS_MAX }, { "uid", uid },
+		{ "gid", gid } };
 
 	(void)snprintf(uid, sizeof(uid), "%u", c->host_uid);
 	(void)snprintf(gid, sizeof(gid), "%u", c->host_gid);

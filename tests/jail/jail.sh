@@ -270,6 +270,16 @@ except BlockingIOError: print("kept")
 	is "$("$run" -c python3 -c "$own" 2>&1)" "kept
 capture tcp ::ffff:93.184.216.34 port 8443" \
 	    job_cannot_take_a_captured_address
+	ptys='
+import os, sys
+n = 0
+try:
+    while n < 300: os.openpty(); n += 1
+except OSError: pass
+print(n)
+'
+	is "$(python3 -c "$ptys")" 300 control_the_host_has_300_terminals
+	is "$("$run" python3 -c "$ptys")" 256 a_job_has_256_terminals
 	is "$("$run" python3 -c 'import os; print(len(os.listdir(
 	    "/proc/self/net/dev_snmp6")))' 2>&1)" 1 only_loopback_exists
 fi
