@@ -218,6 +218,7 @@ read_some(struct conn *c, size_t want)
 	}
 	switch (tls_read(c->tls, p, want, &got)) {
 	case TLS_OK:
+		c->readable = tls_pending(c->tls);
 		buf_commit(&c->in, got);
 		return (ssize_t)got;
 	case TLS_WANT_READ:

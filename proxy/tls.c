@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "proxy/tls_int.h"
 
+#define READ_AHEAD 65536u /* bytes asked of a socket at once */
+
 void
 tls_preinit(void)
 {
@@ -54,6 +56,10 @@ tls_ctx_setup(SSL_CTX *ctx, struct error *err)
 		return tls_error(err, "TLS version");
 	SSL_CTX_set_options(
 	    ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	/* One read fetches what is there, not a record's header and then its
+	 * body. */
+	SSL_CTX_set_read_ahead(ctx, 1);
+	SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
 	/* An idle session keeps no record buffers (about 34 kB saved). */
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
@@ -282,7 +288,7 @@ tls_free(struct tls *t)
 bool
 tls_pending(const struct tls *t)
 {
-	return SSL_pending(t->ssl) > 0;
+	return SSL_has_pending(t->ssl) == 1;
 }
 
 const char *

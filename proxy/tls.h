@@ -63,7 +63,10 @@ enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *got);
 enum tls_io tls_write(struct tls *t, const void *p, size_t n, size_t *put);
 /* Send close_notify, best effort. */
 void tls_close(struct tls *t);
-bool tls_pending(const struct tls *t); /* decrypted bytes are waiting */
+/* Bytes were taken from the socket that tls_read() has not given out: no event
+ * of the descriptor will tell about them.  When false, the socket is empty or
+ * will say that it is not. */
+bool tls_pending(const struct tls *t);
 /*
  * Server name of the session, lower case, "" if none.  On the server it is the
  * name that the client asked for, checked with str_is_hostname().

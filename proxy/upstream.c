@@ -248,7 +248,12 @@ upstream_is_ready(struct upstream *u)
 {
 	u->state = UP_READY;
 	ev_timer_set(u->timer, UPSTREAM_IDLE_MS);
+	/* Else an event tells. */
+	u->readable = u->tls != NULL && tls_pending(u->tls);
+	/* What it writes goes out below. */
+	u->in_pump = true;
 	u->ops->ready(u->arg);
+	u->in_pump = false;
 	if (u->state == UP_READY)
 		upstream_pump(u);
 }
@@ -349,7 +354,8 @@ upstream_release(struct upstream *u, bool keep)
 	/* Bytes nobody asked for, or roots that changed: not to be trusted. */
 	if (!keep || u->state != UP_READY || !u->complete ||
 	    !u->parser.keep_alive || buf_len(&u->in) > 0 ||
-	    buf_len(&u->out) > 0 || (u->is_tls && u->roots != u->pool->roots)) {
+	    buf_len(&u->out) > 0 || (u->tls != NULL && tls_pending(u->tls)) ||
+	    (u->is_tls && u->roots != u->pool->roots)) {
 		if (u->tls != NULL && u->state == UP_READY)
 			tls_close(u->tls);
 		destroy(u);

@@ -48,6 +48,8 @@ struct upstream {
 	struct buf in, out;
 	unsigned int interim;
 	bool in_pump;
+	bool pump_due;   /* at the end of this round */
+	bool readable;   /* bytes may be there: cleared when they ran out */
 	bool blocked;    /* the user took less than it was given */
 	bool want_write; /* TLS needs to write in order to read */
 	bool was_high;
@@ -68,6 +70,7 @@ void upstream_is_ready(struct upstream *u);
 /* upstream_io.c */
 void upstream_on_io(int fd, unsigned int events, void *arg);
 void upstream_pump(struct upstream *u);
+void upstream_pump_later(void *arg);
 void upstream_wipe(struct buf *b);
 
 #endif

@@ -44,8 +44,10 @@ upstream_write(struct upstream *u, const void *p, size_t n)
 	buf_put(&u->out, p, n);
 	if (buf_len(&u->out) >= UPSTREAM_OUT_HIGH)
 		u->was_high = true;
-	if (u->state == UP_READY && !u->in_pump)
-		watch(u, EV_WRITE | (u->blocked ? 0 : EV_READ));
+	if (u->state == UP_READY && !u->in_pump && !u->pump_due) {
+		u->pump_due = true;
+		ev_defer(u->pool->ev, upstream_pump_later, u);
+	}
 }
 
 /* 0: more can follow; 1: would block; -1: failed, u is dead. */
@@ -136,6 +138,8 @@ read_some(struct upstream *u)
 		else
 			got = (size_t)n;
 	}
+	u->readable = r == GOT_BYTES &&
+		      (u->tls != NULL ? tls_pending(u->tls) : got == READ_SIZE);
 	if (r == GOT_BYTES) {
 		buf_commit(&u->in, got);
 		u->got_bytes = true;
@@ -224,7 +228,7 @@ at_eof(struct upstream *u, bool clean)
 static void
 read_all(struct upstream *u)
 {
-	while (parse(u) && !u->blocked) {
+	while (parse(u) && !u->blocked && u->readable) {
 		switch (read_some(u)) {
 		case GOT_BYTES:
 			break;
@@ -273,6 +277,15 @@ upstream_pump(struct upstream *u)
 	if (buf_len(&u->out) > 0 || u->want_write)
 		want |= EV_WRITE;
 	watch(u, want);
+}
+
+void
+upstream_pump_later(void *arg)
+{
+	struct upstream *u = arg;
+
+	u->pump_due = false;
+	upstream_pump(u);
 }
 
 void
@@ -368,6 +381,8 @@ upstream_on_io(int fd, unsigned int events, void *arg)
 		handshake(u);
 		return;
 	case UP_READY:
+		if (events & (EV_READ | EV_HANGUP))
+			u->readable = true;
 		upstream_pump(u);
 		return;
 	case UP_KEPT:
