@@ -208,10 +208,7 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 	    (ssize_t)sizeof(j->nonce))
 		fatal("getrandom");
 	ev_timer_set(j->timer, JOB_START_MS);
-	/* All at once: their start-up overlaps. */
 	job_tell_keyd(j);
-	proc_start(&j->back);
-	proc_start(&j->front);
 	proc_start(&j->shim);
 	job_tell_control(j);
 	job_continue(j);
@@ -371,6 +368,12 @@ job_running(struct job *j, pid_t init_pid, const char *detail)
 	strlcpy(j->detail, detail, sizeof(j->detail));
 	ev_timer_clear(j->timer);
 	job_tell_control(j);
+	/*
+	 * Not before: they would compete with the building of the jail.  What
+	 * the job asks for until they are up waits in the capture sockets.
+	 */
+	proc_start(&j->back);
+	proc_start(&j->front);
 }
 
 /* From here on only processes are waited for. */

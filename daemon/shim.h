@@ -60,7 +60,7 @@ void shim_tell_attended(struct shim *s);
 struct judge *judge_new(struct shim *s, char *const *env);
 void judge_free(struct judge *j);
 struct shim *judge_shim(struct judge *j);
-/* What the crypto library must load before the process is confined. */
+/* Keeps the crypto library from opening files later. */
 void judge_preinit(void);
 /*
  * Look up which files the profile's program names stand for, inside the

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/shim.h"
@@ -106,14 +108,11 @@ judge_shim(struct judge *j)
 void
 judge_preinit(void)
 {
-	static const char *const none[] = { NULL };
-	static const struct trace_exec x = {
-		.exe = "", .cwd = "", .argv = none
-	};
-	struct exec_facts f = { .x = &x };
-	char digest[EXEC_DIGEST_SIZE];
-
-	exec_facts_digest(&f, digest);
+	/* Nor will it open its configuration when it is first used. */
+	if (OPENSSL_init_crypto(
+		OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) !=
+	    1)
+		fatalx("cannot initialise OpenSSL");
 }
 
 void

@@ -27,7 +27,7 @@ enum tls_io {
 	TLS_EOF,       /* clean close_notify */
 };
 
-/* Everything OpenSSL wants to load or open, before the process is confined. */
+/* Before the process is confined: from then on OpenSSL opens nothing. */
 void tls_preinit(void);
 
 /* Fresh EC P-256 key; leaves are added as they are minted. */
