@@ -21,6 +21,13 @@
 
 #define SPEC_MAX (4u * 1024 * 1024)
 
+/*
+ * front and back are started this long after the job began to run: earlier
+ * they would compete with the building of its jail, and a job that ends sooner
+ * never needs them.  What it asks for until they are up waits in the capture
+ * sockets.
+ */
+#define PROXY_START_MS 10u
 #define JAIL_GONE_MS 20u /* between looks at a jail that is ending */
 
 static void on_job_timer(void *arg);
@@ -366,14 +373,8 @@ job_running(struct job *j, pid_t init_pid, const char *detail)
 	j->init_pid = init_pid;
 	j->state = JOB_RUNNING;
 	strlcpy(j->detail, detail, sizeof(j->detail));
-	ev_timer_clear(j->timer);
+	ev_timer_set(j->timer, PROXY_START_MS);
 	job_tell_control(j);
-	/*
-	 * Not before: they would compete with the building of the jail.  What
-	 * the job asks for until they are up waits in the capture sockets.
-	 */
-	proc_start(&j->back);
-	proc_start(&j->front);
 }
 
 /* From here on only processes are waited for. */
@@ -457,6 +458,11 @@ on_job_timer(void *arg)
 {
 	struct job *j = arg;
 
+	if (!j->ending && j->state == JOB_RUNNING) {
+		proc_start(&j->back);
+		proc_start(&j->front);
+		return;
+	}
 	if (!j->ending) {
 		const char *what = j->stub_env == NULL
 				       ? "the key process did not answer"

@@ -23,7 +23,7 @@ check "control: another job makes requests" \
     wait_for 10 grep -q 200 "$T/ws/other.log"
 
 for role in front back keyd audit control; do
-    rm -f "$T/ws/start" "$T/ws/result" "$T/ws/after"
+    rm -f "$T/ws/start" "$T/ws/result" "$T/ws/after" "$T/ws/down"
     brig submit -w "$T/ws" -- sh -c "
         echo >/workspace/start
         curl -sS --limit-rate 30M -o /workspace/down \
