@@ -192,6 +192,7 @@ dispatch(struct chan *c, struct msg *m, bool has_fd)
 static bool
 next_message(struct chan *c)
 {
+	const struct msg_rule *r;
 	const char *why;
 	struct msg m;
 	struct cur h;
@@ -228,6 +229,9 @@ next_message(struct chan *c)
 	why = dispatch(c, &m, (flags & FLAG_FD) != 0);
 	if (m.fd >= 0)
 		close(m.fd);
+	r = find_rule(c->rules, c->nrules, m.type);
+	if (r != NULL && (r->flags & MSG_WIPE))
+		explicit_bzero(buf_head(&c->in) + MSG_HEADER_SIZE, len);
 	if (c->freed)
 		return false;
 	if (why != NULL) {

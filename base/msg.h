@@ -45,6 +45,7 @@ typedef int msg_handler(struct chan *c, struct msg *m, void *ctx);
 #define MSG_ALLOWED 1u /* may come now */
 #define MSG_ONCE 2u    /* at most once on this channel */
 #define MSG_FD 4u      /* must carry a descriptor (else must not) */
+#define MSG_WIPE 8u    /* body is overwritten once handled: it is a secret */
 
 struct msg_rule {
 	uint16_t type;

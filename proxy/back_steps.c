@@ -186,7 +186,7 @@ on_cred_revoked(struct chan *c, struct msg *m, void *ctx)
 
 const struct msg_rule back_from_keyd[] = {
 	{ M_BINDINGS, MSG_ALLOWED, on_bindings },
-	{ M_RELEASED, MSG_ALLOWED, on_released },
+	{ M_RELEASED, MSG_ALLOWED | MSG_WIPE, on_released },
 	{ M_CRED_REVOKED, MSG_ALLOWED, on_cred_revoked },
 };
 const size_t back_nfrom_keyd = nitems(back_from_keyd);

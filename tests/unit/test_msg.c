@@ -20,6 +20,8 @@ enum {
 	T_FD,
 	T_ONCE,
 	T_BAD,
+	T_SECRET,
+	T_AFTER,
 };
 
 struct side {
@@ -31,6 +33,8 @@ struct side {
 	int fd;
 	size_t bytes;
 	bool free_in_handler;
+	const uint8_t *body; /* of the last T_SECRET */
+	bool wiped;
 };
 
 static int
@@ -68,7 +72,32 @@ on_bad(struct chan *c, struct msg *m, void *ctx)
 	return -1;
 }
 
+static int
+on_secret(struct chan *c, struct msg *m, void *ctx)
+{
+	struct side *s = ctx;
+
+	(void)c;
+	s->body = m->body.p;
+	return memcmp(s->body, "secret", 6) == 0 ? 0 : -1;
+}
+
+/* Came in the same read, so that the bytes before it are still there. */
+static int
+on_after(struct chan *c, struct msg *m, void *ctx)
+{
+	struct side *s = ctx;
+
+	(void)c;
+	(void)m;
+	s->got++;
+	s->wiped = memcmp(s->body, "\0\0\0\0\0\0", 6) == 0;
+	return 0;
+}
+
 static const struct msg_rule rules[] = {
+	{ T_SECRET, MSG_ALLOWED | MSG_WIPE, on_secret },
+	{ T_AFTER, MSG_ALLOWED, on_after },
 	{ T_TEXT, MSG_ALLOWED, on_text },
 	{ T_FD, MSG_ALLOWED | MSG_FD, on_fd },
 	{ T_ONCE, MSG_ALLOWED | MSG_ONCE, on_text },
@@ -333,6 +362,21 @@ sealed_memfd_is_told_from_others(void **state)
 	close(plain);
 }
 
+static void
+body_of_a_secret_is_overwritten(void **state)
+{
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, false);
+	chan_send_bytes(p.a.c, T_SECRET, 0, 0, "secret", 6);
+	chan_send_bytes(p.a.c, T_AFTER, 0, 0, NULL, 0);
+	rounds(&p, 3);
+	assert_int_equal(p.b.got, 1);
+	assert_true(p.b.wiped);
+	close_pair(&p);
+}
+
 int
 main(void)
 {
@@ -340,6 +384,7 @@ main(void)
 		cmocka_unit_test(messages_arrive_whole_and_in_order),
 		cmocka_unit_test(descriptors_go_with_their_message),
 		cmocka_unit_test(once_means_once),
+		cmocka_unit_test(body_of_a_secret_is_overwritten),
 		cmocka_unit_test(faults_end_the_channel_once),
 		cmocka_unit_test(unclaimed_descriptors_are_bounded),
 		cmocka_unit_test(channel_may_be_freed_inside_a_handler),
