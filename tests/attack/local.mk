@@ -1,5 +1,4 @@
-# Attack cases: numbers in the names of the cases are those of the attack list
-# in SECURITY.md's table of cases.  Each has a control run.
+# Attack cases; README.md there says what each number is.
 noinst_PROGRAMS += tests/attack/brig-probe
 tests_attack_brig_probe_SOURCES = tests/attack/probe.c
 tests_attack_brig_probe_LDADD = libbase.a
@@ -11,5 +10,5 @@ ATTACK_LIST = tests/attack/swap.sh tests/attack/host.sh \
 	tests/attack/processes.sh tests/attack/record.sh \
 	tests/attack/rogue.sh tests/attack/asks.sh tests/attack/abuse.sh
 TESTS += $(ATTACK_LIST)
-EXTRA_DIST += $(ATTACK_LIST) tests/attack/lib.sh \
+EXTRA_DIST += $(ATTACK_LIST) tests/attack/lib.sh tests/attack/README.md \
 	tests/attack/rogue_origin.py tests/attack/front_abuse.py

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Attacks on the stub and its swap.  Numbers: the attack list.
+# Attacks on the stub and its swap.  Numbers: README.md here.
 # shellcheck disable=SC2016
 # shellcheck source=lib.sh
 . "$BRIG_SRCDIR/tests/attack/lib.sh"

@@ -24,7 +24,23 @@ check "control: the search in the jail finds the stub" \
 check "no spelling of the real value in anything the job received or found" \
     no_canary "$T/job.out"
 
-# From outside, as root: the memory of each process of the live job.
+# From outside, as root, in all spellings: what the live job's jail holds.
+{ spellings "$CANARY"; } >"$T/spellings"
+jailed=$(brig --json show "$live" | python3 -c \
+    'import json, sys; print(json.load(sys.stdin)["job"]["pid"])')
+sed -n 's/^raw=//p' "$T/ws/live.out" | head -n 1 >"$T/stub"
+python3 "$BRIG_SRCDIR/tests/e2e/search.py" inside "$jailed" <"$T/stub" \
+    >"$T/inside.control" 2>&1
+check "control: the search of the jail from outside finds the stub" \
+    grep -q '^found .*environ' "$T/inside.control"
+python3 "$BRIG_SRCDIR/tests/e2e/search.py" inside "$jailed" \
+    <"$T/spellings" >"$T/inside.found" 2>&1
+check "the search was one: files and processes" \
+    grep -qE '^searched [1-9][0-9]* files, [1-9][0-9]* processes' "$T/inside.found"
+check "no spelling of the real value in any process or file of the jail" \
+    sh -c '! grep "^found" "$0"' "$T/inside.found"
+
+# The memory of each of brig's processes.
 pids() {
     brig --json status | python3 -c "
 import json, sys
@@ -32,15 +48,12 @@ for p in json.load(sys.stdin)['processes']:
     if p['role'] == '$1':
         print(p['pid'])"
 }
-{ spellings "$CANARY"; } >"$T/spellings"
 memory() {
     for memory_pid in $(pids "$1"); do
         python3 "$BRIG_SRCDIR/tests/e2e/search.py" memory "$memory_pid" \
             <"$T/spellings"
     done
 }
-stub=$(sed -n 's/^raw=//p' "$T/ws/live.out" | head -n 1)
-printf '%s\n' "$stub" >"$T/stub"
 check "control: a memory scan finds the real value in back" \
     sh -c 'test -n "$0"' "$(memory back)"
 memory front >"$T/front.found"

@@ -4,6 +4,9 @@
                           whatever looks like a token, and what it searched
   search.py memory PID    as root outside: patterns on stdin, one a line, in
                           the readable memory of a process; prints those found
+  search.py inside PID    as root outside: the same patterns in everything the
+                          jail of that process holds: environ, cmdline, maps,
+                          memory of its processes, every file but /usr's
 """
 import os
 import re
@@ -36,10 +39,46 @@ def memory(pid):
 def search_memory(pid):
     wanted = [l.encode() for l in sys.stdin.read().split('\n') if l]
     for block in memory(pid):
-        low = block.lower()
-        for w in wanted:
-            if w in block or (len(w) > 60 and w.lower() in low):
-                print(f'{pid}: {w[:12].decode()}...')
+        for w in wanted_in(wanted, block):
+            print(f'{pid}: {w[:12].decode()}...')
+
+
+def wanted_in(wanted, data):
+    low = data.lower()
+    return [w for w in wanted
+            if w in data or (len(w) > 60 and w.lower() in low)]
+
+
+def search_inside(pid):
+    wanted = [l.encode() for l in sys.stdin.read().split('\n') if l]
+    namespace = os.readlink(f'/proc/{pid}/ns/pid')
+    files = processes = 0
+
+    def report(where, data):
+        for w in wanted_in(wanted, data):
+            print(f'found {where}: {w[:12].decode()}...')
+
+    for other in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            if os.readlink(f'/proc/{other}/ns/pid') != namespace:
+                continue
+        except OSError:
+            continue
+        processes += 1
+        for name in ('environ', 'cmdline', 'maps', 'auxv', 'status'):
+            report(f'{other}/{name}', open(f'/proc/{other}/{name}', 'rb').read())
+        for block in memory(other):
+            report(f'{other}/mem', block)
+    root = f'/proc/{pid}/root'
+    for top, dirs, names in os.walk(root):
+        if top == root:
+            dirs[:] = [d for d in dirs if d not in ('proc', 'usr', 'dev')]
+        for name in names:
+            path = os.path.join(top, name)
+            if os.path.isfile(path) and not os.path.islink(path):
+                report(path[len(root):], open(path, 'rb').read(32 << 20))
+                files += 1
+    print(f'searched {files} files, {processes} processes')
 
 
 def search_jail():
@@ -76,5 +115,7 @@ def search_jail():
 
 if sys.argv[1] == 'memory':
     search_memory(int(sys.argv[2]))
+elif sys.argv[1] == 'inside':
+    search_inside(int(sys.argv[2]))
 else:
     search_jail()
