@@ -77,6 +77,53 @@ tests_fuzz_fuzz_policy_eval_SOURCES = tests/fuzz/fuzz_policy_eval.c $(FUZZ_FEED)
 tests_fuzz_fuzz_policy_eval_LDADD = libpolicy.a libbase.a
 tests_fuzz_fuzz_policy_eval_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+# The tables of each process, played through real channels.
+FUZZ_PLAY = tests/fuzz/play.c tests/fuzz/play.h $(FUZZ_FEED)
+
+FUZZ_LIST += tests/fuzz/fuzz_control
+tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_control_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_control_LDADD = libcontrol.a libpolicy.a libjobspec.a \
+	libbase.a $(JANSSON_LIBS) $(SQLITE_LIBS)
+tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_parent
+tests_fuzz_fuzz_parent_SOURCES = tests/fuzz/fuzz_parent.c \
+	daemon/parent_audit.c daemon/parent_job.c daemon/parent_msg.c \
+	daemon/parent_notify.c daemon/parent_proc.c daemon/parent_status.c \
+	daemon/parent_wire.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_parent_LDADD = libcontrol.a libpolicy.a libjobspec.a libbase.a
+tests_fuzz_fuzz_parent_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_audit
+tests_fuzz_fuzz_audit_SOURCES = tests/fuzz/fuzz_audit.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_audit_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_audit_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_dns
+tests_fuzz_fuzz_dns_SOURCES = tests/fuzz/fuzz_dns.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_dns_LDADD = libbase.a
+tests_fuzz_fuzz_dns_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_front
+tests_fuzz_fuzz_front_SOURCES = tests/fuzz/fuzz_front.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_front_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) \
+	$(CRYPTO_LIBS)
+tests_fuzz_fuzz_front_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_back
+tests_fuzz_fuzz_back_SOURCES = tests/fuzz/fuzz_back.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_back_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) \
+	$(CRYPTO_LIBS)
+tests_fuzz_fuzz_back_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_shim
+tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c daemon/shim_facts.c \
+	daemon/shim_judge.c daemon/shim_relay.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_shim_LDADD = libjobspec.a libsandbox.a libpolicy.a libbase.a \
+	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
+tests_fuzz_fuzz_shim_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)
