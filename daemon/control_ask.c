@@ -77,13 +77,16 @@ void
 op_ask_answer(struct request *rq)
 {
 	uint32_t id = arg_id(rq, "ask", "A-");
-	const json_t *allow = json_object_get(rq->body, "allow");
-	cleanup_free char *by = xasprintf("uid:%u", rq->uid);
+	cleanup_free char *by = NULL;
 	const char *message = "";
+	const json_t *allow;
 	struct ask *a;
 
+	/* Answered, and gone. */
 	if (id == 0)
 		return;
+	allow = json_object_get(rq->body, "allow");
+	by = xasprintf("uid:%u", rq->uid);
 	/* No default: a forgotten field must not decide anything. */
 	if (!json_is_boolean(allow)) {
 		request_fail(
