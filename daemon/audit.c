@@ -144,7 +144,7 @@ group_own(struct audit *a, struct audit_ev *e)
 static void
 answer(struct waiter *w, bool ok, const char *why)
 {
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 
 	if (w->peer == NULL)
 		return;

@@ -197,7 +197,7 @@ audit_render(const struct audit_meta *m, const void *event, size_t n,
 	char prev_text[AUDIT_HASH_TEXT + 1], hash_text[AUDIT_HASH_TEXT + 1];
 	const size_t tail = strlen(",\"hash\":\"\"}") + AUDIT_HASH_TEXT;
 	cleanup_free struct event *e = xcalloc(1, sizeof(*e));
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 
 	buf_init(&b, 0);
 	if (event_decode(e, event, n) < 0)

@@ -323,7 +323,7 @@ tail(const struct cli *cli, const struct opts *op)
 {
 	cleanup_free char *chunk = xmalloc(READ_SIZE);
 	cleanup_fd int fd = log_open(cli, op->file);
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 	const uint8_t *nl;
 	off_t at;
 

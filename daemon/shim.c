@@ -535,7 +535,7 @@ on_policy(struct chan *c, struct msg *m, void *ctx)
 {
 	uint32_t generation = cur_u32(&m->body);
 	struct policy_diags ds = { 0 };
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 	struct policy *p;
 
 	if (cur_end(&m->body) < 0 || !fd_is_sealed(m->fd))
@@ -569,7 +569,7 @@ static int
 on_start(struct chan *c, struct msg *m, void *ctx)
 {
 	struct shim *s = shim_of(ctx);
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 	struct cur cur;
 
 	buf_init(&b, 0);

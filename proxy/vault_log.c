@@ -274,7 +274,7 @@ static int
 load_file(struct vault_log *l, const struct secret *master, vault_log_fn *fn,
     void *arg, struct error *err)
 {
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 	uint8_t check[CHECK_SIZE];
 	const uint8_t *p;
 	size_t n, m;
@@ -347,7 +347,7 @@ int
 vault_log_append(
     struct vault_log *l, const void *p, size_t n, struct error *err)
 {
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 	uint8_t *rec;
 	size_t total = HEAD_SIZE + n + TAG_SIZE;
 	uint32_t len = htole32((uint32_t)n);

@@ -322,7 +322,7 @@ on_exec(struct trace *t, pid_t pid)
 	char exe[PATH_MAX], cwd[PATH_MAX], message[TRACE_MESSAGE_MAX];
 	struct trace_exec x = { .pid = pid };
 	struct trace_image im;
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 	struct regs r;
 	const char *why;
 

@@ -57,6 +57,11 @@ check "no banned function" "$(grep -nE "(^|[^a-zA-Z0-9_>.\"])($banned)[[:space:]
     base/*.c policy/*.c sandbox/*.c proxy/*.c daemon/*.c 2>/dev/null |
     grep -vE ':[0-9]+:[[:space:]]*(\*|/\*)')"
 
+# An early return would free what was on the stack.
+check "no buffer is cleaned up that was not set" \
+    "$(grep -nE 'cleanup_buf struct buf [a-z_]+;' base/*.c policy/*.c \
+        sandbox/*.c proxy/*.c daemon/*.c 2>/dev/null)"
+
 check "no file over 800 lines" "$(find base policy sandbox proxy daemon tests \
     \( -name '*.c' -o -name '*.h' -o -name '*.sh' \) -exec wc -l {} + |
     awk '$1 > 800 && $2 != "total"')"
