@@ -537,6 +537,14 @@ chan_wait(struct chan *c, uint16_t type, int ms)
 	return c->waited && !c->dead ? 0 : -1;
 }
 
+void
+chan_last_words(struct chan *c)
+{
+	do {
+		drain_in(c);
+	} while (!c->dead && !c->paused && receive(c) > 0);
+}
+
 int
 msg_dispatch(const struct msg_rule *rules, size_t nrules, uint16_t type,
     const void *body, size_t n, void *ctx)

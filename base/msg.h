@@ -88,6 +88,11 @@ void chan_send_bytes(struct chan *c, uint16_t type, uint32_t job,
 size_t chan_queued(const struct chan *c); /* bytes not yet written */
 /* Called when the queue falls below MSG_QUEUE_HIGH after having been above. */
 void chan_on_drain(struct chan *c, ev_fn *fn, void *arg);
+/*
+ * The peer process is dead: handle what it said before it died, up to the
+ * channel's end.
+ */
+void chan_last_words(struct chan *c);
 /* Stop / resume reading from the peer (back-pressure). */
 void chan_pause(struct chan *c, bool paused);
 /* Write what is queued now, blocking up to ms; 0 when all went out. */

@@ -28,7 +28,8 @@
  * sockets.
  */
 #define PROXY_START_MS 10u
-#define JAIL_GONE_MS 20u /* between looks at a jail that is ending */
+#define JAIL_GONE_MS 20u     /* between looks at a jail that is ending */
+#define CONTROL_WAIT_MS 100u /* and for a control that is starting */
 
 static void on_job_timer(void *arg);
 static void job_settle(struct job *j);
@@ -521,10 +522,17 @@ jail_is_gone(const struct job *j)
 static void
 job_settle(struct job *j)
 {
+	const struct proc *ctl = &j->pa->single[ROLE_CONTROL];
+
 	if (j->shim.pid != 0 || j->front.pid != 0 || j->back.pid != 0)
 		return;
 	if (!jail_is_gone(j)) {
 		ev_timer_set(j->timer, JAIL_GONE_MS);
+		return;
+	}
+	/* How it ended is lost unless there is a control to tell. */
+	if (ctl->chan == NULL && !ctl->no_restart && !j->pa->stopping) {
+		ev_timer_set(j->timer, CONTROL_WAIT_MS);
 		return;
 	}
 	job_tell_control(j);

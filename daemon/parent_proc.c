@@ -234,8 +234,15 @@ static void
 died(struct proc *p, int status)
 {
 	struct parent *pa = p->pa;
-	bool expected = p->no_restart || pa->stopping;
+	bool expected;
 
+	/* SIGCHLD may overtake the message that says how a job ended. */
+	if (p->chan != NULL)
+		chan_last_words(p->chan);
+	chan_free(p->chan);
+	p->chan = NULL;
+	p->ready = false;
+	expected = p->no_restart || pa->stopping;
 	if (!expected && WIFSIGNALED(status))
 		log_warnx("%s (job %u, pid %d) died of signal %d",
 		    role_name(p->role), proc_job_id(p), (int)p->pid,
@@ -244,9 +251,6 @@ died(struct proc *p, int status)
 		log_warnx("%s (job %u, pid %d) exited with status %d",
 		    role_name(p->role), proc_job_id(p), (int)p->pid,
 		    WEXITSTATUS(status));
-	chan_free(p->chan);
-	p->chan = NULL;
-	p->ready = false;
 	if (!expected && p->role != ROLE_SHIM)
 		record_death(p, status);
 	p->pid = 0;
@@ -260,7 +264,8 @@ died(struct proc *p, int status)
 		if (ev_now_ms() - p->started_ms >= RESTART_CALM_MS)
 			p->backoff_ms = RESTART_MIN_MS;
 		p->restarts++;
-		if (!pa->ready && p->restarts >= START_TRIES) {
+		if (!pa->ready && p->job == NULL &&
+		    p->restarts >= START_TRIES) {
 			log_warnx("%s does not come up, giving up",
 			    role_name(p->role));
 			parent_stop(pa);

@@ -257,6 +257,9 @@ wire_child(struct proc *p)
 	join_all(p);
 	if (p->role == ROLE_FRONT)
 		job_tell_front(p->job);
+	/* Started late, because a fork failed: what it needs may be here. */
+	if (p->role == ROLE_SHIM)
+		job_continue(p->job);
 	if (p->role == ROLE_KEYD)
 		for (struct job *j = pa->jobs; j != NULL; j = j->next)
 			job_tell_keyd(j);

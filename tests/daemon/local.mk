@@ -21,5 +21,7 @@ tests_daemon_test_ask_SOURCES = tests/daemon/test_ask.c \
 	tests/daemon/ctlbox.c tests/daemon/ctlbox.h
 tests_daemon_test_ask_LDADD = $(CONTROL_TEST_LIBS)
 
-TESTS += tests/daemon/processes.sh
-EXTRA_DIST += tests/daemon/processes.sh
+TESTS += tests/daemon/load.sh tests/daemon/processes.sh \
+	tests/daemon/start.sh
+EXTRA_DIST += tests/daemon/load.sh tests/daemon/processes.sh \
+	tests/daemon/start.sh
