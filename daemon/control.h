@@ -170,6 +170,7 @@ struct cjob { /* a job that has not ended */
 	struct store_job row;
 	bool confirmed; /* the parent has told of it */
 	bool attended;  /* its shim says that a client is attached */
+	bool handed;    /* the parent has been told of it */
 	struct request **waiters;
 	size_t nwaiters;
 };

@@ -257,6 +257,11 @@ on_recorded(struct control *ct, bool ok, const char *why, void *arg)
 	cleanup_free char *id = xasprintf("j-%u", r->spec.job);
 	int fd = -1;
 
+	/* Killed while it was being recorded: it must not start now. */
+	if (ok && j == NULL) {
+		ok = false;
+		why = "it was killed";
+	}
 	if (ok && job_spec_put(&b, &r->spec) == 0)
 		fd = fd_memfd("brig-job-spec", buf_head(&b), buf_len(&b));
 	if (fd < 0) {
@@ -272,6 +277,7 @@ on_recorded(struct control *ct, bool ok, const char *why, void *arg)
 	send_job_fd(ct, r->spec.job, JOB_FD_ATTACH, &r->attach);
 	chan_send(
 	    peers_parent(ct->peers), M_JOB_START, r->spec.job, 0, NULL, fd);
+	j->handed = true;
 	request_ok(r->rq, json_pack("{s:s}", "job", id), -1);
 	run_free(r);
 }
@@ -475,12 +481,14 @@ op_job_kill(struct request *rq)
 	struct control *ct = rq->ct;
 	struct store_job row;
 	struct audit_ev e;
+	struct cjob *j;
 	struct buf b;
 	int signo = arg_signal(rq);
 
 	if (signo == 0 || find_job(rq, &row) < 0)
 		return;
-	if (jobs_find(ct, row.id) == NULL) {
+	j = jobs_find(ct, row.id);
+	if (j == NULL) {
 		request_fail(rq, REQ_FAILED, "j-%u has ended already (%s)",
 		    row.id, job_state_name(row.state));
 		store_job_free(&row);
@@ -490,10 +498,15 @@ op_job_kill(struct request *rq)
 	audit_ev_u64(&e, "who.uid", rq->uid);
 	audit_ev_u64(&e, "obj.signal", (uint64_t)signo);
 	control_audit(ct, row.id, &e, NULL, NULL);
-	buf_init(&b, 0);
-	buf_put_u8(&b, (uint8_t)signo);
-	chan_send(peers_parent(ct->peers), M_JOB_KILL, row.id, 0, &b, -1);
-	buf_free(&b);
+	if (j->handed) {
+		buf_init(&b, 0);
+		buf_put_u8(&b, (uint8_t)signo);
+		chan_send(
+		    peers_parent(ct->peers), M_JOB_KILL, row.id, 0, &b, -1);
+		buf_free(&b);
+	} else {
+		jobs_fail(ct, j, JOB_KILLED, "killed before it ran");
+	}
 	request_ok(rq, NULL, -1);
 	store_job_free(&row);
 }

@@ -114,7 +114,7 @@ load_one(const struct store_job *row, void *arg)
 	struct store_job copy = { 0 };
 
 	if (store_job_get(ct->store, row->id, &copy, NULL) == 1)
-		jobs_add(ct, &copy);
+		jobs_add(ct, &copy)->handed = true;
 }
 
 void

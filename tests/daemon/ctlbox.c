@@ -508,6 +508,19 @@ box_ask_cancel(struct box *b, uint32_t serial)
 }
 
 void
+box_audit_ack(struct box *b, uint32_t serial)
+{
+	struct buf body;
+
+	buf_init(&body, 0);
+	buf_put_u8(&body, 1);
+	buf_put_u64(&body, b->ncodes);
+	buf_put_str(&body, "");
+	chan_send(b->audit, M_AUDIT_ACK, 0, serial, &body, -1);
+	buf_free(&body);
+}
+
+void
 box_job_state(struct box *b, uint32_t job, enum job_state state)
 {
 	struct buf body;

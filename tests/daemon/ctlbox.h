@@ -68,6 +68,8 @@ bool box_closed(struct box *b, int fd);
 void box_ask(struct box *b, uint32_t serial, uint32_t timeout);
 void box_ask_cancel(struct box *b, uint32_t serial);
 void box_job_state(struct box *b, uint32_t job, enum job_state state);
+/* A late answer of a silent audit. */
+void box_audit_ack(struct box *b, uint32_t serial);
 void box_sync(struct box *b);
 
 #endif

@@ -391,6 +391,27 @@ ended_job_cannot_be_killed(void **state)
 }
 
 static void
+job_killed_while_recorded_does_not_start(void **state)
+{
+	int fd = box_connect(&box, 0), other = box_connect(&box, 0);
+
+	(void)state;
+	box.audit_silent = true;
+	box_send(fd, RUN "\n", strlen(RUN) + 1, NULL, 0);
+	box_spin(&box, 100);
+	assert_string_equal(
+	    box_error(box_call(&box, other,
+		"{\"v\":1,\"id\":1,\"op\":\"job.kill\",\"job\":\"j-1\"}")),
+	    "");
+	/* The record of the submission is the first that was asked for. */
+	box_audit_ack(&box, 1);
+	assert_string_equal(box_error(box_reply(&box, fd)), "unavailable");
+	assert_int_equal(box.starts, 0);
+	close(fd);
+	close(other);
+}
+
+static void
 restart_keeps_told_jobs_and_loses_the_others(void **state)
 {
 	int fd = box_connect(&box, 0);
@@ -518,6 +539,7 @@ main(void)
 		T(unknown_profile_lists_those_there_are),
 		T(open_jobs_are_limited),
 		T(ended_job_cannot_be_killed),
+		T(job_killed_while_recorded_does_not_start),
 		T(restart_keeps_told_jobs_and_loses_the_others),
 		T(others_see_and_stop_only_their_own_jobs),
 		T(job_users_are_not_served),
