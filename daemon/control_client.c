@@ -512,7 +512,8 @@ client_new(struct control *ct, int fd)
 	if (cred.uid - ct->job_uid_base < ct->job_uid_count ||
 	    cred.gid - ct->job_uid_base < ct->job_uid_count ||
 	    too_many(ct, cred.uid)) {
-		log_info("client uid=%u refused", cred.uid);
+		/* Anybody can make this happen, as often as he likes. */
+		log_debug("client uid=%u refused", cred.uid);
 		close(fd);
 		return;
 	}
