@@ -165,6 +165,7 @@ parent_cleanup(struct parent *pa)
 	fd_close(&pa->listen_fd);
 	fd_close(&pa->vault_fd);
 	fd_close(&pa->key_fd);
+	fd_close(&pa->state_fd);
 	fd_close(&pa->log_dir_fd);
 	fd_close(&pa->jobs_fd);
 	fd_close(&pa->policy_fd);
@@ -186,7 +187,8 @@ parent_main(struct conf *conf, const char *conf_path, bool debug)
 	bool was_ready;
 
 	pa.conf = *conf;
-	pa.listen_fd = pa.vault_fd = pa.key_fd = pa.log_dir_fd = -1;
+	pa.listen_fd = pa.vault_fd = pa.key_fd = -1;
+	pa.state_fd = pa.log_dir_fd = -1;
 	pa.jobs_fd = pa.policy_fd = pa.roots_fd = pa.bundle_fd = -1;
 	buf_init(&text, 0);
 	if (parent_load_policy(&pa, &text) < 0) {

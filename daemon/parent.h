@@ -96,7 +96,8 @@ struct parent {
 	int listen_fd;
 	int vault_fd;
 	int key_fd;
-	int log_dir_fd; /* directory of the audit log */
+	int state_fd;   /* state-dir, locked */
+	int log_dir_fd; /* directory of the audit log, locked */
 	int jobs_fd;    /* state-dir/jobs */
 	int policy_fd;  /* sealed memfd, current bundle */
 	uint32_t generation;

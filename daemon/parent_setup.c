@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -40,6 +41,17 @@ make_dir(const char *path, uid_t uid, gid_t gid, mode_t mode, struct error *err)
 	return steal_fd(&fd);
 }
 
+/* The directory is this daemon's alone, as long as it lives. */
+static int
+lock_dir(int fd, const char *path, struct error *err)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return error_set(err, errno, "another brigd uses %s", path);
+	return error_set(err, errno, "lock %s", path);
+}
+
 static int
 make_dirs(struct parent *pa, struct error *err)
 {
@@ -51,9 +63,9 @@ make_dirs(struct parent *pa, struct error *err)
 
 	pa->control_dir = xasprintf("%s/control", c->state_dir);
 	pa->empty_dir = xasprintf("%s/empty", c->run_dir);
-	if ((fd = make_dir(c->state_dir, 0, 0, 0711, err)) < 0)
+	if ((pa->state_fd = make_dir(c->state_dir, 0, 0, 0711, err)) < 0 ||
+	    lock_dir(pa->state_fd, c->state_dir, err) < 0)
 		return -1;
-	close(fd);
 	if ((fd = make_dir(c->run_dir, 0, 0, 0755, err)) < 0)
 		return -1;
 	close(fd);
@@ -67,7 +79,9 @@ make_dirs(struct parent *pa, struct error *err)
 	if ((pa->jobs_fd = make_dir(jobs, 0, 0, 0700, err)) < 0)
 		return -1;
 	pa->log_dir_fd = make_dir(c->log_dir, aud->uid, aud->gid, 0750, err);
-	return pa->log_dir_fd < 0 ? -1 : 0;
+	if (pa->log_dir_fd < 0)
+		return -1;
+	return lock_dir(pa->log_dir_fd, c->log_dir, err);
 }
 
 /* A regular file with one name and this owner: what we meant to open. */
@@ -339,6 +353,8 @@ parent_setup(struct parent *pa, struct error *err)
 {
 	buf_init(&pa->ca_pem, 0);
 	umask(077);
+	if (access(pa->conf.shim, X_OK) < 0)
+		return error_set(err, errno, "shim %s", pa->conf.shim);
 	if (make_dirs(pa, err) < 0 || open_vault(pa, err) < 0 ||
 	    open_key(pa, err) < 0 || make_roots(pa, err) < 0)
 		return -1;

@@ -138,6 +138,7 @@ struct store *
 store_open(const char *path, struct error *err)
 {
 	struct store *s = xcalloc(1, sizeof(*s));
+	bool damaged = false;
 
 	if (sqlite3_open_v2(path, &s->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
@@ -154,15 +155,15 @@ store_open(const char *path, struct error *err)
 	    db_exec(s, "PRAGMA journal_mode = WAL", err) < 0 ||
 	    db_exec(s, "PRAGMA synchronous = FULL", err) < 0)
 		goto fail;
-	if (!db_says(s, "PRAGMA integrity_check(1)", "ok")) {
-		error_set(
-		    err, 0, "%s is damaged: restore it or move it away", path);
-		goto fail;
-	}
-	if (migrate(s, err) < 0)
-		goto fail;
-	return s;
+	damaged = !db_says(s, "PRAGMA integrity_check(1)", "ok");
+	if (!damaged && migrate(s, err) == 0)
+		return s;
 fail:
+	if (damaged || sqlite3_errcode(s->db) == SQLITE_NOTADB ||
+	    sqlite3_errcode(s->db) == SQLITE_CORRUPT)
+		error_set(err, 0,
+		    "the job store %s is damaged: restore it or move it away",
+		    path);
 	store_close(s);
 	return NULL;
 }
