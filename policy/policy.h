@@ -130,8 +130,9 @@ const struct profile_settings *profile_settings(const struct profile *pr);
 /*
  * Names that exec rules use, and the files each stands for: from `program`,
  * else the fixed secure path (/usr/local/bin /usr/bin /bin /usr/local/sbin
- * /usr/sbin /sbin /usr/lib/git-core).  The caller stats them inside the jail's root to get
- * identities.  Every program word used in the profile's exec rules is listed.
+ * /usr/sbin /sbin /usr/lib/git-core).  The caller stats them inside the jail's
+ * root to get identities.  Every program word used in the profile's exec rules
+ * is listed.
  */
 size_t profile_programs(const struct profile *pr);
 const char *profile_program_word(const struct profile *pr, size_t i);

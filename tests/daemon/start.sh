@@ -15,7 +15,7 @@ refuses() {
     timeout 10 brigd -f "${CONF:-$T/brigd.conf}" 2>"$T/refused"
     refuses_rc=$?
     cat "$T/refused"
-    [ $refuses_rc = 1 ] && grep -q "$1" "$T/refused"
+    [ "$refuses_rc" = 1 ] && grep -q "$1" "$T/refused"
 }
 
 start_brigd
