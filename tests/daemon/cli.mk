@@ -24,15 +24,22 @@ tests_fuzz_fuzz_audit_verify_SOURCES = tests/fuzz/fuzz_audit_verify.c \
 tests_fuzz_fuzz_audit_verify_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_audit_verify_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
-check_PROGRAMS += tests/daemon/test_client tests/daemon/test_brig
-TESTS += tests/daemon/test_client tests/daemon/test_brig
+check_PROGRAMS += tests/daemon/test_client tests/daemon/test_brig \
+	tests/daemon/test_brig_run
+TESTS += tests/daemon/test_client tests/daemon/test_brig \
+	tests/daemon/test_brig_run
 
 tests_daemon_test_client_SOURCES = tests/daemon/test_client.c
 tests_daemon_test_client_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
 	$(JANSSON_CFLAGS)
 tests_daemon_test_client_LDADD = libcli.a libbase.a $(JANSSON_LIBS) \
 	$(CMOCKA_LIBS)
-tests_daemon_test_brig_SOURCES = tests/daemon/test_brig.c
+BRIG_PLAY = tests/daemon/brig_play.c tests/daemon/brig_play.h
+tests_daemon_test_brig_SOURCES = tests/daemon/test_brig.c $(BRIG_PLAY)
 tests_daemon_test_brig_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
 	$(JANSSON_CFLAGS)
 tests_daemon_test_brig_LDADD = libbase.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
+tests_daemon_test_brig_run_SOURCES = tests/daemon/test_brig_run.c $(BRIG_PLAY)
+tests_daemon_test_brig_run_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
+	$(JANSSON_CFLAGS)
+tests_daemon_test_brig_run_LDADD = libbase.a $(JANSSON_LIBS) $(CMOCKA_LIBS)
