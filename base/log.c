@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/str.h"
+
 static char log_name[32] = "brig";
 static enum log_level log_max = LOG_LEVEL_INFO;
 
@@ -15,6 +17,14 @@ log_init(const char *name, enum log_level level)
 {
 	strlcpy(log_name, name, sizeof(log_name));
 	log_max = level;
+}
+
+void
+log_set_level_name(const char *name)
+{
+	log_set_level(str_eq(name, "debug")  ? LOG_LEVEL_DEBUG
+		      : str_eq(name, "warn") ? LOG_LEVEL_WARN
+					     : LOG_LEVEL_INFO);
 }
 
 void

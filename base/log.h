@@ -18,6 +18,8 @@ enum log_level {
 /* name is copied (<= 31 bytes); lines go to stderr. */
 void log_init(const char *name, enum log_level level);
 void log_set_level(enum log_level level);
+/* "warn", "info", "debug", as in M_CONFIG; anything else is "info". */
+void log_set_level_name(const char *name);
 
 void log_warn(const char *fmt, ...) attr_printf(1, 2); /* + strerror(errno) */
 void log_warnx(const char *fmt, ...) attr_printf(1, 2);

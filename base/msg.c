@@ -544,20 +544,3 @@ chan_last_words(struct chan *c)
 		drain_in(c);
 	} while (!c->dead && !c->paused && receive(c) > 0);
 }
-
-int
-msg_dispatch(const struct msg_rule *rules, size_t nrules, uint16_t type,
-    const void *body, size_t n, void *ctx)
-{
-	const struct msg_rule *r = find_rule(rules, nrules, type);
-	struct msg m = { .type = type, .fd = -1 };
-	int rc;
-
-	if (r == NULL || !(r->flags & MSG_ALLOWED) || n > MSG_BODY_MAX)
-		return -1;
-	cur_init(&m.body, body, n);
-	rc = r->fn(NULL, &m, ctx);
-	if (m.fd >= 0)
-		close(m.fd);
-	return rc;
-}

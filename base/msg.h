@@ -103,8 +103,4 @@ int chan_flush(struct chan *c, int ms);
  */
 int chan_wait(struct chan *c, uint16_t type, int ms);
 
-/* Decode one message from bytes through a table: entry point for fuzzing. */
-int msg_dispatch(const struct msg_rule *rules, size_t nrules, uint16_t type,
-    const void *body, size_t n, void *ctx);
-
 #endif

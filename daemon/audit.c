@@ -320,11 +320,8 @@ on_config(struct chan *c, struct msg *m, void *ctx)
 		cleanup_free char *key = cur_str(&m->body, P_NAME_MAX);
 		cleanup_free char *value = cur_str(&m->body, P_TEXT_MAX);
 
-		if (!str_eq(key, "log-level"))
-			continue;
-		log_set_level(str_eq(value, "debug")  ? LOG_LEVEL_DEBUG
-			      : str_eq(value, "info") ? LOG_LEVEL_INFO
-						      : LOG_LEVEL_WARN);
+		if (str_eq(key, "log-level"))
+			log_set_level_name(value);
 	}
 	return cur_end(&m->body);
 }

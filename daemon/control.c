@@ -187,9 +187,7 @@ set_value(struct control *ct, const char *key, char *value)
 		free(ct->version);
 		ct->version = xstrdup(value);
 	} else if (str_eq(key, "log-level")) {
-		log_set_level(str_eq(value, "debug")  ? LOG_LEVEL_DEBUG
-			      : str_eq(value, "warn") ? LOG_LEVEL_WARN
-						      : LOG_LEVEL_INFO);
+		log_set_level_name(value);
 	}
 	/* Others are for other roles. */
 	return 0;

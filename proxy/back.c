@@ -65,9 +65,8 @@ on_config(struct chan *c, struct msg *m, void *ctx)
 		else if (strcmp(key, "job") == 0 &&
 			 str_to_u64(value, 1, UINT32_MAX, &job) == 0)
 			b->job = (uint32_t)job;
-		else if (strcmp(key, "log-level") == 0 &&
-			 strcmp(value, "debug") == 0)
-			log_set_level(LOG_LEVEL_DEBUG);
+		else if (strcmp(key, "log-level") == 0)
+			log_set_level_name(value);
 	}
 	if (cur_end(&m->body) < 0)
 		return -1;

@@ -369,9 +369,7 @@ on_config(struct chan *c, struct msg *m, void *ctx)
 		if (str_eq(key, "resolve") && override_add(d, value) < 0)
 			return -1;
 		if (str_eq(key, "log-level"))
-			log_set_level(str_eq(value, "debug")  ? LOG_LEVEL_DEBUG
-				      : str_eq(value, "warn") ? LOG_LEVEL_WARN
-							      : LOG_LEVEL_INFO);
+			log_set_level_name(value);
 	}
 	return cur_end(&m->body);
 }

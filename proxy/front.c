@@ -79,9 +79,7 @@ on_config(struct chan *ch, struct msg *m, void *ctx)
 				return -1;
 			f->job = (uint32_t)job;
 		} else if (str_eq(key, "log-level")) {
-			log_set_level(str_eq(value, "debug")  ? LOG_LEVEL_DEBUG
-				      : str_eq(value, "info") ? LOG_LEVEL_INFO
-							      : LOG_LEVEL_WARN);
+			log_set_level_name(value);
 		}
 	}
 	return cur_end(&m->body);

@@ -45,12 +45,6 @@ upstream_pool_roots(struct upstream_pool *p, const void *pem, size_t n)
 	upstream_pool_clear(p);
 }
 
-bool
-upstream_pool_has_roots(const struct upstream_pool *p)
-{
-	return p->roots != NULL;
-}
-
 static void
 on_freed(void *arg)
 {

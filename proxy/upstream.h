@@ -56,7 +56,6 @@ struct upstream_pool *upstream_pool_new(struct ev *ev);
 void upstream_pool_free(struct upstream_pool *p);
 /* PEM of the trusted roots; copied; for connections made from now on. */
 void upstream_pool_roots(struct upstream_pool *p, const void *pem, size_t n);
-bool upstream_pool_has_roots(const struct upstream_pool *p);
 /* Close unused connections: all, or those to one host and port. */
 void upstream_pool_clear(struct upstream_pool *p);
 void upstream_pool_forget(
