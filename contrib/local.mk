@@ -8,7 +8,8 @@ EXTRA_DIST += contrib/systemd/brigd.service.in \
 	contrib/systemd/brig.sysusers contrib/systemd/brig.tmpfiles
 CLEANFILES += contrib/systemd/brigd.service
 
-dist_brigexamples_DATA = contrib/brigd.conf
+dist_brigexamples_DATA = contrib/brigd.conf contrib/policies/ci.policy \
+	contrib/policies/coding.policy contrib/policies/research.policy
 nodist_systemdsystemunit_DATA = contrib/systemd/brigd.service
 
 contrib/systemd/brigd.service: contrib/systemd/brigd.service.in Makefile
