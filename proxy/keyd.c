@@ -348,9 +348,10 @@ keyd_preinit(void)
 
 	if (OPENSSL_init_crypto(
 		OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
-		NULL) != 1 ||
-	    key == NULL)
+		NULL) != 1)
 		fatalx("cannot initialise OpenSSL");
+	if (key == NULL)
+		fatal("memory that is locked, for secrets");
 	/* Make OpenSSL fetch what is used later. */
 	prf(key, NULL, 0, out);
 	m = mint_new(&err);

@@ -341,6 +341,8 @@ box_free(struct box *b)
 	char path[96];
 
 	box_stop(b);
+	/* Channels are released at the end of a round. */
+	ev_once(b->ev, 0);
 	ev_free(b->ev);
 	for (size_t i = 0; i < nitems(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s", b->dir, names[i]);

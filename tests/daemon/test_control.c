@@ -296,6 +296,9 @@ job_is_not_started_without_a_record(void **state)
 	close(fd);
 }
 
+static const char wait_line[] =
+    "{\"v\":1,\"id\":9,\"op\":\"job.wait\",\"job\":\"j-1\"}\n";
+
 static void
 job_lives_and_is_waited_for(void **state)
 {
@@ -307,8 +310,7 @@ job_lives_and_is_waited_for(void **state)
 	assert_string_equal(box_error(box_call(&box, fd, RUN)), "");
 	assert_true(box_until(&box, &box.starts, 1));
 	box_job_state(&box, box.started, JOB_RUNNING);
-	box_send(fd, "{\"v\":1,\"id\":9,\"op\":\"job.wait\",\"job\":\"j-1\"}\n",
-	    48, NULL, 0);
+	box_send(fd, wait_line, sizeof(wait_line) - 1, NULL, 0);
 	box_spin(&box, 50);
 	box_job_state(&box, box.started, JOB_DONE);
 	r = box_reply(&box, fd);
@@ -331,8 +333,7 @@ waiting_client_may_go(void **state)
 
 	(void)state;
 	assert_string_equal(box_error(box_call(&box, fd, RUN)), "");
-	box_send(fd, "{\"v\":1,\"id\":9,\"op\":\"job.wait\",\"job\":\"j-1\"}\n",
-	    48, NULL, 0);
+	box_send(fd, wait_line, sizeof(wait_line) - 1, NULL, 0);
 	box_spin(&box, 20);
 	close(fd);
 	box_spin(&box, 20);
