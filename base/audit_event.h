@@ -36,7 +36,7 @@ struct audit_ev {
 
 /*
  * code is stable for ever (two letters of the family and three digits, see
- * the table in audit_event.c); type is "exec.decide" and the like.  A barrier
+ * the list in brigd(8)); type is "exec.decide" and the like.  A barrier
  * event is acknowledged only when it is on disk.
  */
 void audit_ev_init(struct audit_ev *e, const char *code, const char *type,
