@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "daemon/shim_judge.h"
 #include "daemon/shim_relay.h"
+#include "daemon/shim_start.h"
 #include "sandbox/self.h"
 
 #define SPEC_MAX (8u * 1024 * 1024)
@@ -232,112 +233,6 @@ static const struct relay_ops relay_ops = { on_client_signal, on_client_gone,
 
 /* ---- start ------------------------------------------------------------- */
 
-struct rules {
-	struct jail_rule *v;
-	size_t n, cap;
-};
-
-static void
-add_rule(enum effect e, enum policy_class c, const char *pattern, void *arg)
-{
-	struct rules *r = arg;
-
-	/* More than the jail takes is an error there, not here. */
-	if (r->n > JAIL_RULES_MAX)
-		return;
-	if (r->n == r->cap) {
-		r->cap = r->cap * 2 + 16;
-		r->v = xreallocarray(r->v, r->cap, sizeof(*r->v));
-	}
-	r->v[r->n++] =
-	    (struct jail_rule){ e == EFFECT_ALLOW, c == POLICY_WRITE, pattern };
-}
-
-/* What the submitter asked for, then the stubs, which win. */
-static char **
-make_env(const struct shim_spec *sp)
-{
-	size_t n = 0, i;
-	char **env;
-
-	for (i = 0; sp->job.env[i] != NULL; i++)
-		n++;
-	for (i = 0; sp->stub_env[i] != NULL; i++)
-		n++;
-	env = xcalloc(n + 2, sizeof(*env));
-	n = 0;
-	if (sp->job.tty && sp->job.term[0] != '\0')
-		env[n++] = xasprintf("TERM=%s", sp->job.term);
-	for (i = 0; sp->job.env[i] != NULL; i++)
-		env[n++] = xstrdup(sp->job.env[i]);
-	for (i = 0; sp->stub_env[i] != NULL; i++)
-		env[n++] = xstrdup(sp->stub_env[i]);
-	return env;
-}
-
-/* One pipe; the job's end belongs to the job, which may open it again. */
-static int
-make_pipe(int *ours, int *theirs, bool to_job, uid_t uid)
-{
-	int p[2];
-
-	if (pipe2(p, O_CLOEXEC) != 0)
-		return -1;
-	*ours = p[to_job ? 1 : 0];
-	*theirs = p[to_job ? 0 : 1];
-	return fd_nonblock(*ours) < 0 || fchown(*theirs, uid, uid) != 0 ? -1
-									: 0;
-}
-
-static int
-make_stdio(struct shim *s, struct relay_conf *rc, struct jail_config *jc)
-{
-	uid_t uid = s->spec.host_uid;
-
-	if (s->spec.job.tty)
-		return 0;
-	if (rc->client_fd >= 0) {
-		if (make_pipe(&rc->in_fd, &jc->stdio[0], true, uid) < 0)
-			return -1;
-	} else {
-		jc->stdio[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-		if (jc->stdio[0] < 0)
-			return -1;
-	}
-	if (make_pipe(&rc->out_fd, &jc->stdio[1], false, uid) < 0)
-		return -1;
-	return make_pipe(&rc->err_fd, &jc->stdio[2], false, uid);
-}
-
-static void
-make_config(struct shim *s, struct jail_config *c)
-{
-	const struct profile_settings *ps = profile_settings(s->profile);
-	const struct job_spec *job = &s->spec.job;
-
-	c->host_uid = c->host_gid = s->spec.host_uid;
-	c->owner_uid = job->uid;
-	c->owner_gid = job->gid;
-	c->workspace = job->workspace;
-	c->workspace_fd = s->fds[JOB_FD_WORKSPACE];
-	c->argv = job->argv;
-	c->hostname = s->spec.hostname;
-	c->ca_fd = s->fds[JOB_FD_CA];
-	c->read_default =
-	    profile_default(s->profile, POLICY_READ) == EFFECT_ALLOW;
-	c->write_default =
-	    profile_default(s->profile, POLICY_WRITE) == EFFECT_ALLOW;
-	c->workspace_exec = ps->workspace_exec;
-	c->tmp_exec = ps->tmp_exec;
-	c->memfd_exec = ps->memfd_exec;
-	c->procs = ps->procs;
-	c->files = ps->files;
-	c->memory = ps->memory;
-	c->tty = job->tty;
-	c->rows = job->rows;
-	c->cols = job->cols;
-}
-
 static bool
 is_stream_socket(int fd)
 {
@@ -419,10 +314,8 @@ start(struct shim *s)
 		.out_fd = -1,
 		.err_fd = -1,
 		.tty = s->spec.job.tty };
-	struct jail_config jc = { .stdio = { -1, -1, -1 } };
 	struct error err = { 0 };
-	struct rules rules = { 0 };
-	char **env;
+	struct shim_jail sj;
 	int rc_build;
 
 	s->profile = s->policy == NULL
@@ -443,22 +336,12 @@ start(struct shim *s)
 	rc.client_fd = steal_fd(&s->fds[JOB_FD_ATTACH]);
 	rc.log_fd = steal_fd(&s->fds[JOB_FD_LOG]);
 	rc.log_limit = profile_settings(s->profile)->output;
-	make_config(s, &jc);
-	profile_path_rules(s->profile, add_rule, &rules);
-	jc.rules = rules.v;
-	jc.nrules = rules.n;
-	env = make_env(&s->spec);
-	jc.env = env;
-	s->env = jail_env(&jc);
-	rc_build = make_stdio(s, &rc, &jc);
-	if (rc_build < 0)
-		error_set(&err, errno, "stdio");
-	else
-		rc_build = jail_build(&jc, &s->jail, &err);
-	for (size_t i = 0; i < nitems(jc.stdio); i++)
-		fd_close(&jc.stdio[i]);
-	jail_env_free(env);
-	free(rules.v);
+	shim_jail_init(&sj, s);
+	s->env = jail_env(&sj.conf);
+	rc_build = shim_jail_stdio(&sj, s, &rc, &err);
+	if (rc_build == 0)
+		rc_build = jail_build(&sj.conf, &s->jail, &err);
+	shim_jail_done(&sj);
 	fd_close(&s->fds[JOB_FD_WORKSPACE]);
 	fd_close(&s->fds[JOB_FD_CA]);
 	if (rc_build == 0 && s->spec.job.tty) {

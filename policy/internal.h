@@ -191,6 +191,17 @@ enum setting {
 	SET_MEMORY,
 	SET_FILES,
 	SET_OUTPUT,
+	SET_SWAP,
+	SET_CPU,
+	SET_CPU_WEIGHT,
+	SET_IO,
+	SET_DISK,
+	SET_INODES,
+	SET_PROTECT,
+	SET_SECCOMP,
+	SET_HOME,
+	SET_ROOT,
+	SET_TREES,
 	SET_MAX
 };
 
@@ -287,6 +298,11 @@ void parse_rule(struct lex *lx, struct profile *in);
  */
 void parse_rule_of(
     struct lex *lx, struct profile *in, enum effect e, struct pos pos);
+/* Remember that s is set; false, with an error, if it was already. */
+bool setting_once(
+    struct lex *lx, struct profile *in, enum setting s, const struct pos *pos);
+/* Behind the word sandbox.  0, or -1 with an error. */
+int parse_sandbox(struct lex *lx, struct profile *in);
 /* Behind the words default, ask, limit or sandbox; ask may begin a rule. */
 void parse_setting(struct lex *lx, struct profile *in, const char *what);
 void parse_test(struct lex *lx, struct profile *in);

@@ -18,6 +18,7 @@ libpolicy_a_SOURCES = \
 	policy/pool.c \
 	policy/profile.c \
 	policy/rule.c \
+	policy/set_sandbox.c \
 	policy/settings.c \
 	policy/testblock.c \
 	policy/url.c

@@ -109,20 +109,55 @@ const struct profile *policy_profile_at(const struct policy *p, size_t i);
 const char *profile_name(const struct profile *pr);
 enum effect profile_default(const struct profile *pr, enum policy_class c);
 
+#define POLICY_TREES_MAX 32u
+#define CPU_PERCENT_MAX 100000u
+#define CPU_WEIGHT_MAX 10000u
+
+enum seccomp_level { /* sandbox seccomp ... */
+	SECCOMP_LEVEL_DEFAULT,
+	SECCOMP_LEVEL_STRICT, /* no more than builds and interpreters need */
+	SECCOMP_LEVEL_NESTED, /* default, and a user namespace of the job's
+			       * own for agents that bring a sandbox */
+};
+
+/* What a number's 0 means is in brackets; strings and lists are borrowed. */
 struct profile_settings {
 	bool workspace_exec;   /* sandbox workspace exec yes|no; default yes */
-	bool workspace_staged; /* sandbox workspace direct|staged; only direct
-				* is accepted at present, staged is an error */
+	bool workspace_staged; /* sandbox workspace direct|staged; default
+				* direct.  Staged: what the job writes goes to
+				* an overlay until brig apply */
 	bool memfd_exec;       /* sandbox memfd-exec yes|no; default no */
 	bool tmp_exec;         /* sandbox tmp exec|noexec; default exec */
 	bool trace;            /* sandbox trace on|off; default on */
+	bool protect;          /* sandbox protect yes|no; default yes: files
+				* that host programs act on (git hooks, agent
+				* configuration ...) cannot be written */
+	enum seccomp_level seccomp; /* sandbox seccomp default|strict|nested */
+	const char *home_keep;      /* sandbox home fresh|keep NAME: a home that
+				     * outlives the job; NULL: a fresh tmpfs */
+	const char *root;           /* sandbox root PATH: folder, tar archive or
+				     * squashfs image in the place of the host's
+				     * /usr; NULL: the host's */
+	const char *const *trees;   /* sandbox tree PATH: more read-only folders
+				     * of the host, at the same place; ntrees */
+	size_t ntrees;
 	bool ask_unattended_deny; /* ask unattended deny */
 	uint32_t ask_timeout_s;   /* ask timeout DUR then deny; default 300 */
-	uint32_t wall_s;          /* limit wall DUR; 0 none */
-	uint32_t procs;           /* limit procs N; 0 none */
-	uint64_t memory;          /* limit memory SIZE, per process address
-				   * space in bytes; 0 none */
-	uint32_t files;           /* limit files N open per process; 0 none */
+	uint32_t wall_s;          /* limit wall DUR [none] */
+	uint32_t procs;           /* limit procs N, processes and threads of
+				   * the job [none] */
+	uint64_t memory;          /* limit memory SIZE, of the whole job in
+				   * bytes [none] */
+	uint64_t swap;            /* limit swap SIZE, beyond memory [no swap
+				   * if memory is limited] */
+	uint32_t cpu_percent;     /* limit cpu N%, of one processor [none] */
+	uint32_t cpu_weight;      /* limit cpu-weight 1..10000 [100] */
+	uint64_t io;              /* limit io SIZE, bytes a second read and
+				   * written each [none] */
+	uint64_t disk;            /* limit disk SIZE of each of staged
+				   * workspace, home and tmp [1G for tmpfs] */
+	uint32_t inodes;          /* limit inodes N of each of the same [1M] */
+	uint32_t files;           /* limit files N open per process [65536] */
 	uint64_t output; /* limit output SIZE of the log; default 64M */
 };
 const struct profile_settings *profile_settings(const struct profile *pr);

@@ -34,6 +34,7 @@ profile_base_init(struct profile *base)
 	base->set.workspace_exec = true;
 	base->set.tmp_exec = true;
 	base->set.trace = true;
+	base->set.protect = true;
 	base->set.ask_timeout_s = ASK_TIMEOUT_S;
 	base->set.output = OUTPUT_BYTES;
 }
@@ -78,6 +79,40 @@ inherit_setting(struct profile_settings *to,
 		break;
 	case SET_OUTPUT:
 		to->output = from->output;
+		break;
+	case SET_SWAP:
+		to->swap = from->swap;
+		break;
+	case SET_CPU:
+		to->cpu_percent = from->cpu_percent;
+		break;
+	case SET_CPU_WEIGHT:
+		to->cpu_weight = from->cpu_weight;
+		break;
+	case SET_IO:
+		to->io = from->io;
+		break;
+	case SET_DISK:
+		to->disk = from->disk;
+		break;
+	case SET_INODES:
+		to->inodes = from->inodes;
+		break;
+	case SET_PROTECT:
+		to->protect = from->protect;
+		break;
+	case SET_SECCOMP:
+		to->seccomp = from->seccomp;
+		break;
+	case SET_HOME:
+		to->home_keep = from->home_keep;
+		break;
+	case SET_ROOT:
+		to->root = from->root;
+		break;
+	case SET_TREES:
+		to->trees = from->trees;
+		to->ntrees = from->ntrees;
 		break;
 	case SET_MAX:
 		break;

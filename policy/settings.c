@@ -1,5 +1,5 @@
 /*
- * The statements default, sandbox, ask and limit.
+ * The statements default, ask and limit.
  */
 #include "policy/internal.h"
 
@@ -8,9 +8,9 @@
 
 #include "base/str.h"
 
-/* Remember that s is set; false, with an error, if it was already. */
-static bool
-once(struct lex *lx, struct profile *in, enum setting s, const struct pos *pos)
+bool
+setting_once(
+    struct lex *lx, struct profile *in, enum setting s, const struct pos *pos)
 {
 	if (in->has[s]) {
 		diag_at(lx->ld, pos, "set twice in the same place");
@@ -125,70 +125,6 @@ parse_default(struct lex *lx, struct profile *in)
 }
 
 static int
-parse_workspace(struct lex *lx, struct profile *in, const struct pos *pos)
-{
-	static const char *const words[] = { "exec", "direct", "staged" };
-	static const char *const yesno[] = { "no", "yes" };
-	struct pos at = lx->tok.pos;
-	int i =
-	    parse_choice(lx, "exec, direct or staged", words, nitems(words));
-	int y;
-
-	if (i < 0)
-		return -1;
-	if (i == 2) {
-		diag_at(lx->ld, &at,
-		    "sandbox workspace staged is not supported by this "
-		    "version");
-		return -1;
-	}
-	if (i == 1)
-		return once(lx, in, SET_WORKSPACE_MODE, pos) ? 0 : -1;
-	y = parse_choice(lx, "yes or no", yesno, nitems(yesno));
-	if (y < 0 || !once(lx, in, SET_WORKSPACE_EXEC, pos))
-		return -1;
-	in->set.workspace_exec = y == 1;
-	return 0;
-}
-
-static int
-parse_sandbox(struct lex *lx, struct profile *in)
-{
-	static const char *const words[] = { "workspace", "memfd-exec", "tmp",
-		"trace" };
-	static const char *const yesno[] = { "no", "yes" };
-	static const char *const execs[] = { "noexec", "exec" };
-	static const char *const onoff[] = { "off", "on" };
-	struct pos pos = lx->tok.pos;
-	int v;
-
-	switch (parse_choice(
-	    lx, "workspace, memfd-exec, tmp or trace", words, nitems(words))) {
-	case 0:
-		return parse_workspace(lx, in, &pos);
-	case 1:
-		v = parse_choice(lx, "yes or no", yesno, nitems(yesno));
-		if (v < 0 || !once(lx, in, SET_MEMFD, &pos))
-			return -1;
-		in->set.memfd_exec = v == 1;
-		return 0;
-	case 2:
-		v = parse_choice(lx, "exec or noexec", execs, nitems(execs));
-		if (v < 0 || !once(lx, in, SET_TMP, &pos))
-			return -1;
-		in->set.tmp_exec = v == 1;
-		return 0;
-	case 3:
-		v = parse_choice(lx, "on or off", onoff, nitems(onoff));
-		if (v < 0 || !once(lx, in, SET_TRACE, &pos))
-			return -1;
-		in->set.trace = v == 1;
-		return 0;
-	}
-	return -1;
-}
-
-static int
 take(struct lex *lx, const char *word)
 {
 	cleanup_free char *what = xasprintf("\"%s\"", word);
@@ -221,7 +157,8 @@ parse_ask(struct lex *lx, struct profile *in)
 	}
 	if (tok_is(&lx->tok, "unattended")) {
 		lex_next(lx);
-		if (take(lx, "deny") < 0 || !once(lx, in, SET_UNATTENDED, &pos))
+		if (take(lx, "deny") < 0 ||
+		    !setting_once(lx, in, SET_UNATTENDED, &pos))
 			return -1;
 		in->set.ask_unattended_deny = true;
 		return 0;
@@ -231,7 +168,7 @@ parse_ask(struct lex *lx, struct profile *in)
 		if (parse_duration(lx, &in->set.ask_timeout_s) < 0 ||
 		    take(lx, "then") < 0 || take(lx, "deny") < 0)
 			return -1;
-		return once(lx, in, SET_ASK_TIMEOUT, &pos) ? 0 : -1;
+		return setting_once(lx, in, SET_ASK_TIMEOUT, &pos) ? 0 : -1;
 	}
 	diag_expected(lx->ld, &lx->tok,
 	    "a class (exec or http), timeout or unattended", words,
@@ -239,15 +176,46 @@ parse_ask(struct lex *lx, struct profile *in)
 	return -1;
 }
 
+/* "150%": of one processor. */
+static int
+parse_percent(struct lex *lx, uint32_t *out)
+{
+	static const uint64_t scale[] = { 1 };
+	uint64_t v;
+
+	if (parse_quantity(lx, "a share of one processor such as 50% or 200%",
+		"%", scale, false, CPU_PERCENT_MAX, &v) < 0)
+		return -1;
+	*out = (uint32_t)v;
+	return 0;
+}
+
+static int
+parse_weight(struct lex *lx, uint32_t *out)
+{
+	struct pos pos = lx->tok.pos;
+
+	if (parse_count(lx, out) < 0)
+		return -1;
+	if (*out <= CPU_WEIGHT_MAX)
+		return 0;
+	diag_at(lx->ld, &pos, "out of range: 1 to %u", CPU_WEIGHT_MAX);
+	return -1;
+}
+
 static int
 parse_limit(struct lex *lx, struct profile *in)
 {
 	static const char *const words[] = { "wall", "procs", "memory", "files",
-		"output" };
+		"output", "swap", "cpu", "cpu-weight", "io", "disk", "inodes" };
+	static const enum setting settings[] = { SET_WALL, SET_PROCS,
+		SET_MEMORY, SET_FILES, SET_OUTPUT, SET_SWAP, SET_CPU,
+		SET_CPU_WEIGHT, SET_IO, SET_DISK, SET_INODES };
 	static const char *const later[] = { "exec", "asks", "http" };
 	struct profile_settings *s = &in->set;
 	struct pos pos = lx->tok.pos;
 	size_t i;
+	int r = -1, w;
 
 	for (i = 0; i < nitems(later); i++) {
 		if (!tok_is(&lx->tok, later[i]))
@@ -258,35 +226,52 @@ parse_limit(struct lex *lx, struct profile *in)
 		    later[i]);
 		return -1;
 	}
-	switch (parse_choice(
-	    lx, "wall, procs, memory, files or output", words, nitems(words))) {
-	case 0:
-		return parse_duration(lx, &s->wall_s) < 0 ||
-			       !once(lx, in, SET_WALL, &pos)
-			   ? -1
-			   : 0;
-	case 1:
-		return parse_count(lx, &s->procs) < 0 ||
-			       !once(lx, in, SET_PROCS, &pos)
-			   ? -1
-			   : 0;
-	case 2:
-		return parse_size(lx, &s->memory) < 0 ||
-			       !once(lx, in, SET_MEMORY, &pos)
-			   ? -1
-			   : 0;
-	case 3:
-		return parse_count(lx, &s->files) < 0 ||
-			       !once(lx, in, SET_FILES, &pos)
-			   ? -1
-			   : 0;
-	case 4:
-		return parse_size(lx, &s->output) < 0 ||
-			       !once(lx, in, SET_OUTPUT, &pos)
-			   ? -1
-			   : 0;
+	w = parse_choice(lx,
+	    "wall, procs, memory, files, output, swap, cpu, cpu-weight, io, "
+	    "disk or inodes",
+	    words, nitems(words));
+	if (w < 0)
+		return -1;
+	switch (settings[w]) {
+	case SET_WALL:
+		r = parse_duration(lx, &s->wall_s);
+		break;
+	case SET_PROCS:
+		r = parse_count(lx, &s->procs);
+		break;
+	case SET_MEMORY:
+		r = parse_size(lx, &s->memory);
+		break;
+	case SET_FILES:
+		r = parse_count(lx, &s->files);
+		break;
+	case SET_OUTPUT:
+		r = parse_size(lx, &s->output);
+		break;
+	case SET_SWAP:
+		r = parse_size(lx, &s->swap);
+		break;
+	case SET_CPU:
+		r = parse_percent(lx, &s->cpu_percent);
+		break;
+	case SET_CPU_WEIGHT:
+		r = parse_weight(lx, &s->cpu_weight);
+		break;
+	case SET_IO:
+		r = parse_size(lx, &s->io);
+		break;
+	case SET_DISK:
+		r = parse_size(lx, &s->disk);
+		break;
+	case SET_INODES:
+		r = parse_count(lx, &s->inodes);
+		break;
+	default:
+		break;
 	}
-	return -1;
+	if (r < 0)
+		return -1;
+	return setting_once(lx, in, settings[w], &pos) ? 0 : -1;
 }
 
 void

@@ -119,7 +119,8 @@ tests_fuzz_fuzz_back_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_shim
 tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c daemon/shim_facts.c \
-	daemon/shim_judge.c daemon/shim_relay.c $(FUZZ_PLAY)
+	daemon/shim_judge.c daemon/shim_relay.c daemon/shim_start.c \
+	$(FUZZ_PLAY)
 tests_fuzz_fuzz_shim_LDADD = libjobspec.a libsandbox.a libpolicy.a libbase.a \
 	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
 tests_fuzz_fuzz_shim_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)

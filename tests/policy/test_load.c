@@ -163,7 +163,6 @@ later_features_are_named_as_not_supported(void **state)
 		{ "mode plan { }", "1:1: mode is not supported" },
 		{ "allow exec ls when a == b;", "1:15: when is not supported" },
 		{ "allow exec ls ... mode plan;", "1:19: mode is not" },
-		{ "sandbox workspace staged;", "1:19: sandbox workspace" },
 		{ "ask hold 90s;", "1:5: ask hold is not supported" },
 		{ "limit asks 40 per hour;", "1:7: limit asks is not" },
 		{ "default mcp ask;", "1:9: class mcp is not supported" },
@@ -178,6 +177,57 @@ later_features_are_named_as_not_supported(void **state)
 		assert_true(str_starts(got, t[i][1]));
 		assert_non_null(strstr(got, "not supported by this version"));
 	}
+}
+
+static void
+sandbox_and_limit_values_are_checked(void **state)
+{
+	static const char *const t[][2] = {
+		{ "sandbox root usr;", "1:14: expected the absolute path" },
+		{ "sandbox home keep ../x;", "1:19: expected the name" },
+		{ "sandbox seccomp none;", "1:17: expected default" },
+		{ "sandbox tree /a/../b;", "1:14: expected the absolute" },
+		{ "limit cpu 50;", "1:11: expected a share" },
+		{ "limit cpu-weight 10001;", "1:18: out of range" },
+	};
+	size_t i;
+
+	for (i = 0; i < nitems(t); i++) {
+		const char *got = first_mistake(t[i][0]);
+
+		if (!str_starts(got, t[i][1]))
+			fprintf(stderr, "# %s: %s\n", t[i][0], got);
+		assert_true(str_starts(got, t[i][1]));
+	}
+}
+
+static void
+sandbox_settings_are_inherited_and_replaced(void **state)
+{
+	static const char text[] =
+	    "profile a { sandbox tree /opt/a; sandbox tree /opt/b;\n"
+	    " sandbox home keep x; sandbox seccomp nested; limit cpu 150%; }\n"
+	    "profile b extends a { sandbox tree /opt/c;\n"
+	    " sandbox home fresh; sandbox workspace staged; }\n";
+	struct policy_source src = { "t", text, sizeof(text) - 1, true };
+	const struct profile_settings *a, *b;
+	struct policy_diags ds;
+	struct policy *p = policy_load(&src, 1, &ds);
+
+	assert_non_null(p);
+	a = profile_settings(policy_profile(p, "a"));
+	b = profile_settings(policy_profile(p, "b"));
+	assert_int_equal(a->ntrees, 2);
+	assert_string_equal(a->trees[1], "/opt/b");
+	assert_string_equal(a->home_keep, "x");
+	assert_true(a->protect && !a->workspace_staged);
+	assert_int_equal(b->ntrees, 1);
+	assert_string_equal(b->trees[0], "/opt/c");
+	assert_null(b->home_keep);
+	assert_true(b->workspace_staged);
+	assert_int_equal(b->seccomp, SECCOMP_LEVEL_NESTED);
+	assert_int_equal(b->cpu_percent, 150);
+	policy_free(p);
 }
 
 static void
@@ -353,6 +403,8 @@ main(void)
 		cmocka_unit_test(caret_stands_under_the_column),
 		cmocka_unit_test(hidden_characters_are_refused),
 		cmocka_unit_test(later_features_are_named_as_not_supported),
+		cmocka_unit_test(sandbox_and_limit_values_are_checked),
+		cmocka_unit_test(sandbox_settings_are_inherited_and_replaced),
 		cmocka_unit_test(one_missing_semicolon_is_one_mistake),
 		cmocka_unit_test(include_reaches_other_files_but_not_itself),
 		cmocka_unit_test(extends_inherits_and_rings_are_refused),
