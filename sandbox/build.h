@@ -19,9 +19,8 @@ enum ctl_type {
 	CTL_ERROR = 1, /* error */
 	CTL_PARTS,     /* caller -> pid 1, +4 fds: parts of the tree, in order;
 			* twice */
-	CTL_CAPTURE,   /* pid 1 -> caller, +3 fds in order of capture_fd,
-			* +fd of the network namespace */
-	CTL_ATTACHED,  /* caller -> pid 1: capture is in place */
+	CTL_NET,       /* caller -> pid 1, +fd of the network namespace, whose
+			* capture is in place */
 	CTL_TREE,      /* pid 1 -> caller, +fd of "/", +fd terminal master */
 	CTL_MAP,       /* pid 1 -> caller: write my id maps */
 	CTL_MAPPED,    /* caller -> pid 1: done */

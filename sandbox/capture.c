@@ -2,8 +2,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -12,7 +14,9 @@
 #include <unistd.h>
 
 #include "base/fdutil.h"
+#include "base/log.h"
 #include "sandbox/jail.h"
+#include "sandbox/netns.h"
 
 #define BACKLOG 512
 
@@ -154,8 +158,8 @@ load_program(int map, struct error *err)
 	return fd;
 }
 
-int
-capture_attach(int netns_fd, const int fd[CAPTURE_MAX], struct error *err)
+static int
+attach(int netns_fd, const int fd[CAPTURE_MAX], struct error *err)
 {
 	cleanup_fd int map = -1;
 	cleanup_fd int prog = -1;
@@ -264,8 +268,9 @@ socket_dns(struct error *err)
 	return steal_fd(&fd);
 }
 
-int
-capture_sockets(int fd[CAPTURE_MAX], struct error *err)
+/* In the calling process's namespace. */
+static int
+sockets(int fd[CAPTURE_MAX], struct error *err)
 {
 	cleanup_fd int tcp = -1;
 	cleanup_fd int udp = -1;
@@ -290,4 +295,55 @@ capture_sockets(int fd[CAPTURE_MAX], struct error *err)
 	fd[CAPTURE_UDP] = steal_fd(&udp);
 	fd[CAPTURE_DNS] = steal_fd(&dns);
 	return 0;
+}
+
+void
+capture_init(struct capture *cp)
+{
+	cp->ns = cp->link = -1;
+	for (size_t i = 0; i < CAPTURE_MAX; i++)
+		cp->sock[i] = -1;
+}
+
+void
+capture_close(struct capture *cp)
+{
+	fd_close(&cp->ns);
+	fd_close(&cp->link);
+	for (size_t i = 0; i < CAPTURE_MAX; i++)
+		fd_close(&cp->sock[i]);
+}
+
+/* In a new namespace, which the caller leaves again. */
+static int
+fill(struct capture *cp, struct error *err)
+{
+	cp->ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (cp->ns < 0)
+		return error_set(err, errno, "netns: open");
+	if (netns_setup(err) < 0 || sockets(cp->sock, err) < 0)
+		return -1;
+	cp->link = attach(cp->ns, cp->sock, err);
+	return cp->link < 0 ? -1 : 0;
+}
+
+int
+capture_make(struct capture *cp, struct error *err)
+{
+	cleanup_fd int home = -1;
+	int r;
+
+	capture_init(cp);
+	home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (home < 0)
+		return error_set(err, errno, "netns: open");
+	if (unshare(CLONE_NEWNET) < 0)
+		return error_set(err, errno, "netns: unshare");
+	r = fill(cp, err);
+	/* Going on in there would be worse than not going on. */
+	if (setns(home, CLONE_NEWNET) < 0)
+		fatal("netns: return");
+	if (r < 0)
+		capture_close(cp);
+	return r;
 }

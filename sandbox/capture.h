@@ -11,8 +11,9 @@
 #include "base/proto.h"
 
 /*
- * The three sockets, in the calling process's network namespace, which needs
- * CAP_NET_BIND_SERVICE there.  All non-blocking, CLOEXEC:
+ * A network namespace with nothing but a loopback device on which every
+ * address is local, and its capture.  It knows no job, so it can be made ahead
+ * of the jail that will live in it.  The sockets, all non-blocking and CLOEXEC:
  *   CAPTURE_TCP  listener, [::]:JAIL_PROXY_PORT, dual-stack.  getsockname(2)
  *                on an accepted socket is what the job connected to.
  *   CAPTURE_UDP  [::]:53, dual-stack, so that an answer to a captured query
@@ -21,16 +22,22 @@
  *                original destination and its port.  Answer with a PKTINFO
  *                control message that names that address as the source.
  *   CAPTURE_DNS  127.0.0.53:53
- * On a kernel without IPv6 they are IPv4 sockets.  0 or -1.
+ * On a kernel without IPv6 they are IPv4 sockets.
  */
-int capture_sockets(int fd[CAPTURE_MAX], struct error *err);
+struct capture {
+	int ns; /* the namespace, for setns(2) */
+	int sock[CAPTURE_MAX];
+	int link; /* capture lasts as long as it is open */
+};
 
+void capture_init(struct capture *cp); /* all -1 */
 /*
- * Load the program and attach it to the network namespace netns_fd; needs
- * CAP_BPF (or CAP_SYS_ADMIN) and CAP_NET_ADMIN in the initial user namespace.
- * Returns the link: capture lasts as long as it is open.  -1 on failure.
+ * Make it.  The caller must have one thread, which is in a namespace of its
+ * own for a moment; needs CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_BPF in the
+ * initial user namespace.  0, or -1 with nothing made.
  */
-int capture_attach(int netns_fd, const int fd[CAPTURE_MAX], struct error *err);
+int capture_make(struct capture *cp, struct error *err);
+void capture_close(struct capture *cp);
 
 /* True if this kernel takes the program; for doctor.  -1 fills err. */
 int capture_probe(struct error *err);

@@ -17,9 +17,7 @@
 
 #include "base/fdutil.h"
 #include "sandbox/build.h"
-#include "sandbox/capture.h"
 #include "sandbox/landlock.h"
-#include "sandbox/netns.h"
 #include "sandbox/privs.h"
 #include "sandbox/rules.h"
 #include "sandbox/sys.h"
@@ -44,8 +42,8 @@ namespaces(struct error *err)
 {
 	/* Not CLONE_NEWUSER: everything made until then belongs to the
 	 * initial user namespace, out of the job's reach. */
-	const int all = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
-			CLONE_NEWUTS | CLONE_NEWCGROUP;
+	const int all =
+	    CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
 
 	/* Kernels may come without time namespaces; they guard nothing. */
 	if (unshare(all | CLONE_NEWTIME) < 0 &&
@@ -57,21 +55,13 @@ namespaces(struct error *err)
 static int
 network(struct build *b, struct error *err)
 {
-	struct ctl_msg m = { .type = CTL_CAPTURE };
-	int fds[CAPTURE_MAX + 1] = { -1, -1, -1, -1 };
-	int i, r;
+	int fds[CTL_FDS_MAX], r = 0;
 
-	if (netns_setup(err) < 0 || capture_sockets(fds, err) < 0)
+	if (ctl_expect(b->ctl, CTL_NET, fds, NULL, err) < 0)
 		return -1;
-	fds[CAPTURE_MAX] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (fds[CAPTURE_MAX] < 0)
-		r = error_set(err, errno, "netns: open");
-	else if (ctl_send(b->ctl, &m, fds, nitems(fds)) < 0)
-		r = error_set(err, errno, "capture: send");
-	else
-		r = 0;
-	for (i = 0; i <= CAPTURE_MAX; i++)
-		fd_close(&fds[i]);
+	if (fds[0] < 0 || setns(fds[0], CLONE_NEWNET) < 0)
+		r = error_set(err, errno, "netns: enter");
+	fd_close(&fds[0]);
 	return r;
 }
 
@@ -240,12 +230,11 @@ init_main(struct build *b)
 		(void)error_set(&err, errno, "init: signalfd");
 		fail(b, &err);
 	}
-	if (namespaces(&err) < 0 || network(b, &err) < 0 ||
-	    host_name(b->c, &err) < 0 || tree(b, &tty, &err) < 0)
+	if (namespaces(&err) < 0 || host_name(b->c, &err) < 0 ||
+	    tree(b, &tty, &err) < 0 || network(b, &err) < 0)
 		fail(b, &err);
 	(void)umask(022);
-	if (ctl_expect(b->ctl, CTL_ATTACHED, NULL, NULL, &err) < 0 ||
-	    become_job(b, &err) < 0)
+	if (become_job(b, &err) < 0)
 		fail(b, &err);
 	if (b->landlock_abi > 0) {
 		ruleset = rules_landlock(b->c, b->landlock_abi, &err);

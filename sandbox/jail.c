@@ -79,23 +79,29 @@ give_parts(const struct jail *j, const struct jail_config *c, int dir,
 	return r;
 }
 
+/* The network with its capture, made now unless it was made ahead. */
 static int
-take_capture(struct jail *j, struct error *err)
+give_net(struct jail *j, const struct jail_config *c, struct error *err)
 {
-	int fds[CTL_FDS_MAX], i, r = 0;
+	struct ctl_msg m = { .type = CTL_NET };
+	struct capture cp;
+	int r = 0, i;
 
-	if (ctl_expect(j->ctl_fd, CTL_CAPTURE, fds, NULL, err) < 0)
-		return -1;
+	capture_init(&cp);
+	if (c->net == NULL) {
+		if (capture_make(&cp, err) < 0)
+			return -1;
+	} else {
+		cp = *c->net;
+		capture_init(c->net);
+	}
 	for (i = 0; i < CAPTURE_MAX; i++)
-		j->capture[i] = fds[i];
-	if (fds[CAPTURE_MAX] < 0)
-		r = error_set(err, EPROTO, "capture: sockets did not come");
-	else
-		j->link_fd = capture_attach(fds[CAPTURE_MAX], j->capture, err);
-	fd_close(&fds[CAPTURE_MAX]);
-	if (r < 0 || j->link_fd < 0)
-		return -1;
-	return send_type(j, CTL_ATTACHED, err);
+		j->capture[i] = steal_fd(&cp.sock[i]);
+	j->link_fd = steal_fd(&cp.link);
+	if (ctl_send(j->ctl_fd, &m, &cp.ns, 1) < 0)
+		r = error_set(err, errno, "netns: send");
+	capture_close(&cp);
+	return r;
 }
 
 static int
@@ -162,7 +168,7 @@ build(struct jail *j, struct build *b, struct error *err)
 	}
 	if (start(j, b, &ctl, err) < 0 || give_parts(j, c, dir, err) < 0)
 		return -1;
-	if (take_capture(j, err) < 0 || take_tree(j, c, err) < 0 ||
+	if (give_net(j, c, err) < 0 || take_tree(j, c, err) < 0 ||
 	    ctl_expect(j->ctl_fd, CTL_MAP, NULL, NULL, err) < 0)
 		return -1;
 	if (userns_map(j->init_pid, JAIL_UID, c->host_uid, JAIL_GID,

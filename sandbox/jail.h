@@ -43,6 +43,8 @@ struct jail_rule {
 	const char *pattern;
 };
 
+struct capture;
+
 struct jail_config {
 	uid_t host_uid; /* the job's own ids on the host, not 0 */
 	gid_t host_gid;
@@ -77,6 +79,12 @@ struct jail_config {
 	uint32_t files;    /* RLIMIT_NOFILE; default 65536 */
 	uint64_t memory;   /* RLIMIT_AS in bytes; default none */
 	uint64_t tmp_size; /* bytes of each tmpfs; default 1 GiB */
+
+	/*
+	 * Its network, made ahead, which jail_build() takes out of it;
+	 * NULL: made on the way.
+	 */
+	struct capture *net;
 
 	/*
 	 * Standard descriptors of the job (borrowed), or tty: a terminal of

@@ -18,12 +18,11 @@
 #include "base/fdutil.h"
 #include "base/str.h"
 #include "sandbox/capture.h"
-#include "sandbox/netns.h"
 
 #define PORT 80
 
 static struct ft t;
-static int capture_link = -1;
+static struct capture net;
 static const char *skip_why;
 static char text[4096];
 
@@ -31,24 +30,14 @@ static int
 setup(void **state)
 {
 	struct error err = { 0 };
-	int fd[CAPTURE_MAX], ns;
 
-	if (unshare(CLONE_NEWNET) < 0) {
-		skip_why = "no network namespace of one's own (not root?)";
+	if (capture_make(&net, &err) < 0 || setns(net.ns, CLONE_NEWNET) < 0) {
+		skip_why = "no network namespace or no capture here";
 		return 0;
 	}
-	ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (ns < 0 || netns_setup(&err) < 0 || capture_sockets(fd, &err) < 0 ||
-	    (capture_link = capture_attach(ns, fd, &err)) < 0) {
-		skip_why = "no capture on this kernel";
-		return 0;
-	}
-	close(ns);
 	ft_start(&t);
-	for (unsigned int i = 0; i < CAPTURE_MAX; i++) {
-		ft_give(&t, (enum capture_fd)i, fd[i]);
-		close(fd[i]);
-	}
+	for (unsigned int i = 0; i < CAPTURE_MAX; i++)
+		ft_give(&t, (enum capture_fd)i, net.sock[i]);
 	return 0;
 }
 
@@ -183,7 +172,7 @@ address_of_a_former_front_is_learnt_again(void **state)
 	resolve("8.8.8.8", false, a);
 	/* A fresh front on the same sockets knows no name. */
 	ft_stop(&t);
-	close(capture_link);
+	fd_close(&net.link);
 	assert_int_equal(setup(state), 0);
 	need_capture();
 	get(a, PORT, "x.example");
