@@ -79,6 +79,12 @@ chan_new(struct ev *ev, int fd, const char *peer, const struct msg_rule *rules,
 	return c;
 }
 
+void
+chan_set_ctx(struct chan *c, void *ctx)
+{
+	c->ctx = ctx;
+}
+
 /* The descriptor and the queues go at once; the struct at the round's end. */
 static void
 shut(struct chan *c)

@@ -66,6 +66,8 @@ typedef void chan_end_fn(
 struct chan *chan_new(struct ev *ev, int fd, const char *peer,
     const struct msg_rule *rules, size_t nrules, chan_end_fn *on_end,
     void *ctx);
+/* Whoever owned the channel hands it over: handlers get ctx from now on. */
+void chan_set_ctx(struct chan *c, void *ctx);
 void chan_free(struct chan *c); /* closes; NULL is fine */
 const char *chan_peer(const struct chan *c);
 bool chan_alive(const struct chan *c);

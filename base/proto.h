@@ -177,6 +177,9 @@ enum msg_type {
 	M_RSP_DENY,   /* u16 status, u8 close, str json body; ends exchange */
 	M_RSP_ABORT,  /* str why: upstream broke; connection must close */
 	M_RSP_WINDOW, /* u32 more bytes of request body back can take */
+
+	/* parent -> shim */
+	M_SHIM_PREPARE = 380, /* empty: no job yet; make what any will need */
 };
 
 enum keyd_file {

@@ -33,6 +33,7 @@ brigd_SOURCES = \
 	daemon/parent_notify.c \
 	daemon/parent_proc.c \
 	daemon/parent_setup.c \
+	daemon/parent_spare.c \
 	daemon/parent_status.c \
 	daemon/parent_wire.c
 brigd_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

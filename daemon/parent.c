@@ -160,6 +160,7 @@ parent_cleanup(struct parent *pa)
 	chan_free(pa->audit);
 	for (size_t i = 0; i < nitems(singles); i++)
 		proc_clear(&pa->single[singles[i]]);
+	proc_clear(&pa->single[ROLE_SHIM]);
 	ev_timer_free(pa->stop_timer);
 	ev_timer_free(pa->watchdog);
 	fd_close(&pa->listen_fd);

@@ -85,7 +85,8 @@ struct parent {
 	const char *conf_path;
 	bool debug;
 	struct ev *ev;
-	struct proc single[ROLE_MAX]; /* control keyd audit dns */
+	struct proc single[ROLE_MAX]; /* control keyd audit dns, and a shim
+				       * that waits for a job */
 	struct job *jobs;
 	size_t njobs;
 	uint32_t next_uid; /* offset into the job uids */
@@ -156,10 +157,19 @@ void proc_each(
     struct parent *pa, void (*fn)(struct proc *p, void *arg), void *arg);
 struct proc *proc_find(struct parent *pa, enum role role, uint32_t job);
 
+/* ---- parent_spare.c: a shim that waits for a job ------------------------ */
+
+/* Start one unless there is one. */
+void spare_start(struct parent *pa);
+/* Make it the shim of j; false if none is ready. */
+bool spare_take(struct parent *pa, struct job *j);
+
 /* ---- parent_wire.c: what a new child is told --------------------------- */
 
 /* Configuration, files, policy, channels to all peers that are up. */
 void wire_child(struct proc *p);
+/* A shim that was a spare belongs to a job now. */
+void wire_adopted(struct proc *p);
 /* A new policy generation to everybody who needs it. */
 void wire_policy(struct parent *pa);
 

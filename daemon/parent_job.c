@@ -217,7 +217,8 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 		fatal("getrandom");
 	ev_timer_set(j->timer, JOB_START_MS);
 	job_tell_keyd(j);
-	proc_start(&j->shim);
+	if (!spare_take(pa, j))
+		proc_start(&j->shim);
 	job_tell_control(j);
 	job_continue(j);
 }
@@ -376,6 +377,8 @@ job_running(struct job *j, pid_t init_pid, const char *detail)
 	strlcpy(j->detail, detail, sizeof(j->detail));
 	ev_timer_set(j->timer, PROXY_START_MS);
 	job_tell_control(j);
+	/* Not earlier: it would compete with the building of this jail. */
+	spare_start(j->pa);
 }
 
 /* From here on only processes are waited for. */

@@ -37,6 +37,7 @@ on_ready(struct chan *c, struct msg *m, void *ctx)
 		p->pa->ready = true;
 		log_info("ready");
 		notify_send("READY=1\nSTATUS=serving");
+		spare_start(p->pa);
 	}
 	return 0;
 }

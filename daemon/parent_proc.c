@@ -258,7 +258,7 @@ died(struct proc *p, int status)
 		chan_free(pa->audit);
 		pa->audit = NULL;
 	}
-	if (p->role == ROLE_SHIM)
+	if (p->role == ROLE_SHIM && p->job != NULL)
 		p->no_restart = true;
 	if (!p->no_restart && !pa->stopping) {
 		if (ev_now_ms() - p->started_ms >= RESTART_CALM_MS)

@@ -77,6 +77,9 @@ join_one(struct proc *q, void *arg)
 
 	if (q->role != jn->other || q == jn->p)
 		return;
+	/* A shim without a job talks to nobody. */
+	if (q->role == ROLE_SHIM && q->job == NULL)
+		return;
 	if (q->job != NULL && jn->p->job != NULL && q->job != jn->p->job)
 		return;
 	join(jn->p, q);
@@ -254,6 +257,10 @@ wire_child(struct proc *p)
 	}
 	if (wants_policy(p->role))
 		send_policy(p);
+	if (p->role == ROLE_SHIM && p->job == NULL) {
+		chan_send(p->chan, M_SHIM_PREPARE, 0, 0, NULL, -1);
+		return;
+	}
 	join_all(p);
 	if (p->role == ROLE_FRONT)
 		job_tell_front(p->job);
@@ -268,6 +275,13 @@ wire_child(struct proc *p)
 			job_tell_control(j);
 		chan_send(p->chan, M_JOBS_SYNC, 0, 0, NULL, -1);
 	}
+}
+
+void
+wire_adopted(struct proc *p)
+{
+	send_config(p);
+	join_all(p);
 }
 
 static void

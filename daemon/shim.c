@@ -435,6 +435,20 @@ on_policy(struct chan *c, struct msg *m, void *ctx)
 }
 
 static int
+on_prepare(struct chan *c, struct msg *m, void *ctx)
+{
+	struct shim *s = shim_of(ctx);
+	struct error err = { 0 };
+
+	if (cur_end(&m->body) < 0 || s->started)
+		return -1;
+	/* The job that comes will try again, and can say what is wrong. */
+	if (capture_make(&s->net, &err) < 0)
+		log_debug("%s", err.msg);
+	return 0;
+}
+
+static int
 on_fd(struct chan *c, struct msg *m, void *ctx)
 {
 	struct shim *s = shim_of(ctx);
@@ -493,6 +507,7 @@ on_stop(struct chan *c, struct msg *m, void *ctx)
 static const struct msg_rule from_parent[] = {
 	{ M_CONFIG, MSG_ALLOWED, on_config },
 	{ M_POLICY, MSG_ALLOWED | MSG_FD, on_policy },
+	{ M_SHIM_PREPARE, MSG_ALLOWED | MSG_ONCE, on_prepare },
 	{ M_SHIM_FD, MSG_ALLOWED | MSG_FD, on_fd },
 	{ M_SHIM_START, MSG_ALLOWED | MSG_ONCE | MSG_FD, on_start },
 	{ M_SHIM_KILL, MSG_ALLOWED, on_kill },
@@ -520,6 +535,7 @@ main(void)
 	for (size_t i = 0; i < JOB_FD_MAX; i++)
 		s.fds[i] = -1;
 	jail_init(&s.jail);
+	capture_init(&s.net);
 	judge_preinit();
 	s.proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.proc_fd < 0)

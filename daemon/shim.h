@@ -12,6 +12,7 @@
 #include "base/peer.h"
 #include "daemon/jobspec.h"
 #include "policy/policy.h"
+#include "sandbox/capture.h"
 #include "sandbox/jail.h"
 #include "sandbox/trace.h"
 
@@ -29,6 +30,7 @@ struct shim {
 	int fds[JOB_FD_MAX]; /* -1: not given */
 	bool started;
 
+	struct capture net; /* made before there was a job, or all -1 */
 	struct jail jail;
 	bool jail_up;
 	struct ev_io *jail_io;

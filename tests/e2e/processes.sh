@@ -10,7 +10,15 @@ printf 'profile default {\n default exec allow; default read allow; default writ
 start_brigd
 brig submit -- sleep 60 >"$T/job"
 wait_for 10 sh -c 'brig ps | grep -q running'
-brig --json status >"$T/status.json"
+# front and back are started last, and as root.
+confined() {
+    brig --json status >"$T/status.json"
+    python3 -c 'import json, sys
+p = json.load(sys.stdin)["processes"]
+sys.exit(sum(q["role"] in ("front", "back") and q["uid"] != 0
+             for q in p) != 2)' <"$T/status.json"
+}
+wait_for 10 confined
 check "every process is as the table says" python3 - "$T/status.json" "$BRIGD_PID" <<'EOF'
 import json, os, sys
 
@@ -24,6 +32,8 @@ TABLE = {
     'audit': (1879099003, NONE, 1),
     'dns': (1879099004, NONE, 1),
     'shim': (0, TRACE, 1),
+    # Waits for a job, to build its jail: what a shim has until then.
+    'spare': (0, None, 1),
     'front': (1879099005, NONE, 1),
     'back': (1879099006, NONE, 1),
 }
@@ -48,6 +58,8 @@ def proc(pid):
 
 for p in status['processes']:
     role, pid = p['role'], p['pid']
+    if role == 'shim' and not p['job']:
+        role = 'spare'
     if role == 'jail':
         continue
     seen[role] = seen.get(role, 0) + 1
@@ -63,8 +75,9 @@ for p in status['processes']:
     check(s['Gid'].split() == s['Uid'].split(), f'{role}: gid {s["Gid"]}')
     check(s['Groups'] in ('', '0') or s['Groups'] == s['Gid'].split()[0],
           f'{role}: groups {s["Groups"]}')
-    check(s['NoNewPrivs'] == '1', f'{role}: no_new_privs {s["NoNewPrivs"]}')
-    check(s['Seccomp'] == '2', f'{role}: seccomp {s["Seccomp"]}')
+    if role != 'spare':
+        check(s['NoNewPrivs'] == '1', f'{role}: no_new_privs')
+        check(s['Seccomp'] == '2', f'{role}: seccomp {s["Seccomp"]}')
     for key in ('CapInh', 'CapAmb'):
         check(int(s[key], 16) == 0, f'{role}: {key} {s[key]}')
     for key in ('CapPrm', 'CapEff', 'CapBnd'):
@@ -75,7 +88,7 @@ for p in status['processes']:
             check(have & ~caps == 0, f'{role}: {key} {s[key]}')
     # What brig status says is what /proc says.
     check(p['uid'] == uid, f'{role}: status says uid {p["uid"]}')
-    check(p['seccomp'] == 2, f'{role}: status says seccomp {p["seccomp"]}')
+    check(p['seccomp'] == int(s['Seccomp']), f'{role}: status says seccomp {p["seccomp"]}')
     check(int(p['caps_effective'], 16) == int(s['CapEff'], 16),
           f'{role}: status says caps {p["caps_effective"]}')
     root = os.readlink(f'/proc/{pid}/root')
@@ -100,7 +113,8 @@ for p in status['processes']:
         fine = to.startswith(('socket:', 'anon_inode:', 'pipe:', '/memfd:',
                               '/dev/null', '/dev/pts', '/dev/ptmx', 'net:'))
         own = {'keyd': 'vault', 'audit': 'audit', 'control': 'jobs.db',
-               'shim': '', 'parent': ''}.get(role)
+               'shim': '', 'spare': '/proc',
+               'parent': ''}.get(role)
         # stderr is wherever the log goes.
         check(fine or fd in ('0', '1', '2') or
               (own is not None and own in to), f'{role}: fd {fd} is {to}')
@@ -118,5 +132,21 @@ check "the table can be read by people, too" sh -c \
     'brig status | grep -E "keyd .*1879099002"'
 brig kill -s KILL "$(cat "$T/job")" >/dev/null
 check "the per-job processes end with the job" wait_for 10 sh -c '
-    ! brig --json status | grep -qE "\"(shim|front|back)\""'
+    [ "$(brig --json status | grep -cE "\"(shim|front|back)\"")" = 1 ]'
+spare() {
+    brig --json status | python3 -c 'import json, sys
+print(*[p["pid"] for p in json.load(sys.stdin)["processes"]
+        if p["role"] == "shim" and not p["job"]])'
+}
+old=$(spare)
+kill -9 "$old"
+check "a job starts while no shim waits for it" brig run -- true
+another() {
+    new=$(spare) && [ -n "$new" ] && [ "$new" != "$old" ]
+}
+check "another shim waits soon" wait_for 10 another
+printf 'profile default {\n default exec deny;\n}\n' >"$T/policy/default.policy"
+brig policy reload >/dev/null
+check "it has the policy that is in force" sh -c \
+    'brig run -- true; [ $? = 126 ]'
 finish

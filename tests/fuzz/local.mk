@@ -90,7 +90,8 @@ tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 FUZZ_LIST += tests/fuzz/fuzz_parent
 tests_fuzz_fuzz_parent_SOURCES = tests/fuzz/fuzz_parent.c \
 	daemon/parent_audit.c daemon/parent_job.c daemon/parent_msg.c \
-	daemon/parent_notify.c daemon/parent_proc.c daemon/parent_status.c \
+	daemon/parent_notify.c daemon/parent_proc.c \
+	daemon/parent_spare.c daemon/parent_status.c \
 	daemon/parent_wire.c $(FUZZ_PLAY)
 tests_fuzz_fuzz_parent_LDADD = libcontrol.a libpolicy.a libjobspec.a libbase.a
 tests_fuzz_fuzz_parent_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
