@@ -28,7 +28,7 @@ libcli_a_SOURCES = \
 bin_PROGRAMS += brig
 brig_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 brig_SOURCES = daemon/brig.c
-brig_LDADD = libcli.a libaudit.a libcmdpolicy.a libpolicyfiles.a \
+brig_LDADD = libcli.a libcontrol.a libaudit.a libcmdpolicy.a libpolicyfiles.a \
 	libpolicy.a libsandbox.a libbase.a $(JANSSON_LIBS) $(CRYPTO_LIBS) \
 	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
 dist_man1_MANS += man/brig.1

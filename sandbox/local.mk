@@ -20,7 +20,9 @@ libsandbox_a_SOURCES = \
 	sandbox/build.h \
 	sandbox/capture.c sandbox/capture.h \
 	sandbox/ctl.c \
-	sandbox/doctor.c sandbox/doctor.h \
+	sandbox/doctor.c sandbox/doctor.h sandbox/doctor_part.h \
+	sandbox/doctor_cgroup.c sandbox/doctor_files.c \
+	sandbox/doctor_host.c sandbox/doctor_kernel.c \
 	sandbox/env.c \
 	sandbox/filter.c sandbox/filter.h \
 	sandbox/init.c \

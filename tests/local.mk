@@ -21,3 +21,4 @@ include tests/policy/local.mk
 include tests/e2e/local.mk
 include tests/attack/local.mk
 include tests/bench/local.mk
+include tests/vm/local.mk

@@ -88,7 +88,7 @@ _brig() {
 		esac
 		;;
 	status) words="--json --help" ;;
-	doctor) words="-w --workspace --json --help" ;;
+	doctor) words="-f --file -w --workspace --json --help" ;;
 	*) return ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")

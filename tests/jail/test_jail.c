@@ -286,25 +286,29 @@ environment_has_one_entry_per_name(void **state)
 }
 
 static void
-count_missing(
-    void *arg, const char *feature, const char *state, const char *detail)
+count_fatal(void *arg, const struct doctor_row *row)
 {
-	assert_true(str_eq(state, "ok") || str_eq(state, "degraded") ||
-		    str_eq(state, "missing"));
-	assert_true(feature[0] != '\0' && detail[0] != '\0');
-	*(int *)arg += str_eq(state, "missing");
+	assert_true(row->id[0] != '\0' && row->protection[0] != '\0');
+	assert_true(row->mechanism[0] != '\0' && row->detail[0] != '\0');
+	assert_true(row->state >= DOCTOR_FATAL && row->state <= DOCTOR_NOTE);
+	*(int *)arg += row->state == DOCTOR_FATAL;
 }
 
 static void
 doctor_agrees_that_jails_can_be_built(void **state)
 {
-	int missing = 0;
+	int fatal = 0;
+	struct doctor d = { .report = count_fatal, .arg = &fatal };
 
 	ROOT_ONLY();
-	doctor_run(count_missing, &missing);
-	assert_int_equal(missing, 0);
-	doctor_workspace("/nonexistent", count_missing, &missing);
-	assert_int_equal(missing, 1);
+	d.state_dir = "/var/lib/brig/not/made/yet";
+	d.job_uid_base = 64322;
+	d.job_uid_count = 10;
+	doctor_run(&d);
+	assert_int_equal(fatal, 0);
+	d.workspace = "/nonexistent";
+	doctor_run(&d);
+	assert_int_equal(fatal, 1);
 }
 
 int
