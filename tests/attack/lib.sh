@@ -66,7 +66,7 @@ attack_setup() {
 # job SCRIPT: run it in a jail with the workspace; output in $T/job.out.
 job() {
     job_rc=0
-    timeout 60 brig run -w "$T/ws" -- sh -c "$1" \
+    timeout "${BRIG_JOB_TIMEOUT-60}" brig run -w "$T/ws" -- sh -c "$1" \
         >"$T/job.out" 2>&1 </dev/null || job_rc=$?
     return $job_rc
 }

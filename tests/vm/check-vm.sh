@@ -49,7 +49,7 @@ if [ "$(cat "$work/root.stamp" 2>/dev/null)" != "$stamp" ]; then
     cp "$tree"/boot/vmlinuz-* "$work/vmlinuz"
     cp "$tree"/boot/initrd.img-* "$work/initrd"
     rm -rf "$tree/var/cache/apt/archives" "$tree/var/lib/apt/lists" \
-        "$tree/boot"
+        "${tree:?}/boot"
     mkdir "$tree/brig"
     printf '#!/bin/sh\nmount -t ext4 LABEL=brig /brig\nexec /brig/init\n' \
         >"$tree/sbin/brig-vm"

@@ -24,7 +24,8 @@ ln -sfn /proc/self/fd /dev/fd
 # As systemd does: our own group is a leaf, controllers go to all others.
 mkdir -p /sys/fs/cgroup/init.scope /sys/fs/cgroup/system.slice
 echo 1 >/sys/fs/cgroup/init.scope/cgroup.procs
-for c in $(cat /sys/fs/cgroup/cgroup.controllers); do
+read -ra controllers </sys/fs/cgroup/cgroup.controllers
+for c in "${controllers[@]}"; do
 	echo "+$c" >/sys/fs/cgroup/cgroup.subtree_control
 done 2>/dev/null
 echo guest >/proc/sys/kernel/hostname
@@ -36,6 +37,8 @@ stty -opost 2>/dev/null
 
 export BRIG_SRCDIR=/brig/src BRIG_BUILDDIR=/brig/build CC=gcc
 export CMOCKA_MESSAGE_OUTPUT=TAP TMPDIR=/var/tmp
+# Emulated processors are slow.
+export BRIG_JOB_TIMEOUT=300
 cd /brig/build || exit 1
 echo "# guest: $(uname -sr), Landlock and others: $(cat /sys/kernel/security/lsm)"
 echo "# guest: cgroup v2: $(cat /sys/fs/cgroup/cgroup.controllers)"

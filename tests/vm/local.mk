@@ -1,5 +1,5 @@
 # make check-vm: the tests of the jail on another kernel.  VM_TESTS names them.
-VM_TESTS = tests/unit/test_fdutil tests/jail/jail.sh tests/jail/test_jail \
+VM_TESTS = tests/unit/test_self tests/jail/jail.sh tests/jail/test_jail \
 	tests/jail/test_pathwalk tests/jail/test_trace tests/jail/test_shim \
 	$(ATTACK_LIST) tests/daemon/load.sh tests/daemon/processes.sh \
 	tests/daemon/start.sh tests/e2e/run.sh
