@@ -19,6 +19,7 @@ libsandbox_a_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
 libsandbox_a_SOURCES = \
 	sandbox/build.h \
 	sandbox/capture.c sandbox/capture.h \
+	sandbox/cgroup.c sandbox/cgroup_job.c sandbox/cgroup.h \
 	sandbox/ctl.c \
 	sandbox/doctor.c sandbox/doctor.h sandbox/doctor_part.h \
 	sandbox/doctor_cgroup.c sandbox/doctor_files.c \

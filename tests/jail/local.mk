@@ -35,3 +35,10 @@ TESTS += tests/jail/test_jail
 tests_jail_test_jail_SOURCES = tests/jail/test_jail.c
 tests_jail_test_jail_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_jail_LDADD = $(JAIL_LIBS) $(CMOCKA_LIBS)
+
+# Makes and removes groups below its own as root.
+check_PROGRAMS += tests/jail/test_cgroup
+TESTS += tests/jail/test_cgroup
+tests_jail_test_cgroup_SOURCES = tests/jail/test_cgroup.c
+tests_jail_test_cgroup_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_jail_test_cgroup_LDADD = libsandbox.a libbase.a $(CMOCKA_LIBS)
