@@ -70,15 +70,26 @@ struct jail_config {
 	bool read_default; /* class default is allow */
 	bool write_default;
 
+	bool protect; /* deny writes to what host programs act on, see
+		       * sandbox/protect.h */
+	const char *const *trees; /* more folders of the host, absolute,
+				   * read-only at the same place */
+	size_t ntrees;
+	int image_fd; /* detached read-only mount (sandbox/image.h) in the
+		       * place of the host's /usr; -1: none */
+	int home_fd;  /* kept home (sandbox/home.h), owned by owner_uid on
+		       * disk; -1: a fresh tmpfs */
+
 	bool workspace_exec;
 	bool tmp_exec; /* /tmp and home; /dev/shm never */
 	bool memfd_exec;
 
 	/* Limits; 0: the default. */
-	uint32_t procs;    /* RLIMIT_NPROC of host_uid; default 4096 */
-	uint32_t files;    /* RLIMIT_NOFILE; default 65536 */
-	uint64_t memory;   /* RLIMIT_AS in bytes; default none */
-	uint64_t tmp_size; /* bytes of each tmpfs; default 1 GiB */
+	uint32_t procs;      /* RLIMIT_NPROC of host_uid; default 4096 */
+	uint32_t files;      /* RLIMIT_NOFILE; default 65536 */
+	uint64_t memory;     /* RLIMIT_AS in bytes; default none */
+	uint64_t tmp_size;   /* bytes of each tmpfs; default 1 GiB */
+	uint32_t tmp_inodes; /* inodes of each tmpfs; default 1000000 */
 
 	/*
 	 * Its network, made ahead, which jail_build() takes out of it;

@@ -29,12 +29,17 @@ libsandbox_a_SOURCES = \
 	sandbox/init.c \
 	sandbox/jail.c sandbox/jail.h \
 	sandbox/landlock.c sandbox/landlock.h \
+	sandbox/mount.c sandbox/mount.h \
 	sandbox/netns.c sandbox/netns.h \
 	sandbox/pathwalk.c sandbox/pathwalk.h \
+	sandbox/place.c sandbox/place.h \
 	sandbox/privs.c sandbox/privs.h \
+	sandbox/protect.c sandbox/protect.h \
 	sandbox/rules.c sandbox/rules.h \
 	sandbox/sys.h \
 	sandbox/tree.c sandbox/tree.h \
+	sandbox/tree_etc.c \
+	sandbox/tree_software.c \
 	sandbox/workload.c \
 	sandbox/workspace.c sandbox/workspace.h \
 	sandbox/self.c sandbox/self.h \
