@@ -48,6 +48,20 @@ make_env(const struct shim_spec *sp)
 	return env;
 }
 
+static enum filter_level
+filter_of(enum seccomp_level l)
+{
+	switch (l) {
+	case SECCOMP_LEVEL_DEFAULT:
+		return FILTER_DEFAULT;
+	case SECCOMP_LEVEL_NESTED:
+		return FILTER_NESTED;
+	case SECCOMP_LEVEL_STRICT:
+		break;
+	}
+	return FILTER_STRICT;
+}
+
 /* One pipe; the job's end belongs to the job, which may open it again. */
 static int
 make_pipe(int *ours, int *theirs, bool to_job, uid_t uid)
@@ -92,9 +106,7 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	const struct job_spec *job = &s->spec.job;
 	struct jail_config *c = &sj->conf;
 
-	*sj = (struct shim_jail){ .conf = { .image_fd = -1,
-				      .home_fd = -1,
-				      .stdio = { -1, -1, -1 } } };
+	*sj = (struct shim_jail){ .conf = { .stdio = { -1, -1, -1 } } };
 	c->host_uid = c->host_gid = s->spec.host_uid;
 	c->owner_uid = job->uid;
 	c->owner_gid = job->gid;
@@ -108,14 +120,10 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	    profile_default(s->profile, POLICY_READ) == EFFECT_ALLOW;
 	c->write_default =
 	    profile_default(s->profile, POLICY_WRITE) == EFFECT_ALLOW;
-	c->protect = ps->protect;
-	c->trees = ps->trees;
-	c->ntrees = ps->ntrees;
-	c->tmp_size = ps->disk;
-	c->tmp_inodes = ps->inodes;
 	c->workspace_exec = ps->workspace_exec;
 	c->tmp_exec = ps->tmp_exec;
 	c->memfd_exec = ps->memfd_exec;
+	c->filter = filter_of(ps->seccomp);
 	c->procs = ps->procs;
 	c->files = ps->files;
 	c->memory = ps->memory;

@@ -15,6 +15,7 @@
 #include "base/fdutil.h"
 #include "sandbox/capture.h"
 #include "sandbox/doctor_part.h"
+#include "sandbox/filter.h"
 #include "sandbox/landlock.h"
 #include "sandbox/workspace.h"
 
@@ -194,7 +195,9 @@ check_seccomp(const struct doctor *d)
 
 	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0)
 		doctor_say(d, "seccomp", what, "seccomp", DOCTOR_IN_FORCE,
-		    "filters, up to KILL_PROCESS");
+		    "filters %s, %s and %s, up to KILL_PROCESS",
+		    filter_name(FILTER_DEFAULT), filter_name(FILTER_STRICT),
+		    filter_name(FILTER_NESTED));
 	else
 		doctor_say(d, "seccomp", what, "seccomp", DOCTOR_FATAL,
 		    "%s: the kernel needs CONFIG_SECCOMP_FILTER",
@@ -207,19 +210,15 @@ check_landlock(const struct doctor *d)
 	static const char what[] = "file rules, second layer";
 	static const struct {
 		unsigned int abi;
-		const char *right;
 		const char *cost;
 	} parts[] = {
-		{ 1, "read, write, execute, make", NULL },
-		{ 2, "link and rename between directories",
-		    "renaming between directories is refused altogether" },
-		{ 3, "truncate", "truncate(2) is held by mounts only" },
-		{ 5, "device ioctl", "ioctl on devices by seccomp only" },
-		{ 6, "signals and abstract sockets out of the jail",
-		    "signals and abstract sockets by namespaces only" },
+		{ 2, "renaming between directories is refused altogether" },
+		{ 3, "truncate(2) is held by mounts only" },
+		{ 5, "ioctl on devices by seccomp only" },
+		{ 6, "signals and abstract sockets by namespaces only" },
 	};
 	unsigned int abi = landlock_abi();
-	char has[256] = "", lacks[256] = "";
+	char has[256], lacks[256] = "";
 	char name[32];
 	size_t i;
 
@@ -229,13 +228,13 @@ check_landlock(const struct doctor *d)
 		    "read and write rules hold by mounts only");
 		return;
 	}
+	landlock_describe(abi, false, has, sizeof(has));
 	for (i = 0; i < nitems(parts); i++) {
-		char *to = abi >= parts[i].abi ? has : lacks;
-		const char *text = to == has ? parts[i].right : parts[i].cost;
-
-		if (to[0] != '\0')
-			(void)strlcat(to, "; ", sizeof(has));
-		(void)strlcat(to, text, sizeof(has));
+		if (abi >= parts[i].abi)
+			continue;
+		if (lacks[0] != '\0')
+			(void)strlcat(lacks, "; ", sizeof(lacks));
+		(void)strlcat(lacks, parts[i].cost, sizeof(lacks));
 	}
 	(void)snprintf(name, sizeof(name), "Landlock ABI %u", abi);
 	if (lacks[0] == '\0')

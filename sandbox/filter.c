@@ -38,8 +38,28 @@ filter_install_init(struct error *err)
 	return install(&prog, err);
 }
 
+static const struct {
+	const char *name;
+	const struct sock_filter *allow, *deny;
+	size_t nallow, ndeny;
+} levels[] = {
+#define LEVEL(id, n)                                                           \
+	[id] = { #n, filter_allow_##n, filter_deny_##n,                        \
+		nitems(filter_allow_##n), nitems(filter_deny_##n) }
+	LEVEL(FILTER_DEFAULT, default),
+	LEVEL(FILTER_STRICT, strict),
+	LEVEL(FILTER_NESTED, nested),
+#undef LEVEL
+};
+
+const char *
+filter_name(enum filter_level level)
+{
+	return levels[level].name;
+}
+
 size_t
-filter_job(bool memfd_exec, struct sock_fprog *prog)
+filter_job(enum filter_level level, bool memfd_exec, struct sock_fprog *prog)
 {
 	/* vm.memfd_noexec says the same where the kernel has it. */
 	static const struct sock_filter no_memfd_exec[] = {
@@ -58,16 +78,16 @@ filter_job(bool memfd_exec, struct sock_fprog *prog)
 	if (!memfd_exec)
 		program(&prog[n++], no_memfd_exec, nitems(no_memfd_exec));
 	/* deny last: of equal actions, the newest filter's errno is used. */
-	program(&prog[n++], filter_allow, nitems(filter_allow));
-	program(&prog[n++], filter_deny, nitems(filter_deny));
+	program(&prog[n++], levels[level].allow, levels[level].nallow);
+	program(&prog[n++], levels[level].deny, levels[level].ndeny);
 	return n;
 }
 
 int
-filter_install_job(bool memfd_exec, struct error *err)
+filter_install_job(enum filter_level level, bool memfd_exec, struct error *err)
 {
 	struct sock_fprog prog[FILTER_JOB_MAX];
-	size_t n = filter_job(memfd_exec, prog);
+	size_t n = filter_job(level, memfd_exec, prog);
 
 	for (size_t i = 0; i < n; i++)
 		if (install(&prog[i], err) < 0)

@@ -125,7 +125,7 @@ tree(struct build *b, int *tty, struct error *err)
 	cleanup_fd int root = -1;
 	cleanup_fd int master = -1;
 
-	root = tree_root(c, err);
+	root = tree_root(err);
 	if (root < 0 || take_parts(b, part, err) < 0 ||
 	    tree_attach(root, part, c, err) < 0)
 		return -1;
@@ -261,7 +261,7 @@ init_main(struct build *b)
 	(void)umask(022);
 	if (become_job(b, &err) < 0)
 		fail(b, &err);
-	if (b->landlock_abi > 0) {
+	if (landlock_applies(b->landlock_abi, b->c->filter == FILTER_NESTED)) {
 		ruleset = rules_landlock(b->c, b->landlock_abi, &err);
 		if (ruleset < 0)
 			fail(b, &err);

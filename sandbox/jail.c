@@ -12,7 +12,6 @@
 #include "sandbox/build.h"
 #include "sandbox/capture.h"
 #include "sandbox/landlock.h"
-#include "sandbox/place.h"
 #include "sandbox/sys.h"
 #include "sandbox/tree.h"
 #include "sandbox/workspace.h"
@@ -42,6 +41,31 @@ check(const struct jail_config *c, struct error *err)
 	if (c->hostname != NULL &&
 	    (strlen(c->hostname) > 64 || strchr(c->hostname, '\n') != NULL))
 		return error_set(err, EINVAL, "config: host name");
+	return 0;
+}
+
+/* Policies that would be obeyed in part only. */
+static int
+check_layers(const struct jail_config *c, unsigned int abi, struct error *err)
+{
+	const bool nested = c->filter == FILTER_NESTED;
+
+	if (nested && (!c->workspace_exec || !c->tmp_exec))
+		return error_set(err, EINVAL,
+		    "config: sandbox seccomp nested lets the job mount a "
+		    "folder of its own and run programs there: it cannot be "
+		    "combined with workspace exec no or tmp noexec");
+	if (c->read_default && c->write_default)
+		return 0;
+	if (nested)
+		return error_set(err, EINVAL,
+		    "config: default read or write deny is enforced by "
+		    "Landlock, which forbids the mounts of sandbox seccomp "
+		    "nested: take one of the two out of the profile");
+	if (abi == 0)
+		return error_set(err, ENOTSUP,
+		    "config: default read or write deny is enforced by "
+		    "Landlock, which this kernel does not have (lsm=landlock)");
 	return 0;
 }
 
@@ -155,22 +179,6 @@ start(struct jail *j, struct build *b, int *ctl, struct error *err)
 	return 0;
 }
 
-/* pid 1, and what removes the placeholders of its workspace after it. */
-static int
-start_in(struct jail *j, struct build *b, int dir, int *ctl, struct error *err)
-{
-	struct places pl;
-
-	pl.n = 0;
-	if (dir >= 0 && places_make(dir, b->c, &pl, err) < 0)
-		return -1;
-	if (start(j, b, ctl, err) < 0) {
-		places_remove(&pl, b->c);
-		return -1;
-	}
-	return places_leave(&pl, b->c, j->init_pidfd, err);
-}
-
 static int
 build(struct jail *j, struct build *b, struct error *err)
 {
@@ -183,8 +191,7 @@ build(struct jail *j, struct build *b, struct error *err)
 		if (dir < 0)
 			return -1;
 	}
-	if (start_in(j, b, dir, &ctl, err) < 0 ||
-	    give_parts(j, c, dir, err) < 0)
+	if (start(j, b, &ctl, err) < 0 || give_parts(j, c, dir, err) < 0)
 		return -1;
 	if (give_net(j, c, err) < 0 || take_tree(j, c, err) < 0 ||
 	    ctl_expect(j->ctl_fd, CTL_MAP, NULL, NULL, err) < 0)
@@ -224,9 +231,9 @@ jail_build(const struct jail_config *c, struct jail *j, struct error *err)
 	int r;
 
 	jail_init(j);
-	if (check(c, err) < 0)
-		return -1;
 	b.landlock_abi = j->landlock_abi = landlock_abi();
+	if (check(c, err) < 0 || check_layers(c, b.landlock_abi, err) < 0)
+		return -1;
 	b.env = jail_env(c);
 	r = build(j, &b, err);
 	jail_env_free(b.env);

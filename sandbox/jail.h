@@ -17,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/proto.h"
+#include "sandbox/filter.h"
 
 #define JAIL_UID 1000 /* the job's uid and gid as it sees them */
 #define JAIL_GID 1000
@@ -70,26 +71,19 @@ struct jail_config {
 	bool read_default; /* class default is allow */
 	bool write_default;
 
-	bool protect; /* deny writes to what host programs act on, see
-		       * sandbox/protect.h */
-	const char *const *trees; /* more folders of the host, absolute,
-				   * read-only at the same place */
-	size_t ntrees;
-	int image_fd; /* detached read-only mount (sandbox/image.h) in the
-		       * place of the host's /usr; -1: none */
-	int home_fd;  /* kept home (sandbox/home.h), owned by owner_uid on
-		       * disk; -1: a fresh tmpfs */
-
 	bool workspace_exec;
 	bool tmp_exec; /* /tmp and home; /dev/shm never */
 	bool memfd_exec;
 
+	/* FILTER_NESTED gives up Landlock's rights on files, which forbid any
+	 * mount, and a read-only /proc: it takes no rule that needs them. */
+	enum filter_level filter;
+
 	/* Limits; 0: the default. */
-	uint32_t procs;      /* RLIMIT_NPROC of host_uid; default 4096 */
-	uint32_t files;      /* RLIMIT_NOFILE; default 65536 */
-	uint64_t memory;     /* RLIMIT_AS in bytes; default none */
-	uint64_t tmp_size;   /* bytes of each tmpfs; default 1 GiB */
-	uint32_t tmp_inodes; /* inodes of each tmpfs; default 1000000 */
+	uint32_t procs;    /* RLIMIT_NPROC of host_uid; default 4096 */
+	uint32_t files;    /* RLIMIT_NOFILE; default 65536 */
+	uint64_t memory;   /* RLIMIT_AS in bytes; default none */
+	uint64_t tmp_size; /* bytes of each tmpfs; default 1 GiB */
 
 	/*
 	 * Its network, made ahead, which jail_build() takes out of it;

@@ -5,6 +5,7 @@
 #include <linux/landlock.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,7 +18,7 @@
 #define SCOPE_ABSTRACT_UNIX (1ULL << 0) /* ABI 6 */
 #define SCOPE_SIGNAL (1ULL << 1)
 
-#define FS_ABI1 ((1ULL << 13) - 1)
+#define LOG_SUBDOMAINS_OFF (1U << 2) /* ABI 7 */
 
 #define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 /* Device nodes may be made nowhere. */
@@ -42,18 +43,64 @@ struct ruleset_attr {
 	uint64_t scoped;
 };
 
-static uint64_t
-fs_rights(unsigned int abi)
-{
-	uint64_t r = FS_ABI1;
+static const struct right {
+	unsigned int abi; /* the first that has it */
+	bool scope;
+	uint64_t bit;
+	const char *name;
+} rights[] = {
+	{ 1, false, LANDLOCK_ACCESS_FS_EXECUTE, "execute" },
+	{ 1, false, LANDLOCK_ACCESS_FS_WRITE_FILE, "write_file" },
+	{ 1, false, LANDLOCK_ACCESS_FS_READ_FILE, "read_file" },
+	{ 1, false, LANDLOCK_ACCESS_FS_READ_DIR, "read_dir" },
+	{ 1, false, LANDLOCK_ACCESS_FS_REMOVE_DIR, "remove_dir" },
+	{ 1, false, LANDLOCK_ACCESS_FS_REMOVE_FILE, "remove_file" },
+	{ 1, false, LANDLOCK_ACCESS_FS_MAKE_CHAR, "make_char" },
+	{ 1, false, LANDLOCK_ACCESS_FS_MAKE_DIR, "make_dir" },
+	{ 1, false, LANDLOCK_ACCESS_FS_MAKE_REG, "make_reg" },
+	{ 1, false, LANDLOCK_ACCESS_FS_MAKE_SOCK, "make_sock" },
+	{ 1, false, LANDLOCK_ACCESS_FS_MAKE_FIFO, "make_fifo" },
+	{ 1, false, LANDLOCK_ACCESS_FS_MAKE_BLOCK, "make_block" },
+	{ 1, false, LANDLOCK_ACCESS_FS_MAKE_SYM, "make_sym" },
+	{ 2, false, LANDLOCK_ACCESS_FS_REFER, "refer" },
+	{ 3, false, FS_TRUNCATE, "truncate" },
+	{ 5, false, FS_IOCTL_DEV, "ioctl_dev" },
+	{ 6, true, SCOPE_ABSTRACT_UNIX, "abstract_unix_socket" },
+	{ 6, true, SCOPE_SIGNAL, "signal" },
+};
 
-	if (abi >= 2)
-		r |= LANDLOCK_ACCESS_FS_REFER;
-	if (abi >= 3)
-		r |= FS_TRUNCATE;
-	if (abi >= 5)
-		r |= FS_IOCTL_DEV;
+static uint64_t
+handled(unsigned int abi, bool scope)
+{
+	uint64_t r = 0;
+	size_t i;
+
+	for (i = 0; i < nitems(rights); i++)
+		if (rights[i].abi <= abi && rights[i].scope == scope)
+			r |= rights[i].bit;
 	return r;
+}
+
+void
+landlock_describe(unsigned int abi, bool without_files, char *out, size_t size)
+{
+	size_t i;
+
+	out[0] = '\0';
+	for (i = 0; i < nitems(rights); i++) {
+		if (rights[i].abi > abi || (without_files && !rights[i].scope))
+			continue;
+		if (out[0] != '\0')
+			(void)strlcat(out, ", ", size);
+		(void)strlcat(out, rights[i].name, size);
+	}
+}
+
+bool
+landlock_applies(unsigned int abi, bool without_files)
+{
+	return handled(abi, true) != 0 ||
+	       (!without_files && handled(abi, false) != 0);
 }
 
 unsigned int
@@ -66,16 +113,16 @@ landlock_abi(void)
 }
 
 int
-landlock_new(unsigned int abi, struct error *err)
+landlock_new(unsigned int abi, bool without_files, struct error *err)
 {
-	struct ruleset_attr a = { .fs = fs_rights(abi) };
+	struct ruleset_attr a = { .scoped = handled(abi, true) };
 	size_t size = offsetof(struct ruleset_attr, net);
 	long fd;
 
-	if (abi >= 6) {
-		a.scoped = SCOPE_ABSTRACT_UNIX | SCOPE_SIGNAL;
+	if (!without_files)
+		a.fs = handled(abi, false);
+	if (a.scoped != 0)
 		size = sizeof(a);
-	}
 	fd = syscall(SYS_landlock_create_ruleset, &a, size, 0);
 	if (fd < 0)
 		return error_set(err, errno, "landlock: create");
@@ -100,7 +147,7 @@ landlock_grant_fd(int ruleset, unsigned int abi, int fd, unsigned int access,
 		want |= LANDLOCK_ACCESS_FS_EXECUTE;
 	if (access & LL_DEVICE)
 		want |= FS_DEVICE;
-	want &= fs_rights(abi);
+	want &= handled(abi, false);
 	if (!S_ISDIR(st.st_mode))
 		want &= FS_FILE;
 	if (want == 0)
@@ -127,9 +174,11 @@ landlock_grant(int ruleset, unsigned int abi, int dir, const char *path,
 }
 
 int
-landlock_enforce(int ruleset, struct error *err)
+landlock_enforce(int ruleset, unsigned int abi, struct error *err)
 {
-	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+	const unsigned int flags = abi >= 7 ? LOG_SUBDOMAINS_OFF : 0;
+
+	if (syscall(SYS_landlock_restrict_self, ruleset, flags) < 0)
 		return error_set(err, errno, "landlock: restrict");
 	return 0;
 }

@@ -5,6 +5,9 @@
 #ifndef BRIG_SANDBOX_LANDLOCK_H
 #define BRIG_SANDBOX_LANDLOCK_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "base/error.h"
 
 enum {
@@ -18,11 +21,24 @@ enum {
 unsigned int landlock_abi(void);
 
 /*
- * A ruleset that handles every right this kernel knows (TCP is left out: all
- * of it is captured anyway) and, from ABI 6, keeps signals and abstract
- * sockets inside.  -1 with err.
+ * What a ruleset of this ABI handles for a jail, separated by commas, in out:
+ * "execute write_file ..." for the rights on files unless without_files, then
+ * the scopes.  Empty: nothing.
  */
-int landlock_new(unsigned int abi, struct error *err);
+void landlock_describe(
+    unsigned int abi, bool without_files, char *out, size_t size);
+
+/*
+ * A ruleset that handles every right of this ABI and, from 6, keeps signals
+ * and abstract sockets inside.  TCP is left out: all of it is captured, and a
+ * job may listen on any port.  without_files: the scopes alone, because a
+ * task under any right on files can change no mount; there must be some
+ * (landlock_applies()).  -1 with err.
+ */
+int landlock_new(unsigned int abi, bool without_files, struct error *err);
+
+/* Whether landlock_new() would have anything to handle. */
+bool landlock_applies(unsigned int abi, bool without_files);
 
 /*
  * Grant access (LL_*) below the file or directory path, seen from directory
@@ -35,7 +51,11 @@ int landlock_grant(int ruleset, unsigned int abi, int dir, const char *path,
 int landlock_grant_fd(int ruleset, unsigned int abi, int fd,
     unsigned int access, struct error *err);
 
-/* Enforce on this thread; needs no_new_privs.  0 or -1. */
-int landlock_enforce(int ruleset, struct error *err);
+/*
+ * Enforce on this thread; needs no_new_privs.  From ABI 7 what the thread
+ * itself is refused is in the kernel's audit log, but neither what programs it
+ * runs nor what domains of theirs are: a job could fill the log.  0 or -1.
+ */
+int landlock_enforce(int ruleset, unsigned int abi, struct error *err);
 
 #endif

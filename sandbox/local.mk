@@ -1,15 +1,18 @@
 # sandbox/: sources, added to the one makefile.
 # The jail's filters, as BPF: made once, when building.
 noinst_PROGRAMS += sandbox/mkfilter
-sandbox_mkfilter_SOURCES = sandbox/mkfilter.c
+sandbox_mkfilter_SOURCES = sandbox/mkfilter.c \
+	sandbox/calltab.c sandbox/calltab.h
 sandbox_mkfilter_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS)
 sandbox_mkfilter_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
-sandbox_mkfilter_LDADD = $(SECCOMP_LIBS)
-sandbox/filter_data.h: sandbox/mkfilter$(EXEEXT)
-	$(AM_V_GEN)./sandbox/mkfilter$(EXEEXT) >$@.tmp && mv -f $@.tmp $@
+sandbox_mkfilter_LDADD = libbase.a $(SECCOMP_LIBS)
+sandbox/filter_data.h: sandbox/mkfilter$(EXEEXT) sandbox/syscalls.tab
+	$(AM_V_GEN)./sandbox/mkfilter$(EXEEXT) \
+	    $(srcdir)/sandbox/syscalls.tab >$@.tmp && mv -f $@.tmp $@
 # Its users find it by dependency tracking, once it is there.
 $(libsandbox_a_OBJECTS): | sandbox/filter_data.h
 CLEANFILES += sandbox/filter_data.h
+EXTRA_DIST += sandbox/syscalls.tab
 
 noinst_LIBRARIES += libsandbox.a
 libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS) \
@@ -29,17 +32,12 @@ libsandbox_a_SOURCES = \
 	sandbox/init.c \
 	sandbox/jail.c sandbox/jail.h \
 	sandbox/landlock.c sandbox/landlock.h \
-	sandbox/mount.c sandbox/mount.h \
 	sandbox/netns.c sandbox/netns.h \
 	sandbox/pathwalk.c sandbox/pathwalk.h \
-	sandbox/place.c sandbox/place.h \
 	sandbox/privs.c sandbox/privs.h \
-	sandbox/protect.c sandbox/protect.h \
 	sandbox/rules.c sandbox/rules.h \
 	sandbox/sys.h \
 	sandbox/tree.c sandbox/tree.h \
-	sandbox/tree_etc.c \
-	sandbox/tree_software.c \
 	sandbox/workload.c \
 	sandbox/workspace.c sandbox/workspace.h \
 	sandbox/self.c sandbox/self.h \

@@ -103,10 +103,11 @@ prepare(struct build *b, int *ruleset, int tty, struct error *err)
 	privs_reset_signals();
 	if (privs_limits(c, err) < 0)
 		return -1;
-	if (*ruleset >= 0 && landlock_enforce(*ruleset, err) < 0)
+	if (*ruleset >= 0 &&
+	    landlock_enforce(*ruleset, b->landlock_abi, err) < 0)
 		return -1;
 	fd_close(ruleset);
-	return filter_install_job(c->memfd_exec, err);
+	return filter_install_job(c->filter, c->memfd_exec, err);
 }
 
 void

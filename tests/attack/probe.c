@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -188,7 +189,8 @@ family(const char *arg)
 			  n == AF_PACKET || n == AF_NETLINK ? SOCK_RAW
 			  : n == AF_ALG                     ? SOCK_SEQPACKET
 							    : SOCK_STREAM,
-			  0),
+			  /* NETLINK_ROUTE may be had, to read. */
+			  n == AF_NETLINK ? NETLINK_SOCK_DIAG : 0),
 	    what);
 }
 

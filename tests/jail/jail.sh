@@ -174,8 +174,13 @@ refused sibling_memory_is_read_only sibling_mem EROFS
 refused keyring_refused keyctl EPERM
 refused userfaultfd_refused userfaultfd EPERM
 refused raw_sockets_refused raw EPERM
-refused netlink_refused netlink EAFNOSUPPORT
-refused netlink_with_high_bits_refused high_family EAFNOSUPPORT
+is "$(jail ./probe netlink)" ok addresses_can_be_asked_for
+is "$(jail -x strict ./probe netlink)" EAFNOSUPPORT strict_refuses_netlink
+is "$(unshare -n "$probe" link_down)" ok control_root_changes_links
+is "$(jail ./probe link_down)" EPERM links_cannot_be_changed
+is "$(jail -x nested ./probe link_down)" EPERM nor_in_a_nested_jail
+refused sock_diag_refused sock_diag EPROTONOSUPPORT
+refused packet_with_high_bits_refused high_family EAFNOSUPPORT
 refused packet_sockets_refused packet EAFNOSUPPORT
 refused vsock_refused vsock EAFNOSUPPORT
 refused alg_refused alg EAFNOSUPPORT
@@ -190,7 +195,7 @@ refused cannot_make_setuid_by_fchmodat2 fchmodat2_setuid EPERM
 refused cannot_make_setuid_by_open open_setuid EPERM
 refused cannot_make_setuid_by_tmpfile tmpfile_setuid EPERM
 refused cannot_make_setuid_by_mknod mknod_setuid EPERM
-refused cannot_make_devices mknod_device EACCES
+refused cannot_make_devices mknod_device EPERM
 refused executable_memfd_refused memfd_exec EACCES
 is "$(jail ./probe memfd_plain)" ok plain_memfd_works
 if [ "$("$probe" memfd_exec)" = ok ]; then
@@ -332,6 +337,9 @@ jail -r '-w:workspace/lib/config' -r '-w:workspace/lib/hooks/**' \
     sh -c "$gap" 2>/dev/null
 is "$(cat "$ws/lib/config" "$ws/lib/hooks/"* 2>/dev/null)" "" \
     deny_write_covers_what_is_not_there_yet
+is "$(stat -c %u:%g "$ws/lib/config" "$ws/lib/hooks" | sort -u)" 1234:1235 \
+    and_what_it_left_belongs_to_the_submitter
+rm -r "$ws/lib/config" "$ws/lib/hooks"
 jail sh -c "$gap"
 is "$(cat "$ws/lib/config" "$ws/lib/hooks/post")" "x
 x" control_without_rules_they_are_made

@@ -6,8 +6,8 @@ tests_jail_brig_jailtest_SOURCES = tests/jail/jailtest.c
 tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS)
 check_PROGRAMS += tests/jail/probe
 tests_jail_probe_SOURCES = tests/jail/probe.c
-TESTS += tests/jail/jail.sh tests/jail/tree.sh
-EXTRA_DIST += tests/jail/jail.sh tests/jail/tree.sh
+TESTS += tests/jail/jail.sh
+EXTRA_DIST += tests/jail/jail.sh
 
 check_PROGRAMS += tests/jail/test_trace
 TESTS += tests/jail/test_trace
@@ -42,3 +42,18 @@ TESTS += tests/jail/test_cgroup
 tests_jail_test_cgroup_SOURCES = tests/jail/test_cgroup.c
 tests_jail_test_cgroup_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_cgroup_LDADD = libsandbox.a libbase.a $(CMOCKA_LIBS)
+
+# The table of system calls, and what jails make of it.
+check_PROGRAMS += tests/jail/brig-calls
+tests_jail_brig_calls_SOURCES = tests/jail/calls.c sandbox/calltab.c
+tests_jail_brig_calls_LDADD = libbase.a
+tests_jail_brig_calls_LDFLAGS = $(AM_LDFLAGS) -pthread
+TESTS += tests/jail/calls.sh tests/jail/nested.sh
+EXTRA_DIST += tests/jail/calls.sh tests/jail/nested.sh
+
+check_PROGRAMS += tests/jail/test_calltab
+TESTS += tests/jail/test_calltab
+tests_jail_test_calltab_SOURCES = tests/jail/test_calltab.c sandbox/calltab.c
+tests_jail_test_calltab_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
+	$(SECCOMP_CFLAGS)
+tests_jail_test_calltab_LDADD = libbase.a $(CMOCKA_LIBS) $(SECCOMP_LIBS)

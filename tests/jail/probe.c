@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -156,6 +158,35 @@ try_netlink(void)
 }
 
 static int
+try_sock_diag(void)
+{
+	return result(socket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG));
+}
+
+static int
+try_link_down(void)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifinfomsg i;
+	} req = { .h = { .nlmsg_len = sizeof(req),
+		      .nlmsg_type = RTM_NEWLINK,
+		      .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.i = { .ifi_index = 1, .ifi_change = IFF_UP } };
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+	} ans = { 0 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+
+	if (fd < 0 || send(fd, &req, sizeof(req), 0) < 0 ||
+	    recv(fd, &ans, sizeof(ans), 0) < 0)
+		return result(-1);
+	errno = -ans.e.error;
+	return result(errno == 0 ? 0 : -1);
+}
+
+static int
 try_packet(void)
 {
 	return result(socket(AF_PACKET, SOCK_DGRAM, 0));
@@ -182,9 +213,9 @@ try_mptcp(void)
 static int
 try_high_family(void)
 {
-	/* The kernel reads 32 bits: AF_NETLINK to it. */
-	return result(syscall(
-	    SYS_socket, 0x100000000 + AF_NETLINK, SOCK_RAW, NETLINK_ROUTE));
+	/* The kernel reads 32 bits: AF_PACKET to it. */
+	return result(
+	    syscall(SYS_socket, 0x100000000 + AF_PACKET, SOCK_RAW, 0));
 }
 
 static int
@@ -334,6 +365,8 @@ static const struct {
 	{ "openat2", try_openat2 },
 	{ "raw", try_raw },
 	{ "netlink", try_netlink },
+	{ "sock_diag", try_sock_diag },
+	{ "link_down", try_link_down },
 	{ "packet", try_packet },
 	{ "vsock", try_vsock },
 	{ "alg", try_alg },
