@@ -258,8 +258,8 @@ is_unprintable(uint32_t c)
 	       (c >= 0xe0000 && c <= 0xe0fff);
 }
 
-char *
-str_escape(const char *s, size_t n)
+static char *
+escape(const char *s, size_t n, bool backslash)
 {
 	const uint8_t *p = (const uint8_t *)s;
 	struct buf b;
@@ -280,7 +280,7 @@ str_escape(const char *s, size_t n)
 			buf_put(&b, "\\r", 2);
 		else if (c == '\t')
 			buf_put(&b, "\\t", 2);
-		else if (c == '\\')
+		else if (c == '\\' && backslash)
 			buf_put(&b, "\\\\", 2);
 		else if (is_unprintable(c) && c < 0x80)
 			buf_printf(&b, "\\x%02x", c);
@@ -292,4 +292,16 @@ str_escape(const char *s, size_t n)
 	}
 	buf_put_u8(&b, 0);
 	return (char *)b.data;
+}
+
+char *
+str_escape(const char *s, size_t n)
+{
+	return escape(s, n, true);
+}
+
+char *
+str_escape_again(const char *s, size_t n)
+{
+	return escape(s, n, false);
 }

@@ -63,4 +63,10 @@ bool str_is_utf8(const char *s, size_t n);
  */
 char *str_escape(const char *s, size_t n);
 
+/*
+ * The same for text that its author has escaped already, by a reader who does
+ * not rely on that: backslashes stay as they are.
+ */
+char *str_escape_again(const char *s, size_t n);
+
 #endif

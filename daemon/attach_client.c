@@ -155,7 +155,8 @@ write_output(struct attach *a, int fd, const void *p, size_t n)
 static void
 notice(const struct attach *a, const uint8_t *p, size_t n)
 {
-	cleanup_free char *safe = str_escape(n == 0 ? "" : (const char *)p, n);
+	cleanup_free char *safe =
+	    str_escape_again(n == 0 ? "" : (const char *)p, n);
 
 	dprintf(a->io->err, a->raw ? "\rbrig: %s\r\n" : "brig: %s\n", safe);
 }

@@ -56,10 +56,11 @@ print_ask(json_t *ask)
 	/* What an agent wants, line by line, marked as its words. */
 	json_array_foreach(json_object_get(ask, "lines"), i, line)
 	{
-		cleanup_free char *s = json_is_string(line)
-					   ? str_escape(json_string_value(line),
-						 json_string_length(line))
-					   : xstrdup("?");
+		cleanup_free char *s =
+		    json_is_string(line)
+			? str_escape_again(
+			      json_string_value(line), json_string_length(line))
+			: xstrdup("?");
 
 		printf("  | %s\n", s);
 	}

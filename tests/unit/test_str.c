@@ -78,6 +78,22 @@ escape_leaves_nothing_that_moves_the_cursor(void **state)
 }
 
 static void
+escaping_again_changes_only_what_is_not_printable(void **state)
+{
+	static const char raw[] = "a\x1b\n\\\xe2\x80\xae\xff";
+	char *once = str_escape(raw, strlen(raw));
+	char *twice = str_escape_again(once, strlen(once));
+	char *forged = str_escape_again(raw, strlen(raw));
+
+	(void)state;
+	assert_string_equal(once, twice);
+	assert_string_equal(forged, "a\\x1b\\n\\\\u{202e}\\xff");
+	free(once);
+	free(twice);
+	free(forged);
+}
+
+static void
 utf8_refuses_overlong_surrogate_nul(void **state)
 {
 	(void)state;
@@ -128,6 +144,8 @@ main(void)
 		cmocka_unit_test(numbers_are_strict),
 		cmocka_unit_test(hostnames_are_ldh),
 		cmocka_unit_test(escape_leaves_nothing_that_moves_the_cursor),
+		cmocka_unit_test(
+		    escaping_again_changes_only_what_is_not_printable),
 		cmocka_unit_test(utf8_refuses_overlong_surrogate_nul),
 		cmocka_unit_test(error_keeps_the_first_cause),
 		cmocka_unit_test(secrets_hold_and_compare),
