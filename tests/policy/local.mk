@@ -23,3 +23,13 @@ tests_policy_policy_cmd_LDADD = libcmdpolicy.a libpolicyfiles.a libpolicy.a \
 EXTRA_DIST += tests/policy/mistakes.policy tests/policy/test_policyfiles.sh
 EXTRA_DIST += contrib/policies/default.policy contrib/policies/coding.policy \
 	contrib/policies/research.policy contrib/policies/ci.policy
+
+# The corpus of bypasses, and what must stay allowed; README.md has the format.
+noinst_PROGRAMS += tests/policy/execprobe
+tests_policy_execprobe_SOURCES = tests/policy/execprobe.c
+tests_policy_execprobe_LDADD = libbase.a
+tests_policy_execprobe_LDFLAGS = $(BRIG_STATIC)
+TESTS += tests/policy/bypass.sh tests/policy/allowed.sh
+EXTRA_DIST += tests/policy/bypass.sh tests/policy/allowed.sh \
+	tests/policy/corpus.sh tests/policy/casefile.py \
+	tests/policy/README.md tests/policy/bypass tests/policy/allowed

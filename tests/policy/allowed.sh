@@ -1,0 +1,3 @@
+#!/bin/sh
+set -- allowed
+. "$BRIG_SRCDIR/tests/policy/corpus.sh"

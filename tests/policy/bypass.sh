@@ -1,0 +1,3 @@
+#!/bin/sh
+set -- bypass
+. "$BRIG_SRCDIR/tests/policy/corpus.sh"
