@@ -156,9 +156,9 @@ is "$(jail sh -c 'ls -l /proc/self/fd | wc -l')" 5 no_descriptor_leaks_in
 exec 9</etc/hostname
 is "$(jail sh -c 'cat <&9' 2>/dev/null)" "" callers_descriptors_are_closed
 exec 9<&-
-jail sh -c 'setsid sleep 1000 >/dev/null 2>&1 & exit 0'
+jail sh -c 'setsid sleep 1000.'$$' >/dev/null 2>&1 & exit 0'
 sleep 0.1
-is "$(pgrep -u 64321 -c .)" 0 nothing_survives_the_workload
+is "$(pgrep -u 64321 -c -f "^sleep 1000.$$")" 0 nothing_survives_the_workload
 
 # system calls
 refused io_uring_refused io_uring ENOSYS

@@ -57,3 +57,9 @@ tests_jail_test_calltab_SOURCES = tests/jail/test_calltab.c sandbox/calltab.c
 tests_jail_test_calltab_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
 	$(SECCOMP_CFLAGS)
 tests_jail_test_calltab_LDADD = libbase.a $(CMOCKA_LIBS) $(SECCOMP_LIBS)
+
+check_PROGRAMS += tests/jail/test_landlock
+TESTS += tests/jail/test_landlock
+tests_jail_test_landlock_SOURCES = tests/jail/test_landlock.c
+tests_jail_test_landlock_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_jail_test_landlock_LDADD = libsandbox.a libbase.a $(CMOCKA_LIBS)
