@@ -12,6 +12,8 @@
 #include "sandbox/build.h"
 #include "sandbox/capture.h"
 #include "sandbox/landlock.h"
+#include "sandbox/overlay.h"
+#include "sandbox/stagedir.h"
 #include "sandbox/sys.h"
 #include "sandbox/tree.h"
 #include "sandbox/workspace.h"
@@ -35,6 +37,10 @@ check(const struct jail_config *c, struct error *err)
 		return error_set(err, EINVAL, "config: the job cannot be root");
 	if (c->argv == NULL || c->argv[0] == NULL || c->argv[0][0] == '\0')
 		return error_set(err, EINVAL, "config: empty command");
+	if (c->staged && (c->workspace == NULL || c->workspace[0] == '\0'))
+		return error_set(err, EINVAL,
+		    "config: a staged job needs a workspace, since nothing of "
+		    "an empty one could be applied");
 	if (c->nrules > JAIL_RULES_MAX)
 		return error_set(
 		    err, E2BIG, "config: %zu path rules", c->nrules);
@@ -79,10 +85,30 @@ send_type(const struct jail *j, enum ctl_type type, struct error *err)
 	return 0;
 }
 
+/* What the job sees as its workspace: lower itself, or a layer over it. */
+static int
+stage_over(struct jail *j, int lower, int dir, const struct jail_config *c,
+    uint64_t attr, struct error *err)
+{
+	struct overlay o = { .lower = lower,
+		.stage = -1,
+		.uid = c->host_uid,
+		.gid = c->host_gid,
+		.attr = attr,
+		.by_path = c->stage_by_path };
+	cleanup_fd int stage = stagedir_make(c, dir, err);
+
+	if (stage < 0)
+		return -1;
+	j->staged = true;
+	o.stage = stage;
+	return overlay_mount(&o, err);
+}
+
 /* The parts of the tree, made while pid 1 is busy with its namespaces. */
 static int
-give_parts(const struct jail *j, const struct jail_config *c, int dir,
-    struct error *err)
+give_parts(
+    struct jail *j, const struct jail_config *c, int dir, struct error *err)
 {
 	struct ctl_msg m = { .type = CTL_PARTS };
 	int part[TREE_PARTS], i, r = 0;
@@ -90,8 +116,13 @@ give_parts(const struct jail *j, const struct jail_config *c, int dir,
 	for (i = 0; i < TREE_PARTS; i++)
 		part[i] = -1;
 	if (dir >= 0) {
-		part[TREE_WORKSPACE] = workspace_mount(
-		    dir, c, c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC, err);
+		const uint64_t attr = c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC;
+		cleanup_fd int lower = workspace_mount(dir, c, attr, err);
+
+		if (lower >= 0)
+			part[TREE_WORKSPACE] =
+			    c->staged ? stage_over(j, lower, dir, c, attr, err)
+				      : steal_fd(&lower);
 		r = part[TREE_WORKSPACE] < 0 ? -1 : 0;
 	}
 	if (r == 0)
@@ -238,8 +269,12 @@ jail_build(const struct jail_config *c, struct jail *j, struct error *err)
 	r = build(j, &b, err);
 	jail_env_free(b.env);
 	if (r < 0) {
+		const bool staged = j->staged;
+
 		prefer_cause(j, err);
 		jail_destroy(j);
+		if (staged)
+			stagedir_drop(c->stage_fd);
 	}
 	return r;
 }

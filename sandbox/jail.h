@@ -71,6 +71,16 @@ struct jail_config {
 	bool read_default; /* class default is allow */
 	bool write_default;
 
+	/*
+	 * The workspace is staged: what the job writes goes to an upper layer
+	 * in stage_fd/staged (sandbox/stagedir.h); limits 0: none.
+	 */
+	bool staged;
+	int stage_fd; /* the job's directory in state-dir */
+	uint64_t stage_size;
+	uint32_t stage_inodes;
+	bool stage_by_path; /* struct overlay.by_path */
+
 	bool workspace_exec;
 	bool tmp_exec; /* /tmp and home; /dev/shm never */
 	bool memfd_exec;
@@ -115,6 +125,7 @@ struct jail {
 	int pty_fd;               /* terminal master, CLOEXEC; -1 without tty */
 	int root_fd;              /* O_PATH of the jail's "/": look programs up
 				   * with openat2(RESOLVE_IN_ROOT) */
+	bool staged;               /* c->stage_fd/staged was made */
 	unsigned int landlock_abi; /* 0: no Landlock on this kernel */
 	bool init_reaped;
 };

@@ -33,6 +33,9 @@ libsandbox_a_SOURCES = \
 	sandbox/jail.c sandbox/jail.h \
 	sandbox/landlock.c sandbox/landlock.h \
 	sandbox/netns.c sandbox/netns.h \
+	sandbox/overlay.c sandbox/overlay.h \
+	sandbox/stage_image.c \
+	sandbox/stagedir.c sandbox/stagedir.h \
 	sandbox/pathwalk.c sandbox/pathwalk.h \
 	sandbox/privs.c sandbox/privs.h \
 	sandbox/rules.c sandbox/rules.h \

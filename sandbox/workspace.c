@@ -148,3 +148,9 @@ workspace_mount(
 	}
 	return steal_fd(&tree);
 }
+
+int
+workspace_id_ns(const struct jail_config *c, struct error *err)
+{
+	return mapping_ns(c, err);
+}

@@ -80,6 +80,22 @@ add_option(struct jail_config *c, const char *s)
 		c->filter = FILTER_STRICT;
 	else if (str_eq(s, "nested"))
 		c->filter = FILTER_NESTED;
+	else if (str_starts(s, "staged=")) {
+		c->staged = true;
+		c->stage_fd = open(
+		    strchr(s, '=') + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		return c->stage_fd < 0 ? -1 : 0;
+	} else if (str_eq(s, "stage-by-path"))
+		c->stage_by_path = true;
+	else if (str_starts(s, "stage-inodes=")) {
+		uint64_t v = 0;
+		int r = str_to_u64(strchr(s, '=') + 1, 1, UINT32_MAX, &v);
+
+		c->stage_inodes = (uint32_t)v;
+		return r;
+	} else if (str_starts(s, "stage-size="))
+		return str_to_u64(
+		    strchr(s, '=') + 1, 1, UINT64_MAX, &c->stage_size);
 	else
 		return -1;
 	return 0;
