@@ -14,6 +14,7 @@
 
 #define ROUND_EVENTS 64
 #define SIGNO_MAX 65
+#define SIGNALS_AT_ONCE 8
 
 struct ev_io {
 	struct ev *ev;
@@ -272,14 +273,18 @@ static void
 on_sigfd(int fd, unsigned int events, void *arg)
 {
 	struct ev *ev = arg;
-	struct signalfd_siginfo si;
+	struct signalfd_siginfo si[SIGNALS_AT_ONCE];
+	ssize_t n;
 
 	(void)events;
-	while (read(fd, &si, sizeof(si)) == (ssize_t)sizeof(si))
-		if (si.ssi_signo < SIGNO_MAX &&
-		    ev->sig[si.ssi_signo].fn != NULL)
-			ev->sig[si.ssi_signo].fn(
-			    (int)si.ssi_signo, ev->sig[si.ssi_signo].arg);
+	/* What is left makes the descriptor readable again. */
+	n = read(fd, si, sizeof(si));
+	for (ssize_t i = 0; i < n / (ssize_t)sizeof(si[0]); i++) {
+		uint32_t signo = si[i].ssi_signo;
+
+		if (signo < SIGNO_MAX && ev->sig[signo].fn != NULL)
+			ev->sig[signo].fn((int)signo, ev->sig[signo].arg);
+	}
 }
 
 void
