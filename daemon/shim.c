@@ -285,6 +285,8 @@ let_go(struct shim *s)
 	 * tracer with privileges on the host may attach to.
 	 */
 	s->trace = trace_new(s->ev, s->proc_fd, &trace_ops, s->judge);
+	if (s->jail.exec_fd >= 0)
+		trace_listen(s->trace, s->jail.exec_fd);
 	if (ps->trace)
 		seized = trace_seize(s->trace, s->jail.job_pid, &err);
 	self_confine_shim(s->jail.root_fd, s->spec.host_uid, s->spec.host_uid);

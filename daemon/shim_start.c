@@ -124,6 +124,7 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	c->tmp_exec = ps->tmp_exec;
 	c->memfd_exec = ps->memfd_exec;
 	c->filter = filter_of(ps->seccomp);
+	c->listen = ps->trace;
 	c->procs = ps->procs;
 	c->files = ps->files;
 	c->memory = ps->memory;

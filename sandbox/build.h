@@ -25,7 +25,8 @@ enum ctl_type {
 	CTL_MAP,       /* pid 1 -> caller: write my id maps */
 	CTL_MAPPED,    /* caller -> pid 1: done */
 	CTL_READY,     /* workload -> caller: about to execve; its pid comes
-			* from the kernel (SCM_CREDENTIALS) */
+			* from the kernel (SCM_CREDENTIALS); +fd of the listener
+			* for execve where one was wanted and can be had */
 	CTL_EXEC_FAILED, /* code, error */
 	CTL_EXIT,        /* pid 1 -> caller: kind, code */
 };

@@ -25,7 +25,7 @@ jail_init(struct jail *j)
 
 	memset(j, 0, sizeof(*j));
 	j->init_pidfd = j->ctl_fd = j->link_fd = -1;
-	j->go_fd = j->pty_fd = j->root_fd = -1;
+	j->go_fd = j->pty_fd = j->root_fd = j->exec_fd = -1;
 	for (i = 0; i < CAPTURE_MAX; i++)
 		j->capture[i] = -1;
 }
@@ -175,6 +175,21 @@ take_tree(struct jail *j, const struct jail_config *c, struct error *err)
 }
 
 static int
+take_ready(struct jail *j, struct error *err)
+{
+	int fds[CTL_FDS_MAX];
+
+	if (ctl_expect(j->ctl_fd, CTL_READY, fds, &j->job_pid, err) < 0)
+		return -1;
+	j->exec_fd = fds[0];
+	for (int i = 1; i < CTL_FDS_MAX; i++)
+		fd_close(&fds[i]);
+	if (j->job_pid <= 0)
+		return error_set(err, EPROTO, "jail: workload without pid");
+	return 0;
+}
+
+static int
 start(struct jail *j, struct build *b, int *ctl, struct error *err)
 {
 	struct clone_args a = { .flags = CLONE_NEWPID | CLONE_PIDFD,
@@ -231,11 +246,7 @@ build(struct jail *j, struct build *b, struct error *err)
 		c->host_gid, err) < 0 ||
 	    send_type(j, CTL_MAPPED, err) < 0)
 		return -1;
-	if (ctl_expect(j->ctl_fd, CTL_READY, NULL, &j->job_pid, err) < 0)
-		return -1;
-	if (j->job_pid <= 0)
-		return error_set(err, EPROTO, "jail: workload without pid");
-	return 0;
+	return take_ready(j, err);
 }
 
 /* A broken channel is a consequence: pid 1 said why before it ended. */
@@ -354,6 +365,7 @@ jail_destroy(struct jail *j)
 	fd_close(&j->go_fd);
 	fd_close(&j->link_fd);
 	fd_close(&j->pty_fd);
+	fd_close(&j->exec_fd);
 	fd_close(&j->root_fd);
 	for (i = 0; i < CAPTURE_MAX; i++)
 		fd_close(&j->capture[i]);

@@ -4,7 +4,7 @@
  * that calls this; it needs root while jail_build() runs and CAP_KILL
  * afterwards.
  *
- * Life of a jail: jail_build() -> (PTRACE_SEIZE job_pid) -> jail_go() ->
+ * Life of a jail: jail_build() -> (trace_seize() job_pid) -> jail_go() ->
  * jail_event() whenever ctl_fd is readable -> jail_destroy().
  */
 #ifndef BRIG_SANDBOX_JAIL_H
@@ -84,6 +84,7 @@ struct jail_config {
 	bool workspace_exec;
 	bool tmp_exec; /* /tmp and home; /dev/shm never */
 	bool memfd_exec;
+	bool listen; /* want jail.exec_fd */
 
 	/* FILTER_NESTED gives up Landlock's rights on files, which forbid any
 	 * mount, and a read-only /proc: it takes no rule that needs them. */
@@ -122,6 +123,8 @@ struct jail {
 	int link_fd;              /* sk_lookup attachment; capture ends (and
 				   * connects fail) when it is closed */
 	int go_fd;                /* private to jail_go() */
+	int exec_fd;              /* asks before each execve (trace_notify.h);
+				   * -1 if unwanted or not to be had */
 	int pty_fd;               /* terminal master, CLOEXEC; -1 without tty */
 	int root_fd;              /* O_PATH of the jail's "/": look programs up
 				   * with openat2(RESOLVE_IN_ROOT) */

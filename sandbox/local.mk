@@ -47,4 +47,5 @@ libsandbox_a_SOURCES = \
 	sandbox/self_filter.c sandbox/self_filter.h \
 	sandbox/self_landlock.c sandbox/self_landlock.h \
 	sandbox/trace.c sandbox/trace.h \
-	sandbox/trace_image.c sandbox/trace_image.h
+	sandbox/trace_image.c sandbox/trace_image.h \
+	sandbox/trace_notify.c sandbox/trace_notify.h

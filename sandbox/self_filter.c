@@ -1,5 +1,6 @@
 #include "sandbox/self_filter.h"
 
+#include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -445,13 +446,15 @@ add_dns(scmp_filter_ctx f)
 static void
 add_shim(scmp_filter_ctx f)
 {
-	static const unsigned long tty[] = { TIOCSWINSZ, TIOCGWINSZ, TIOCGPGRP,
-		TIOCSIG, TIOCGPTN, TCSETS, TCSETSW, TCSETSF };
+	static const unsigned long calls[] = { TIOCSWINSZ, TIOCGWINSZ,
+		TIOCGPGRP, TIOCSIG, TIOCGPTN, TCSETS, TCSETSW, TCSETSF,
+		SECCOMP_IOCTL_NOTIF_RECV, SECCOMP_IOCTL_NOTIF_ID_VALID,
+		SECCOMP_IOCTL_NOTIF_SEND };
 
 	add_open_read(f);
-	for (size_t i = 0; i < nitems(tty); i++)
+	for (size_t i = 0; i < nitems(calls); i++)
 		rule(f, SCMP_ACT_ALLOW, S(ioctl), 1,
-		    SCMP_A1(SCMP_CMP_EQ, tty[i]));
+		    SCMP_A1(SCMP_CMP_EQ, calls[i]));
 }
 
 static void

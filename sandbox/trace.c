@@ -21,14 +21,16 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "sandbox/trace_image.h"
+#include "sandbox/trace_notify.h"
 
 #define PAGE 4096u
 #define READ_PAGES 512u /* of one process_vm_readv */
 #define ROUND_MAX 256   /* stops handled before others get their turn */
 
-#define OPTIONS                                                                \
-	(PTRACE_O_TRACEEXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |       \
-	    PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL)
+#define ON_EXEC (PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)
+#define TREE                                                                   \
+	(ON_EXEC | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |                  \
+	    PTRACE_O_TRACECLONE)
 
 struct pending {
 	pid_t pid;
@@ -36,7 +38,9 @@ struct pending {
 };
 
 struct trace {
+	struct ev *ev;
 	struct ev_timer *again;
+	struct ev_io *notices; /* NULL: every process is traced all along */
 	int proc_fd;
 	const struct trace_ops *ops;
 	void *arg;
@@ -224,11 +228,17 @@ poke_stub(pid_t pid, uint64_t pc, const char *text, size_t n)
 	return rc;
 }
 
+/*
+ * From any stop.  With a listener there is nothing more to see of this process
+ * until it asks again: outside of an exec it is on its way back to its own
+ * code, so no judgement can be lost.
+ */
 static void
-cont(pid_t pid, int sig)
+cont(const struct trace *t, pid_t pid, int sig)
 {
 	/* ESRCH: killed meanwhile; waitpid will tell. */
-	if (ptrace(PTRACE_CONT, pid, NULL, (void *)(intptr_t)sig) != 0 &&
+	if (ptrace(t->notices != NULL ? PTRACE_DETACH : PTRACE_CONT, pid, NULL,
+		(void *)(intptr_t)sig) != 0 &&
 	    errno != ESRCH) {
 		log_warn("continue pid %d", (int)pid);
 		kill(pid, SIGKILL);
@@ -241,7 +251,7 @@ cont(pid_t pid, int sig)
  * image) it is killed.
  */
 static void
-deny(pid_t pid, const char *message)
+deny(const struct trace *t, pid_t pid, const char *message)
 {
 	char text[TRACE_MESSAGE_MAX + 2];
 	struct regs r;
@@ -251,7 +261,7 @@ deny(pid_t pid, const char *message)
 	    text, sizeof(text), "%.*s\n", (int)TRACE_MESSAGE_MAX, message);
 	if (read_regs(pid, &r) == 0 && (poke_stub(pid, r.pc, text, n) == 0 ||
 					   poke_stub(pid, r.pc, "", 0) == 0)) {
-		cont(pid, 0);
+		cont(t, pid, 0);
 		return;
 	}
 	kill(pid, SIGKILL);
@@ -291,13 +301,13 @@ trace_resume(
 		return -1;
 	switch (verdict) {
 	case TRACE_ALLOW:
-		cont(pid, 0);
+		cont(t, pid, 0);
 		return 0;
 	case TRACE_DENY:
 	case TRACE_PENDING:
 		break;
 	}
-	deny(pid, message);
+	deny(t, pid, message);
 	return 0;
 }
 
@@ -313,7 +323,7 @@ unreadable(struct trace *t, pid_t pid, const char *why)
 		return;
 	t->ops->on_unreadable(pid, why, t->arg);
 	snprintf(message, sizeof(message), "brig: denied: %s", why);
-	deny(pid, message);
+	deny(t, pid, message);
 }
 
 static void
@@ -362,13 +372,13 @@ on_exec(struct trace *t, pid_t pid)
 	x.envc = im.envc;
 	switch (t->ops->on_exec(&x, message, sizeof(message), t->arg)) {
 	case TRACE_ALLOW:
-		cont(pid, 0);
+		cont(t, pid, 0);
 		break;
 	case TRACE_PENDING:
 		hold(t, pid);
 		break;
 	case TRACE_DENY:
-		deny(pid, message);
+		deny(t, pid, message);
 		break;
 	}
 	trace_image_free(&im);
@@ -389,21 +399,22 @@ on_stop(struct trace *t, pid_t pid, int status)
 		 * us, or job control inside the jail would break; SIGTRAP is
 		 * the first stop of a new tracee.
 		 */
-		if (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN ||
-		    sig == SIGTTOU) {
+		if (t->notices == NULL &&
+		    (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN ||
+			sig == SIGTTOU)) {
 			if (ptrace(PTRACE_LISTEN, pid, NULL, NULL) != 0 &&
 			    errno != ESRCH)
 				log_warn("listen to pid %d", (int)pid);
 		} else
-			cont(pid, 0);
+			cont(t, pid, 0);
 		break;
 	case PTRACE_EVENT_FORK:
 	case PTRACE_EVENT_VFORK:
 	case PTRACE_EVENT_CLONE:
-		cont(pid, 0);
+		cont(t, pid, 0);
 		break;
 	default:
-		cont(pid, sig);
+		cont(t, pid, sig);
 		break;
 	}
 }
@@ -446,6 +457,7 @@ trace_new(struct ev *ev, int proc_fd, const struct trace_ops *ops, void *arg)
 {
 	struct trace *t = xcalloc(1, sizeof(*t));
 
+	t->ev = ev;
 	t->proc_fd = proc_fd;
 	t->ops = ops;
 	t->arg = arg;
@@ -464,13 +476,81 @@ trace_free(struct trace *t)
 	while (t->pending != NULL)
 		unhold(t, t->pending->pid);
 	ev_timer_free(t->again);
+	ev_io_free(t->notices);
 	free(t);
+}
+
+/* ---- questions --------------------------------------------------------- */
+
+/* The kernel's own word, since what we remember could be about another. */
+static bool
+is_ours(const struct trace *t, pid_t pid)
+{
+	char path[48], text[1024], want[48];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%d/status", (int)pid);
+	cleanup_fd int fd = openat(t->proc_fd, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	snprintf(want, sizeof(want), "\nTracerPid:\t%d\n", (int)getpid());
+	return strstr(text, want) != NULL;
+}
+
+static void
+on_notice(int fd, unsigned int events, void *arg)
+{
+	struct trace *t = arg;
+	struct trace_notice n;
+	int error = 0, rc;
+
+	if (!(events & EV_READ)) {
+		/* Nobody is left that could ask. */
+		ev_io_set(t->notices, 0);
+		return;
+	}
+	rc = trace_notify_next(fd, &n);
+	if (rc <= 0) {
+		if (rc < 0)
+			log_warn("listener for execve");
+		return;
+	}
+	if (ptrace(PTRACE_SEIZE, n.pid, NULL, (void *)(uintptr_t)ON_EXEC) ==
+	    0) {
+		/*
+		 * It died, and this is another process with its number; or a
+		 * signal took it away, and it will ask again.
+		 */
+		if (!trace_notify_valid(fd, &n)) {
+			(void)ptrace(PTRACE_INTERRUPT, n.pid, NULL, NULL);
+			return;
+		}
+	} else if (errno == EPERM && is_ours(t, n.pid)) {
+		/* Its last exec failed: attached to since then. */
+	} else {
+		error = errno == ESRCH ? ESRCH : EPERM;
+		if (error == EPERM)
+			log_warnx("cannot attach to pid %d: its exec is "
+				  "refused",
+			    (int)n.pid);
+	}
+	(void)trace_notify_answer(fd, &n, error);
+}
+
+void
+trace_listen(struct trace *t, int fd)
+{
+	t->notices = ev_io_new(t->ev, fd, EV_READ, on_notice, t);
 }
 
 int
 trace_seize(struct trace *t, pid_t pid, struct error *err)
 {
-	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)OPTIONS) != 0)
+	const uintptr_t options = t->notices != NULL ? ON_EXEC : TREE;
+
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)options) != 0)
 		return error_set(err, errno, "trace pid %d", (int)pid);
 	return 0;
 }

@@ -1,15 +1,21 @@
 /*
- * Exec mediation by ptrace, run by the shim: every process below the one that
- * was seized stops after each execve(2) has committed and before the new
- * image runs an instruction.  What is read there (executable, arguments,
- * environment) is what will run: the old threads are gone and the memory is
- * new, so there is nothing left to race with.
+ * Exec mediation by ptrace, run by the shim: every process of the job stops
+ * after each execve(2) has committed and before the new image runs an
+ * instruction.  What is read there (executable, arguments, environment) is
+ * what will run: the old threads are gone and the memory is new, so there is
+ * nothing left to race with.
  *
- * Never blocks: driven by SIGCHLD in the event loop.  All calls from the one
- * thread that made the trace.  Tracees die with the tracer (EXITKILL).
+ * Two ways to be there in time.  With a listener (trace_notify.h) a thread is
+ * attached to when it asks for an exec, and let go with the verdict: forks,
+ * threads, signals, stops and waits are not ours to see and behave as they do
+ * anywhere.  Without one, the first process is traced and everything that
+ * descends from it, all along; a process escapes that only by
+ * clone(CLONE_UNTRACED) or by being traced already, and the jail's system
+ * call filter must refuse both.
  *
- * A process escapes tracing only by clone(CLONE_UNTRACED) or by being traced
- * already; the jail's system call filter must refuse both.
+ * Never blocks: driven by SIGCHLD and the listener in the event loop.  All
+ * calls from the one thread that made the trace.  Tracees die with the tracer
+ * (EXITKILL), and no exec succeeds without the listener.
  */
 #ifndef BRIG_SANDBOX_TRACE_H
 #define BRIG_SANDBOX_TRACE_H
@@ -75,7 +81,16 @@ struct trace *trace_new(
     struct ev *ev, int proc_fd, const struct trace_ops *ops, void *arg);
 void trace_free(struct trace *t); /* does not detach */
 
-/* Seize pid, which runs on, and from now on all that descends from it. */
+/*
+ * Attach to whoever asks here.  fd: a listener of trace_notify_install(),
+ * borrowed.  Before trace_seize().
+ */
+void trace_listen(struct trace *t, int fd);
+
+/*
+ * Seize pid, which runs on: until its next exec where there is a listener,
+ * else for ever and with all that descends from it.
+ */
 int trace_seize(struct trace *t, pid_t pid, struct error *err);
 
 /*

@@ -13,6 +13,7 @@
 #include "sandbox/landlock.h"
 #include "sandbox/privs.h"
 #include "sandbox/sys.h"
+#include "sandbox/trace_notify.h"
 
 #define EXIT_CANNOT_RUN 126
 #define EXIT_NOT_FOUND 127
@@ -86,8 +87,10 @@ send_failure(
 	(void)ctl_send(b->ctl, &m, NULL, 0);
 }
 
+/* *listener: for the caller alone; -1 if there is none. */
 static int
-prepare(struct build *b, int *ruleset, int tty, struct error *err)
+prepare(
+    struct build *b, int *ruleset, int tty, int *listener, struct error *err)
 {
 	const struct jail_config *c = b->c;
 
@@ -107,6 +110,9 @@ prepare(struct build *b, int *ruleset, int tty, struct error *err)
 	    landlock_enforce(*ruleset, b->landlock_abi, err) < 0)
 		return -1;
 	fd_close(ruleset);
+	/* Before the filters that may refuse it to the job. */
+	if (c->listen)
+		*listener = trace_notify_install(NULL);
 	return filter_install_job(c->filter, c->memfd_exec, err);
 }
 
@@ -116,15 +122,16 @@ workload_main(struct build *b, int ruleset, int tty)
 	struct ctl_msg m = { .type = CTL_READY };
 	char *const *argv = b->c->argv;
 	struct error err = { 0 };
-	int code;
+	int code, listener = -1;
 	char go;
 
-	if (prepare(b, &ruleset, tty, &err) < 0) {
+	if (prepare(b, &ruleset, tty, &listener, &err) < 0) {
 		send_failure(b, CTL_ERROR, 0, &err);
 		_exit(EXIT_CANNOT_RUN);
 	}
-	if (ctl_send(b->ctl, &m, NULL, 0) < 0)
+	if (ctl_send(b->ctl, &m, &listener, listener >= 0 ? 1 : 0) < 0)
 		_exit(EXIT_CANNOT_RUN);
+	fd_close(&listener);
 	if (read(b->go, &go, 1) != 1)
 		_exit(EXIT_CANNOT_RUN);
 	environ = b->env;

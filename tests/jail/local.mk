@@ -9,12 +9,17 @@ tests_jail_probe_SOURCES = tests/jail/probe.c
 TESTS += tests/jail/jail.sh tests/jail/stage.sh
 EXTRA_DIST += tests/jail/jail.sh tests/jail/stage.sh
 
-check_PROGRAMS += tests/jail/test_trace
-TESTS += tests/jail/test_trace
-tests_jail_test_trace_SOURCES = tests/jail/test_trace.c
+check_PROGRAMS += tests/jail/test_trace tests/jail/test_trace_hard
+TESTS += tests/jail/test_trace tests/jail/test_trace_hard
+tests_jail_test_trace_SOURCES = tests/jail/test_trace.c \
+	tests/jail/trace_world.c tests/jail/trace_world.h
 tests_jail_test_trace_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_trace_LDADD = libsandbox.a libbase.a $(CMOCKA_LIBS) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
+tests_jail_test_trace_hard_SOURCES = tests/jail/test_trace_hard.c \
+	tests/jail/trace_world.c tests/jail/trace_world.h
+tests_jail_test_trace_hard_CPPFLAGS = $(tests_jail_test_trace_CPPFLAGS)
+tests_jail_test_trace_hard_LDADD = $(tests_jail_test_trace_LDADD)
 
 # Runs brig-shim; needs root.
 check_PROGRAMS += tests/jail/test_shim
