@@ -22,7 +22,7 @@
 #define EXIT_DENY 20
 
 static const char usage_text[] =
-    "usage: brig policy check [--json] [--any-owner] [PATH...]\n"
+    "usage: brig policy check [--json] [--any-owner] [--strict] [PATH...]\n"
     "       brig policy test [--json] [PATH...]\n"
     "       brig policy explain [--json] [-f PATH] [-p PROFILE] REQUEST\n"
     "REQUEST: exec -- ARGV... | http METHOD URL | read PATH | write PATH |\n"
@@ -32,12 +32,15 @@ static const char usage_text[] =
 
 enum {
 	OPT_ANY_OWNER = 256,
+	OPT_STRICT,
 	OPT_HELP
 };
 
 struct opts {
 	bool json;
 	bool any_owner;
+	bool strict; /* warnings are errors */
+	size_t warnings;
 	const char *profile;
 	const char **path;
 	size_t npath;
@@ -144,8 +147,27 @@ add_rule(const char *rule, enum effect e, enum policy_class c, const char *text,
 }
 
 static void
-check_json(const struct policy *p)
+print_warning(const char *where, const char *text, void *arg)
 {
+	cleanup_free char *safe = str_escape(text, strlen(text));
+	struct opts *o = arg;
+
+	fprintf(stderr, "%s: %s: %s\n", where, o->strict ? "error" : "warning",
+	    safe);
+	o->warnings++;
+}
+
+static void
+add_warning(const char *where, const char *text, void *arg)
+{
+	json_array_append_new(arg,
+	    json_pack("{s:s,s:o}", "rule", where, "text", json_text(text)));
+}
+
+static void
+check_json(struct opts *o, const struct policy *p)
+{
+	json_t *warnings = json_array();
 	json_t *profiles = json_array(), *rules, *defaults;
 	const struct profile *pr;
 	size_t i;
@@ -165,12 +187,15 @@ check_json(const struct policy *p)
 		    json_pack("{s:s,s:o,s:o}", "name", profile_name(pr),
 			"defaults", defaults, "rules", rules));
 	}
-	print_json(json_pack("{s:b,s:s,s:o}", "ok", 1, "fingerprint",
-	    policy_fingerprint(p), "profiles", profiles));
+	policy_lint(p, add_warning, warnings);
+	o->warnings = json_array_size(warnings);
+	print_json(json_pack("{s:b,s:s,s:o,s:o}", "ok",
+	    !o->strict || o->warnings == 0, "fingerprint",
+	    policy_fingerprint(p), "profiles", profiles, "warnings", warnings));
 }
 
 static int
-check(const struct opts *o)
+check(struct opts *o)
 {
 	struct policy *p = load(o, !o->any_owner);
 	const struct profile *pr;
@@ -180,9 +205,9 @@ check(const struct opts *o)
 	if (p == NULL)
 		return 1;
 	if (o->json) {
-		check_json(p);
+		check_json(o, p);
 		policy_free(p);
-		return 0;
+		return o->strict && o->warnings > 0;
 	}
 	for (i = 0; i < policy_profiles(p); i++) {
 		pr = policy_profile_at(p, i);
@@ -198,8 +223,10 @@ check(const struct opts *o)
 	printf("%zu profile%s, all tests pass; fingerprint %s\n",
 	    policy_profiles(p), policy_profiles(p) == 1 ? "" : "s",
 	    policy_fingerprint(p));
+	fflush(stdout);
+	policy_lint(p, print_warning, o);
 	policy_free(p);
-	return 0;
+	return o->strict && o->warnings > 0;
 }
 
 static int
@@ -334,6 +361,7 @@ options(struct opts *o, int argc, char **argv, bool is_explain, int *status)
 	static const struct option longs[] = {
 		{ "any-owner", no_argument, NULL, OPT_ANY_OWNER },
 		{ "help", no_argument, NULL, OPT_HELP },
+		{ "strict", no_argument, NULL, OPT_STRICT },
 		{ "json", no_argument, NULL, 'j' },
 		{ "file", required_argument, NULL, 'f' },
 		{ "profile", required_argument, NULL, 'p' },
@@ -348,6 +376,8 @@ options(struct opts *o, int argc, char **argv, bool is_explain, int *status)
 			o->json = true;
 		} else if (ch == OPT_ANY_OWNER && !is_explain) {
 			o->any_owner = true;
+		} else if (ch == OPT_STRICT && !is_explain) {
+			o->strict = true;
 		} else if (ch == 'f' && is_explain) {
 			o->path[o->npath++] = optarg;
 		} else if (ch == 'p' && is_explain) {

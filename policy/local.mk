@@ -11,6 +11,7 @@ libpolicy_a_SOURCES = \
 	policy/explain.c \
 	policy/host.c \
 	policy/lex.c \
+	policy/lint.c \
 	policy/load.c \
 	policy/net.c \
 	policy/parse.c \

@@ -283,6 +283,14 @@ void profile_rules(const struct profile *pr,
 	const char *text, const char *enforced_by, void *arg),
     void *arg);
 
+/*
+ * Warnings about what a policy says and hardly means, such as a rule that is
+ * easily got around.  fn is called for each, with "file:line"; both strings
+ * are borrowed until it returns.
+ */
+void policy_lint(const struct policy *p,
+    void (*fn)(const char *where, const char *text, void *arg), void *arg);
+
 /* ---- names and URLs, shared with the proxy ----------------------------- */
 
 /*

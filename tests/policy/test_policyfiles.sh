@@ -49,6 +49,38 @@ says "a mistake has its place" 'mistakes.policy:3:1:'
 expect 0 "embedded tests of the samples pass" \
     "$brig" test "$src/contrib/policies"
 
+# Warnings: each of these policies is loaded, and said to hold less than it
+# looks like.
+warns() {
+    printf 'profile p {\n%s\n}\n' "$2" >"$T/w.policy"
+    expect 0 "warned about: $1" "$brig" check --any-owner "$T/w.policy"
+    says "with its place: $1" "w.policy:$3: warning: "
+    expect 1 "an error with --strict: $1" \
+        "$brig" check --strict --any-owner "$T/w.policy"
+}
+warns "an interpreter beside denied programs" \
+    'deny exec rm ...; allow exec python3 ...;' 2
+warns "busybox with any arguments" 'allow exec busybox ...;' 2
+warns "git with any subcommand" 'allow exec git ...;' 2
+warns "a way to call an interpreter" \
+    'allow exec bash ...; deny exec bash -c ...;' 2
+warns "a denied file that can be copied" 'deny exec workspace/evil ...;' 2
+warns "denied programs where anything may run" \
+    'default exec allow; deny exec rm ...;' 1
+warns "rules that nobody enforces" 'sandbox trace off; deny exec rm ...;' 1
+says "as an error" ": error: "
+expect 1 "--strict in JSON" \
+    "$brig" check --json --strict --any-owner "$T/w.policy"
+says "JSON lists warnings" '"warnings": ['
+printf 'profile p {\ndeny exec rm ...; allow exec {perl,awk} ... because "x";
+allow exec {sh,env,xargs} ...; allow exec git {log,status} ...;
+allow exec busybox {ls,cat} ...; deny exec workspace/** ...;
+deny exec python3 ...; }\n' >"$T/w.policy"
+expect 0 "nothing is said of what is meant" \
+    "$brig" check --strict --any-owner "$T/w.policy"
+expect 0 "the samples for people have no warning" "$brig" check --strict \
+    --any-owner "$src/contrib/policies/coding.policy"
+
 # Called through expect.
 # shellcheck disable=SC2317
 explain() {
