@@ -22,3 +22,4 @@ include tests/e2e/local.mk
 include tests/attack/local.mk
 include tests/bench/local.mk
 include tests/vm/local.mk
+include tests/kernel/local.mk

@@ -9,6 +9,12 @@ tests_jail_probe_SOURCES = tests/jail/probe.c
 TESTS += tests/jail/jail.sh tests/jail/stage.sh
 EXTRA_DIST += tests/jail/jail.sh tests/jail/stage.sh
 
+check_PROGRAMS += tests/jail/whatcanisee
+tests_jail_whatcanisee_SOURCES = tests/jail/whatcanisee.c
+tests_jail_whatcanisee_LDADD = libbase.a
+TESTS += tests/jail/whatcanisee.sh
+EXTRA_DIST += tests/jail/whatcanisee.sh tests/jail/whatcanisee.expected
+
 check_PROGRAMS += tests/jail/test_trace tests/jail/test_trace_hard
 TESTS += tests/jail/test_trace tests/jail/test_trace_hard
 tests_jail_test_trace_SOURCES = tests/jail/test_trace.c \
