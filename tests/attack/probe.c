@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -171,6 +172,23 @@ try_tiocsti(void)
 }
 
 static int
+try_tiocsti_high(void)
+{
+	char c = '#';
+
+	return result(syscall(SYS_ioctl, 0, 0xdeadbeef00000000UL | TIOCSTI, &c),
+	    "TIOCSTI with high bits");
+}
+
+static int
+try_tioclinux(void)
+{
+	char c = 3; /* paste */
+
+	return result(ioctl(0, TIOCLINUX, &c), "TIOCLINUX");
+}
+
+static int
 try_ptrace(void)
 {
 	return result(ptrace(PTRACE_TRACEME, 0, 0, 0), "ptrace");
@@ -292,6 +310,58 @@ slurp(const char *path)
 	return result(0, path);
 }
 
+/* A child that holds a descriptor and a variable of its own. */
+static pid_t
+victim(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
+static int
+try_vm_write(void)
+{
+	static char mine = 'x', theirs = 'y';
+	struct iovec l = { &mine, 1 }, r = { &theirs, 1 };
+	pid_t pid = victim();
+	int rc =
+	    result(syscall(SYS_process_vm_writev, pid, &l, 1UL, &r, 1UL, 0UL),
+		"process_vm_writev");
+
+	kill(pid, SIGKILL);
+	return rc;
+}
+
+static int
+try_getfd(void)
+{
+	pid_t pid = victim();
+	long fd = syscall(SYS_pidfd_open, pid, 0);
+	int rc = result(
+	    fd < 0 ? -1 : syscall(SYS_pidfd_getfd, fd, 0, 0), "pidfd_getfd");
+
+	kill(pid, SIGKILL);
+	return rc;
+}
+
+static int
+try_mem(void)
+{
+	char path[64];
+	pid_t pid = victim();
+	int rc;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	rc = result(open(path, O_RDWR | O_CLOEXEC), "/proc/PID/mem to write");
+	kill(pid, SIGKILL);
+	return rc;
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(void);
@@ -305,7 +375,12 @@ static const struct {
 	{ "setns", try_setns },
 	{ "mount", try_mount },
 	{ "tiocsti", try_tiocsti },
+	{ "tiocsti-high", try_tiocsti_high },
+	{ "tioclinux", try_tioclinux },
 	{ "ptrace", try_ptrace },
+	{ "vm-write", try_vm_write },
+	{ "getfd", try_getfd },
+	{ "mem", try_mem },
 };
 
 int

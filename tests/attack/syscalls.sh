@@ -36,6 +36,9 @@ attempt 63 "clone3 into a user namespace" clone3
 attempt 63 "setns" setns
 attempt 63 "mount" mount
 attempt 65 "ptrace" ptrace
+attempt 65 "memory of a sibling by process_vm_writev" vm-write
+attempt 65 "memory of a sibling by /proc" mem
+attempt 65 "descriptors of a sibling" getfd
 
 # 63: the tools that people have, too.
 unshare -Ur id -u >"$T/outside.out" 2>&1
