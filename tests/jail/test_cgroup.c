@@ -409,9 +409,11 @@ what_an_earlier_life_left_is_swept(void **state)
 	assert_int_equal(waitpid(pid, &st, 0), pid);
 	assert_int_equal(WTERMSIG(st), SIGKILL);
 	assert_true(cgroup_remove(g));
-	/* What the first had open is gone with the folder. */
+	/* Both have the same folders: the second to close makes them anew. */
 	cgroups_close(here);
-	here = again;
+	cgroups_close(again);
+	here = cgroups_open(&h, name, NULL);
+	assert_non_null(here);
 }
 
 int
