@@ -178,6 +178,17 @@ enum msg_type {
 	M_RSP_ABORT,  /* str why: upstream broke; connection must close */
 	M_RSP_WINDOW, /* u32 more bytes of request body back can take */
 
+	/* control -> parent */
+	M_JOB_FREEZE = 320, /* u8 freeze or thaw */
+	/* parent -> control */
+	M_JOB_FROZEN, /* u8 ok, str why-not; serial echoed */
+	M_JOB_CGROUP, /* u8 paused, u64 processes killed by the memory limit,
+		       * u64 forks refused by the procs limit, str why some
+		       * limits are held per process only, or "" */
+	/* parent -> shim, before M_SHIM_START */
+	M_SHIM_CGROUP, /* u8 which (enum cgroup_fd), u8 its group holds the
+			* memory limit, u8 and the procs limit, +fd */
+
 	/* parent -> shim */
 	M_SHIM_PREPARE = 380, /* empty: no job yet; make what any will need */
 };
@@ -185,6 +196,13 @@ enum msg_type {
 enum keyd_file {
 	KEYD_VAULT, /* vault file, read-write, owned by keyd's user */
 	KEYD_KEY,   /* 32-byte master key, read-only */
+};
+
+enum cgroup_fd {
+	CGROUP_FD_V2,  /* folder of a v2 group, for clone3(2) */
+	CGROUP_FD_V1,  /* cgroup.procs of a v1 group; several */
+	CGROUP_FD_OOM, /* counts what the memory limit has killed */
+	CGROUP_FD_MAX
 };
 
 enum job_fd {

@@ -24,6 +24,8 @@ static const struct {
 	{ "logs", cmd_logs, "print the output of a job" },
 	{ "wait", cmd_wait, "wait for the end of a job" },
 	{ "kill", cmd_kill, "send a signal to a job" },
+	{ "pause", cmd_pause, "stop a job where it is" },
+	{ "resume", cmd_resume, "let a paused job go on" },
 	{ "asks", cmd_asks, "list what waits for an answer" },
 	{ "approve", cmd_approve, "allow what was asked" },
 	{ "deny", cmd_deny, "refuse what was asked" },

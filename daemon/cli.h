@@ -19,6 +19,8 @@ int cmd_show(const struct cli *cli, int argc, char **argv);
 int cmd_logs(const struct cli *cli, int argc, char **argv);
 int cmd_wait(const struct cli *cli, int argc, char **argv);
 int cmd_kill(const struct cli *cli, int argc, char **argv);
+int cmd_pause(const struct cli *cli, int argc, char **argv);
+int cmd_resume(const struct cli *cli, int argc, char **argv);
 int cmd_secret(const struct cli *cli, int argc, char **argv);
 int cmd_policy(const struct cli *cli, int argc, char **argv);
 int cmd_asks(const struct cli *cli, int argc, char **argv);

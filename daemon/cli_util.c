@@ -275,15 +275,24 @@ cli_print_json(json_t *v)
 					     : CLI_OK;
 }
 
+#define OOM_KILLED "oom-killed" /* how the detail of such an end begins */
+
 int
 cli_exit_status(const char *kind, int64_t code, const char *detail)
 {
 	cleanup_free char *safe = str_escape(detail, strlen(detail));
 
-	if (str_eq(kind, "code") && code >= 0 && code <= 255)
-		return (int)code;
-	if (str_eq(kind, "signal") && code >= 1 && code <= 127) {
+	if (str_eq(kind, "code") && code >= 0 && code <= 255) {
+		/* It met a limit on the way. */
 		if (*safe != '\0')
+			cli_fail("note: %s", safe);
+		return (int)code;
+	}
+	if (str_eq(kind, "signal") && code >= 1 && code <= 127) {
+		if (str_starts(safe, OOM_KILLED))
+			cli_fail("killed: out of memory%s",
+			    safe + strlen(OOM_KILLED));
+		else if (*safe != '\0')
 			cli_fail("%s", safe);
 		return 128 + (int)code;
 	}

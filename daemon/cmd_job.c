@@ -151,6 +151,11 @@ show(json_t *job)
 	print_number("host uid", job, "host_uid");
 	print_number("pid", job, "pid");
 	print_line("exec rules", cli_str(job, "exec_rules"));
+	print_line("limits", cli_str(job, "limits"));
+	if (cli_int(job, "oom_kills") != 0)
+		print_number("oom kills", job, "oom_kills");
+	if (cli_int(job, "refused_forks") != 0)
+		print_number("no forks", job, "refused_forks");
 	print_line("created", cli_age(cli_int(job, "created")));
 	print_line("started", cli_age(cli_int(job, "started")));
 	print_line("ended", cli_age(cli_int(job, "ended")));

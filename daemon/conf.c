@@ -172,9 +172,14 @@ do_job_uids(struct parse *p)
 {
 	uint64_t base, count;
 
+	if (str_eq(p->w[1].s, "subuid")) {
+		/* A name that is a number means that user id, as there. */
+		set_str(&p->c->job_subuid, p->w[2].s);
+		return 0;
+	}
 	/* -1 means "unchanged" to the kernel and must stay out of reach. */
 	if (want_number(p, 1, CONF_JOB_UID_MIN, UINT32_MAX - 1, &base) < 0 ||
-	    want_number(p, 2, 1, 65536, &count) < 0)
+	    want_number(p, 2, 1, CONF_JOB_UIDS_MAX, &count) < 0)
 		return -1;
 	if (base + count > UINT32_MAX)
 		return conf_error(
@@ -318,6 +323,32 @@ do_max_jobs(struct parse *p)
 	return 0;
 }
 
+static int
+do_cgroups(struct parse *p)
+{
+	if (str_eq(p->w[1].s, "auto"))
+		p->c->cgroups = CONF_CGROUPS_AUTO;
+	else if (str_eq(p->w[1].s, "required"))
+		p->c->cgroups = CONF_CGROUPS_REQUIRED;
+	else if (str_eq(p->w[1].s, "optional"))
+		p->c->cgroups = CONF_CGROUPS_OPTIONAL;
+	else if (str_eq(p->w[1].s, "off"))
+		p->c->cgroups = CONF_CGROUPS_OFF;
+	else
+		return conf_bad(p, 1, "one of auto required optional off");
+	return 0;
+}
+
+static int
+do_cgroup_parent(struct parse *p)
+{
+	const char *s = p->w[1].s;
+
+	if (strstr(s, "/..") != NULL || strlen(s) >= CONF_CGROUP_MAX)
+		return conf_bad(p, 1, "a path such as /system.slice");
+	return set_path(p, &p->c->cgroup_parent);
+}
+
 static const struct directive {
 	const char *name;
 	const char *args; /* for the message on a wrong count */
@@ -331,7 +362,9 @@ static const struct directive {
 	{ "log-dir", "DIR", 1, false, do_log_dir },
 	{ "run-dir", "DIR", 1, false, do_run_dir },
 	{ "policy", "PATH", 1, true, do_policy },
-	{ "job-uids", "BASE COUNT", 2, false, do_job_uids },
+	{ "cgroups", "MODE", 1, false, do_cgroups },
+	{ "cgroup-parent", "PATH", 1, false, do_cgroup_parent },
+	{ "job-uids", "BASE COUNT or subuid NAME", 2, false, do_job_uids },
 	{ "user", "ROLE NAME-or-UID[:GID]", 2, true, do_user },
 	{ "admin-group", "NAME-or-GID", 1, false, do_admin_group },
 	{ "ca-roots", "PATH", 1, false, do_ca_roots },
@@ -493,7 +526,6 @@ conf_init(struct conf *c)
 	c->default_profile = xstrdup("default");
 	c->log_level = LOG_LEVEL_INFO;
 	c->ask_timeout = CONF_ASK_TIMEOUT;
-	c->max_jobs = CONF_JOBS_MAX;
 }
 
 void
@@ -510,6 +542,8 @@ conf_free(struct conf *c)
 	free(c->shim);
 	free(c->default_profile);
 	free(c->vault_key);
+	free(c->job_subuid);
+	free(c->cgroup_parent);
 	list_free(&c->policy);
 	list_free(&c->extra_ca);
 	list_free(&c->resolve);

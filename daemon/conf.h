@@ -25,7 +25,9 @@
 #define CONF_JOB_UID_BASE 1879100000u
 #define CONF_JOB_UID_COUNT 1000u
 #define CONF_JOB_UID_MIN 1000u /* never a system account */
-#define CONF_JOBS_MAX 64u
+#define CONF_JOB_UIDS_MAX 65536u
+#define CONF_JOBS_MAX 256u    /* or as many as there are job uids */
+#define CONF_CGROUP_MAX 512u  /* bytes of cgroup-parent */
 #define CONF_ASK_TIMEOUT 300u /* seconds */
 #define CONF_ASK_TIMEOUT_MAX 86400u
 
@@ -42,6 +44,15 @@ struct conf_user {
 	bool has_gid;
 };
 
+/* What to do about limits of jobs that need cgroups. */
+enum conf_cgroups {
+	CONF_CGROUPS_AUTO,     /* use what there is; refuse a job whose limit
+				* cannot be held */
+	CONF_CGROUPS_REQUIRED, /* do not start without every controller */
+	CONF_CGROUPS_OPTIONAL, /* run it with limits per process instead */
+	CONF_CGROUPS_OFF,      /* do not touch cgroups; like optional */
+};
+
 struct conf {
 	char *socket;
 	mode_t socket_mode;
@@ -51,6 +62,10 @@ struct conf {
 	struct conf_list policy; /* files and directories */
 	uid_t job_uid_base;
 	uint32_t job_uid_count;
+	char *job_subuid; /* take both from this name's line in subuid(5), or
+			   * NULL */
+	enum conf_cgroups cgroups;
+	char *cgroup_parent; /* as in /proc/PID/cgroup; NULL: brigd's own */
 	struct conf_user user[ROLE_MAX];
 	char *admin_group; /* name or number as written */
 	gid_t admin_gid;
@@ -63,7 +78,7 @@ struct conf {
 	char *vault_key; /* NULL: state_dir/vault.key */
 	enum log_level log_level;
 	uint32_t ask_timeout; /* seconds */
-	uint32_t max_jobs;
+	uint32_t max_jobs;    /* 0 until conf_resolve(): not set */
 };
 
 /* All defaults, as if the file were empty. */
@@ -87,10 +102,25 @@ int conf_load(
     struct conf *c, const char *path, bool optional, struct buf *diag);
 
 /*
- * Look up accounts and the group, and check that the ids keep the roles
- * apart.  0, or -1 with err.
+ * Look up accounts, the group and the job uids, and check that the ids keep
+ * the roles, accounts and jobs apart.  0, or -1 with err.
  */
 int conf_resolve(struct conf *c, struct error *err);
+
+/* ---- conf_uids.c ------------------------------------------------------- */
+
+/*
+ * One line of subuid(5), "NAME:BASE:COUNT": 1 and the range, 0 if it is none.
+ * Pure; name gets at most size bytes.
+ */
+int conf_subuid_line(
+    const char *line, char *name, size_t size, uint32_t *base, uint32_t *count);
+/*
+ * Settle the range of job uids: from /etc/subuid if it says so, large enough
+ * for max-jobs, and overlapping no account, group or range of somebody else's.
+ * 0, or -1 with err.
+ */
+int conf_resolve_uids(struct conf *c, struct error *err);
 
 /* state_dir/vault.key unless configured; caller frees. */
 char *conf_vault_key(const struct conf *c);

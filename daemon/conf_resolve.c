@@ -80,6 +80,8 @@ conf_resolve(struct conf *c, struct error *err)
 			return -1;
 	if (resolve_group(c, err) < 0)
 		return -1;
+	if (conf_resolve_uids(c, err) < 0)
+		return -1;
 	for (size_t i = 0; i < nitems(apart); i++)
 		for (size_t j = 0; j < i; j++)
 			if (c->user[apart[i]].uid == c->user[apart[j]].uid)

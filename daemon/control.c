@@ -276,6 +276,33 @@ on_job_state(struct chan *c, struct msg *m, void *ctx)
 }
 
 static int
+on_job_cgroup(struct chan *c, struct msg *m, void *ctx)
+{
+	struct peer *p = ctx;
+	struct cjob *j = jobs_find(p->owner, m->job);
+	bool paused = cur_bool(&m->body);
+	uint64_t ooms = cur_u64(&m->body);
+	uint64_t refused = cur_u64(&m->body);
+	char *limits = cur_str(&m->body, P_TEXT_MAX);
+
+	(void)c;
+	if (cur_end(&m->body) < 0) {
+		free(limits);
+		return -1;
+	}
+	if (j == NULL) {
+		free(limits);
+		return 0;
+	}
+	j->row.paused = paused;
+	j->row.ooms = ooms;
+	j->row.refused = refused;
+	free(j->row.limits);
+	j->row.limits = limits;
+	return 0;
+}
+
+static int
 on_jobs_sync(struct chan *c, struct msg *m, void *ctx)
 {
 	struct peer *p = ctx;
@@ -309,6 +336,8 @@ static const struct msg_rule from_parent[] = {
 	{ M_POLICY, MSG_ALLOWED | MSG_FD, on_policy },
 	{ M_LISTEN, MSG_ALLOWED | MSG_FD | MSG_ONCE, on_listen },
 	{ M_JOB_STATE, MSG_ALLOWED, on_job_state },
+	{ M_JOB_CGROUP, MSG_ALLOWED, on_job_cgroup },
+	{ M_JOB_FROZEN, MSG_ALLOWED, on_answer },
 	{ M_JOBS_SYNC, MSG_ALLOWED, on_jobs_sync },
 	{ M_OPENED, MSG_ALLOWED | MSG_FD, on_answer },
 	{ M_STATUS, MSG_ALLOWED, on_answer },

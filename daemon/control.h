@@ -162,6 +162,13 @@ void op_job_show(struct request *rq);
 void op_job_wait(struct request *rq);
 void op_job_kill(struct request *rq);
 void op_job_logs(struct request *rq);
+/* The job a request names: 0 and a row to free, or -1: answered. */
+int find_job(struct request *rq, struct store_job *row);
+
+/* ---- control_freeze.c -------------------------------------------------- */
+
+void op_job_pause(struct request *rq);
+void op_job_resume(struct request *rq);
 
 /* ---- control_state.c: the job state machine ---------------------------- */
 

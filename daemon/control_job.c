@@ -349,8 +349,7 @@ op_job_run(struct request *rq)
 
 /* ---- looking ----------------------------------------------------------- */
 
-/* 0 and a row to free, or -1: answered. */
-static int
+int
 find_job(struct request *rq, struct store_job *row)
 {
 	uint32_t id = arg_id(rq, "job", "j-");

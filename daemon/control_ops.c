@@ -15,6 +15,8 @@ static const struct op {
 	{ "job.show", false, op_job_show },
 	{ "job.wait", false, op_job_wait },
 	{ "job.kill", false, op_job_kill },
+	{ "job.pause", false, op_job_pause },
+	{ "job.resume", false, op_job_resume },
 	{ "job.logs", false, op_job_logs },
 	{ "secret.add", true, op_secret_add },
 	{ "secret.rotate", true, op_secret_rotate },

@@ -56,14 +56,19 @@ job_json(const struct store_job *j, bool whole)
 	cleanup_free char *id = xasprintf("j-%u", j->id);
 
 	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o,"
-			 " s:I, s:I, s:s}",
-	    "id", id, "state", job_state_name(j->state), "profile",
-	    json_text(j->profile), "argv", argv_json(j->argv, whole), "uid",
-	    (json_int_t)j->uid, "workspace", json_text(j->workspace), "created",
-	    json_time(j->created), "started", json_time(j->started), "ended",
-	    json_time(j->ended), "exit", exit_json(j), "host_uid",
+			 " s:I, s:I, s:s, s:I, s:I, s:s}",
+	    "id", id, "state",
+	    j->paused && j->state == JOB_RUNNING ? "paused"
+						 : job_state_name(j->state),
+	    "profile", json_text(j->profile), "argv", argv_json(j->argv, whole),
+	    "uid", (json_int_t)j->uid, "workspace", json_text(j->workspace),
+	    "created", json_time(j->created), "started", json_time(j->started),
+	    "ended", json_time(j->ended), "exit", exit_json(j), "host_uid",
 	    (json_int_t)j->host_uid, "pid", (json_int_t)j->pid, "exec_rules",
-	    j->enforced ? "enforced" : "advisory");
+	    j->enforced ? "enforced" : "advisory", "oom_kills",
+	    (json_int_t)j->ooms, "refused_forks", (json_int_t)j->refused,
+	    "limits",
+	    j->limits == NULL || j->limits[0] == '\0' ? "enforced" : j->limits);
 }
 
 static bool

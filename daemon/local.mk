@@ -12,9 +12,11 @@ libcontrol_a_CFLAGS = $(AM_CFLAGS)
 libcontrol_a_SOURCES = \
 	daemon/ask.c daemon/ask.h \
 	daemon/conf.c daemon/conf.h daemon/conf_resolve.c \
+	daemon/conf_uids.c \
 	daemon/control.c daemon/control.h \
 	daemon/control_ask.c \
 	daemon/control_client.c \
+	daemon/control_freeze.c \
 	daemon/control_info.c \
 	daemon/control_job.c \
 	daemon/control_ops.c \
@@ -28,6 +30,7 @@ brigd_SOURCES = \
 	daemon/main.c \
 	daemon/parent.c daemon/parent.h \
 	daemon/parent_audit.c \
+	daemon/parent_cgroup.c daemon/parent_cgroup.h \
 	daemon/parent_job.c \
 	daemon/parent_msg.c \
 	daemon/parent_notify.c \
@@ -35,6 +38,7 @@ brigd_SOURCES = \
 	daemon/parent_setup.c \
 	daemon/parent_spare.c \
 	daemon/parent_status.c \
+	daemon/parent_uids.c \
 	daemon/parent_wire.c
 brigd_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 brigd_CFLAGS = $(AM_CFLAGS)

@@ -15,6 +15,7 @@
 #include "daemon/conf.h"
 #include "daemon/control.h"
 #include "daemon/parent.h"
+#include "daemon/parent_cgroup.h"
 #include "daemon/policyfiles.h"
 #include "daemon/roles.h"
 #include "policy/policy.h"
@@ -94,6 +95,10 @@ check(const struct conf *conf)
 		return 1;
 	}
 	policy_free(p);
+	if (pcg_probe(conf, &err) < 0) {
+		fprintf(stderr, "%s\n", err.msg);
+		return 1;
+	}
 	printf("configuration and policy are valid\n");
 	return 0;
 }

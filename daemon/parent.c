@@ -10,6 +10,8 @@
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/parent_cgroup.h"
+#include "policy/policy.h"
 #include "sandbox/self.h"
 
 static const enum role singles[] = {
@@ -173,7 +175,10 @@ parent_cleanup(struct parent *pa)
 	fd_close(&pa->roots_fd);
 	fd_close(&pa->bundle_fd);
 	buf_free(&pa->ca_pem);
+	pcg_close(pa);
+	policy_free(pa->policy);
 	ev_free(pa->ev);
+	free(pa->uids_busy);
 	free(pa->control_dir);
 	free(pa->empty_dir);
 }
@@ -188,6 +193,7 @@ parent_main(struct conf *conf, const char *conf_path, bool debug)
 	bool was_ready;
 
 	pa.conf = *conf;
+	pa.cgroup_watch = -1;
 	pa.listen_fd = pa.vault_fd = pa.key_fd = -1;
 	pa.state_fd = pa.log_dir_fd = -1;
 	pa.jobs_fd = pa.policy_fd = pa.roots_fd = pa.bundle_fd = -1;
@@ -206,6 +212,7 @@ parent_main(struct conf *conf, const char *conf_path, bool debug)
 	self_confine(&self);
 	pa.ev = ev_new();
 	watch(&pa);
+	pcg_watch(&pa);
 	for (size_t i = 0; i < nitems(singles); i++)
 		proc_init(&pa, &pa.single[singles[i]], singles[i], NULL);
 	for (size_t i = 0; i < nitems(singles); i++)

@@ -70,7 +70,8 @@ struct job {
 	char detail[P_NAME_MAX * 4];
 	uint8_t exit_kind;
 	uint32_t exit_code;
-	struct ev_timer *timer; /* start limit, then end grace */
+	struct job_cgroup *cgroup; /* parent_cgroup.c */
+	struct ev_timer *timer;    /* start limit, then end grace */
 };
 
 /* Descriptors of a job that came before its M_JOB_START. */
@@ -90,6 +91,8 @@ struct parent {
 	struct job *jobs;
 	size_t njobs;
 	uint32_t next_uid; /* offset into the job uids */
+	bool *uids_busy;   /* by offset: a process of the host has it */
+	uint64_t uids_scanned;
 	struct job_fds pending[JOB_FDS_PENDING];
 
 	char *empty_dir; /* root of processes without files */
@@ -102,6 +105,10 @@ struct parent {
 	int jobs_fd;    /* state-dir/jobs */
 	int policy_fd;  /* sealed memfd, current bundle */
 	uint32_t generation;
+	struct policy *policy;   /* the same, for the limits of jobs */
+	struct cgroups *cgroups; /* NULL: not used */
+	int cgroup_watch;        /* inotify, or -1 */
+	struct ev_io *watch_io;
 	int roots_fd;  /* sealed memfd, upstream trust */
 	int bundle_fd; /* sealed memfd, roots + our CA; -1
 			* until keyd has told its CA */
@@ -203,6 +210,11 @@ void job_exited(struct job *j, uint8_t kind, uint32_t code, const char *detail);
 void job_running(struct job *j, pid_t init_pid, const char *detail);
 void job_captured(struct job *j, unsigned int which, int fd);
 void job_stubs(struct job *j, char **env);
+
+/* ---- parent_uids.c ----------------------------------------------------- */
+
+/* A host uid for a new job, or 0 with err. */
+uid_t uid_take(struct parent *pa, struct error *err);
 
 /* ---- parent_status.c --------------------------------------------------- */
 

@@ -17,6 +17,7 @@
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/parent_cgroup.h"
 #include "daemon/proc.h"
 
 #define SPEC_MAX (4u * 1024 * 1024)
@@ -41,30 +42,6 @@ job_find(struct parent *pa, uint32_t id)
 		if (j->id == id)
 			return j;
 	return NULL;
-}
-
-static bool
-uid_in_use(const struct parent *pa, uid_t uid)
-{
-	for (const struct job *j = pa->jobs; j != NULL; j = j->next)
-		if (j->host_uid == uid)
-			return true;
-	return false;
-}
-
-/* Round robin, so that a uid rests before the next job gets it.  0: none. */
-static uid_t
-uid_take(struct parent *pa)
-{
-	const struct conf *c = &pa->conf;
-
-	for (uint32_t i = 0; i < c->job_uid_count; i++) {
-		uint32_t off = pa->next_uid++ % c->job_uid_count;
-
-		if (!uid_in_use(pa, c->job_uid_base + off))
-			return c->job_uid_base + off;
-	}
-	return 0;
 }
 
 /* ---- descriptors that come before the job ------------------------------ */
@@ -195,9 +172,9 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 		refuse(pa, id, "job description is not valid");
 		return;
 	}
-	uid = pa->njobs < pa->conf.max_jobs ? uid_take(pa) : 0;
-	if (uid == 0) {
-		refuse(pa, id, "all job slots or job uids are in use");
+	if (pcg_check(pa, spec.profile, &err) < 0 ||
+	    (uid = uid_take(pa, &err)) == 0) {
+		refuse(pa, id, err.msg);
 		job_spec_free(&spec);
 		return;
 	}
@@ -219,6 +196,11 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 	job_tell_keyd(j);
 	if (!spare_take(pa, j))
 		proc_start(&j->shim);
+	/* While the shim and keyd are busy. */
+	if (pcg_job_open(j, &err) < 0) {
+		job_fail(j, JOB_FAILED, "%s", err.msg);
+		return;
+	}
 	job_tell_control(j);
 	job_continue(j);
 }
@@ -264,6 +246,11 @@ job_continue(struct job *j)
 	shim_fd(j, JOB_FD_ATTACH, &j->attach_fd);
 	shim_fd(j, JOB_FD_LOG, &j->log_fd);
 	shim_fd(j, JOB_FD_CA, &ca);
+	pcg_job_wire(j);
+	if (j->ending) {
+		close(fd);
+		return;
+	}
 	chan_send(j->shim.chan, M_SHIM_START, j->id, 0, NULL, fd);
 	j->shim_started = true;
 }
@@ -301,6 +288,8 @@ job_tell_control(struct job *j)
 	buf_put_str(&b, j->detail);
 	chan_send(ctl->chan, M_JOB_STATE, j->id, 0, &b, -1);
 	buf_free(&b);
+	if (j->cgroup != NULL && !j->ending)
+		pcg_job_tell(j);
 }
 
 void
@@ -401,6 +390,8 @@ job_end(struct job *j, bool shim_now)
 		proc_end(&j->shim, true);
 	if (j->init_pidfd >= 0 && shim_now)
 		pidfd_send_signal(j->init_pidfd, SIGKILL, NULL, 0);
+	if (shim_now)
+		pcg_job_kill(j);
 	ev_timer_set(j->timer, JOB_END_GRACE_MS);
 }
 
@@ -455,6 +446,8 @@ job_kill(struct job *j, unsigned int signo)
 	buf_put_u8(&b, (uint8_t)signo);
 	chan_send(j->shim.chan, M_SHIM_KILL, j->id, 0, &b, -1);
 	buf_free(&b);
+	/* Frozen it would not see the signal (v1: not even SIGKILL). */
+	(void)pcg_job_freeze(j, false, NULL);
 }
 
 static void
@@ -529,7 +522,7 @@ job_settle(struct job *j)
 
 	if (j->shim.pid != 0 || j->front.pid != 0 || j->back.pid != 0)
 		return;
-	if (!jail_is_gone(j)) {
+	if (!jail_is_gone(j) || !pcg_job_close(j)) {
 		ev_timer_set(j->timer, JAIL_GONE_MS);
 		return;
 	}

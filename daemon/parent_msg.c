@@ -9,6 +9,7 @@
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/parent_cgroup.h"
 
 static void
 start_done(struct proc *p, void *arg)
@@ -204,6 +205,30 @@ on_job_kill(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
+static int
+on_job_freeze(struct chan *c, struct msg *m, void *ctx)
+{
+	struct proc *p = ctx;
+	struct job *j = job_find(p->pa, m->job);
+	bool on = cur_bool(&m->body);
+	struct error err = { 0 };
+	struct buf b;
+	int r;
+
+	if (cur_end(&m->body) < 0)
+		return -1;
+	if (j == NULL || j->ending || j->state != JOB_RUNNING)
+		r = error_set(&err, 0, "the job is not running");
+	else
+		r = pcg_job_freeze(j, on, &err);
+	buf_init(&b, 0);
+	buf_put_u8(&b, r == 0);
+	buf_put_str(&b, err.msg);
+	chan_send(c, M_JOB_FROZEN, m->job, m->serial, &b, -1);
+	buf_free(&b);
+	return 0;
+}
+
 static void
 opened(struct chan *c, const struct msg *m, int fd, const struct error *err)
 {
@@ -356,6 +381,7 @@ static const struct msg_rule from_control[] = {
 	{ M_JOB_FD, MSG_ALLOWED | MSG_FD, on_job_fd },
 	{ M_JOB_START, MSG_ALLOWED | MSG_FD, on_job_start },
 	{ M_JOB_KILL, MSG_ALLOWED, on_job_kill },
+	{ M_JOB_FREEZE, MSG_ALLOWED, on_job_freeze },
 	{ M_LOG_OPEN, MSG_ALLOWED, on_log_open },
 	{ M_AUDIT_OPEN, MSG_ALLOWED, on_audit_open },
 	{ M_STATUS_GET, MSG_ALLOWED, on_status_get },

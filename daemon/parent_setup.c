@@ -15,6 +15,7 @@
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/parent_cgroup.h"
 #include "daemon/policyfiles.h"
 #include "policy/policy.h"
 
@@ -291,12 +292,14 @@ parent_load_policy(struct parent *pa, struct buf *text)
 		policy_diags_free(&ds);
 		return -1;
 	}
-	policy_free(p);
 	fd = fd_memfd("brig-policy", buf_head(&bundle), buf_len(&bundle));
 	if (fd < 0) {
 		buf_printf(text, "memfd: %s\n", strerror(errno));
+		policy_free(p);
 		return -1;
 	}
+	policy_free(pa->policy);
+	pa->policy = p;
 	fd_close(&pa->policy_fd);
 	pa->policy_fd = fd;
 	pa->generation++;
@@ -357,6 +360,8 @@ parent_setup(struct parent *pa, struct error *err)
 		return error_set(err, errno, "shim %s", pa->conf.shim);
 	if (make_dirs(pa, err) < 0 || open_vault(pa, err) < 0 ||
 	    open_key(pa, err) < 0 || make_roots(pa, err) < 0)
+		return -1;
+	if (pcg_open(pa, err) < 0)
 		return -1;
 	return open_listener(pa, err);
 }

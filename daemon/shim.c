@@ -49,6 +49,11 @@ static void attr_printf(4, 5) ended(
 	va_start(ap, fmt);
 	vsnprintf(s->detail, sizeof(s->detail), fmt, ap);
 	va_end(ap);
+	/* A limit that was met explains more than a bare signal. */
+	if (s->detail[0] == '\0' && s->profile != NULL)
+		(void)shim_oom_text(s,
+		    kind == EXIT_SIGNAL && code == SIGKILL && !s->asked_kill,
+		    s->detail, sizeof(s->detail));
 	if (kind == EXIT_BRIG)
 		log_warnx("job %u: %s", s->spec.job.job, s->detail);
 	ev_timer_clear(s->wall);
@@ -187,6 +192,8 @@ job_signal(struct shim *s, int signo)
 				    signo == SIGINT || signo == SIGQUIT))
 		judge_refuse_all(
 		    s->judge, "brig: denied: the job is being stopped");
+	if (signo == SIGKILL)
+		s->asked_kill = true;
 	if (signo == SIGKILL)
 		ended(s, EXIT_SIGNAL, SIGKILL, "%s", "");
 	else if (jail_signal(&s->jail, signo) != 0)
@@ -353,8 +360,15 @@ start(struct shim *s)
 	}
 	s->relay = relay_new(s->ev, &rc, &relay_ops, s);
 	shim_tell_attended(s);
+	shim_cgroup_entered(s);
 	if (rc_build < 0) {
-		ended(s, EXIT_BRIG, 125, "%s", err.msg);
+		char why[128];
+
+		if (shim_oom_text(s, true, why, sizeof(why)))
+			ended(s, EXIT_BRIG, 125, "%s: too little for a jail",
+			    why);
+		else
+			ended(s, EXIT_BRIG, 125, "%s", err.msg);
 		return;
 	}
 	s->jail_up = true;
@@ -511,6 +525,7 @@ static const struct msg_rule from_parent[] = {
 	{ M_POLICY, MSG_ALLOWED | MSG_FD, on_policy },
 	{ M_SHIM_PREPARE, MSG_ALLOWED | MSG_ONCE, on_prepare },
 	{ M_SHIM_FD, MSG_ALLOWED | MSG_FD, on_fd },
+	{ M_SHIM_CGROUP, MSG_ALLOWED | MSG_FD, shim_on_cgroup },
 	{ M_SHIM_START, MSG_ALLOWED | MSG_ONCE | MSG_FD, on_start },
 	{ M_SHIM_KILL, MSG_ALLOWED, on_kill },
 	{ M_STOP, MSG_ALLOWED, on_stop },
@@ -536,6 +551,7 @@ main(void)
 		fatal("signal");
 	for (size_t i = 0; i < JOB_FD_MAX; i++)
 		s.fds[i] = -1;
+	shim_cgroup_init(&s);
 	jail_init(&s.jail);
 	capture_init(&s.net);
 	judge_preinit();

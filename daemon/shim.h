@@ -28,6 +28,11 @@ struct shim {
 
 	struct shim_spec spec;
 	int fds[JOB_FD_MAX]; /* -1: not given */
+	struct {
+		int v2, v1[JAIL_CGROUP_MAX], oom; /* -1: not given */
+		size_t nv1;
+		bool memory, procs; /* held by them, not per process */
+	} cgroup;
 	bool started;
 
 	struct capture net; /* made before there was a job, or all -1 */
@@ -46,11 +51,25 @@ struct shim {
 
 	/* How the job ended, once it has. */
 	bool ended;
+	bool asked_kill; /* by a person */
 	bool delivered;
 	enum exit_kind kind;
 	uint32_t code;
 	char detail[512];
 };
+
+/* ---- shim_cgroup.c ----------------------------------------------------- */
+
+void shim_cgroup_init(struct shim *s);
+/* M_SHIM_CGROUP */
+int shim_on_cgroup(struct chan *c, struct msg *m, void *ctx);
+/* The jail is built: close what was for that. */
+void shim_cgroup_entered(struct shim *s);
+/*
+ * Whether the memory limit has killed anything, and a line on it; killed: it
+ * ended the job.
+ */
+bool shim_oom_text(const struct shim *s, bool killed, char *text, size_t size);
 
 /* Tell control whether a client is attached (shim.c). */
 void shim_tell_attended(struct shim *s);

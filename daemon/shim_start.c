@@ -9,6 +9,8 @@
 #include "base/fdutil.h"
 #include "base/str.h"
 
+#define PROCS_SPARE 64u
+
 static void
 add_rule(enum effect e, enum policy_class c, const char *pattern, void *arg)
 {
@@ -125,9 +127,17 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	c->memfd_exec = ps->memfd_exec;
 	c->filter = filter_of(ps->seccomp);
 	c->listen = ps->trace;
-	c->procs = ps->procs;
+	/* The group's limit is the one to be met, and reported. */
+	c->procs = s->cgroup.procs ? ps->procs + PROCS_SPARE : ps->procs;
 	c->files = ps->files;
-	c->memory = ps->memory;
+	c->memory = s->cgroup.memory ? 0 : ps->memory;
+	c->tmp_size = ps->disk;
+	c->tmp_inodes = ps->inodes;
+	if (s->cgroup.v2 >= 0 || s->cgroup.nv1 > 0) {
+		sj->cgroup = (struct jail_cgroup){ s->cgroup.v2, s->cgroup.v1,
+			s->cgroup.nv1 };
+		c->cgroup = &sj->cgroup;
+	}
 	c->tty = job->tty;
 	c->rows = job->rows;
 	c->cols = job->cols;

@@ -16,6 +16,7 @@ struct shim_jail {
 	struct jail_rule *rules;
 	size_t nrules, cap;
 	char **env;
+	struct jail_cgroup cgroup;
 };
 
 /* Fill *sj from s, which has a profile; sj must outlive jail_build(). */

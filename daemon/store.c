@@ -292,6 +292,7 @@ store_job_free(struct store_job *j)
 	free_list(j->argv);
 	free(j->workspace);
 	free(j->detail);
+	free(j->limits);
 	memset(j, 0, sizeof(*j));
 }
 

@@ -34,6 +34,11 @@ struct store_job {
 	uid_t host_uid;
 	pid_t pid;
 	bool enforced; /* exec rules are; else advisory */
+	/* Of an open job, not stored: */
+	bool paused;
+	uint64_t ooms;    /* processes killed by the memory limit */
+	uint64_t refused; /* forks refused by the procs limit */
+	char *limits;     /* why some are per process only, or NULL */
 };
 
 enum ask_state {

@@ -61,6 +61,19 @@ restart_clocks(void)
 		(void)!write(fd, text, (size_t)n);
 }
 
+/*
+ * Before the cgroup namespace is made, whose root they become.  A v2 group
+ * has been entered by the clone.
+ */
+static int
+enter_cgroups(const struct jail_cgroup *g, struct error *err)
+{
+	for (size_t i = 0; g != NULL && i < g->nv1; i++)
+		if (write(g->v1[i], "0", 1) != 1)
+			return error_set(err, errno, "cgroups: enter");
+	return 0;
+}
+
 static int
 namespaces(struct error *err)
 {
@@ -255,8 +268,9 @@ init_main(struct build *b)
 		(void)error_set(&err, errno, "init: signalfd");
 		fail(b, &err);
 	}
-	if (namespaces(&err) < 0 || host_name(b->c, &err) < 0 ||
-	    tree(b, &tty, &err) < 0 || network(b, &err) < 0)
+	if (enter_cgroups(b->c->cgroup, &err) < 0 || namespaces(&err) < 0 ||
+	    host_name(b->c, &err) < 0 || tree(b, &tty, &err) < 0 ||
+	    network(b, &err) < 0)
 		fail(b, &err);
 	(void)umask(022);
 	if (become_job(b, &err) < 0)

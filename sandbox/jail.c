@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -17,6 +18,8 @@
 #include "sandbox/sys.h"
 #include "sandbox/tree.h"
 #include "sandbox/workspace.h"
+
+#define OOM_ADJ_JOB "100" /* of 1000: sooner than what else is there */
 
 void
 jail_init(struct jail *j)
@@ -206,6 +209,10 @@ start(struct jail *j, struct build *b, int *ctl, struct error *err)
 		return error_set(err, errno, "jail: SO_PASSCRED");
 	if (pipe2(go, O_CLOEXEC) < 0)
 		return error_set(err, errno, "jail: pipe");
+	if (b->c->cgroup != NULL && b->c->cgroup->v2 >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)b->c->cgroup->v2;
+	}
 	b->ctl = *ctl;
 	b->go = go[0];
 	j->go_fd = go[1];
@@ -223,6 +230,30 @@ start(struct jail *j, struct build *b, int *ctl, struct error *err)
 		return error_set(err, errno, "jail: clone");
 	}
 	return 0;
+}
+
+static void
+set_oom(pid_t pid, const char *value)
+{
+	cleanup_fd int fd = -1;
+	char path[48];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)fd_write_all(fd, value, strlen(value));
+}
+
+/*
+ * A job that has used up its memory loses one of its own processes, not our
+ * pid 1 with all of them.  The first of these needs CAP_SYS_RESOURCE, which
+ * root in a container may lack; either alone will mostly do.
+ */
+static void
+protect_init(const struct jail *j)
+{
+	set_oom(j->init_pid, "-1000");
+	set_oom(j->job_pid, OOM_ADJ_JOB);
 }
 
 static int
@@ -246,7 +277,11 @@ build(struct jail *j, struct build *b, struct error *err)
 		c->host_gid, err) < 0 ||
 	    send_type(j, CTL_MAPPED, err) < 0)
 		return -1;
-	return take_ready(j, err);
+	if (take_ready(j, err) < 0)
+		return -1;
+	if (c->cgroup != NULL)
+		protect_init(j);
+	return 0;
 }
 
 /* A broken channel is a consequence: pid 1 said why before it ended. */

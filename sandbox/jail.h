@@ -46,6 +46,14 @@ struct jail_rule {
 
 struct capture;
 
+#define JAIL_CGROUP_MAX 4u /* v1 groups */
+
+struct jail_cgroup {
+	int v2;        /* folder of a v2 group; -1: none */
+	const int *v1; /* cgroup.procs of v1 groups */
+	size_t nv1;
+};
+
 struct jail_config {
 	uid_t host_uid; /* the job's own ids on the host, not 0 */
 	gid_t host_gid;
@@ -91,10 +99,17 @@ struct jail_config {
 	enum filter_level filter;
 
 	/* Limits; 0: the default. */
-	uint32_t procs;    /* RLIMIT_NPROC of host_uid; default 4096 */
-	uint32_t files;    /* RLIMIT_NOFILE; default 65536 */
-	uint64_t memory;   /* RLIMIT_AS in bytes; default none */
-	uint64_t tmp_size; /* bytes of each tmpfs; default 1 GiB */
+	uint32_t procs;      /* RLIMIT_NPROC of host_uid; default 4096 */
+	uint32_t files;      /* RLIMIT_NOFILE; default 65536 */
+	uint64_t memory;     /* RLIMIT_AS in bytes; default none */
+	uint64_t tmp_size;   /* bytes of each tmpfs; default 1 GiB */
+	uint32_t tmp_inodes; /* files of each tmpfs; default a million */
+
+	/*
+	 * Control groups that pid 1 begins in, and all that comes of it:
+	 * descriptors of cgroup_entry(), borrowed.
+	 */
+	const struct jail_cgroup *cgroup; /* NULL: those of the caller */
 
 	/*
 	 * Its network, made ahead, which jail_build() takes out of it;

@@ -14,7 +14,7 @@
 #include "sandbox/sys.h"
 
 #define TMP_SIZE (1024ull * 1024 * 1024)
-#define TMP_INODES "1000000"
+#define TMP_INODES 1000000u
 #define PTS_MAX "256" /* terminals are a pool that the whole host shares */
 #define COPY_MAX (1024 * 1024) /* larger files of /etc are left out */
 #define CA_IN_ETC (&JAIL_CA_FILE[sizeof("/etc/") - 1])
@@ -85,13 +85,15 @@ static int
 new_scratch(const char *mode, uint64_t attr, const struct jail_config *c,
     struct error *err)
 {
-	char size[32], uid[16], gid[16];
+	char size[32], inodes[16], uid[16], gid[16];
 	const struct fs_opt opts[] = { { "size", size },
-		{ "nr_inodes", TMP_INODES }, { "mode", mode }, { "uid", uid },
+		{ "nr_inodes", inodes }, { "mode", mode }, { "uid", uid },
 		{ "gid", gid } };
 
 	(void)snprintf(size, sizeof(size), "%llu",
 	    c->tmp_size != 0 ? (unsigned long long)c->tmp_size : TMP_SIZE);
+	(void)snprintf(inodes, sizeof(inodes), "%u",
+	    c->tmp_inodes != 0 ? c->tmp_inodes : TMP_INODES);
 	(void)snprintf(uid, sizeof(uid), "%u", c->host_uid);
 	(void)snprintf(gid, sizeof(gid), "%u", c->host_gid);
 	return fs_new("tmpfs", opts, nitems(opts), COMMON | attr, err);

@@ -52,7 +52,7 @@ _brig() {
 	esac
 	case $cmd in
 	'')
-		words="run submit ps show logs wait kill asks approve deny
+		words="run submit ps show logs wait kill pause resume asks approve deny
 		    secret policy audit status doctor help
 		    --socket --json --help --version"
 		;;
@@ -63,6 +63,7 @@ _brig() {
 	ps | asks) words="-a --all --json --help" ;;
 	show | wait) words="$(_brig_ids ps -a) --json --help" ;;
 	logs) words="$(_brig_ids ps -a) -f --follow --raw --help" ;;
+	pause | resume) words="$(_brig_ids ps) --help" ;;
 	kill) words="$(_brig_ids ps) -s --signal --help" ;;
 	approve | deny) words="$(_brig_ids asks) -m --message --help" ;;
 	secret)

@@ -22,6 +22,6 @@ tests_daemon_test_ask_SOURCES = tests/daemon/test_ask.c \
 tests_daemon_test_ask_LDADD = $(CONTROL_TEST_LIBS)
 
 TESTS += tests/daemon/load.sh tests/daemon/processes.sh \
-	tests/daemon/start.sh
+	tests/daemon/start.sh tests/daemon/limits.sh
 EXTRA_DIST += tests/daemon/load.sh tests/daemon/processes.sh \
-	tests/daemon/start.sh
+	tests/daemon/start.sh tests/daemon/limits.sh

@@ -127,6 +127,66 @@ job_uids_stay_in_range(void **state)
 }
 
 static void
+job_uids_may_come_from_subuid(void **state)
+{
+	uint32_t base, count;
+	char name[8];
+
+	(void)state;
+	assert_int_equal(parse("job-uids subuid brig\n"), 0);
+	assert_string_equal(conf.job_subuid, "brig");
+	assert_int_equal(
+	    conf_subuid_line("brig:100000:65536", name, 8, &base, &count), 1);
+	assert_string_equal(name, "brig");
+	assert_int_equal(base, 100000);
+	assert_int_equal(count, 65536);
+	assert_int_equal(
+	    conf_subuid_line("brig:4294967290:10", name, 8, &base, &count), 0);
+	assert_int_equal(
+	    conf_subuid_line("brig:1:0", name, 8, &base, &count), 0);
+	assert_int_equal(
+	    conf_subuid_line("toolongs:1:2", name, 8, &base, &count), 0);
+	assert_int_equal(conf_subuid_line(":1:2", name, 8, &base, &count), 0);
+	assert_int_equal(conf_subuid_line("a:1", name, 8, &base, &count), 0);
+	assert_int_equal(conf_subuid_line("", name, 8, &base, &count), 0);
+}
+
+static void
+job_uids_are_as_many_as_jobs_and_nobody_elses(void **state)
+{
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(parse("job-uids 1879100000 10\n"), 0);
+	assert_int_equal(conf_resolve_uids(&conf, &err), 0);
+	assert_int_equal(conf.max_jobs, 10);
+	assert_int_equal(parse("job-uids 1879100000 10\nmax-jobs 11\n"), 0);
+	assert_int_equal(conf_resolve_uids(&conf, &err), -1);
+	assert_non_null(strstr(err.msg, "too few for max-jobs 11"));
+	/* Debian gives 65534 to nobody and nogroup. */
+	assert_int_equal(parse("job-uids 65000 1000\n"), 0);
+	assert_int_equal(conf_resolve_uids(&conf, &err), -1);
+	assert_non_null(strstr(err.msg, "lies in the job-uids"));
+	assert_int_equal(parse("job-uids subuid no-such-name\n"), 0);
+	assert_int_equal(conf_resolve_uids(&conf, &err), -1);
+	assert_non_null(strstr(err.msg, "/etc/subuid"));
+}
+
+static void
+cgroups_are_one_of_four(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(""), 0);
+	assert_int_equal(conf.cgroups, CONF_CGROUPS_AUTO);
+	assert_int_equal(parse("cgroups required\ncgroup-parent /a/b\n"), 0);
+	assert_int_equal(conf.cgroups, CONF_CGROUPS_REQUIRED);
+	assert_string_equal(conf.cgroup_parent, "/a/b");
+	assert_int_equal(parse("cgroups on\n"), -1);
+	assert_int_equal(parse("cgroup-parent a\n"), -1);
+	assert_int_equal(parse("cgroup-parent /a/../b\n"), -1);
+}
+
+static void
 static_names_are_checked(void **state)
 {
 	(void)state;
@@ -189,6 +249,9 @@ main(void)
 		cmocka_unit_test(control_bytes_are_refused),
 		cmocka_unit_test(role_must_not_be_root),
 		cmocka_unit_test(job_uids_stay_in_range),
+		cmocka_unit_test(job_uids_may_come_from_subuid),
+		cmocka_unit_test(job_uids_are_as_many_as_jobs_and_nobody_elses),
+		cmocka_unit_test(cgroups_are_one_of_four),
 		cmocka_unit_test(static_names_are_checked),
 		cmocka_unit_test(roles_must_not_share_a_user),
 		cmocka_unit_test(roles_must_not_be_job_users),

@@ -179,6 +179,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(stopped, 0, sizeof(stopped));
 	for (size_t i = 0; i < JOB_FD_MAX; i++)
 		s.fds[i] = -1;
+	shim_cgroup_init(&s);
 	s.ev = ev_new();
 	s.wall = ev_timer_new(s.ev, on_wall, &s);
 	s.hangup = ev_timer_new(s.ev, on_hangup_late, &s);
@@ -211,6 +212,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ev_timer_free(s.reap);
 	for (size_t i = 0; i < JOB_FD_MAX; i++)
 		fd_close(&s.fds[i]);
+	shim_cgroup_entered(&s);
+	fd_close(&s.cgroup.oom);
 	policy_free(s.policy);
 	if (s.env != NULL)
 		jail_env_free(s.env);

@@ -89,11 +89,13 @@ tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_parent
 tests_fuzz_fuzz_parent_SOURCES = tests/fuzz/fuzz_parent.c \
-	daemon/parent_audit.c daemon/parent_job.c daemon/parent_msg.c \
+	daemon/parent_audit.c daemon/parent_cgroup.c daemon/parent_job.c \
+	daemon/parent_msg.c daemon/parent_uids.c \
 	daemon/parent_notify.c daemon/parent_proc.c \
 	daemon/parent_spare.c daemon/parent_status.c \
 	daemon/parent_wire.c $(FUZZ_PLAY)
-tests_fuzz_fuzz_parent_LDADD = libcontrol.a libpolicy.a libjobspec.a libbase.a
+tests_fuzz_fuzz_parent_LDADD = libcontrol.a libsandbox.a libpolicy.a \
+	libjobspec.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
 tests_fuzz_fuzz_parent_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_audit
@@ -119,8 +121,8 @@ tests_fuzz_fuzz_back_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) \
 tests_fuzz_fuzz_back_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_shim
-tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c daemon/shim_facts.c \
-	daemon/shim_judge.c daemon/shim_relay.c daemon/shim_start.c \
+tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c daemon/shim_cgroup.c \
+	daemon/shim_facts.c daemon/shim_judge.c daemon/shim_relay.c daemon/shim_start.c \
 	$(FUZZ_PLAY)
 tests_fuzz_fuzz_shim_LDADD = libjobspec.a libsandbox.a libpolicy.a libbase.a \
 	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)

@@ -403,6 +403,8 @@ what_an_earlier_life_left_is_swept(void **state)
 	pid_t pid = start(g, sleeps);
 
 	(void)state;
+	/* Until it is in there. */
+	(void)usleep(100000);
 	assert_int_equal(cgroup_host_read(&h, NULL, NULL), 0);
 	again = cgroups_open(&h, name, NULL);
 	assert_non_null(again);
