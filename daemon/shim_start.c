@@ -108,7 +108,9 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	const struct job_spec *job = &s->spec.job;
 	struct jail_config *c = &sj->conf;
 
-	*sj = (struct shim_jail){ .conf = { .stdio = { -1, -1, -1 } } };
+	*sj = (struct shim_jail){ .conf = { .image_fd = -1,
+				      .home_fd = -1,
+				      .stdio = { -1, -1, -1 } } };
 	c->host_uid = c->host_gid = s->spec.host_uid;
 	c->owner_uid = job->uid;
 	c->owner_gid = job->gid;
@@ -122,6 +124,11 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	    profile_default(s->profile, POLICY_READ) == EFFECT_ALLOW;
 	c->write_default =
 	    profile_default(s->profile, POLICY_WRITE) == EFFECT_ALLOW;
+	c->protect = ps->protect;
+	c->trees = ps->trees;
+	c->ntrees = ps->ntrees;
+	c->tmp_size = ps->disk;
+	c->tmp_inodes = ps->inodes;
 	c->workspace_exec = ps->workspace_exec;
 	c->tmp_exec = ps->tmp_exec;
 	c->memfd_exec = ps->memfd_exec;

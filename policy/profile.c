@@ -374,15 +374,38 @@ profile_path_rules(const struct profile *pr,
 	}
 }
 
-static const char *
-enforcer(const struct profile *pr, enum policy_class c)
+/* A deny with wildcards, but for a last `**`, is turned into mounts over what
+ * there is when the jail is built. */
+static bool
+holds_at_start(const struct rule *r)
 {
-	switch (c) {
+	size_t i, n;
+
+	if (r->effect != EFFECT_DENY)
+		return false;
+	for (i = 0; i < r->pat.npath; i++) {
+		const char *p = r->pat.path[i].written;
+
+		n = strlen(p);
+		if (n > 3 && strcmp(p + n - 3, "/**") == 0)
+			n -= 3;
+		if (memchr(p, '*', n) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static const char *
+enforcer(const struct profile *pr, const struct rule *r)
+{
+	switch (r->cls) {
 	case POLICY_EXEC:
 		return pr->set.trace ? "exec-stop" : "nobody: trace is off";
 	case POLICY_READ:
 	case POLICY_WRITE:
-		return "kernel";
+		return holds_at_start(r) ? "kernel, for what exists at the "
+					   "start"
+					 : "kernel";
 	case POLICY_HTTP:
 	case POLICY_NET:
 		return "proxy";
@@ -406,7 +429,6 @@ profile_rules(const struct profile *pr,
 		r = pr->rules[i];
 		(void)snprintf(place, sizeof(place), "%s:%u", r->pos.src->name,
 		    r->pos.line);
-		fn(place, r->effect, r->cls, r->text, enforcer(pr, r->cls),
-		    arg);
+		fn(place, r->effect, r->cls, r->text, enforcer(pr, r), arg);
 	}
 }

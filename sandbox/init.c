@@ -138,7 +138,7 @@ tree(struct build *b, int *tty, struct error *err)
 	cleanup_fd int root = -1;
 	cleanup_fd int master = -1;
 
-	root = tree_root(err);
+	root = tree_root(c, err);
 	if (root < 0 || take_parts(b, part, err) < 0 ||
 	    tree_attach(root, part, c, err) < 0)
 		return -1;

@@ -14,6 +14,7 @@
 #include "sandbox/capture.h"
 #include "sandbox/landlock.h"
 #include "sandbox/overlay.h"
+#include "sandbox/place.h"
 #include "sandbox/stagedir.h"
 #include "sandbox/sys.h"
 #include "sandbox/tree.h"
@@ -256,6 +257,23 @@ protect_init(const struct jail *j)
 	set_oom(j->job_pid, OOM_ADJ_JOB);
 }
 
+/* pid 1, and what removes the placeholders of its workspace after it. */
+static int
+start_in(struct jail *j, struct build *b, int dir, int *ctl, struct error *err)
+{
+	struct places pl;
+
+	pl.n = 0;
+	/* What a staged job makes is looked at before it counts. */
+	if (dir >= 0 && !b->c->staged && places_make(dir, b->c, &pl, err) < 0)
+		return -1;
+	if (start(j, b, ctl, err) < 0) {
+		places_remove(&pl, b->c);
+		return -1;
+	}
+	return places_leave(&pl, b->c, j->init_pidfd, err);
+}
+
 static int
 build(struct jail *j, struct build *b, struct error *err)
 {
@@ -268,7 +286,8 @@ build(struct jail *j, struct build *b, struct error *err)
 		if (dir < 0)
 			return -1;
 	}
-	if (start(j, b, &ctl, err) < 0 || give_parts(j, c, dir, err) < 0)
+	if (start_in(j, b, dir, &ctl, err) < 0 ||
+	    give_parts(j, c, dir, err) < 0)
 		return -1;
 	if (give_net(j, c, err) < 0 || take_tree(j, c, err) < 0 ||
 	    ctl_expect(j->ctl_fd, CTL_MAP, NULL, NULL, err) < 0)

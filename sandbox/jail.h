@@ -88,6 +88,15 @@ struct jail_config {
 	uint64_t stage_size;
 	uint32_t stage_inodes;
 	bool stage_by_path; /* struct overlay.by_path */
+	bool protect;       /* deny writes to what host programs act on, see
+			     * sandbox/protect.h */
+	const char *const *trees; /* more folders of the host, absolute,
+				   * read-only at the same place */
+	size_t ntrees;
+	int image_fd; /* detached read-only mount (sandbox/image.h) in the
+		       * place of the host's /usr; -1: none */
+	int home_fd;  /* kept home (sandbox/home.h), owned by owner_uid on
+		       * disk; -1: a fresh tmpfs */
 
 	bool workspace_exec;
 	bool tmp_exec; /* /tmp and home; /dev/shm never */
@@ -143,7 +152,7 @@ struct jail {
 	int pty_fd;               /* terminal master, CLOEXEC; -1 without tty */
 	int root_fd;              /* O_PATH of the jail's "/": look programs up
 				   * with openat2(RESOLVE_IN_ROOT) */
-	bool staged;               /* c->stage_fd/staged was made */
+	bool staged;              /* c->stage_fd/staged was made */
 	unsigned int landlock_abi; /* 0: no Landlock on this kernel */
 	bool init_reaped;
 };

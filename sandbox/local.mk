@@ -32,15 +32,20 @@ libsandbox_a_SOURCES = \
 	sandbox/init.c \
 	sandbox/jail.c sandbox/jail.h \
 	sandbox/landlock.c sandbox/landlock.h \
+	sandbox/mount.c sandbox/mount.h \
 	sandbox/netns.c sandbox/netns.h \
 	sandbox/overlay.c sandbox/overlay.h \
 	sandbox/stage_image.c \
 	sandbox/stagedir.c sandbox/stagedir.h \
 	sandbox/pathwalk.c sandbox/pathwalk.h \
+	sandbox/place.c sandbox/place.h \
 	sandbox/privs.c sandbox/privs.h \
+	sandbox/protect.c sandbox/protect.h \
 	sandbox/rules.c sandbox/rules.h \
 	sandbox/sys.h \
 	sandbox/tree.c sandbox/tree.h \
+	sandbox/tree_etc.c \
+	sandbox/tree_software.c \
 	sandbox/workload.c \
 	sandbox/workspace.c sandbox/workspace.h \
 	sandbox/self.c sandbox/self.h \

@@ -89,8 +89,8 @@ step(struct pathwalk *w, int dir, const char *path, const char *name,
 	cleanup_fd int fd = -1;
 	struct stat st;
 
-	fd = sys_openat2(dir, name, O_PATH | O_NOFOLLOW,
-	    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	/* Of one name: it is the last, which O_NOFOLLOW does not follow. */
+	fd = sys_openat2(dir, name, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH);
 	/* Gone, or a link: a link's target has a path of its own. */
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENOTDIR ||
 			  errno == EACCES))
@@ -98,8 +98,10 @@ step(struct pathwalk *w, int dir, const char *path, const char *name,
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_set(
 		    err, errno, "path rule: open %s/%s", path, name);
-	if (S_ISLNK(st.st_mode) || join(sub, sizeof(sub), path, name, err) < 0)
-		return S_ISLNK(st.st_mode) ? 0 : -1;
+	if (S_ISLNK(st.st_mode) && (!w->links || *rest != '\0'))
+		return 0;
+	if (join(sub, sizeof(sub), path, name, err) < 0)
+		return -1;
 	if (*rest == '\0')
 		return w->found(w->arg, fd, sub, &st, err);
 	if (!S_ISDIR(st.st_mode))

@@ -1,6 +1,6 @@
 /*
  * The files that exist now and match a path pattern of the policy.  Symbolic
- * links are never followed, neither by the walk nor as its result.
+ * links are never followed.
  */
 #ifndef BRIG_SANDBOX_PATHWALK_H
 #define BRIG_SANDBOX_PATHWALK_H
@@ -21,6 +21,7 @@ struct pathwalk {
 	int (*found)(void *arg, int fd, const char *path, const struct stat *st,
 	    struct error *err);
 	void *arg;
+	bool links;    /* a match that is a symbolic link is one, too */
 	size_t budget; /* directory entries left to look at */
 };
 

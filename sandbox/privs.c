@@ -1,6 +1,7 @@
 #include "sandbox/privs.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <linux/securebits.h>
 #include <signal.h>
 #include <sys/capability.h>
@@ -59,11 +60,11 @@ drop_caps(struct error *err)
 }
 
 static int
-check_caps(struct error *err)
+check_empty(struct error *err)
 {
 	cap_t empty = cap_init();
 	cap_t now = cap_get_proc();
-	int c, differ = -1;
+	int differ = -1;
 
 	if (empty != NULL && now != NULL)
 		differ = cap_compare(empty, now);
@@ -71,6 +72,16 @@ check_caps(struct error *err)
 	(void)cap_free(now);
 	if (differ != 0)
 		return error_set(err, EPERM, "capabilities: not empty");
+	return 0;
+}
+
+static int
+check_caps(struct error *err)
+{
+	int c, differ;
+
+	if (check_empty(err) < 0)
+		return -1;
 	for (c = 0; (differ = cap_get_bound((cap_value_t)c)) >= 0; c++)
 		if (differ != 0)
 			return error_set(err, EPERM,
@@ -92,6 +103,27 @@ privs_drop(struct error *err)
 	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return error_set(err, errno, "no_new_privs");
 	return 0;
+}
+
+int
+privs_become(uid_t uid, gid_t gid, struct error *err)
+{
+	cap_t none;
+	int r;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return error_set(err, errno, "no_new_privs");
+	if (setgroups(0, NULL) < 0 || setresgid(gid, gid, gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
+		return error_set(err, errno, "ids: set");
+	/* root stays root, without any power over others. */
+	none = cap_init();
+	r = none == NULL ? -1 : cap_set_proc(none);
+	if (none != NULL)
+		(void)cap_free(none);
+	if (r < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return error_set(err, errno, "capabilities: drop");
+	return check_empty(err);
 }
 
 static int

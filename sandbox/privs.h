@@ -14,6 +14,12 @@
  */
 int privs_drop(struct error *err);
 
+/*
+ * For a throw-away process on the host: these ids for good, no capability, no
+ * new ones by exec, not dumpable.  0 or -1.
+ */
+int privs_become(uid_t uid, gid_t gid, struct error *err);
+
 /* Resource limits of the workload (setrlimit(2)).  0 or -1. */
 int privs_limits(const struct jail_config *c, struct error *err);
 

@@ -1,22 +1,23 @@
 #include "sandbox/rules.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 
 #include "base/fdutil.h"
 #include "base/str.h"
 #include "sandbox/landlock.h"
+#include "sandbox/mount.h"
 #include "sandbox/pathwalk.h"
-#include "sandbox/sys.h"
+#include "sandbox/protect.h"
+#include "sandbox/tree.h"
 
-#define MASK_DIR ".brig" /* below "/", mode 0700, root's */
-#define MASK_FILE MASK_DIR "/file"
-#define MASK_EMPTY MASK_DIR "/dir"
-
+#define LINKS_MAX 8u /* in a row */
 static const struct {
 	const char *name, *path;
 } anchors[] = { { "workspace", &JAIL_WORKSPACE[1] }, { "scratch", "tmp" },
@@ -25,12 +26,13 @@ static const struct {
 /* Never bound from the host, whatever a rule says. */
 static const char *const own_dirs[] = { "proc", "sys", "dev", "run", "tmp",
 	"usr", &JAIL_HOME[1], &JAIL_WORKSPACE[1], "bin", "sbin", "lib", "lib32",
-	"lib64", "libx32" };
+	"lib64", "libx32", "var/run", "var/tmp" };
 
 struct rules {
 	const struct jail_config *c;
 	int root;
-	size_t places; /* mounts made for rules */
+	size_t places;      /* mounts made for rules */
+	unsigned int links; /* symbolic links on the way to this one */
 	int ruleset;
 	unsigned int abi;
 	unsigned int access;
@@ -97,23 +99,15 @@ self_bind(int fd, const char *path, uint64_t attr, struct error *err)
 	struct mount_attr a = { .attr_set = attr };
 	cleanup_fd int tree = -1;
 
-	tree = open_tree(
-	    fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	/* With what other rules have covered below. */
+	tree = open_tree(fd, "",
+	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 	if (tree < 0)
 		return error_set(err, errno, "path rule: open_tree %s", path);
-	if (attr != 0 &&
-	    mount_setattr(tree, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
+	if (attr != 0 && mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE,
+			     &a, sizeof(a)) < 0)
 		return error_set(err, errno, "path rule: read-only %s", path);
 	return cover(tree, fd, path, err);
-}
-
-static int
-make_read_only(void *arg, int fd, const char *path, const struct stat *st,
-    struct error *err)
-{
-	if (count_place(arg, path, err) < 0)
-		return -1;
-	return self_bind(fd, path, MOUNT_ATTR_RDONLY, err);
 }
 
 /* Covered by a mount already: another would hide what lies inside it. */
@@ -126,6 +120,30 @@ is_mount_root(int fd)
 	       (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
+static bool
+is_read_only(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && (fs.f_flags & ST_RDONLY);
+}
+
+static int follow(struct rules *rs, int fd, const char *path,
+    const struct stat *st, struct error *err);
+
+static int
+make_read_only(void *arg, int fd, const char *path, const struct stat *st,
+    struct error *err)
+{
+	if (is_mount_root(fd) && is_read_only(fd))
+		return 0;
+	if (count_place(arg, path, err) < 0)
+		return -1;
+	if (self_bind(fd, path, MOUNT_ATTR_RDONLY, err) < 0)
+		return -1;
+	return S_ISLNK(st->st_mode) ? follow(arg, fd, path, st, err) : 0;
+}
+
 /*
  * A mount point cannot be renamed, but the directories above it can, and a
  * fresh directory in their place would not be protected (`mv .git x; mkdir
@@ -136,6 +154,7 @@ pin_parents(struct rules *rs, const char *path, struct error *err)
 {
 	size_t base = strlen(&JAIL_WORKSPACE[1]), i;
 	char part[PATH_MAX];
+	struct stat st;
 
 	if (!is_below(path, &JAIL_WORKSPACE[1]))
 		return 0;
@@ -146,8 +165,8 @@ pin_parents(struct rules *rs, const char *path, struct error *err)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		fd = sys_openat2(rs->root, part, O_PATH | O_DIRECTORY,
-		    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+		fd = sys_openat2(
+		    rs->root, part, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH);
 		if (fd < 0)
 			return 0; /* no such file: nothing to protect */
 		if (is_mount_root(fd))
@@ -155,6 +174,10 @@ pin_parents(struct rules *rs, const char *path, struct error *err)
 		if (count_place(rs, part, err) < 0 ||
 		    self_bind(fd, part, 0, err) < 0)
 			return -1;
+		/* A link, or git's file that says where .git is: it cannot be
+		 * exchanged any more, and nothing is below it. */
+		if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
+			return 0;
 	}
 	return 0;
 }
@@ -171,9 +194,9 @@ hide(void *arg, int fd, const char *path, const struct stat *st,
 
 	if (count_place(rs, path, err) < 0)
 		return -1;
-	tree =
-	    open_tree(rs->root, S_ISDIR(st->st_mode) ? MASK_EMPTY : MASK_FILE,
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	tree = open_tree(rs->root,
+	    S_ISDIR(st->st_mode) ? TREE_EMPTY_DIR : TREE_EMPTY_FILE,
+	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0 ||
 	    mount_setattr(tree, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
 		return error_set(err, errno, "path rule: mask %s", path);
@@ -184,23 +207,22 @@ hide(void *arg, int fd, const char *path, const struct stat *st,
 static int
 make_place(int root, const char *path, bool dir, struct error *err)
 {
-	char part[PATH_MAX];
-	size_t i, n = strlen(path);
+	const char *name = strrchr(path, '/');
+	cleanup_fd int at = -1;
+	char parent[PATH_MAX];
 
-	for (i = 1; i <= n && i < sizeof(part); i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		memcpy(part, path, i);
-		part[i] = '\0';
-		if (i == n && !dir) {
-			if (mknodat(root, part, S_IFREG | 0444, 0) < 0)
-				return error_set(
-				    err, errno, "path rule: create %s", part);
-		} else if (mkdirat(root, part, 0755) < 0 && errno != EEXIST) {
-			return error_set(
-			    err, errno, "path rule: mkdir %s", part);
-		}
-	}
+	if (dir)
+		return mnt_mkdirs(root, path, err);
+	(void)snprintf(parent, sizeof(parent), "%.*s",
+	    name == NULL ? 0 : (int)(name - path), path);
+	if (mnt_mkdirs(root, parent, err) < 0)
+		return -1;
+	at = parent[0] == '\0' ? fcntl(root, F_DUPFD_CLOEXEC, 0)
+			       : sys_openat2(root, parent, O_PATH | O_DIRECTORY,
+				     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (at < 0 ||
+	    mknodat(at, name == NULL ? path : name + 1, S_IFREG | 0444, 0) < 0)
+		return error_set(err, errno, "path rule: create %s", path);
 	return 0;
 }
 
@@ -231,55 +253,7 @@ bring_in(void *arg, int fd, const char *path, const struct stat *st,
 	if (tree < 0 ||
 	    mount_setattr(tree, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
 		return error_set(err, errno, "path rule: bind /%s", path);
-	if (move_mount(tree, "", rs->root, path, MOVE_MOUNT_F_EMPTY_PATH) < 0)
-		return error_set(err, errno, "path rule: bind /%s", path);
-	return 0;
-}
-
-/*
- * What a deny of writes names and a directory of the workspace lacks could be
- * made by the job (.git/hooks): make it, empty, for the rule to cover.  Not in
- * the workspace's own root, where it would be in people's way.
- */
-static int
-fill_gap(struct rules *rs, const char *path, bool dir, struct error *err)
-{
-	const char *name = strrchr(path, '/');
-	char parent[PATH_MAX];
-	cleanup_fd int fd = -1;
-	int r;
-
-	if (!is_below(path, &JAIL_WORKSPACE[1]) || name == NULL ||
-	    (size_t)(name - path) <= strlen(&JAIL_WORKSPACE[1]))
-		return 0;
-	memcpy(parent, path, (size_t)(name - path));
-	parent[name - path] = '\0';
-	fd = sys_openat2(rs->root, parent, O_PATH | O_DIRECTORY,
-	    RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
-	if (fd < 0)
-		return 0;
-	/* As the job, to whom the workspace belongs in here. */
-	(void)setfsgid(rs->c->host_gid);
-	(void)setfsuid(rs->c->host_uid);
-	r = dir ? mkdirat(fd, name + 1, 0755)
-		: mknodat(fd, name + 1, S_IFREG | 0644, 0);
-	if (r < 0 && errno != EEXIST && errno != EACCES && errno != EROFS)
-		(void)error_set(err, errno, "path rule: create %s", path);
-	else
-		r = 0;
-	(void)setfsuid(0);
-	(void)setfsgid(0);
-	return r;
-}
-
-static int
-make_masks(int root, struct error *err)
-{
-	if (mkdirat(root, MASK_DIR, 0700) < 0 ||
-	    mkdirat(root, MASK_EMPTY, 0) < 0 ||
-	    mknodat(root, MASK_FILE, S_IFREG, 0) < 0)
-		return error_set(err, errno, "path rule: masks");
-	return 0;
+	return mnt_attach(tree, rs->root, path, err);
 }
 
 static int
@@ -294,18 +268,66 @@ deny_one(struct rules *rs, struct pathwalk *w, const struct jail_rule *r,
 	 * already; a mount over everything would leave nothing to run. */
 	if (pathwalk_literal(path) == 0)
 		return 0;
-	if (r->write && strchr(path, '*') == NULL &&
-	    (fill_gap(rs, path, false, err) < 0 ||
-		pin_parents(rs, path, err) < 0))
-		return -1;
-	if (r->write && str_ends(path, "/**") &&
-	    pathwalk_literal(path) == strlen(path) - 3) {
+	/* The folder itself cannot be exchanged for another either. */
+	if (str_ends(path, "/**") && pathwalk_literal(path) == strlen(path) - 3)
 		path[strlen(path) - 3] = '\0';
-		if (fill_gap(rs, path, true, err) < 0 ||
-		    pin_parents(rs, path, err) < 0)
-			return -1;
-	}
+	if (strchr(path, '*') == NULL && pin_parents(rs, path, err) < 0)
+		return -1;
 	return pathwalk(w, rs->root, path, err);
+}
+
+/*
+ * What a protected symbolic link points to inside the workspace is protected
+ * like a path of its own.
+ */
+static int
+follow(struct rules *rs, int fd, const char *path, const struct stat *st,
+    struct error *err)
+{
+	struct pathwalk w = { .found = make_read_only,
+		.arg = rs,
+		.links = true,
+		.budget = JAIL_WALK_MAX };
+	char target[PATH_MAX], to[PATH_MAX], *part, *save = NULL, *slash;
+	int r;
+	ssize_t n;
+
+	n = readlinkat(fd, "", target, sizeof(target) - 1);
+	if (n < 0)
+		return error_set(err, errno, "path rule: link %s", path);
+	target[n] = '\0';
+	/* To its folder, or to "/". */
+	(void)snprintf(to, sizeof(to), "%s", path);
+	slash = target[0] == '/' ? to : strrchr(to, '/');
+	if (slash != NULL)
+		*slash = '\0';
+	for (part = strtok_r(target, "/", &save); part != NULL;
+	     part = strtok_r(NULL, "/", &save)) {
+		size_t len = strlen(to);
+
+		if (str_eq(part, "."))
+			continue;
+		if (str_eq(part, "..")) {
+			slash = strrchr(to, '/');
+			*(slash == NULL ? to : slash) = '\0';
+			continue;
+		}
+		if ((size_t)snprintf(to + len, sizeof(to) - len, "%s%s",
+			len > 0 ? "/" : "", part) >= sizeof(to) - len)
+			return 0;
+	}
+	/* Its name is taken as it is. */
+	if (!is_below(to, &JAIL_WORKSPACE[1]) ||
+	    str_eq(to, &JAIL_WORKSPACE[1]) || strchr(to, '*') != NULL)
+		return 0;
+	if (rs->links == LINKS_MAX)
+		return 0;
+	rs->links++;
+	r = pin_parents(rs, to, err);
+	if (r == 0)
+		r = pathwalk(&w, rs->root, to, err);
+	rs->links--;
+	return r;
 }
 
 int
@@ -317,7 +339,7 @@ rules_mount(int root, const struct jail_config *c, struct error *err)
 	int pass;
 	size_t i;
 
-	if (c->nrules == 0)
+	if (protect_all(c) == 0)
 		return 0;
 	host = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (host < 0)
@@ -329,17 +351,18 @@ rules_mount(int root, const struct jail_config *c, struct error *err)
 		    strlen(c->rules[i].pattern) > 1 &&
 		    pathwalk(&w, host, c->rules[i].pattern + 1, err) < 0)
 			return -1;
-	if (make_masks(root, err) < 0)
-		return -1;
 	/* Reads last: a bind of a directory, made later, would uncover what
 	 * was masked inside it. */
 	for (pass = 0; pass < 2; pass++) {
 		w.found = pass == 0 ? make_read_only : hide;
-		for (i = 0; i < c->nrules; i++)
-			if (!c->rules[i].allow &&
-			    c->rules[i].write == (pass == 0) &&
-			    deny_one(&rs, &w, &c->rules[i], err) < 0)
+		w.links = pass == 0;
+		for (i = 0; i < protect_all(c); i++) {
+			const struct jail_rule *r = protect_at(c, i);
+
+			if (!r->allow && r->write == (pass == 0) &&
+			    deny_one(&rs, &w, r, err) < 0)
 				return -1;
+		}
 	}
 	return 0;
 }
@@ -379,6 +402,38 @@ grant_fixed(int ruleset, unsigned int abi, const struct jail_config *c,
 			fixed[i].access, err) < 0)
 			return -1;
 	return 0;
+}
+
+/* What an image brings, and the other folders of the host. */
+static int
+grant_software(int ruleset, unsigned int abi, const struct jail_config *c,
+    struct error *err)
+{
+	const unsigned int rx = LL_READ | LL_EXEC;
+	struct dirent *e;
+	int fd, r = 0;
+	size_t i;
+	DIR *d;
+
+	for (i = 0; i < c->ntrees; i++)
+		if (landlock_grant(
+			ruleset, abi, AT_FDCWD, c->trees[i], rx, err) < 0)
+			return -1;
+	if (c->image_fd < 0)
+		return 0;
+	fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	if (d == NULL) {
+		(void)error_set(err, errno, "path rule: open /");
+		fd_close(&fd);
+		return -1;
+	}
+	while (r == 0 && (e = readdir(d)) != NULL)
+		if (tree_is_software(e->d_name))
+			r = landlock_grant(
+			    ruleset, abi, fd, e->d_name, rx, err);
+	(void)closedir(d);
+	return r;
 }
 
 static int
@@ -462,7 +517,8 @@ rules_landlock(const struct jail_config *c, unsigned int abi, struct error *err)
 		return -1;
 	if (c->filter == FILTER_NESTED)
 		return steal_fd(&ruleset);
-	if (grant_fixed(ruleset, abi, c, err) < 0)
+	if (grant_fixed(ruleset, abi, c, err) < 0 ||
+	    grant_software(ruleset, abi, c, err) < 0)
 		return -1;
 	if (c->nrules == 0)
 		return steal_fd(&ruleset);

@@ -9,8 +9,13 @@
 #include "base/error.h"
 #include "sandbox/jail.h"
 
+/* Below "/": what is mounted over things to hide, root's. */
+#define TREE_HIDE ".brig"
+#define TREE_EMPTY_FILE TREE_HIDE "/file"
+#define TREE_EMPTY_DIR TREE_HIDE "/dir"
+
 enum tree_part {
-	TREE_USR,
+	TREE_USR, /* the host's /usr, or the image */
 	TREE_ETC,
 	TREE_DEV,
 	TREE_PTS,
@@ -31,7 +36,7 @@ int tree_parts(
 
 /* A new root with its directories, attached over the old tree.  Its
  * descriptor, or -1. */
-int tree_root(struct error *err);
+int tree_root(const struct jail_config *c, struct error *err);
 
 /* Put the parts and a fresh /proc in place.  0 or -1. */
 int tree_attach(int root, const int fd[TREE_PARTS], const struct jail_config *c,
@@ -43,5 +48,27 @@ int tree_enter(int root, struct error *err);
 /* After tree_enter(): a terminal of the jail's devpts.  0 or -1. */
 int tree_terminal(
     const struct jail_config *c, int *master, int *slave, struct error *err);
+
+/* ---- pieces of it ------------------------------------------------------ */
+
+/*
+ * tree_etc.c: a detached /etc whose copied files come from the root src; and,
+ * where it is attached, its folders.  Descriptor or -1; 0 or -1.
+ */
+int tree_etc(const struct jail_config *c, int src, struct error *err);
+int tree_etc_dirs(int src, int etc, struct error *err);
+
+/* tree_software.c: /bin, /lib ... as the host has them, links or folders. */
+int tree_links(int root, struct error *err);
+/*
+ * Every folder of the image mnt that holds software.  Descriptor of the
+ * image's root, good until tree_image_done(), or -1.
+ */
+int tree_image(int root, int mnt, struct error *err);
+int tree_image_done(int root, struct error *err);
+/* A name in "/" that comes from an image. */
+bool tree_is_software(const char *name);
+/* The folders of the host that c->trees names.  0 or -1. */
+int tree_more(int root, const struct jail_config *c, struct error *err);
 
 #endif

@@ -118,35 +118,50 @@ mapping_ns(const struct jail_config *c, struct error *err)
 	return fd;
 }
 
+/* 0 where the kernel does not know. */
+static unsigned long
+fs_type(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) < 0 ? 0 : (unsigned long)fs.f_type;
+}
+
 int
-workspace_mount(
-    int dir, const struct jail_config *c, uint64_t attr, struct error *err)
+workspace_idmap(int dir, const char *what, const struct jail_config *c,
+    uint64_t attr, struct error *err)
 {
 	struct mount_attr a = { .attr_set = attr | MOUNT_ATTR_NOSUID |
 					    MOUNT_ATTR_NODEV };
 	cleanup_fd int tree = -1;
 	cleanup_fd int ns = -1;
-	struct statfs fs;
 
 	/* Not recursive: what is mounted below was not asked for. */
 	tree = open_tree(
 	    dir, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
 	if (tree < 0)
 		return error_set(err, errno, "workspace: open_tree");
-	ns = mapping_ns(c, err);
-	if (ns < 0)
-		return -1;
-	a.attr_set |= MOUNT_ATTR_IDMAP;
-	a.userns_fd = (uint64_t)ns;
-	if (mount_setattr(tree, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0) {
-		if (fstatfs(tree, &fs) < 0)
-			fs.f_type = 0;
+	/* The job runs as the owner: nothing to map. */
+	if (c->owner_uid != c->host_uid || c->owner_gid != c->host_gid) {
+		ns = mapping_ns(c, err);
+		if (ns < 0)
+			return -1;
+		a.attr_set |= MOUNT_ATTR_IDMAP;
+		a.userns_fd = (uint64_t)ns;
+	}
+	if (mount_setattr(tree, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
 		return error_set(err, errno,
 		    "workspace: the file system of %s (type 0x%lx) cannot be "
 		    "mounted with mapped ids",
-		    c->workspace, (unsigned long)fs.f_type);
-	}
+		    what, fs_type(tree));
 	return steal_fd(&tree);
+}
+
+int
+workspace_mount(
+    int dir, const struct jail_config *c, uint64_t attr, struct error *err)
+{
+	return workspace_idmap(dir, c->workspace, c, attr, err);
 }
 
 int

@@ -29,6 +29,9 @@ int workspace_mount(
 /* A user namespace that maps the owner to the job, as MOUNT_ATTR_IDMAP wants
  * it: descriptor or -1. */
 int workspace_id_ns(const struct jail_config *c, struct error *err);
+/* The same for any folder that the submitter owns; errors call it what. */
+int workspace_idmap(int dir, const char *what, const struct jail_config *c,
+    uint64_t attr, struct error *err);
 
 /* uid_map and gid_map of process pid: one id each.  0 or -1. */
 int userns_map(pid_t pid, uid_t in_uid, uid_t out_uid, gid_t in_gid,

@@ -36,7 +36,7 @@
 static const char usage[] =
     "usage: brig-jailtest [-cTt] [-w dir] [-r rule] [-e K=V] [-n repeat]\n"
     "    [-x noexec-workspace|noexec-tmp|memfd-exec|deny-read|deny-write|\n"
-    "        strict|nested]\n"
+    "        strict|nested|protect] [-R tree]\n"
     "    command ...\n"
     "       brig-jailtest --bpf >file: a job's filter, for --seccomp of bwrap\n"
     "-c: print what was captured; -T: a terminal; -t: times on stderr\n"
@@ -72,6 +72,8 @@ add_option(struct jail_config *c, const char *s)
 		c->tmp_exec = false;
 	else if (str_eq(s, "memfd-exec"))
 		c->memfd_exec = true;
+	else if (str_eq(s, "protect"))
+		c->protect = true;
 	else if (str_eq(s, "deny-read"))
 		c->read_default = false;
 	else if (str_eq(s, "deny-write"))
@@ -260,11 +262,15 @@ main(int argc, char **argv)
 {
 	struct jail_rule rules[RULES];
 	char *env[RULES + 1] = { NULL };
+	const char *trees[RULES];
 	struct jail_config c = { .host_uid = HOST_UID,
 		.host_gid = HOST_UID,
 		.workspace_fd = -1,
 		.ca_fd = -1,
+		.image_fd = -1,
+		.home_fd = -1,
 		.rules = rules,
+		.trees = trees,
 		.read_default = true,
 		.write_default = true,
 		.workspace_exec = true,
@@ -281,7 +287,7 @@ main(int argc, char **argv)
 		write_bpf();
 		return 0;
 	}
-	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:")) != -1) {
+	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:R:")) != -1) {
 		switch (ch) {
 		case 'w':
 			c.workspace = optarg;
@@ -303,6 +309,11 @@ main(int argc, char **argv)
 		case 'n':
 			if (str_to_u64(optarg, 1, 100000, &n) < 0)
 				fatal("-n %s", optarg);
+			break;
+		case 'R':
+			if (c.ntrees == RULES)
+				fatalx("too many -R");
+			trees[c.ntrees++] = optarg;
 			break;
 		case 'c':
 			capture = true;

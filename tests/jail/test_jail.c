@@ -37,6 +37,8 @@ config(char *const *argv)
 		.host_gid = 64322,
 		.workspace_fd = -1,
 		.ca_fd = -1,
+		.image_fd = -1,
+		.home_fd = -1,
 		.argv = argv,
 		.read_default = true,
 		.write_default = true,
