@@ -10,6 +10,15 @@
 
 static const char *const yesno[] = { "no", "yes" };
 
+/* Read, so that a mistake in it is named, and then refused. */
+static int
+not_yet(struct lex *lx, const struct pos *pos, const char *what)
+{
+	diag_at(
+	    lx->ld, pos, "sandbox %s is not supported by this version", what);
+	return -1;
+}
+
 /* A word out of two; the second is true. */
 static int
 parse_flag(struct lex *lx, const char *what, const char *const words[2],
@@ -35,6 +44,8 @@ parse_workspace(struct lex *lx, struct profile *in, const struct pos *pos)
 	if (i == 0)
 		return parse_flag(lx, "yes or no", yesno, in,
 		    SET_WORKSPACE_EXEC, pos, &in->set.workspace_exec);
+	if (i == 2)
+		return not_yet(lx, pos, "workspace staged");
 	if (!setting_once(lx, in, SET_WORKSPACE_MODE, pos))
 		return -1;
 	in->set.workspace_staged = i == 2;
@@ -85,9 +96,7 @@ parse_home(struct lex *lx, struct profile *in, const struct pos *pos)
 		diag_expected(lx->ld, &lx->tok, "the name of a home", NULL, 0);
 		return -1;
 	}
-	in->set.home_keep = pool_strdup(&lx->ld->p->pool, lx->tok.s);
-	lex_next(lx);
-	return 0;
+	return not_yet(lx, pos, "home keep");
 }
 
 static int
@@ -96,10 +105,7 @@ parse_root(struct lex *lx, struct profile *in, const struct pos *pos)
 	const char *path =
 	    parse_abs_path(lx, "the absolute path of a folder or image");
 
-	if (path == NULL || !setting_once(lx, in, SET_ROOT, pos))
-		return -1;
-	in->set.root = path;
-	return 0;
+	return path == NULL ? -1 : not_yet(lx, pos, "root");
 }
 
 /* Every statement adds to the list; a profile's own replaces an inherited. */
