@@ -29,9 +29,25 @@ static const struct {
 	{ "NODE_OPTIONS", false },
 	{ "PYTHON", true },
 	{ "PERL5", true },
+	{ "PERLLIB", false },
 	{ "RUBY", true },
+	{ "OPENSSL_CONF", false },
+	{ "OPENSSL_ENGINES", false },
+	{ "OPENSSL_MODULES", false },
+	{ "JAVA_TOOL_OPTIONS", false },
+	{ "JDK_JAVA_OPTIONS", false },
+	{ "_JAVA_OPTIONS", false },
+	{ "LUA_INIT", true },
+	{ "GCONV_PATH", false },
 	{ "LD_", true },
 };
+
+/* glibc loads code from there into whatever program it is. */
+static bool
+loads_code(const char *name)
+{
+	return str_starts(name, "LD_") || strcmp(name, "GCONV_PATH") == 0;
+}
 
 /*
  * Variables of those families that hold data only, or say no more than an
@@ -57,7 +73,7 @@ policy_env_risky(const char *name, bool *deny)
 {
 	size_t i;
 
-	*deny = str_starts(name, "LD_");
+	*deny = loads_code(name);
 	for (i = 0; i < nitems(harmless); i++)
 		if (strcmp(name, harmless[i]) == 0)
 			return false;
@@ -74,8 +90,8 @@ struct exec_ctx {
 	struct reading rd[2]; /* as the file, and as the applet it becomes */
 	size_t nrd;
 	const char *applet;
-	const char **buf; /* arguments, where they had to be changed */
-	bool altered;     /* git told to take settings from the command line */
+	const char **buf;    /* arguments, where they had to be changed */
+	const char *altered; /* why an allow is doubtful, or NULL */
 };
 
 static const char *
@@ -96,6 +112,12 @@ has_word(const char *const *words, size_t n, const char *word)
 			return true;
 	return false;
 }
+
+#define GIT_ALTERED                                                            \
+	"git options before the subcommand can make it run something else"
+#define TOYBOX_ALTERED                                                         \
+	"toybox runs its own commands without executing them: rules do not "   \
+	"see what this one runs"
 
 /* git's own options, before the subcommand (git(1)). */
 static const struct {
@@ -156,13 +178,13 @@ git_skip(struct exec_ctx *cx, const char *const *args, size_t n)
 			if (git_options[k].stop)
 				return i;
 			if (git_options[k].altered)
-				cx->altered = true;
+				cx->altered = GIT_ALTERED;
 			if (git_options[k].value && !joined)
 				i++;
 		}
 		/* An option of a newer git: what it does is not known. */
 		if (!known)
-			cx->altered = true;
+			cx->altered = GIT_ALTERED;
 	}
 	return i < n ? i : n;
 }
@@ -202,6 +224,17 @@ is_multicall(const char *name)
 	return false;
 }
 
+/*
+ * Commands of toybox that run another one.  If that is of toybox too it runs
+ * in the same process, or in one forked from it: no execution to be judged.
+ * (busybox does so only where it was built to.)
+ */
+static const char *const toybox_runners[] = { "bash", "chroot", "chrt", "env",
+	"find", "flock", "inotifyd", "ionice", "logpath", "man", "nc", "netcat",
+	"nice", "nohup", "nsenter", "oneit", "script", "setsid", "sh", "su",
+	"sudo", "switch_root", "tar", "taskset", "tcpsvd", "time", "timeout",
+	"toysh", "uclampset", "unshare", "vi", "watch", "xargs" };
+
 /* Add the reading as the applet that argv selects. */
 static void
 read_applet(struct exec_ctx *cx, const char *argv0)
@@ -225,6 +258,9 @@ read_applet(struct exec_ctx *cx, const char *argv0)
 		ap->nargs--;
 	}
 	cx->applet = name;
+	if (strcmp(rd->words[0], "toybox") == 0 &&
+	    has_word(toybox_runners, nitems(toybox_runners), name))
+		cx->altered = TOYBOX_ALTERED;
 	ap->words = &cx->applet;
 	ap->nwords = 1;
 	cx->nrd = 2;
@@ -338,7 +374,9 @@ refused_exec(
 		(void)policy_env_risky(rq->risky_env[i], &deny);
 		if (!deny)
 			continue;
-		decision_failsafe(d, "LD_*",
+		decision_failsafe(d,
+		    str_starts(rq->risky_env[i], "LD_") ? "LD_*"
+							: rq->risky_env[i],
 		    "variables of the dynamic "
 		    "loader put foreign code into any program");
 		return true;
@@ -384,7 +422,7 @@ script_args(const struct exec_request *rq)
  */
 static bool
 judge_script(const struct profile *pr, const struct exec_request *rq,
-    struct verdict *v, bool *altered)
+    struct verdict *v, const char **altered)
 {
 	struct exec_ctx cx;
 	size_t from = script_args(rq);
@@ -392,7 +430,8 @@ judge_script(const struct profile *pr, const struct exec_request *rq,
 	ctx_init(&cx, rq->script, rq->script_words, rq->nscript_words,
 	    rq->script, rq->argv + from, rq->argc - from);
 	decide(pr, POLICY_EXEC, exec_rule_match, &cx, v);
-	*altered = *altered || cx.altered;
+	if (*altered == NULL)
+		*altered = cx.altered;
 	free(cx.buf);
 	return v->rule != NULL || is_writable(rq->script);
 }
@@ -411,7 +450,7 @@ exec_normal(const struct exec_request *rq, const struct exec_ctx *cx,
 /* An allow that the environment or git's options may have bent is a
  * question. */
 static void
-doubt(const struct exec_request *rq, bool altered, struct decision *d)
+doubt(const struct exec_request *rq, const char *altered, struct decision *d)
 {
 	bool deny;
 	size_t i;
@@ -430,12 +469,10 @@ doubt(const struct exec_request *rq, bool altered, struct decision *d)
 		    rq->risky_env[i]);
 		return;
 	}
-	if (altered) {
+	if (altered != NULL) {
 		d->effect = EFFECT_ASK;
-		(void)strlcpy(d->because,
-		    "allowed, but git options before "
-		    "the subcommand can make it run something else",
-		    sizeof(d->because));
+		(void)snprintf(
+		    d->because, sizeof(d->because), "allowed, but %s", altered);
 	}
 }
 
@@ -445,7 +482,7 @@ policy_exec(const struct policy *p, const struct profile *pr,
 {
 	struct exec_ctx cx;
 	struct verdict v, sv;
-	bool altered;
+	const char *altered;
 
 	memset(d, 0, sizeof(*d));
 	ctx_init(&cx, rq->memfd ? NULL : rq->path, rq->words,

@@ -271,7 +271,7 @@ void policy_explain_net(const struct policy *p, const struct profile *pr,
     const char *addr, struct decision *d);
 
 /* True if name is on the built-in list of risky environment variables;
- * deny is set for those that are refused outright (LD_*). */
+ * deny is set for those that are refused outright (LD_*, GCONV_PATH). */
 bool policy_env_risky(const char *name, bool *deny);
 
 /*

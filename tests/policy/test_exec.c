@@ -169,6 +169,19 @@ multicall_programs_are_the_applet_they_run(void **state)
 }
 
 static void
+toybox_runners_are_a_question(void **state)
+{
+	struct policy *p = P("allow exec {toybox,find,xargs,rm} ...;");
+
+	assert_int_equal(on_exec(p, "toybox", "rm", "x", NULL), EFFECT_ALLOW);
+	assert_int_equal(on_exec(p, "toybox", "xargs", "rm", NULL), EFFECT_ASK);
+	assert_int_equal(
+	    on_exec(p, "toybox", "toybox", "find", ".", NULL), EFFECT_ASK);
+	assert_int_equal(on_exec(p, "xargs", "rm", NULL), EFFECT_ALLOW);
+	policy_free(p);
+}
+
+static void
 a_rule_for_rm_makes_busybox_known(void **state)
 {
 	struct policy *p = P("deny exec rm ...;");
@@ -511,6 +524,7 @@ main(void)
 		    git_settings_on_the_command_line_turn_allow_into_ask),
 		cmocka_unit_test(git_by_another_name_is_its_subcommand),
 		cmocka_unit_test(multicall_programs_are_the_applet_they_run),
+		cmocka_unit_test(toybox_runners_are_a_question),
 		cmocka_unit_test(a_rule_for_rm_makes_busybox_known),
 		cmocka_unit_test(
 		    flags_are_seen_in_bundles_and_not_behind_dashes),
