@@ -127,8 +127,6 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	c->protect = ps->protect;
 	c->trees = ps->trees;
 	c->ntrees = ps->ntrees;
-	c->tmp_size = ps->disk;
-	c->tmp_inodes = ps->inodes;
 	c->workspace_exec = ps->workspace_exec;
 	c->tmp_exec = ps->tmp_exec;
 	c->memfd_exec = ps->memfd_exec;
