@@ -40,7 +40,7 @@ done
 check "49 control: on the host the name leads elsewhere now and then" \
     grep -q outside-49 "$T/outside.out"
 : >"$T/race.out"
-for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     timeout 30 brig run -w "$T/race/real" -- cat mark >>"$T/race.out" 2>&1 ||
         :
 done
