@@ -465,27 +465,18 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(argv_flipped_by_a_thread_is_judged_as_it_runs),
-		cmocka_unit_test(
+		BOTH(argv_flipped_by_a_thread_is_judged_as_it_runs),
+		BOTH(
 		    argv_flipped_by_the_parent_of_a_vfork_is_judged_as_it_runs),
-		cmocka_unit_test(exec_by_a_thread_stays_traced),
-		cmocka_unit_test(
-		    an_exec_by_a_thread_of_many_that_tried_is_judged),
-		cmocka_unit_test(an_exec_after_a_failed_one_is_judged),
-		cmocka_unit_test(a_parked_exec_holds_up_no_other),
-		cmocka_unit_test(an_exec_that_fails_half_way_harms_nobody),
-		cmocka_unit_test(
-		    chains_of_scripts_are_judged_with_the_first_name),
-		cmocka_unit_test(waits_and_signals_are_as_without_a_tracer),
+		BOTH(exec_by_a_thread_stays_traced),
+		BOTH(an_exec_by_a_thread_of_many_that_tried_is_judged),
+		BOTH(an_exec_after_a_failed_one_is_judged),
+		BOTH(a_parked_exec_holds_up_no_other),
+		BOTH(an_exec_that_fails_half_way_harms_nobody),
+		BOTH(chains_of_scripts_are_judged_with_the_first_name),
+		BOTH(waits_and_signals_are_as_without_a_tracer),
 	};
 
 	log_init("test", LOG_LEVEL_WARN);
-	int failed = 0;
-
-	for (int i = 0; i < 2; i++) {
-		listening = i == 0;
-		failed |= cmocka_run_group_tests_name(
-		    listening ? "listening" : "all along", tests, NULL, NULL);
-	}
-	return failed;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

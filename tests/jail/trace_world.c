@@ -31,6 +31,20 @@
 
 bool listening;
 
+int
+attach_to_who_asks(void **state)
+{
+	listening = true;
+	return 0;
+}
+
+int
+attach_all_along(void **state)
+{
+	listening = false;
+	return 0;
+}
+
 static enum trace_verdict
 judge(const struct trace_exec *x, char *message, size_t size, void *arg)
 {

@@ -16,6 +16,15 @@
 
 /* Attach to who asks, or to everything all along. */
 extern bool listening;
+int attach_to_who_asks(void **state);
+int attach_all_along(void **state);
+
+/* A case, both ways. */
+#define BOTH(f)                                                                \
+	{ #f ", listening", f, attach_to_who_asks, NULL, NULL },               \
+	{                                                                      \
+#f ", all along", f, attach_all_along, NULL, NULL              \
+	}
 
 struct world {
 	struct ev *ev;
