@@ -106,6 +106,7 @@ static void
 on_delivered(void *arg)
 {
 	struct shim *s = arg;
+	struct peer *audit = peers_find(s->peers, ROLE_AUDIT, 0);
 	struct buf b;
 
 	buf_init(&b, 0);
@@ -116,6 +117,8 @@ on_delivered(void *arg)
 	    peers_parent(s->peers), M_SHIM_EXIT, s->spec.job.job, 0, &b, -1);
 	buf_free(&b);
 	chan_flush(peers_parent(s->peers), FLUSH_MS);
+	if (audit != NULL)
+		chan_flush(audit->chan, FLUSH_MS);
 	ev_stop(s->ev);
 }
 

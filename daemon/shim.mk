@@ -7,7 +7,8 @@ brig_shim_SOURCES = \
 	daemon/shim_start.c daemon/shim_start.h \
 	daemon/shim_facts.c \
 	daemon/shim_judge.c daemon/shim_judge.h \
-	daemon/shim_relay.c daemon/shim_relay.h
+	daemon/shim_relay.c daemon/shim_relay.h \
+	daemon/shim_tally.c daemon/shim_tally.h
 brig_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 brig_shim_LDADD = libsandbox.a libpolicy.a libbase.a $(SECCOMP_LIBS) \
 	$(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)

@@ -306,7 +306,6 @@ void
 exec_facts_audit(
     const struct exec_facts *f, const struct decision *d, struct audit_ev *e)
 {
-	audit_ev_u64(e, "who.pid", (uint64_t)f->x->pid);
 	audit_ev_list(e, "obj.argv", f->x->argv, f->x->argc);
 	audit_ev_str(e, "obj.exe", f->x->exe);
 	audit_ev_u64(e, "obj.ino", f->x->ino);

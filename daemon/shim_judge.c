@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "daemon/shim.h"
 #include "daemon/shim_relay.h"
+#include "daemon/shim_tally.h"
 
 /* control gives up first; this is for a control that does not. */
 #define ASK_GRACE_MS 10000u
@@ -56,9 +57,11 @@ struct judge {
 	size_t nasks;
 	uint32_t serial;
 	struct ev_timer *control_gone;
+	struct tally *tally;
 };
 
 static void refuse_asks(void *arg);
+static tally_fn tell_count;
 
 struct judge *
 judge_new(struct shim *s, char *const *env)
@@ -68,6 +71,7 @@ judge_new(struct shim *s, char *const *env)
 	j->s = s;
 	j->env = env;
 	j->control_gone = ev_timer_new(s->ev, refuse_asks, j);
+	j->tally = tally_new(s->ev, tell_count, j);
 	return j;
 }
 
@@ -96,6 +100,7 @@ judge_free(struct judge *j)
 		item_free(j->items);
 	identities_free(&j->ids);
 	ev_timer_free(j->control_gone);
+	tally_free(j->tally);
 	free(j);
 }
 
@@ -178,6 +183,29 @@ put_decision(struct audit_ev *e, enum effect effect, const char *by)
 	audit_ev_str(e, "dec.effect", effect_name(effect));
 	audit_ev_str(e, "dec.by", by);
 	audit_ev_str(e, "dec.enforce", "exec-stop");
+}
+
+static void
+put_pid(struct audit_ev *e, pid_t pid)
+{
+	audit_ev_u64(e, "who.pid", (uint64_t)pid);
+}
+
+static int
+tell_count(
+    const struct buf *fields, uint32_t nfields, uint64_t count, void *arg)
+{
+	struct audit_ev e;
+	int rc;
+
+	audit_ev_init(&e, "EX104", "exec.repeat", 1, false);
+	buf_put(&e.body, buf_head(fields), buf_len(fields));
+	e.count += nfields;
+	/* Sets the number of fields, too. */
+	audit_ev_u64(&e, "dec.count", count);
+	rc = send_record(arg, &e, 0);
+	audit_ev_free(&e);
+	return rc;
 }
 
 static const char *
@@ -432,6 +460,7 @@ judge_audit_down(struct peer *p)
 void
 judge_refuse_all(struct judge *j, const char *why)
 {
+	tally_tell(j->tally);
 	each(j, WAIT_AUDIT, refuse, why);
 	for (struct item *it = j->items; it != NULL; it = it->next) {
 		struct chan *c = chan_to(j, ROLE_CONTROL);
@@ -457,6 +486,7 @@ denied(struct judge *j, const struct exec_facts *f, const struct decision *d,
 	    message, size, "brig: denied by policy (%s): %s", d->rule, why);
 	strlcpy(it->message, message, sizeof(it->message));
 	audit_ev_init(&e, "EX401", "exec.decide", 2, true);
+	put_pid(&e, f->x->pid);
 	exec_facts_audit(f, d, &e);
 	put_decision(&e, EFFECT_DENY, by);
 	audit_ev_str(&e, "dec.reason", why);
@@ -468,11 +498,31 @@ denied(struct judge *j, const struct exec_facts *f, const struct decision *d,
 	return TRACE_DENY;
 }
 
+/* The budget of records is used up: by program. */
+static int
+count_program(
+    struct judge *j, const struct exec_facts *f, const struct decision *d)
+{
+	struct audit_ev e;
+	int rc;
+
+	audit_ev_init(&e, "EX104", "exec.repeat", 1, false);
+	audit_ev_str(&e, "obj.exe", f->x->exe);
+	audit_ev_u64(&e, "obj.ino", f->x->ino);
+	audit_ev_str(&e, "pol.rule", d->rule);
+	put_decision(&e, EFFECT_ALLOW, by_name(d->by));
+	audit_ev_str(&e, "dec.merged", "too many to tell their arguments");
+	rc = tally_count(j->tally, &e);
+	audit_ev_free(&e);
+	return rc;
+}
+
 static enum trace_verdict
 allowed(struct judge *j, const struct exec_facts *f, const struct decision *d,
     char *message, size_t size)
 {
 	struct chan *c = chan_to(j, ROLE_AUDIT);
+	enum trace_verdict v = TRACE_ALLOW;
 	struct item *it = NULL;
 	struct audit_ev e;
 
@@ -480,15 +530,27 @@ allowed(struct judge *j, const struct exec_facts *f, const struct decision *d,
 		snprintf(message, size, "%s", NO_AUDIT);
 		return TRACE_DENY;
 	}
-	/* The log lags behind: let the job wait for it. */
-	if (chan_queued(c) > MSG_QUEUE_HIGH)
-		it = item_new(j, f->x->pid, TRACE_ALLOW);
 	audit_ev_init(&e, "EX101", "exec.decide", 1, false);
 	exec_facts_audit(f, d, &e);
 	put_decision(&e, EFFECT_ALLOW, by_name(d->by));
-	send_record(j, &e, it == NULL ? 0 : it->serial);
+	if (tally_repeats(j->tally, &e)) {
+		/* Told within a second. */
+	} else if (!tally_budget(j->tally)) {
+		if (count_program(j, f, d) < 0) {
+			snprintf(message, size, "%s", NO_AUDIT);
+			v = TRACE_DENY;
+		}
+	} else {
+		/* The log lags behind: let the job wait for it. */
+		if (chan_queued(c) > MSG_QUEUE_HIGH) {
+			it = item_new(j, f->x->pid, TRACE_ALLOW);
+			v = TRACE_PENDING;
+		}
+		put_pid(&e, f->x->pid);
+		send_record(j, &e, it == NULL ? 0 : it->serial);
+	}
 	audit_ev_free(&e);
-	return it == NULL ? TRACE_ALLOW : TRACE_PENDING;
+	return v;
 }
 
 /* Keep the fields that every later record of this exec repeats. */
@@ -501,6 +563,7 @@ keep_record(struct item *it, const struct exec_facts *f,
 
 	audit_ev_init(&e, "EX101", "exec.decide", 1, true);
 	head = e.body.len;
+	put_pid(&e, f->x->pid);
 	exec_facts_audit(f, d, &e);
 	audit_ev_str(&e, "ask.digest", digest);
 	buf_put(&it->record, e.body.data + head, e.body.len - head);
@@ -540,6 +603,7 @@ asked(struct judge *j, const struct exec_facts *f, const struct decision *d,
 	exec_facts_digest(f, digest);
 	keep_record(it, f, d, digest);
 	audit_ev_init(&e, "EX102", "exec.decide", 2, true);
+	put_pid(&e, f->x->pid);
 	exec_facts_audit(f, d, &e);
 	audit_ev_str(&e, "ask.digest", digest);
 	put_decision(&e, EFFECT_ASK, by_name(d->by));

@@ -58,7 +58,10 @@ void exec_facts_digest(const struct exec_facts *f, char out[EXEC_DIGEST_SIZE]);
 /* Body of M_ASK, limited to what one message holds. */
 void exec_facts_ask(const struct exec_facts *f, const struct decision *d,
     uint32_t timeout_s, struct buf *b);
-/* The fields obj.* and pol.* of an "exec.decide" event. */
+/*
+ * The fields obj.* and pol.* of an "exec.decide" event: the same for the same
+ * execution.
+ */
 void exec_facts_audit(
     const struct exec_facts *f, const struct decision *d, struct audit_ev *e);
 

@@ -35,6 +35,12 @@ tests_jail_test_shim_SOURCES = tests/jail/test_shim.c \
 tests_jail_test_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_shim_LDADD = libpolicy.a $(JAIL_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/jail/test_tally
+TESTS += tests/jail/test_tally
+tests_jail_test_tally_SOURCES = tests/jail/test_tally.c daemon/shim_tally.c
+tests_jail_test_tally_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_jail_test_tally_LDADD = libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/jail/test_pathwalk
 TESTS += tests/jail/test_pathwalk
 tests_jail_test_pathwalk_SOURCES = tests/jail/test_pathwalk.c

@@ -147,6 +147,24 @@ on_ask_cancel(struct chan *c, struct msg *m, void *ctx)
 	return cur_end(&m->body);
 }
 
+static void
+count_repeats(struct world *w, struct msg *m, const struct audit_head *h)
+{
+	bool merged = false;
+
+	for (uint32_t i = 0; i < h->fields; i++) {
+		struct audit_field f;
+
+		assert_int_equal(audit_ev_field(&m->body, &f), 0);
+		merged |= str_eq(f.key, "dec.merged");
+		if (!str_eq(f.key, "dec.count"))
+			continue;
+		w->repeats += f.u;
+		if (merged)
+			w->merged += f.u;
+	}
+}
+
 static int
 on_audit(struct chan *c, struct msg *m, void *ctx)
 {
@@ -160,6 +178,11 @@ on_audit(struct chan *c, struct msg *m, void *ctx)
 	w->n101 += str_eq(h.code, "EX101");
 	w->n102 += str_eq(h.code, "EX102");
 	w->n401 += str_eq(h.code, "EX401");
+	if (str_eq(h.code, "EX104")) {
+		assert_string_equal(h.type, "exec.repeat");
+		count_repeats(w, m, &h);
+		return 0;
+	}
 	assert_string_equal(h.type, "exec.decide");
 	buf_clear(&w->argv);
 	for (uint32_t i = 0; i < h.fields; i++) {

@@ -39,7 +39,8 @@ struct world {
 	uint8_t attach_kind;
 	uint32_t attach_code;
 	unsigned int n101, n102, n401;
-	struct buf argv; /* of the last event, spaces between */
+	uint64_t repeats, merged; /* told by EX104, of them by program */
+	struct buf argv;          /* of the last event, spaces between */
 	char by[32];
 	uint32_t ask; /* serial of the open ask */
 	struct buf ask_lines;

@@ -195,6 +195,26 @@ an_unattended_ask_is_denied_if_the_profile_says_so(void **state)
 }
 
 static void
+a_loop_of_execs_is_counted_and_nothing_is_left_out(void **state)
+{
+	struct world w;
+
+	world_init(&w);
+	launch_sh(&w, NULL,
+	    "i=0; while [ $i -lt 300 ]; do /bin/true; i=$((i+1)); done; "
+	    "env true 1; env true 2; date; date",
+	    true);
+	until_exit(&w);
+	/* sh, 300, and env and true twice. */
+	assert_int_equal(w.n101 + w.repeats, 305);
+	assert_true(w.n101 < 100);
+	assert_int_equal(w.merged, 0);
+	/* Refusals are told one by one. */
+	assert_int_equal(w.n401, 2);
+	world_end(&w);
+}
+
+static void
 input_and_its_end_reach_the_job(void **state)
 {
 	struct world w;
@@ -722,6 +742,8 @@ main(void)
 		cmocka_unit_test(an_approval_that_is_not_on_disk_runs_nothing),
 		cmocka_unit_test(
 		    an_unattended_ask_is_denied_if_the_profile_says_so),
+		cmocka_unit_test(
+		    a_loop_of_execs_is_counted_and_nothing_is_left_out),
 		cmocka_unit_test(input_and_its_end_reach_the_job),
 		cmocka_unit_test(signals_of_the_client_reach_the_job),
 		cmocka_unit_test(a_terminal_is_one_with_the_clients_size),
