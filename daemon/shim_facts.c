@@ -217,16 +217,35 @@ hash(EVP_MD_CTX *ctx, const char *s)
 		fatalx("SHA-256 failed");
 }
 
-void
-exec_facts_digest(const struct exec_facts *f, char out[EXEC_DIGEST_SIZE])
+static EVP_MD_CTX *
+hash_new(void)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned int n = 0;
-	char id[64];
 
 	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
 		fatalx("SHA-256 is not available");
+	return ctx;
+}
+
+static void
+hash_end(EVP_MD_CTX *ctx, char out[EXEC_DIGEST_SIZE])
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned int n = 0;
+
+	if (EVP_DigestFinal_ex(ctx, md, &n) != 1 || n * 2 >= EXEC_DIGEST_SIZE)
+		fatalx("SHA-256 failed");
+	EVP_MD_CTX_free(ctx);
+	for (unsigned int i = 0; i < n; i++)
+		snprintf(&out[2 * i], 3, "%02x", md[i]);
+}
+
+void
+exec_facts_digest(const struct exec_facts *f, char out[EXEC_DIGEST_SIZE])
+{
+	EVP_MD_CTX *ctx = hash_new();
+	char id[64];
+
 	/* Counts first, so that no two lists run together. */
 	snprintf(id, sizeof(id), "exec %zu %zu %llu %llu", f->x->argc,
 	    f->rq.nrisky, (unsigned long long)f->x->dev,
@@ -235,28 +254,71 @@ exec_facts_digest(const struct exec_facts *f, char out[EXEC_DIGEST_SIZE])
 	hash(ctx, f->x->exe);
 	hash(ctx, f->x->cwd);
 	hash(ctx, f->script == NULL ? "" : f->script);
+	hash(ctx, f->sum.hex);
 	for (size_t i = 0; i < f->x->argc; i++)
 		hash(ctx, f->x->argv[i]);
 	for (size_t i = 0; i < f->rq.nrisky; i++)
 		hash(ctx, f->values[i]);
-	if (EVP_DigestFinal_ex(ctx, md, &n) != 1 || n * 2 >= EXEC_DIGEST_SIZE)
+	hash_end(ctx, out);
+}
+
+int
+script_sum_get(struct script_sum *sum, const struct trace_exec *x, int proc_fd)
+{
+	static const struct script_sum none;
+	char name[48];
+	struct stat sb;
+	struct buf b;
+	EVP_MD_CTX *ctx;
+
+	*sum = none;
+	snprintf(name, sizeof(name), "%d/cwd", (int)x->pid);
+	cleanup_fd int dir =
+	    openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	/* A pipe in its place must not hold us up. */
+	cleanup_fd int fd = openat(
+	    dir, x->execfn, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &sb) != 0 || !S_ISREG(sb.st_mode) ||
+	    sb.st_size > (off_t)SCRIPT_SUM_MAX)
+		return -1;
+	buf_init(&b, SCRIPT_SUM_MAX + 1);
+	if (fd_pread_all(fd, &b, SCRIPT_SUM_MAX) < 0) {
+		buf_free(&b);
+		return -1;
+	}
+	ctx = hash_new();
+	if (EVP_DigestUpdate(ctx, buf_head(&b), buf_len(&b)) != 1)
 		fatalx("SHA-256 failed");
-	EVP_MD_CTX_free(ctx);
-	for (unsigned int i = 0; i < n; i++)
-		snprintf(&out[2 * i], 3, "%02x", md[i]);
+	hash_end(ctx, sum->hex);
+	buf_free(&b);
+	sum->dev = sb.st_dev;
+	sum->ino = sb.st_ino;
+	sum->changed = sb.st_ctim;
+	return 0;
+}
+
+bool
+script_sum_same(const struct script_sum *a, const struct script_sum *b)
+{
+	return a->dev == b->dev && a->ino == b->ino &&
+	       a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec &&
+	       str_eq(a->hex, b->hex);
 }
 
 /* "label: text", escaped, and cut where it says so. */
 static void
-put_line(struct buf *b, uint32_t *count, const char *label, const char *text)
+put_escaped(struct buf *b, uint32_t *count, const char *label, const char *text,
+    char *(*escape)(const char *s, size_t n))
 {
 	cleanup_free char *safe = NULL, *line = NULL;
 	size_t n = strlen(text);
 
 	if (*count >= ASK_LINES_MAX)
 		return;
-	safe = str_escape(
-	    text, n < ASK_LINE_MAX / 8 * 7 ? n : ASK_LINE_MAX / 8 * 7);
+	safe =
+	    escape(text, n < ASK_LINE_MAX / 8 * 7 ? n : ASK_LINE_MAX / 8 * 7);
 	if (n >= ASK_LINE_MAX / 8 * 7)
 		line = xasprintf("%s: %.*s [cut, %zu bytes in all]", label,
 		    (int)ASK_LINE_MAX, safe, n);
@@ -264,6 +326,12 @@ put_line(struct buf *b, uint32_t *count, const char *label, const char *text)
 		line = xasprintf("%s: %.*s", label, (int)ASK_LINE_MAX, safe);
 	buf_put_str(b, line);
 	(*count)++;
+}
+
+static void
+put_line(struct buf *b, uint32_t *count, const char *label, const char *text)
+{
+	put_escaped(b, count, label, text, str_escape);
 }
 
 void
@@ -283,10 +351,12 @@ exec_facts_ask(const struct exec_facts *f, const struct decision *d,
 	buf_put_u32(b, timeout_s);
 	count_at = b->len;
 	buf_put_u32(b, 0);
-	put_line(b, &count, "run", d->normal);
+	put_escaped(b, &count, "run", d->normal, str_escape_again);
 	put_line(b, &count, "file", f->x->exe);
 	if (f->script != NULL)
 		put_line(b, &count, "script", f->script);
+	if (f->sum.hex[0] != '\0')
+		put_line(b, &count, "script sha256", f->sum.hex);
 	put_line(b, &count, "directory", f->x->cwd);
 	for (size_t i = 0; i < f->rq.nrisky && i < 8; i++)
 		put_line(b, &count, "environment", f->values[i]);

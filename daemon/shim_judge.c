@@ -46,6 +46,8 @@ struct item {
 	char rule[96];
 	char ask_id[P_NAME_MAX];
 	char normal[512];
+	struct script_sum sum; /* of the script that was shown, if any */
+	char *execfn;          /* its name; owned */
 };
 
 struct judge {
@@ -88,6 +90,7 @@ item_free(struct item *it)
 	ev_timer_free(it->timer);
 	buf_free(&it->ask);
 	buf_free(&it->record);
+	free(it->execfn);
 	free(it);
 }
 
@@ -224,6 +227,18 @@ by_name(enum decided_by by)
 
 /* ---- answers ----------------------------------------------------------- */
 
+/* Is the script still the one that the approval was about? */
+static bool
+is_as_shown(const struct item *it)
+{
+	const struct trace_exec x = { .pid = it->pid, .execfn = it->execfn };
+	struct script_sum now;
+
+	return it->execfn == NULL ||
+	       (script_sum_get(&now, &x, it->j->s->proc_fd) == 0 &&
+		   script_sum_same(&now, &it->sum));
+}
+
 static void
 settle(struct item *it)
 {
@@ -331,7 +346,8 @@ on_ask_opened(struct chan *c, struct msg *m, void *ctx)
 	if (it == NULL)
 		return 0;
 	strlcpy(it->ask_id, id, sizeof(it->ask_id));
-	cleanup_free char *what = str_escape(it->normal, strlen(it->normal));
+	cleanup_free char *what =
+	    str_escape_again(it->normal, strlen(it->normal));
 	cleanup_free char *text = xasprintf("ask %s is pending: %s", id, what);
 
 	relay_notice(j->s->relay, text);
@@ -386,6 +402,9 @@ on_audit_ack(struct chan *c, struct msg *m, void *ctx)
 		ev_timer_set(
 		    it->timer, (uint64_t)it->timeout_s * 1000 + ASK_GRACE_MS);
 		send_ask(it);
+	} else if (it->then == TRACE_ALLOW && !is_as_shown(it)) {
+		it->wait = WAIT_ASK;
+		ask_refused(it, "the script was changed after it was shown");
 	} else
 		settle(it);
 	return 0;
@@ -572,7 +591,7 @@ keep_record(struct item *it, const struct exec_facts *f,
 }
 
 static enum trace_verdict
-asked(struct judge *j, const struct exec_facts *f, const struct decision *d,
+asked(struct judge *j, struct exec_facts *f, const struct decision *d,
     char *message, size_t size)
 {
 	const struct profile_settings *ps = profile_settings(j->s->profile);
@@ -593,7 +612,14 @@ asked(struct judge *j, const struct exec_facts *f, const struct decision *d,
 		return denied(j, f, d, "failsafe",
 		    "needs an approval, and too many are waiting", message,
 		    size);
+	if (f->script != NULL &&
+	    script_sum_get(&f->sum, f->x, j->s->proc_fd) < 0)
+		return denied(j, f, d, "failsafe",
+		    "needs an approval, and its script cannot be read", message,
+		    size);
 	it = item_new(j, f->x->pid, TRACE_PENDING);
+	it->sum = f->sum;
+	it->execfn = f->script == NULL ? NULL : xstrdup(f->x->execfn);
 	it->timer = ev_timer_new(j->s->ev, on_ask_timeout, it);
 	j->nasks++;
 	it->timeout_s = ps->ask_timeout_s;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include "base/audit_event.h"
 #include "base/buf.h"
@@ -34,11 +35,35 @@ struct identities {
 void identities_load(struct identities *ids, const struct profile *pr);
 void identities_free(struct identities *ids);
 
+/*
+ * The bytes of a script, and what tells that the file was touched since.  The
+ * interpreter opens the script by name after all judging is done: who may
+ * write to its folder can still put another in its place at that moment.
+ */
+struct script_sum {
+	char hex[EXEC_DIGEST_SIZE]; /* "": not a script */
+	dev_t dev;
+	ino_t ino;
+	struct timespec changed;
+};
+
+#define SCRIPT_SUM_MAX (16u * 1024 * 1024)
+
+/*
+ * The script that x, a stopped exec of one, has by name at this moment: pid
+ * and execfn are looked at.  -1: gone, no ordinary file, or longer than
+ * SCRIPT_SUM_MAX.
+ */
+int script_sum_get(
+    struct script_sum *sum, const struct trace_exec *x, int proc_fd);
+bool script_sum_same(const struct script_sum *a, const struct script_sum *b);
+
 /* The exec as the policy is asked about it. */
 struct exec_facts {
 	const struct trace_exec *x;
 	struct exec_request rq;
-	char *script; /* owned */
+	char *script;          /* owned */
+	struct script_sum sum; /* of a script that is asked about */
 	const char *words[EXEC_WORDS_MAX];
 	const char *script_words[EXEC_WORDS_MAX];
 	const char *risky[EXEC_RISKY_MAX];  /* names */

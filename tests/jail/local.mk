@@ -35,6 +35,13 @@ tests_jail_test_shim_SOURCES = tests/jail/test_shim.c \
 tests_jail_test_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_shim_LDADD = libpolicy.a $(JAIL_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/jail/test_shim_script
+TESTS += tests/jail/test_shim_script
+tests_jail_test_shim_script_SOURCES = tests/jail/test_shim_script.c \
+	tests/jail/shim_world.c tests/jail/shim_world.h daemon/jobspec.c
+tests_jail_test_shim_script_CPPFLAGS = $(tests_jail_test_shim_CPPFLAGS)
+tests_jail_test_shim_script_LDADD = $(tests_jail_test_shim_LDADD)
+
 check_PROGRAMS += tests/jail/test_tally
 TESTS += tests/jail/test_tally
 tests_jail_test_tally_SOURCES = tests/jail/test_tally.c daemon/shim_tally.c

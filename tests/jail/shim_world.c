@@ -49,6 +49,7 @@ static const char policy_text[] =
     "	deny exec workspace/bad ... as mine;\n"
     "	deny exec env ... because \"no env\";\n"
     "	ask exec git push ... as who;\n"
+    "	ask exec workspace/asked ... as script;\n"
     "}\n"
     "profile untraced {\n"
     "	default exec deny;\n"
