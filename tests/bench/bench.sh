@@ -4,7 +4,7 @@
 # median over the peer's; for times lower is better, for rates higher).
 #
 #   make bench              everything
-#   make bench BENCH=http   jail | run | http | rss
+#   make bench BENCH=http   jail | run | exec | compile | http | rss
 # shellcheck source=../lib.sh
 set -u
 . "$BRIG_SRCDIR/tests/lib.sh"
@@ -20,13 +20,18 @@ need() {
         fail "$1 is not installed: make bench-peers"
 }
 case $what in
-all | jail | run | http | rss) ;;
-*) fail "no part $what: jail, run, http or rss" ;;
+all | jail | run | exec | compile | http | rss) ;;
+*) fail "no part $what: jail, run, exec, compile, http or rss" ;;
 esac
 [ "$(id -u)" = 0 ] || fail "needs root to build jails"
-need bwrap
-need squid
-need nginx
+case $what in
+exec | compile) ;;
+*)
+    need bwrap
+    need squid
+    need nginx
+    ;;
+esac
 need python3
 setup bench
 PATH=$BRIG_BUILDDIR/tests/bench:$BRIG_BUILDDIR/tests/jail:$PATH
@@ -82,6 +87,8 @@ write_conf "resolve bench.test 127.0.0.1"
 cat >"$T/policy/default.policy" <<EOF
 profile default { default exec allow; default read allow; default write allow;
     allow http GET https://bench.test:19443/**; allow net 127.0.0.1:19443; }
+profile untraced { default exec allow; default read allow;
+    default write allow; sandbox trace off; }
 EOF
 start_brigd
 
@@ -89,6 +96,36 @@ if wants run; then
     brig-spawn 100 "brig run -- true" "true" >"$T/spawn" </dev/null ||
         fail "run_true"
     figures spawn run_true exec "$T/spawn"
+fi
+
+if wants exec; then
+    mkdir -p "$T/exec"
+    cat >"$T/exec/loop.sh" <<'EOF'
+i=0
+while [ $i -lt 2000 ]; do /bin/true; i=$((i + 1)); done
+EOF
+    brig-spawn "${BENCH_ROUNDS-7}" \
+        "brig run -w $T/exec -- sh /workspace/loop.sh" \
+        "brig run -p untraced -w $T/exec -- sh /workspace/loop.sh" \
+        "sh $T/exec/loop.sh" >"$T/spawn" </dev/null || fail "exec_mediated"
+    figures spawn exec_mediated untraced "$T/spawn"
+fi
+
+if wants compile; then
+    mkdir -p "$T/compile"
+    cp -r "$BRIG_SRCDIR/base" "$BRIG_SRCDIR/policy" "$T/compile/"
+    cp "$BRIG_BUILDDIR/config.h" "$T/compile/"
+    cat >"$T/compile/Makefile" <<'EOF'
+SRC = $(wildcard base/*.c policy/*.c)
+all: $(SRC:.c=.o)
+.c.o:
+	$(CC) -O2 -g -std=gnu11 -I. -include config.h -c -o $@ $<
+EOF
+    brig-spawn "${BENCH_ROUNDS-3}" \
+        "brig run -w $T/compile -- make -s -B -j2" \
+        "make -C $T/compile -s -B -j2" >"$T/spawn" </dev/null ||
+        fail "compile"
+    figures spawn compile outside "$T/spawn"
 fi
 
 if wants rss; then

@@ -1,6 +1,7 @@
 """Turn what the benchmarks measured into one JSON object a line.
 
-  figures.py spawn NAME PEER FILE     two lines of brig-spawn: brig, peer
+  figures.py spawn NAME PEER FILE     lines of brig-spawn: brig, peer and,
+                                      if there is a third, no jail at all
   figures.py load NAME UNIT PREFIX    PREFIX.{brig,squid,direct} of brig-load
   figures.py rss STATUS               private memory of front and back
 """
@@ -21,9 +22,10 @@ def out(name, unit, median, p99=None, peer=None, peer_median=None, **more):
 
 def spawn(name, peer, path):
     with open(path) as f:
-        (m, p99), (pm, pp99) = [[float(x) / 1000 for x in line.split()]
-                                for line in f]
-    out(name, 'ms', m, p99, peer, pm, peer_p99=round(pp99, 2))
+        (m, p99), (pm, pp99), *direct = [
+            [float(x) / 1000 for x in line.split()] for line in f]
+    more = dict(direct=round(direct[0][0], 2)) if direct else {}
+    out(name, 'ms', m, p99, peer, pm, peer_p99=round(pp99, 2), **more)
 
 
 def load(name, unit, prefix):
