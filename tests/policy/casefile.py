@@ -325,7 +325,10 @@ def holds(r, line):
     if word == 'count':
         effect, n = rest.split()
         code = {'allow': 'EX101', 'ask': 'EX102', 'deny': 'EX401'}[effect]
-        return len(execs(r, code)) == int(n)
+        # Repetitions are counted, not recorded one by one.
+        more = sum(x.get('dec', {}).get('count', 0) for x in r.records
+                   if x['code'] == 'EX104' and effect == 'allow')
+        return len(execs(r, code)) + more == int(n)
     if word == 'never':
         return not any(like(argv_of(x), rest) for x in execs(r, 'EX101'))
     raise Failure('no such expectation: ' + line)
