@@ -25,6 +25,7 @@
 #define WORKSPACE "workspace/"
 /* git refuses an empty one; this means "here", as if there were none. */
 #define COMMONDIR ".git/commondir"
+#define REPOSITORY ".git"
 #define COMMONDIR_TEXT ".\n"
 
 static void
@@ -41,8 +42,8 @@ as_root(void)
 	(void)setfsgid(0);
 }
 
-static bool
-is_marked(const struct stat *st)
+bool
+place_is(const struct stat *st)
 {
 	return st->st_mtim.tv_sec == MARK && st->st_mtim.tv_nsec == 0 &&
 	       (S_ISDIR(st->st_mode) ||
@@ -114,7 +115,7 @@ make_one(int dir, const char *name, bool file, int *fd)
 		return -1;
 	if (fstat(*fd, &st) < 0)
 		return -1;
-	if (!is_marked(&st))
+	if (!place_is(&st))
 		return 0;
 	if (flock(*fd, LOCK_SH | LOCK_NB) < 0)
 		return -1;
@@ -198,13 +199,27 @@ make_path(struct places *pl, int ws, char *path, const char *pattern,
 		return error_set(err, errno, "path rule: placeholder");
 	while ((slash = strchr(name, '/')) != NULL) {
 		*slash = '\0';
-		/* An empty .git would be in the way of `git init`. */
-		r = descend(pl, &dir, name, !str_eq(name, ".git"), err);
+		/* Whether a repository may be made is not this rule's. */
+		r = descend(pl, &dir, name, !str_eq(name, REPOSITORY), err);
 		if (r <= 0)
 			return r;
 		name = slash + 1;
 	}
 	return make(pl, dir, name, file, pattern, err);
+}
+
+/*
+ * One repository that the job makes has the configuration and the hooks that
+ * the job wants.  1: there is none, and its place is taken; 0; -1.
+ */
+static int
+make_repository(struct places *pl, int ws, struct error *err)
+{
+	const size_t before = pl->n;
+
+	if (make(pl, ws, REPOSITORY, false, REPOSITORY, err) < 0)
+		return -1;
+	return pl->n > before;
 }
 
 /* No place for what the job could not make anyway. */
@@ -225,6 +240,7 @@ int
 places_make(
     int dir, const struct jail_config *c, struct places *pl, struct error *err)
 {
+	bool repository = true;
 	size_t i, n;
 	int r = 0;
 
@@ -232,7 +248,11 @@ places_make(
 	if (!job_can_write(c))
 		return 0;
 	as_owner(c);
-	for (i = 0; r == 0 && i < protect_all(c); i++) {
+	if (c->protect) {
+		r = make_repository(pl, dir, err);
+		repository = r == 0;
+	}
+	for (i = 0; r >= 0 && i < protect_all(c); i++) {
 		const struct jail_rule *rule = protect_at(c, i);
 		char path[PATH_MAX];
 
@@ -245,13 +265,16 @@ places_make(
 			continue;
 		if (str_ends(path, "/**"))
 			path[n - 3] = '\0';
+		if (!repository &&
+		    strncmp(path, REPOSITORY "/", strlen(REPOSITORY "/")) == 0)
+			continue;
 		if (path[0] != '\0' && strchr(path, '*') == NULL)
 			r = make_path(pl, dir, path, rule->pattern, err);
 	}
 	as_root();
 	if (r < 0)
 		places_remove(pl, c);
-	return r;
+	return r < 0 ? -1 : 0;
 }
 
 static void
@@ -278,7 +301,7 @@ remove_all(struct places *pl)
 			continue;
 		}
 		if (flock(p->fd, LOCK_EX | LOCK_NB) < 0 ||
-		    fstat(p->fd, &st) < 0 || !is_marked(&st) ||
+		    fstat(p->fd, &st) < 0 || !place_is(&st) ||
 		    fstatat(p->dir, p->name, &now, AT_SYMLINK_NOFOLLOW) < 0 ||
 		    now.st_ino != st.st_ino || now.st_dev != st.st_dev)
 			continue;

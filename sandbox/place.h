@@ -11,6 +11,8 @@
 #ifndef BRIG_SANDBOX_PLACE_H
 #define BRIG_SANDBOX_PLACE_H
 
+#include <sys/stat.h>
+
 #include "base/error.h"
 #include "sandbox/jail.h"
 
@@ -27,6 +29,9 @@ struct places {
 	struct place at[PLACES_MAX];
 	size_t n;
 };
+
+/* Is st, of a file in the workspace, a placeholder's? */
+bool place_is(const struct stat *st);
 
 /*
  * Make those of c's rules in the workspace dir.  Where the submitter may not

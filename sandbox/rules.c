@@ -14,6 +14,7 @@
 #include "sandbox/landlock.h"
 #include "sandbox/mount.h"
 #include "sandbox/pathwalk.h"
+#include "sandbox/place.h"
 #include "sandbox/protect.h"
 #include "sandbox/tree.h"
 
@@ -171,12 +172,15 @@ pin_parents(struct rules *rs, const char *path, struct error *err)
 			return 0; /* no such file: nothing to protect */
 		if (is_mount_root(fd))
 			continue;
-		if (count_place(rs, part, err) < 0 ||
-		    self_bind(fd, part, 0, err) < 0)
-			return -1;
 		/* A link, or git's file that says where .git is: it cannot be
-		 * exchanged any more, and nothing is below it. */
-		if (fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
+		 * exchanged or written any more, and nothing is below it. */
+		if (fstat(fd, &st) < 0)
+			return error_set(err, errno, "path rule: %s", part);
+		if (count_place(rs, part, err) < 0 ||
+		    self_bind(fd, part,
+			S_ISDIR(st.st_mode) ? 0 : MOUNT_ATTR_RDONLY, err) < 0)
+			return -1;
+		if (!S_ISDIR(st.st_mode))
 			return 0;
 	}
 	return 0;
@@ -330,6 +334,22 @@ follow(struct rules *rs, int fd, const char *path, const struct stat *st,
 	return r;
 }
 
+/* The place of a repository that the job is not to make. */
+static int
+deny_new_repository(struct rules *rs, struct error *err)
+{
+	static const char path[] = JAIL_WORKSPACE "/.git";
+	cleanup_fd int fd = -1;
+	struct stat st;
+
+	fd = sys_openat2(
+	    rs->root, &path[1], O_PATH | O_NOFOLLOW, RESOLVE_BENEATH);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) ||
+	    !place_is(&st))
+		return 0;
+	return make_read_only(rs, fd, &path[1], &st, err);
+}
+
 int
 rules_mount(int root, const struct jail_config *c, struct error *err)
 {
@@ -351,6 +371,8 @@ rules_mount(int root, const struct jail_config *c, struct error *err)
 		    strlen(c->rules[i].pattern) > 1 &&
 		    pathwalk(&w, host, c->rules[i].pattern + 1, err) < 0)
 			return -1;
+	if (c->protect && deny_new_repository(&rs, err) < 0)
+		return -1;
 	/* Reads last: a bind of a directory, made later, would uncover what
 	 * was masked inside it. */
 	for (pass = 0; pass < 2; pass++) {
