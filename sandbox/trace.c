@@ -40,7 +40,8 @@ struct pending {
 struct trace {
 	struct ev *ev;
 	struct ev_timer *again;
-	struct ev_io *notices; /* NULL: every process is traced all along */
+	struct ev_io *notices; /* NULL: none, or nobody is left to ask */
+	bool asked;            /* else every process is traced all along */
 	int proc_fd;
 	const struct trace_ops *ops;
 	void *arg;
@@ -237,7 +238,7 @@ static void
 cont(const struct trace *t, pid_t pid, int sig)
 {
 	/* ESRCH: killed meanwhile; waitpid will tell. */
-	if (ptrace(t->notices != NULL ? PTRACE_DETACH : PTRACE_CONT, pid, NULL,
+	if (ptrace(t->asked ? PTRACE_DETACH : PTRACE_CONT, pid, NULL,
 		(void *)(intptr_t)sig) != 0 &&
 	    errno != ESRCH) {
 		log_warn("continue pid %d", (int)pid);
@@ -399,9 +400,8 @@ on_stop(struct trace *t, pid_t pid, int status)
 		 * us, or job control inside the jail would break; SIGTRAP is
 		 * the first stop of a new tracee.
 		 */
-		if (t->notices == NULL &&
-		    (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN ||
-			sig == SIGTTOU)) {
+		if (!t->asked && (sig == SIGSTOP || sig == SIGTSTP ||
+				     sig == SIGTTIN || sig == SIGTTOU)) {
 			if (ptrace(PTRACE_LISTEN, pid, NULL, NULL) != 0 &&
 			    errno != ESRCH)
 				log_warn("listen to pid %d", (int)pid);
@@ -507,8 +507,10 @@ on_notice(int fd, unsigned int events, void *arg)
 	int error = 0, rc;
 
 	if (!(events & EV_READ)) {
-		/* Nobody is left that could ask. */
-		ev_io_set(t->notices, 0);
+		/* Nobody is left that could ask, and a hang-up that is not
+		 * waited for is reported all the same. */
+		ev_io_free(t->notices);
+		t->notices = NULL;
 		return;
 	}
 	rc = trace_notify_next(fd, &n);
@@ -542,13 +544,14 @@ on_notice(int fd, unsigned int events, void *arg)
 void
 trace_listen(struct trace *t, int fd)
 {
+	t->asked = true;
 	t->notices = ev_io_new(t->ev, fd, EV_READ, on_notice, t);
 }
 
 int
 trace_seize(struct trace *t, pid_t pid, struct error *err)
 {
-	const uintptr_t options = t->notices != NULL ? ON_EXEC : TREE;
+	const uintptr_t options = t->asked ? ON_EXEC : TREE;
 
 	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)options) != 0)
 		return error_set(err, errno, "trace pid %d", (int)pid);

@@ -65,6 +65,23 @@ others_run_unharmed(void **state)
 	world_free(&w);
 }
 
+/* What is reported again and again would keep a processor busy. */
+static void
+the_tracer_rests_when_all_have_ended(void **state)
+{
+	struct world w;
+	uint64_t begin;
+
+	world_new(&w);
+	free(shell(&w, "true"));
+	for (int i = 0; i < 10; i++)
+		ev_once(w.ev, 0);
+	begin = ev_now_ms();
+	ev_once(w.ev, 200);
+	assert_true(ev_now_ms() - begin >= 190);
+	world_free(&w);
+}
+
 static void
 grandchildren_are_judged(void **state)
 {
@@ -300,6 +317,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(denied_exec_explains_itself_and_exits_126),
 		BOTH(others_run_unharmed),
+		BOTH(the_tracer_rests_when_all_have_ended),
 		BOTH(grandchildren_are_judged),
 		BOTH(other_names_of_the_same_file_are_denied),
 		BOTH(scripts_show_their_own_name),
