@@ -14,6 +14,7 @@ static const char *const role_names[ROLE_MAX] = {
 	[ROLE_SHIM] = "shim",
 	[ROLE_FRONT] = "front",
 	[ROLE_BACK] = "back",
+	[ROLE_STAGE] = "stage",
 };
 
 static const char *const state_names[JOB_STATE_MAX] = {
@@ -24,6 +25,9 @@ static const char *const state_names[JOB_STATE_MAX] = {
 	[JOB_FAILED] = "failed",
 	[JOB_KILLED] = "killed",
 	[JOB_LOST] = "lost",
+	[JOB_REVIEW] = "review",
+	[JOB_APPLIED] = "applied",
+	[JOB_DISCARDED] = "discarded",
 };
 
 const char *

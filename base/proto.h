@@ -20,6 +20,7 @@ enum role {
 	ROLE_SHIM,
 	ROLE_FRONT,
 	ROLE_BACK,
+	ROLE_STAGE, /* one per brig diff, apply, discard */
 	ROLE_MAX
 };
 
@@ -188,6 +189,16 @@ enum msg_type {
 	/* parent -> shim, before M_SHIM_START */
 	M_SHIM_CGROUP, /* u8 which (enum cgroup_fd), u8 its group holds the
 			* memory limit, u8 and the procs limit, +fd */
+	/* control -> parent -> stage; serial names the request */
+	M_STAGE_FD = 340, /* u8 which (enum stage_fd), +fd; before M_STAGE_START
+			   * of the same serial; parent -> stage also
+			   * STAGE_FD_DIR */
+	M_STAGE_START,    /* u8 op (enum stage_op_code), u32 flags, u32 n,
+			   * n * str path */
+	M_STAGE_GO,       /* u8 ok, str why-not: the plan is on record */
+	/* stage -> parent -> control */
+	M_STAGE_PLAN, /* u32 changes, u64 bytes, str hex SHA-256 of the list */
+	M_STAGE_DONE, /* u8 ok, u32 changes, u32 left, str text */
 
 	/* parent -> shim */
 	M_SHIM_PREPARE = 380, /* empty: no job yet; make what any will need */
@@ -210,7 +221,15 @@ enum job_fd {
 	JOB_FD_ATTACH,    /* stream socket, frames of base/attach.h */
 	JOB_FD_LOG,       /* parent -> shim only: output log, append */
 	JOB_FD_CA,        /* parent -> shim only: sealed memfd, CA bundle PEM */
+	JOB_FD_DIR,       /* parent -> shim only: the job's own directory */
 	JOB_FD_MAX
+};
+
+enum stage_fd {
+	STAGE_FD_WORKSPACE, /* O_PATH directory, opened by the client */
+	STAGE_FD_OUT,       /* pipe or socket for what is shown */
+	STAGE_FD_DIR,       /* parent -> stage only: "staged" of the job */
+	STAGE_FD_MAX
 };
 
 enum capture_fd {
@@ -228,6 +247,10 @@ enum job_state {
 	JOB_FAILED, /* brig could not run it */
 	JOB_KILLED,
 	JOB_LOST, /* daemon or shim crashed under it */
+	/* Ended, with a staged workspace: */
+	JOB_REVIEW,    /* what it wrote waits for apply or discard */
+	JOB_APPLIED,   /* all of it has landed */
+	JOB_DISCARDED, /* what had not is gone */
 	JOB_STATE_MAX
 };
 

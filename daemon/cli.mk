@@ -23,6 +23,9 @@ libcli_a_SOURCES = \
 	daemon/cmd_policyd.c daemon/cmd_policyd.h \
 	daemon/cmd_run.c \
 	daemon/cmd_secret.c \
+	daemon/cmd_stage.c \
+	daemon/cli_stage.c daemon/cli_stage.h \
+	daemon/stage_wire.c daemon/stage_wire.h \
 	daemon/cmd_status.c
 
 bin_PROGRAMS += brig

@@ -323,6 +323,15 @@ on_jobs_sync(struct chan *c, struct msg *m, void *ctx)
 }
 
 static int
+on_stage_plan(struct chan *c, struct msg *m, void *ctx)
+{
+	struct peer *p = ctx;
+
+	(void)c;
+	return stage_plan_message(p->owner, m);
+}
+
+static int
 on_answer(struct chan *c, struct msg *m, void *ctx)
 {
 	struct peer *p = ctx;
@@ -341,6 +350,8 @@ static const struct msg_rule from_parent[] = {
 	{ M_JOBS_SYNC, MSG_ALLOWED, on_jobs_sync },
 	{ M_OPENED, MSG_ALLOWED | MSG_FD, on_answer },
 	{ M_STATUS, MSG_ALLOWED, on_answer },
+	{ M_STAGE_PLAN, MSG_ALLOWED, on_stage_plan },
+	{ M_STAGE_DONE, MSG_ALLOWED, on_answer },
 	{ M_RELOADED, MSG_ALLOWED, on_answer },
 };
 

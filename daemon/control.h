@@ -66,7 +66,8 @@ struct control {
 	uint32_t next_serial;
 	struct cjob *jobs; /* not ended */
 	size_t njobs;
-	struct ask *asks; /* pending */
+	struct ask *asks;         /* pending */
+	struct staging *stagings; /* stage processes under way */
 };
 
 /* ---- control.c --------------------------------------------------------- */
@@ -169,6 +170,17 @@ int find_job(struct request *rq, struct store_job *row);
 
 void op_job_pause(struct request *rq);
 void op_job_resume(struct request *rq);
+
+/* 0 and a row to free, of a job that the client may see; or -1: answered. */
+int find_job(struct request *rq, struct store_job *row);
+
+/* ---- control_stage.c --------------------------------------------------- */
+
+void op_stage_diff(struct request *rq);
+void op_stage_apply(struct request *rq);
+void op_stage_discard(struct request *rq);
+/* M_STAGE_PLAN: 0, or -1 if it is malformed. */
+int stage_plan_message(struct control *ct, struct msg *m);
 
 /* ---- control_state.c: the job state machine ---------------------------- */
 

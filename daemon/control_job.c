@@ -406,7 +406,7 @@ op_job_list(struct request *rq)
 
 	if (arg_bool(rq, "all", false, &all) < 0)
 		return;
-	f.open_only = !all;
+	f.open_only = f.or_review = !all;
 	l.list = json_array();
 	if (store_job_list(rq->ct->store, &f, list_one, &l, &err) < 0) {
 		json_decref(l.list);

@@ -83,6 +83,9 @@ has_ended(enum job_state s)
 	case JOB_FAILED:
 	case JOB_KILLED:
 	case JOB_LOST:
+	case JOB_REVIEW:
+	case JOB_APPLIED:
+	case JOB_DISCARDED:
 	case JOB_STATE_MAX:
 		break;
 	}
@@ -149,7 +152,11 @@ record_end(struct control *ct, const struct store_job *j)
 	struct audit_ev e;
 
 	audit_ev_init(&e, "JB201", "job.end",
-	    j->state == JOB_DONE || j->state == JOB_KILLED ? 1 : 3, false);
+	    j->state == JOB_DONE || j->state == JOB_KILLED ||
+		    j->state == JOB_REVIEW
+		? 1
+		: 3,
+	    false);
 	audit_ev_u64(&e, "who.uid", j->uid);
 	audit_ev_str(&e, "obj.state", job_state_name(j->state));
 	audit_ev_str(&e, "obj.exit_kind", exit_kinds[j->exit_kind]);

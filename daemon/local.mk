@@ -3,7 +3,8 @@
 # The description of a job, also read by the shim.
 noinst_LIBRARIES += libjobspec.a
 libjobspec_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
-libjobspec_a_SOURCES = daemon/jobspec.c daemon/jobspec.h
+libjobspec_a_SOURCES = daemon/jobspec.c daemon/jobspec.h \
+	daemon/stage_wire.c daemon/stage_wire.h
 
 # The control process, the job store, configuration.
 noinst_LIBRARIES += libcontrol.a
@@ -21,9 +22,26 @@ libcontrol_a_SOURCES = \
 	daemon/control_job.c \
 	daemon/control_ops.c \
 	daemon/control_secret.c \
+	daemon/control_stage.c \
 	daemon/control_state.c \
 	daemon/proc.c daemon/proc.h \
 	daemon/store.c daemon/store.h
+
+# The stage process; its own library, so that the tests link what it is made of.
+noinst_LIBRARIES += libstage.a
+libstage_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
+libstage_a_SOURCES = \
+	daemon/stage.c daemon/stage.h \
+	daemon/stage_apply.c \
+	daemon/stage_check.c \
+	daemon/stage_journal.c \
+	daemon/stage_lines.c \
+	daemon/stage_ops.c \
+	daemon/stage_out.c \
+	daemon/stage_patch.c \
+	daemon/stage_paths.c \
+	daemon/stage_rename.c \
+	daemon/stage_scan.c
 
 sbin_PROGRAMS += brigd
 brigd_SOURCES = \
@@ -36,13 +54,14 @@ brigd_SOURCES = \
 	daemon/parent_notify.c \
 	daemon/parent_proc.c \
 	daemon/parent_setup.c \
+	daemon/parent_stage.c \
 	daemon/parent_spare.c \
 	daemon/parent_status.c \
 	daemon/parent_uids.c \
 	daemon/parent_wire.c
 brigd_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 brigd_CFLAGS = $(AM_CFLAGS)
-brigd_LDADD = libcontrol.a libaudit.a libproxy.a libsandbox.a \
+brigd_LDADD = libcontrol.a libstage.a libaudit.a libproxy.a libsandbox.a \
 	libpolicyfiles.a libpolicy.a libjobspec.a libbase.a \
 	$(JANSSON_LIBS) $(SQLITE_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) \
 	$(NL_LIBS) $(SSL_LIBS) $(CRYPTO_LIBS)

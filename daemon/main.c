@@ -18,6 +18,7 @@
 #include "daemon/parent_cgroup.h"
 #include "daemon/policyfiles.h"
 #include "daemon/roles.h"
+#include "daemon/stage.h"
 #include "policy/policy.h"
 #include "proxy/roles.h"
 #include "sandbox/self.h"
@@ -33,6 +34,7 @@ static const struct role_entry {
 	{ ROLE_DNS, dns_preinit, dns_main },
 	{ ROLE_FRONT, front_preinit, front_main },
 	{ ROLE_BACK, back_preinit, back_main },
+	{ ROLE_STAGE, stage_preinit, stage_main },
 };
 
 static void __attribute__((noreturn)) usage(void)
@@ -50,9 +52,12 @@ run_role(const char *name, const char *uid, const char *gid, const char *root,
 	char title[32];
 	uint64_t u, g;
 
+	/* A stage process mounts first and gives root up by itself. */
+	const uint64_t min = self.role == ROLE_STAGE ? 0 : 1;
+
 	if (uid == NULL || gid == NULL ||
-	    str_to_u64(uid, 1, UINT32_MAX - 1, &u) < 0 ||
-	    str_to_u64(gid, 1, UINT32_MAX - 1, &g) < 0)
+	    str_to_u64(uid, min, UINT32_MAX - 1, &u) < 0 ||
+	    str_to_u64(gid, min, UINT32_MAX - 1, &g) < 0)
 		usage();
 	self.uid = (uid_t)u;
 	self.gid = (gid_t)g;

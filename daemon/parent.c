@@ -81,6 +81,7 @@ parent_stop(struct parent *pa)
 	audit_ev_init(&e, "BR202", "brig.stop", 2, false);
 	parent_audit(pa, 0, &e);
 	proc_each(pa, end_one, &now);
+	stage_end_all(pa);
 	ev_timer_set(pa->stop_timer, STOP_GRACE_MS);
 	stop_if_alone(pa);
 }

@@ -60,6 +60,8 @@ struct job {
 	struct proc shim, front, back;
 	int workspace_fd, attach_fd, log_fd;
 	int capture[CAPTURE_MAX];
+	int scan_fd; /* its workspace, for the look at its end */
+	bool scanned;
 	char **stub_env;   /* NULL until keyd has answered */
 	bool shim_started; /* M_SHIM_START is out */
 	bool ending;
@@ -90,6 +92,7 @@ struct parent {
 				       * that waits for a job */
 	struct job *jobs;
 	size_t njobs;
+	struct stage_run *stages;
 	uint32_t next_uid; /* offset into the job uids */
 	bool *uids_busy;   /* by offset: a process of the host has it */
 	uint64_t uids_scanned;
@@ -145,6 +148,9 @@ int parent_open_audit(struct parent *pa, bool write, struct error *err);
 int parent_open_log(
     struct parent *pa, uint32_t job, bool create, struct error *err);
 
+/* The job's own directory, made with its log; or -1. */
+int parent_open_job_dir(struct parent *pa, uint32_t job);
+
 /* ---- parent_proc.c: children ------------------------------------------- */
 
 void proc_init(
@@ -170,6 +176,22 @@ struct proc *proc_find(struct parent *pa, enum role role, uint32_t job);
 void spare_start(struct parent *pa);
 /* Make it the shim of j; false if none is ready. */
 bool spare_take(struct parent *pa, struct job *j);
+
+/* ---- parent_stage.c: processes that look at and land staged changes ----- */
+
+/* From control: a descriptor for request serial, then its start. */
+int stage_collect_fd(
+    struct parent *pa, uint32_t serial, unsigned int which, int fd);
+int stage_request(struct parent *pa, struct msg *m);
+int stage_answer(struct parent *pa, struct msg *m);
+/* A job is over: look whether anything is staged; job_scanned() follows.
+ * False if there is nothing to look at. */
+bool stage_look(struct parent *pa, struct job *j);
+/* True if pid was one of these. */
+bool stage_died(struct parent *pa, pid_t pid);
+void stage_end_all(struct parent *pa);
+/* control died: nobody waits for them any more. */
+void stage_orphan(struct parent *pa);
 
 /* ---- parent_wire.c: what a new child is told --------------------------- */
 
@@ -210,6 +232,8 @@ void job_exited(struct job *j, uint8_t kind, uint32_t code, const char *detail);
 void job_running(struct job *j, pid_t init_pid, const char *detail);
 void job_captured(struct job *j, unsigned int which, int fd);
 void job_stubs(struct job *j, char **env);
+/* Something is staged (or it cannot be told), or nothing is. */
+void job_scanned(struct job *j, bool staged);
 
 /* ---- parent_uids.c ----------------------------------------------------- */
 

@@ -138,7 +138,7 @@ job_new(struct parent *pa, uint32_t id, struct job_spec *spec)
 	j->spec = *spec;
 	memset(spec, 0, sizeof(*spec));
 	j->state = JOB_STARTING;
-	j->workspace_fd = j->attach_fd = j->log_fd = -1;
+	j->workspace_fd = j->attach_fd = j->log_fd = j->scan_fd = -1;
 	j->init_pidfd = -1;
 	for (unsigned int i = 0; i < CAPTURE_MAX; i++)
 		j->capture[i] = -1;
@@ -186,6 +186,8 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 	}
 	j = job_new(pa, id, &spec);
 	j->host_uid = uid;
+	if (workspace >= 0)
+		j->scan_fd = fcntl(workspace, F_DUPFD_CLOEXEC, 0);
 	j->workspace_fd = steal_fd(&workspace);
 	j->attach_fd = steal_fd(&attach);
 	j->log_fd = steal_fd(&log);
@@ -226,7 +228,7 @@ job_continue(struct job *j)
 	cleanup_buf struct buf b = { 0 };
 	struct shim_spec s = { 0 };
 	char hostname[32];
-	int ca, fd;
+	int ca, dir, fd;
 
 	if (j->shim_started || j->ending || j->stub_env == NULL ||
 	    pa->bundle_fd < 0 || j->shim.chan == NULL)
@@ -242,10 +244,12 @@ job_continue(struct job *j)
 		return;
 	}
 	ca = fcntl(pa->bundle_fd, F_DUPFD_CLOEXEC, 0);
+	dir = parent_open_job_dir(pa, j->id);
 	shim_fd(j, JOB_FD_WORKSPACE, &j->workspace_fd);
 	shim_fd(j, JOB_FD_ATTACH, &j->attach_fd);
 	shim_fd(j, JOB_FD_LOG, &j->log_fd);
 	shim_fd(j, JOB_FD_CA, &ca);
+	shim_fd(j, JOB_FD_DIR, &dir);
 	pcg_job_wire(j);
 	if (j->ending) {
 		close(fd);
@@ -491,6 +495,7 @@ job_free(struct job *j)
 	fd_close(&j->workspace_fd);
 	fd_close(&j->attach_fd);
 	fd_close(&j->log_fd);
+	fd_close(&j->scan_fd);
 	fd_close(&j->init_pidfd);
 	for (unsigned int i = 0; i < CAPTURE_MAX; i++)
 		fd_close(&j->capture[i]);
@@ -526,6 +531,12 @@ job_settle(struct job *j)
 		ev_timer_set(j->timer, JAIL_GONE_MS);
 		return;
 	}
+	/* Also of one that was killed or lost: its work is there. */
+	if (!j->scanned) {
+		j->scanned = true;
+		if (stage_look(j->pa, j))
+			return;
+	}
 	/* How it ended is lost unless there is a control to tell. */
 	if (ctl->chan == NULL && !ctl->no_restart && !j->pa->stopping) {
 		ev_timer_set(j->timer, CONTROL_WAIT_MS);
@@ -533,6 +544,14 @@ job_settle(struct job *j)
 	}
 	job_tell_control(j);
 	job_free(j);
+}
+
+void
+job_scanned(struct job *j, bool staged)
+{
+	if (staged)
+		j->state = JOB_REVIEW;
+	job_settle(j);
 }
 
 void

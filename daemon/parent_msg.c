@@ -66,6 +66,7 @@ standing(enum role role)
 		return 5;
 	case ROLE_PARENT:
 		return 6;
+	case ROLE_STAGE:
 	case ROLE_NONE:
 	case ROLE_MAX:
 		break;
@@ -375,6 +376,36 @@ on_shim_exit(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
+static int
+on_stage_fd(struct chan *c, struct msg *m, void *ctx)
+{
+	struct proc *p = ctx;
+	uint8_t which = cur_u8(&m->body);
+
+	(void)c;
+	if (cur_end(&m->body) < 0)
+		return -1;
+	return stage_collect_fd(p->pa, m->serial, which, steal_fd(&m->fd));
+}
+
+static int
+on_stage_start(struct chan *c, struct msg *m, void *ctx)
+{
+	struct proc *p = ctx;
+
+	(void)c;
+	return stage_request(p->pa, m);
+}
+
+static int
+on_stage_go(struct chan *c, struct msg *m, void *ctx)
+{
+	struct proc *p = ctx;
+
+	(void)c;
+	return stage_answer(p->pa, m);
+}
+
 static const struct msg_rule from_control[] = {
 	{ M_READY, MSG_ALLOWED | MSG_ONCE, on_ready },
 	{ M_BAD_PEER, MSG_ALLOWED, on_bad_peer },
@@ -386,6 +417,9 @@ static const struct msg_rule from_control[] = {
 	{ M_AUDIT_OPEN, MSG_ALLOWED, on_audit_open },
 	{ M_STATUS_GET, MSG_ALLOWED, on_status_get },
 	{ M_RELOAD, MSG_ALLOWED, on_reload },
+	{ M_STAGE_FD, MSG_ALLOWED | MSG_FD, on_stage_fd },
+	{ M_STAGE_START, MSG_ALLOWED, on_stage_start },
+	{ M_STAGE_GO, MSG_ALLOWED, on_stage_go },
 };
 
 static const struct msg_rule from_keyd[] = {
@@ -428,6 +462,7 @@ parent_rules(enum role role, size_t *n)
 	case ROLE_DNS:
 	case ROLE_FRONT:
 	case ROLE_BACK:
+	case ROLE_STAGE:
 	case ROLE_MAX:
 		break;
 	}

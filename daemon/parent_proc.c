@@ -68,6 +68,7 @@ proc_root(const struct proc *p)
 	case ROLE_DNS:
 		/* libc's resolver reads /etc; Landlock leaves it no more. */
 	case ROLE_SHIM:
+	case ROLE_STAGE:
 	case ROLE_NONE:
 	case ROLE_PARENT:
 	case ROLE_MAX:
@@ -254,6 +255,8 @@ died(struct proc *p, int status)
 	if (!expected && p->role != ROLE_SHIM)
 		record_death(p, status);
 	p->pid = 0;
+	if (p->role == ROLE_CONTROL)
+		stage_orphan(pa);
 	if (p->role == ROLE_AUDIT) {
 		chan_free(pa->audit);
 		pa->audit = NULL;
@@ -285,4 +288,6 @@ proc_died(struct parent *pa, pid_t pid, int status)
 	proc_each(pa, match_pid, &b);
 	if (b.found != NULL)
 		died(b.found, status);
+	else
+		(void)stage_died(pa, pid);
 }

@@ -352,6 +352,16 @@ parent_open_log(struct parent *pa, uint32_t job, bool create, struct error *err)
 }
 
 int
+parent_open_job_dir(struct parent *pa, uint32_t job)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", job);
+	return openat(
+	    pa->jobs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+int
 parent_setup(struct parent *pa, struct error *err)
 {
 	buf_init(&pa->ca_pem, 0);

@@ -252,6 +252,7 @@ wire_child(struct proc *p)
 	case ROLE_DNS:
 	case ROLE_SHIM:
 	case ROLE_FRONT:
+	case ROLE_STAGE:
 	case ROLE_MAX:
 		break;
 	}

@@ -356,6 +356,7 @@ start(struct shim *s)
 	shim_jail_done(&sj);
 	fd_close(&s->fds[JOB_FD_WORKSPACE]);
 	fd_close(&s->fds[JOB_FD_CA]);
+	fd_close(&s->fds[JOB_FD_DIR]);
 	if (rc_build == 0 && s->spec.job.tty) {
 		rc.in_fd = rc.out_fd = steal_fd(&s->jail.pty_fd);
 		if (fd_nonblock(rc.out_fd) < 0)

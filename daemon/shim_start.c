@@ -127,6 +127,10 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	c->protect = ps->protect;
 	c->trees = ps->trees;
 	c->ntrees = ps->ntrees;
+	c->staged = ps->workspace_staged;
+	c->stage_fd = s->fds[JOB_FD_DIR];
+	c->stage_size = ps->disk;
+	c->stage_inodes = ps->inodes;
 	c->workspace_exec = ps->workspace_exec;
 	c->tmp_exec = ps->tmp_exec;
 	c->memfd_exec = ps->memfd_exec;

@@ -408,8 +408,8 @@ store_job_list(struct store *s, const struct store_filter *f,
 {
 	cleanup_stmt sqlite3_stmt *st = db_prepare(s,
 	    "SELECT " JOB_COLUMNS " FROM job"
-	    " WHERE (?1 = 0 OR state < ?2) AND (?3 = 0 OR uid = ?4)"
-	    " ORDER BY id DESC LIMIT ?5",
+	    " WHERE (?1 = 0 OR state < ?2 OR (?6 AND state = ?7))"
+	    " AND (?3 = 0 OR uid = ?4) ORDER BY id DESC LIMIT ?5",
 	    err);
 	int rc;
 
@@ -420,6 +420,8 @@ store_job_list(struct store *s, const struct store_filter *f,
 	sqlite3_bind_int(st, 3, f->one_uid);
 	sqlite3_bind_int64(st, 4, f->uid);
 	sqlite3_bind_int64(st, 5, STORE_LIST_MAX);
+	sqlite3_bind_int(st, 6, f->or_review);
+	sqlite3_bind_int(st, 7, JOB_REVIEW);
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		struct store_job j;
 

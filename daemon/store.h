@@ -81,6 +81,7 @@ int store_job_get(
 
 struct store_filter {
 	bool open_only; /* not ended, pending */
+	bool or_review; /* and jobs that wait for apply or discard */
 	bool one_uid;   /* jobs (or asks of jobs) of uid */
 	uid_t uid;
 };

@@ -44,8 +44,6 @@ parse_workspace(struct lex *lx, struct profile *in, const struct pos *pos)
 	if (i == 0)
 		return parse_flag(lx, "yes or no", yesno, in,
 		    SET_WORKSPACE_EXEC, pos, &in->set.workspace_exec);
-	if (i == 2)
-		return not_yet(lx, pos, "workspace staged");
 	if (!setting_once(lx, in, SET_WORKSPACE_MODE, pos))
 		return -1;
 	in->set.workspace_staged = i == 2;

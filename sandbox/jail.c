@@ -42,9 +42,9 @@ check(const struct jail_config *c, struct error *err)
 	if (c->argv == NULL || c->argv[0] == NULL || c->argv[0][0] == '\0')
 		return error_set(err, EINVAL, "config: empty command");
 	if (c->staged && (c->workspace == NULL || c->workspace[0] == '\0'))
-		return error_set(err, EINVAL,
-		    "config: a staged job needs a workspace, since nothing of "
-		    "an empty one could be applied");
+		return error_set(err, 0,
+		    "config: a staged job needs a workspace (brig run -w "
+		    "DIR), since nothing of an empty one could be applied");
 	if (c->nrules > JAIL_RULES_MAX)
 		return error_set(
 		    err, E2BIG, "config: %zu path rules", c->nrules);

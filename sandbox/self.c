@@ -12,6 +12,8 @@
  *		 processes and stat files inside the jail's root
  *	front	 accept from the jail's capture sockets
  *	back	 connect over IPv4 and IPv6
+ *	stage	 mount a job's staged layer; after self_confine_stage() read
+ *		 and write below its directories, as the submitter
  */
 #include "sandbox/self.h"
 
@@ -49,6 +51,7 @@ static const struct role_limits limits[ROLE_MAX] = {
 	[ROLE_SHIM] = { 0, 0 },
 	[ROLE_FRONT] = { 4096, 0 },
 	[ROLE_BACK] = { 4096, MEMLOCK_WANTED },
+	[ROLE_STAGE] = { 4096, 0 },
 };
 
 /*
@@ -242,7 +245,9 @@ self_confine(const struct self_conf *c)
 	switch (c->role) {
 	case ROLE_PARENT:
 	case ROLE_SHIM:
-		/* A shim is the parent's hands until its jail stands. */
+	case ROLE_STAGE:
+		/* A shim is the parent's hands until its jail stands, a stage
+		 * process until it has opened the layer. */
 		keep = caps_parent;
 		n = nitems(caps_parent);
 		builds = true;
@@ -274,7 +279,7 @@ self_confine(const struct self_conf *c)
 	self_no_new_privs(c->role == ROLE_SHIM);
 	if (c->role == ROLE_DNS)
 		self_landlock_dns();
-	if (c->role != ROLE_SHIM)
+	if (c->role != ROLE_SHIM && c->role != ROLE_STAGE)
 		self_filter(c->role);
 	log_debug("confined role=%s uid=%u%s", role_name(c->role),
 	    (unsigned int)c->uid, builds ? " builder" : "");
@@ -318,4 +323,16 @@ self_confine_shim(int root_fd, uid_t uid, gid_t gid)
 	self_caps_sets(NULL, 0);
 	self_no_new_privs(false);
 	self_filter(ROLE_SHIM);
+}
+
+void
+self_confine_stage(uid_t uid, gid_t gid, const int *dirs, size_t n)
+{
+	self_caps_bounding(NULL, 0);
+	/* To root, too, if root submitted the job: without capabilities. */
+	self_ids(uid, gid);
+	self_caps_sets(NULL, 0);
+	self_no_new_privs(false);
+	self_landlock_dirs(dirs, n);
+	self_filter(ROLE_STAGE);
 }

@@ -33,4 +33,11 @@ void self_confine(const struct self_conf *c);
  */
 void self_confine_shim(int root_fd, uid_t uid, gid_t gid);
 
+/*
+ * The stage process's second step, when it has opened its directories: become
+ * the submitter, uid and gid and no other group, without capabilities, and
+ * reach nothing but what lies below dirs.
+ */
+void self_confine_stage(uid_t uid, gid_t gid, const int *dirs, size_t n);
+
 #endif

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -247,6 +248,35 @@ static const int back[] = {
 	S(memfd_create),
 };
 
+static const int stage[] = {
+	S(openat),
+	S(openat2),
+	S(newfstatat),
+	S(stat),
+	S(lstat),
+	S(statx),
+	S(getdents64),
+	S(readlink),
+	S(readlinkat),
+	S(pread64),
+	S(copy_file_range),
+	S(symlinkat),
+	S(mkdirat),
+	S(unlinkat),
+	S(renameat),
+	S(renameat2),
+	S(fchmod),
+	S(fchmodat),
+	S(utimensat),
+	S(fgetxattr),
+	S(flistxattr),
+	S(fsetxattr),
+	S(name_to_handle_at),
+	S(flock),
+	S(fsync),
+	S(syncfs),
+};
+
 struct set {
 	const int *call;
 	size_t n;
@@ -265,6 +295,7 @@ static const struct set sets[ROLE_MAX] = {
 	[ROLE_SHIM] = SET(shim),
 	[ROLE_FRONT] = SET(front),
 	[ROLE_BACK] = SET(back),
+	[ROLE_STAGE] = SET(stage),
 };
 
 /*
@@ -546,6 +577,10 @@ filter_child(enum role role)
 		break;
 	case ROLE_SHIM:
 		add_shim(f);
+		break;
+	case ROLE_STAGE:
+		rule(f, SCMP_ACT_ALLOW, S(ioctl), 1,
+		    SCMP_A1(SCMP_CMP_EQ, FICLONE));
 		break;
 	case ROLE_BACK:
 		add_socket(f);

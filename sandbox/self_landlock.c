@@ -63,19 +63,23 @@ allow_path(int ruleset, const char *path)
 		fatal("landlock rule for %s", path);
 }
 
-void
-self_landlock_dns(void)
+/* Everything this kernel can restrict, none of it allowed: a ruleset and its
+ * ABI, or -1 where there is no Landlock. */
+static int
+ruleset_new(const char *role, long *abi_out)
 {
 	struct ll_ruleset rs = { .fs = (UINT64_C(1) << 13) - 1 };
-	struct ll_port port = { LL_NET_CONNECT_TCP, DNS_PORT };
 	size_t size = sizeof(rs.fs);
 	long abi;
+	int fd;
 
 	abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
+	*abi_out = abi;
 	if (abi < 1) {
-		log_info("Landlock is not available: role=dns goes without");
-		return;
+		log_info(
+		    "Landlock is not available: role=%s goes without", role);
+		return -1;
 	}
 	if (abi >= 2)
 		rs.fs |= LL_FS_REFER;
@@ -91,15 +95,57 @@ self_landlock_dns(void)
 		rs.scoped = LL_SCOPE_ABSTRACT_UNIX | LL_SCOPE_SIGNAL;
 		size = sizeof(rs);
 	}
-	cleanup_fd int fd =
-	    (int)syscall(SYS_landlock_create_ruleset, &rs, size, 0);
+	fd = (int)syscall(SYS_landlock_create_ruleset, &rs, size, 0);
 	if (fd < 0)
 		fatal("landlock ruleset");
+	return fd;
+}
+
+void
+self_landlock_dns(void)
+{
+	struct ll_port port = { LL_NET_CONNECT_TCP, DNS_PORT };
+	long abi;
+	cleanup_fd int fd = ruleset_new("dns", &abi);
+
+	if (fd < 0)
+		return;
 	for (size_t i = 0; i < nitems(dns_paths); i++)
 		allow_path(fd, dns_paths[i]);
 	if (abi >= 4 &&
 	    syscall(SYS_landlock_add_rule, fd, LL_RULE_NET_PORT, &port, 0) != 0)
 		fatal("landlock rule for port %d", DNS_PORT);
+	if (syscall(SYS_landlock_restrict_self, fd, 0) != 0)
+		fatal("landlock");
+}
+
+void
+self_landlock_dirs(const int *dirs, size_t n)
+{
+	struct landlock_path_beneath_attr a = {
+		.allowed_access =
+		    LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR |
+		    LANDLOCK_ACCESS_FS_WRITE_FILE |
+		    LANDLOCK_ACCESS_FS_REMOVE_FILE |
+		    LANDLOCK_ACCESS_FS_REMOVE_DIR |
+		    LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR |
+		    LANDLOCK_ACCESS_FS_MAKE_SYM,
+	};
+	long abi;
+	cleanup_fd int fd = ruleset_new("stage", &abi);
+
+	if (fd < 0)
+		return;
+	if (abi >= 2)
+		a.allowed_access |= LL_FS_REFER;
+	if (abi >= 3)
+		a.allowed_access |= LL_FS_TRUNCATE;
+	for (size_t i = 0; i < n; i++) {
+		a.parent_fd = dirs[i];
+		if (dirs[i] >= 0 && syscall(SYS_landlock_add_rule, fd,
+					LANDLOCK_RULE_PATH_BENEATH, &a, 0) != 0)
+			fatal("landlock rule");
+	}
 	if (syscall(SYS_landlock_restrict_self, fd, 0) != 0)
 		fatal("landlock");
 }

@@ -69,17 +69,17 @@ stage_record_get(const void *p, size_t n, struct stage_record *r)
 int
 stage_record_clock(struct stage_record *r, struct error *err)
 {
-	cleanup_fd int fd = -1;
 	struct timespec now, boot;
-	ssize_t n;
 
-	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return error_set(err, errno, "staged: boot_id");
-	n = read(fd, r->boot_id, sizeof(r->boot_id) - 1);
-	if (n <= 0)
-		return error_set(err, errno, "staged: boot_id");
-	r->boot_id[strcspn(r->boot_id, "\n")] = '\0';
+	if (r->boot_id[0] == '\0') {
+		cleanup_fd int fd = -1;
+
+		fd = open(
+		    "/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || read(fd, r->boot_id, sizeof(r->boot_id) - 1) <= 0)
+			return error_set(err, errno, "staged: boot_id");
+		r->boot_id[strcspn(r->boot_id, "\n")] = '\0';
+	}
 	if (clock_gettime(CLOCK_REALTIME, &now) < 0 ||
 	    clock_gettime(CLOCK_BOOTTIME, &boot) < 0)
 		return error_set(err, errno, "staged: clock");

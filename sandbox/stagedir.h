@@ -44,7 +44,8 @@ struct stage_record {
 void stage_record_put(struct buf *b, const struct stage_record *r);
 int stage_record_get(const void *p, size_t n, struct stage_record *r);
 
-/* The time now in *r: start_*, boot_ns, boot_id.  0 or -1. */
+/* The time now in *r: start_*, boot_ns, and boot_id unless it is there.  0 or
+ * -1. */
 int stage_record_clock(struct stage_record *r, struct error *err);
 
 /*

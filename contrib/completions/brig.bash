@@ -52,8 +52,8 @@ _brig() {
 	esac
 	case $cmd in
 	'')
-		words="run submit ps show logs wait kill pause resume asks approve deny
-		    secret policy audit status doctor help
+		words="run submit ps show logs wait kill pause resume diff apply
+		    discard asks approve deny secret policy audit status doctor help
 		    --socket --json --help --version"
 		;;
 	run | submit)
@@ -64,6 +64,15 @@ _brig() {
 	show | wait) words="$(_brig_ids ps -a) --json --help" ;;
 	logs) words="$(_brig_ids ps -a) -f --follow --raw --help" ;;
 	pause | resume) words="$(_brig_ids ps) --help" ;;
+	diff)
+		words="$(_brig_ids ps -a) --stat --name-only -z --color --json
+		    --help"
+		;;
+	apply)
+		words="$(_brig_ids ps -a) -n --dry-run --force-protected --json
+		    --help"
+		;;
+	discard) words="$(_brig_ids ps -a) --json --help" ;;
 	kill) words="$(_brig_ids ps) -s --signal --help" ;;
 	approve | deny) words="$(_brig_ids asks) -m --message --help" ;;
 	secret)

@@ -22,6 +22,21 @@ tests_daemon_test_ask_SOURCES = tests/daemon/test_ask.c \
 tests_daemon_test_ask_LDADD = $(CONTROL_TEST_LIBS)
 
 TESTS += tests/daemon/load.sh tests/daemon/processes.sh \
-	tests/daemon/start.sh tests/daemon/limits.sh
+	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh
 EXTRA_DIST += tests/daemon/load.sh tests/daemon/processes.sh \
-	tests/daemon/start.sh tests/daemon/limits.sh
+	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh
+
+# What a job staged.
+STAGE_TEST_LIBS = libstage.a libjobspec.a libsandbox.a libbase.a \
+	$(CMOCKA_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
+STAGE_TESTS = tests/daemon/test_stage_apply tests/daemon/test_stage_text
+check_PROGRAMS += $(STAGE_TESTS)
+TESTS += $(STAGE_TESTS)
+tests_daemon_test_stage_apply_SOURCES = tests/daemon/test_stage_apply.c
+tests_daemon_test_stage_apply_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+tests_daemon_test_stage_apply_LDADD = $(STAGE_TEST_LIBS) -lpthread
+tests_daemon_test_stage_text_SOURCES = tests/daemon/test_stage_text.c
+tests_daemon_test_stage_text_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
+	$(JANSSON_CFLAGS)
+tests_daemon_test_stage_text_LDADD = libcli.a $(STAGE_TEST_LIBS) \
+	$(JANSSON_LIBS)

@@ -7,15 +7,18 @@
  * any role: that process dies.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
 #include "base/str.h"
 #include "daemon/parent.h"
 #include "daemon/proc.h"
+#include "sandbox/stagedir.h"
 #include "tests/fuzz/play.h"
 
 #define SPAWNED_MAX 256u
@@ -87,6 +90,40 @@ parent_open_log(struct parent *pa, uint32_t job, bool create, struct error *err)
 	(void)pa;
 	(void)create;
 	return job == 9 ? error_set(err, 0, "no log") : fd_memfd("log", "", 0);
+}
+
+static char job_dir[] = "/tmp/brig-fuzz-XXXXXX";
+
+static void
+remove_job_dir(void)
+{
+	int fd = open(job_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	stagedir_drop(fd);
+	fd_close(&fd);
+	(void)rmdir(job_dir);
+}
+
+/* One for all jobs; those with an even number have staged something. */
+int
+parent_open_job_dir(struct parent *pa, uint32_t job)
+{
+	static bool made;
+	int fd;
+
+	(void)pa;
+	if (!made && (mkdtemp(job_dir) == NULL || atexit(remove_job_dir) != 0))
+		abort();
+	made = true;
+	fd = open(job_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		abort();
+	stagedir_drop(fd);
+	if (job % 2 == 0 &&
+	    (mkdirat(fd, STAGE_DIR, 0700) < 0 ||
+		mknodat(fd, STAGE_DIR "/record", S_IFREG | 0600, 0) < 0))
+		abort();
+	return fd;
 }
 
 void

@@ -164,8 +164,6 @@ later_features_are_named_as_not_supported(void **state)
 		{ "allow exec ls when a == b;", "1:15: when is not supported" },
 		{ "allow exec ls ... mode plan;", "1:19: mode is not" },
 		{ "ask hold 90s;", "1:5: ask hold is not supported" },
-		{ "sandbox workspace staged;",
-		    "1:9: sandbox workspace staged" },
 		{ "sandbox home keep x;", "1:9: sandbox home keep is not" },
 		{ "sandbox root /x;", "1:9: sandbox root is not" },
 		{ "limit asks 40 per hour;", "1:7: limit asks is not" },
@@ -210,7 +208,8 @@ sandbox_settings_are_inherited_and_replaced(void **state)
 {
 	static const char text[] =
 	    "profile a { sandbox tree /opt/a; sandbox tree /opt/b;\n"
-	    " sandbox seccomp nested; limit cpu 150%; }\n"
+	    " sandbox seccomp nested; limit cpu 150%;\n"
+	    " sandbox workspace staged; }\n"
 	    "profile b extends a { sandbox tree /opt/c;\n"
 	    " sandbox home fresh; sandbox workspace direct; }\n";
 	struct policy_source src = { "t", text, sizeof(text) - 1, true };
@@ -223,7 +222,8 @@ sandbox_settings_are_inherited_and_replaced(void **state)
 	b = profile_settings(policy_profile(p, "b"));
 	assert_int_equal(a->ntrees, 2);
 	assert_string_equal(a->trees[1], "/opt/b");
-	assert_true(a->protect && !a->workspace_staged);
+	assert_true(a->protect && a->workspace_staged);
+	assert_false(b->workspace_staged);
 	assert_int_equal(b->ntrees, 1);
 	assert_string_equal(b->trees[0], "/opt/c");
 	assert_null(b->home_keep);
