@@ -7,11 +7,13 @@ tests_attack_brig_probe_LDFLAGS = $(BRIG_STATIC)
 
 ATTACK_LIST = tests/attack/swap.sh tests/attack/host.sh \
 	tests/attack/network.sh tests/attack/names.sh tests/attack/sockets.sh \
-	tests/attack/files.sh tests/attack/hooks.sh tests/attack/syscalls.sh \
+	tests/attack/files.sh tests/attack/hooks.sh tests/attack/floods.sh \
+	tests/attack/syscalls.sh \
 	tests/attack/edges.sh \
 	tests/attack/processes.sh tests/attack/record.sh \
 	tests/attack/rogue.sh tests/attack/asks.sh tests/attack/abuse.sh
 TESTS += $(ATTACK_LIST)
 EXTRA_DIST += $(ATTACK_LIST) tests/attack/lib.sh tests/attack/README.md \
 	tests/attack/rogue_origin.py tests/attack/front_abuse.py \
-	tests/attack/start.py tests/attack/operator.py tests/attack/flood.py
+	tests/attack/start.py tests/attack/operator.py tests/attack/flood.py \
+	tests/attack/flood_all.py
