@@ -153,6 +153,17 @@ fd_is_sealed(int fd)
 	return seals >= 0 && (seals & need) == need;
 }
 
+void
+fd_boot_id(char id[BOOT_ID_SIZE])
+{
+	cleanup_fd int fd =
+	    open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, id, BOOT_ID_SIZE - 1);
+
+	id[n < 0 ? 0 : n] = '\0';
+	id[strcspn(id, "\n")] = '\0';
+}
+
 ssize_t
 fd_sendmsg(int sock, const void *p, size_t n, const int *fds, size_t nfds)
 {

@@ -43,6 +43,9 @@ int fd_pread_all(int fd, struct buf *b, size_t max);
  * -1 with errno.  name shows in /proc.
  */
 int fd_memfd(const char *name, const void *p, size_t n);
+/* Which life of the machine this is, as hexadecimal text; "" if unknown. */
+#define BOOT_ID_SIZE 37
+void fd_boot_id(char id[BOOT_ID_SIZE]);
 /* True if fd is a memfd whose contents can no longer change. */
 bool fd_is_sealed(int fd);
 

@@ -73,21 +73,18 @@ struct audit {
 };
 
 /* Read before the root directory is the log's. */
-static char boot_id[40] = "unknown";
+static char boot_id[BOOT_ID_SIZE];
 
 void
 audit_preinit(void)
 {
-	cleanup_fd int fd =
-	    open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 	uint8_t sum[AUDIT_HASH_SIZE] = { 0 };
-	ssize_t n;
 
-	if (fd < 0 || (n = read(fd, boot_id, sizeof(boot_id) - 1)) <= 0)
-		log_warn("boot id");
-	else
-		boot_id[n] = '\0';
-	boot_id[strcspn(boot_id, "\n")] = '\0';
+	fd_boot_id(boot_id);
+	if (boot_id[0] == '\0') {
+		log_warnx("no boot id");
+		strlcpy(boot_id, "unknown", sizeof(boot_id));
+	}
 	/* libcrypto opens its configuration at first use. */
 	if (audit_hash(sum, "", 0, sum) < 0)
 		fatalx("SHA-256 is not available");

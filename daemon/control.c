@@ -431,10 +431,13 @@ static const struct peer_def defs[] = {
 	{ ROLE_BACK, from_back, nitems(from_back), NULL, asker_down },
 };
 
-/* Nothing to open: SQLite works inside the root. */
+/* Before /proc is out of reach. */
+static char boot_id[BOOT_ID_SIZE];
+
 void
 control_preinit(void)
 {
+	fd_boot_id(boot_id);
 }
 
 void
@@ -450,7 +453,7 @@ control_run(const char *db)
 	struct error err = { 0 };
 
 	ct.ev = ev_new();
-	ct.store = store_open(db, &err);
+	ct.store = store_open(db, boot_id, &err);
 	if (ct.store == NULL)
 		fatalx("%s", err.msg);
 	ct.peers = peers_new(ct.ev, PARENT_FD, from_parent, nitems(from_parent),

@@ -41,7 +41,9 @@ struct control {
 	struct ev *ev;
 	struct peers *peers;
 	struct store *store;
-	int64_t started; /* unix seconds */
+	struct ev_timer *sync; /* set while the store holds changes */
+	bool sync_set;         /* that are not on disk; NULL until then */
+	int64_t started;       /* unix seconds */
 
 	/* M_CONFIG */
 	char *version;
@@ -196,6 +198,8 @@ struct cjob { /* a job that has not ended */
 
 /* Jobs left open by an earlier life of this process. */
 void jobs_load(struct control *ct);
+/* Rows were changed: they will be on disk in a second. */
+void jobs_changed(struct control *ct);
 struct cjob *jobs_find(struct control *ct, uint32_t id);
 /* Takes the row. */
 struct cjob *jobs_add(struct control *ct, struct store_job *row);

@@ -342,6 +342,7 @@ op_job_run(struct request *rq)
 		return;
 	}
 	r->spec.job = row.id;
+	jobs_changed(ct);
 	/* Of this life: no restart lies between, so it needs no confirming. */
 	jobs_add(ct, &row)->confirmed = true;
 	record_submit(r);

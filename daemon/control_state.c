@@ -10,6 +10,8 @@
 /* Arguments shown in a listing; job.show has them all. */
 #define LIST_ARGS 16u
 #define LIST_ARG_BYTES 200u
+/* As late as what the audit log is not waited for. */
+#define SYNC_MS 1000u
 
 static const char *const exit_kinds[] = {
 	[EXIT_CODE] = "code",
@@ -135,6 +137,28 @@ jobs_load(struct control *ct)
 		fatalx("%s", err.msg);
 }
 
+static void
+on_sync(void *arg)
+{
+	struct control *ct = arg;
+	struct error err = { 0 };
+
+	ct->sync_set = false;
+	if (store_sync(ct->store, &err) < 0)
+		log_warnx("%s", err.msg);
+}
+
+void
+jobs_changed(struct control *ct)
+{
+	if (ct->sync == NULL)
+		ct->sync = ev_timer_new(ct->ev, on_sync, ct);
+	if (ct->sync_set || !store_unsynced(ct->store))
+		return;
+	ct->sync_set = true;
+	ev_timer_set(ct->sync, SYNC_MS);
+}
+
 /* Later reads show the row; a write that fails is said, and tried again
  * with the next change. */
 static void
@@ -144,6 +168,7 @@ save(struct control *ct, const struct cjob *j)
 
 	if (store_job_update(ct->store, &j->row, &err) < 0)
 		log_warnx("j-%u: %s", j->row.id, err.msg);
+	jobs_changed(ct);
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "daemon/store.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,14 @@
 #define LIST_ITEMS_MAX 4096u
 #define LIST_BYTES_MAX (1024u * 1024)
 
+/* Job numbers that a crash of the machine may have taken off the disk: as many
+ * as are given away between two store_sync(). */
+#define UNSYNCED_MAX 500u
+
 struct store {
 	sqlite3 *db;
+	uint32_t unsynced; /* changes that are not on disk yet */
+	bool lost;         /* some did not get there */
 };
 
 /* One step per version: migrations[v] brings version v to v + 1. */
@@ -134,8 +141,65 @@ migrate(struct store *s, struct error *err)
 	return 0;
 }
 
+/*
+ * The mark of an open data base: which life of the machine has it.  Never 0,
+ * which stands for one that was closed in order.
+ */
+static int32_t
+boot_mark(const char *boot)
+{
+	uint32_t h = 2166136261u; /* FNV-1a */
+
+	for (; *boot != '\0'; boot++)
+		h = (h ^ (uint8_t)*boot) * 16777619u;
+	return (int32_t)((h & INT32_MAX) | 1);
+}
+
+static int
+set_mark(struct store *s, int32_t mark, struct error *err)
+{
+	cleanup_free char *sql =
+	    xasprintf("PRAGMA application_id = %d", (int)mark);
+
+	return db_exec(s, sql, err);
+}
+
+/*
+ * Rows that the machine took along when it went down are in the audit log all
+ * the same: their numbers must not come again.
+ */
+static int
+skip_lost(struct store *s, struct error *err)
+{
+	cleanup_free char *sql = xasprintf(
+	    "BEGIN IMMEDIATE;"
+	    "INSERT INTO sqlite_sequence (name, seq) SELECT 'job', 0"
+	    " WHERE NOT EXISTS"
+	    " (SELECT 1 FROM sqlite_sequence WHERE name = 'job');"
+	    "UPDATE sqlite_sequence SET seq = seq + %u WHERE name = 'job';"
+	    "COMMIT",
+	    UNSYNCED_MAX);
+
+	return db_exec(s, sql, err);
+}
+
+static int
+mark_open(struct store *s, const char *boot, struct error *err)
+{
+	int64_t was = db_number(s, "PRAGMA application_id");
+	int32_t mark = boot_mark(boot);
+
+	if (was != 0 && (was != mark || boot[0] == '\0') &&
+	    skip_lost(s, err) < 0)
+		return -1;
+	if (set_mark(s, mark, err) < 0)
+		return -1;
+	s->unsynced = 1;
+	return store_sync(s, err);
+}
+
 struct store *
-store_open(const char *path, struct error *err)
+store_open(const char *path, const char *boot, struct error *err)
 {
 	struct store *s = xcalloc(1, sizeof(*s));
 	bool damaged = false;
@@ -145,18 +209,20 @@ store_open(const char *path, struct error *err)
 		    SQLITE_OPEN_NOFOLLOW,
 		NULL) != SQLITE_OK) {
 		db_error(s, err, path);
-		store_close(s);
+		sqlite3_close(s->db);
+		free(s);
 		return NULL;
 	}
-	/* Exclusive: one process, and no shared-memory file beside it. */
+	/* Exclusive: one process, and no shared-memory file beside it.  What
+	 * FULL would do at each commit is store_sync()'s. */
 	if (db_exec(s, "PRAGMA locking_mode = EXCLUSIVE", err) < 0 ||
 	    db_exec(s, "PRAGMA temp_store = MEMORY", err) < 0 ||
 	    db_exec(s, "PRAGMA trusted_schema = OFF", err) < 0 ||
 	    db_exec(s, "PRAGMA journal_mode = WAL", err) < 0 ||
-	    db_exec(s, "PRAGMA synchronous = FULL", err) < 0)
+	    db_exec(s, "PRAGMA synchronous = NORMAL", err) < 0)
 		goto fail;
 	damaged = !db_says(s, "PRAGMA integrity_check(1)", "ok");
-	if (!damaged && migrate(s, err) == 0)
+	if (!damaged && migrate(s, err) == 0 && mark_open(s, boot, err) == 0)
 		return s;
 fail:
 	if (damaged || sqlite3_errcode(s->db) == SQLITE_NOTADB ||
@@ -164,7 +230,8 @@ fail:
 		error_set(err, 0,
 		    "the job store %s is damaged: restore it or move it away",
 		    path);
-	store_close(s);
+	sqlite3_close(s->db);
+	free(s);
 	return NULL;
 }
 
@@ -173,8 +240,42 @@ store_close(struct store *s)
 {
 	if (s == NULL)
 		return;
+	/* All of the log goes into the data base when that is closed. */
+	if (!s->lost)
+		(void)set_mark(s, 0, NULL);
 	sqlite3_close(s->db);
 	free(s);
+}
+
+int
+store_sync(struct store *s, struct error *err)
+{
+	sqlite3_file *wal = NULL;
+
+	if (s->lost)
+		return error_set(err, EIO,
+		    "job store: an earlier change did not get to disk: look "
+		    "at the disk, then start brigd again");
+	if (s->unsynced == 0)
+		return 0;
+	if (sqlite3_file_control(
+		s->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) != SQLITE_OK)
+		return db_error(s, err, "job store");
+	/* Without methods: a data base in memory. */
+	if (wal != NULL && wal->pMethods != NULL &&
+	    wal->pMethods->xSync(
+		wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) != SQLITE_OK) {
+		s->lost = true;
+		return error_set(err, EIO, "job store: sync");
+	}
+	s->unsynced = 0;
+	return 0;
+}
+
+bool
+store_unsynced(const struct store *s)
+{
+	return s->unsynced > 0;
 }
 
 /* ---- rows -------------------------------------------------------------- */
@@ -312,8 +413,10 @@ store_ask_free(struct store_ask *a)
 static int
 step_done(struct store *s, sqlite3_stmt *st, struct error *err)
 {
-	return sqlite3_step(st) == SQLITE_DONE ? 0
-					       : db_error(s, err, "job store");
+	if (sqlite3_step(st) != SQLITE_DONE)
+		return db_error(s, err, "job store");
+	s->unsynced++;
+	return 0;
 }
 
 static int
@@ -336,7 +439,8 @@ store_job_add(struct store *s, struct store_job *j, struct error *err)
 	    err);
 	sqlite3_int64 id;
 
-	if (st == NULL)
+	if (st == NULL ||
+	    (s->unsynced >= UNSYNCED_MAX - 1 && store_sync(s, err) < 0))
 		return -1;
 	sqlite3_bind_int64(st, 1, j->uid);
 	sqlite3_bind_int64(st, 2, j->gid);
@@ -466,7 +570,7 @@ store_ask_add(struct store *s, struct store_ask *a, struct error *err)
 	if (id <= 0 || id > UINT32_MAX)
 		return error_set(err, 0, "ask numbers are used up");
 	a->id = (uint32_t)id;
-	return 0;
+	return store_sync(s, err);
 }
 
 int
@@ -484,7 +588,7 @@ store_ask_update(struct store *s, const struct store_ask *a, struct error *err)
 	bind_text(st, 3, a->by);
 	bind_text(st, 4, a->message);
 	sqlite3_bind_int64(st, 5, a->id);
-	return changed_one(s, st, err);
+	return changed_one(s, st, err) < 0 ? -1 : store_sync(s, err);
 }
 
 int

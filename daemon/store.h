@@ -1,7 +1,11 @@
 /*
- * Jobs and asks on disk: SQLite, written through (WAL, synchronous=FULL) by
- * the control process alone.  Rows are plain structs; strings in rows that a
- * function fills are the caller's to free with the matching *_free.
+ * Jobs and asks on disk: SQLite (WAL), written by the control process alone.
+ * Every change survives the end of this process.  What asks say survives that
+ * of the machine, too, when the function returns; what jobs say from the next
+ * store_sync() on: until then the audit log has it, and the numbers of rows
+ * that were lost are not used again.
+ * Rows are plain structs; strings in rows that a function fills are the
+ * caller's to free with the matching *_free.
  */
 #ifndef BRIG_STORE_H
 #define BRIG_STORE_H
@@ -65,10 +69,16 @@ struct store_ask {
 
 /*
  * Open or create the data base, check its integrity and bring it to
- * STORE_VERSION.  NULL with err if it is damaged or newer than this program.
+ * STORE_VERSION.  boot: fd_boot_id() of the machine, "" if unknown.  NULL with
+ * err if it is damaged or newer than this program.
  */
-struct store *store_open(const char *path, struct error *err);
+struct store *store_open(const char *path, const char *boot, struct error *err);
 void store_close(struct store *s);
+
+/* Everything so far is on disk: 0; or -1, from then on always. */
+int store_sync(struct store *s, struct error *err);
+/* Something is not yet. */
+bool store_unsynced(const struct store *s);
 
 /* Insert; fills in id.  0 or -1. */
 int store_job_add(struct store *s, struct store_job *j, struct error *err);

@@ -71,15 +71,10 @@ stage_record_clock(struct stage_record *r, struct error *err)
 {
 	struct timespec now, boot;
 
-	if (r->boot_id[0] == '\0') {
-		cleanup_fd int fd = -1;
-
-		fd = open(
-		    "/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || read(fd, r->boot_id, sizeof(r->boot_id) - 1) <= 0)
-			return error_set(err, errno, "staged: boot_id");
-		r->boot_id[strcspn(r->boot_id, "\n")] = '\0';
-	}
+	if (r->boot_id[0] == '\0')
+		fd_boot_id(r->boot_id);
+	if (r->boot_id[0] == '\0')
+		return error_set(err, errno, "staged: boot_id");
 	if (clock_gettime(CLOCK_REALTIME, &now) < 0 ||
 	    clock_gettime(CLOCK_BOOTTIME, &boot) < 0)
 		return error_set(err, errno, "staged: clock");

@@ -19,11 +19,11 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/fdutil.h"
 #include "sandbox/jail.h"
 
 #define STAGE_DIR "staged"
 #define STAGE_RECORD_MAX 8192u
-#define BOOT_ID_SIZE 37u
 
 struct stage_record {
 	uid_t uid; /* submitter */

@@ -7,12 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/str.h"
 #include "daemon/store.h"
+
+#define BOOT "6f1a"
+#define LATER_BOOT "0b92"
 
 static char dir[64], path[96];
 
@@ -25,7 +29,7 @@ setup(void **state)
 	if (mkdtemp(dir) == NULL)
 		return -1;
 	snprintf(path, sizeof(path), "%s/jobs.db", dir);
-	*state = store_open(path, &err);
+	*state = store_open(path, BOOT, &err);
 	return *state == NULL ? -1 : 0;
 }
 
@@ -70,7 +74,7 @@ job_survives_reopening(void **state)
 	struct store_job j;
 
 	store_close(*state);
-	*state = store_open(path, NULL);
+	*state = store_open(path, BOOT, NULL);
 	assert_non_null(*state);
 	assert_int_equal(store_job_get(*state, id, &j, NULL), 1);
 	assert_string_equal(j.argv[2], "echo 'a\nb'");
@@ -98,8 +102,75 @@ job_numbers_are_not_used_again(void **state)
 
 	assert_true(b > a);
 	store_close(*state);
-	*state = store_open(path, NULL);
+	*state = store_open(path, BOOT, NULL);
 	assert_true(add_job(*state, 1) > b);
+}
+
+/* The number of a job of a process that ends as if killed. */
+static uint32_t
+number_of_a_crashed(const char *boot)
+{
+	uint32_t id = 0;
+	int p[2], st;
+	pid_t pid;
+
+	assert_int_equal(pipe(p), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct store *s = store_open(path, boot, NULL);
+
+		id = s == NULL ? 0 : add_job(s, 1);
+		_exit(write(p[1], &id, sizeof(id)) == sizeof(id) ? 0 : 1);
+	}
+	assert_int_equal(read(p[0], &id, sizeof(id)), sizeof(id));
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	assert_int_equal(st, 0);
+	close(p[0]);
+	close(p[1]);
+	return id;
+}
+
+static void
+job_numbers_are_not_used_again_after_a_crash(void **state)
+{
+	uint32_t a = add_job(*state, 1), b, c;
+
+	store_close(*state);
+	b = number_of_a_crashed(BOOT);
+	assert_int_equal(b, a + 1);
+	/* Of the process only: nothing can have been lost. */
+	c = number_of_a_crashed(BOOT);
+	assert_int_equal(c, b + 1);
+	/* Of the machine: later rows than this may have been there. */
+	*state = store_open(path, LATER_BOOT, NULL);
+	assert_non_null(*state);
+	a = add_job(*state, 1);
+	assert_true(a > c + 400);
+	store_close(*state);
+	*state = store_open(path, BOOT, NULL);
+	assert_int_equal(add_job(*state, 1), a + 1);
+}
+
+static void
+jobs_wait_for_their_sync_and_asks_do_not(void **state)
+{
+	char none[] = "";
+	char *lines[] = { NULL };
+	struct store_ask a = { .rule = none,
+		.name = none,
+		.because = none,
+		.digest = none,
+		.lines = lines };
+
+	assert_false(store_unsynced(*state));
+	add_job(*state, 1);
+	assert_true(store_unsynced(*state));
+	assert_int_equal(store_sync(*state, NULL), 0);
+	assert_false(store_unsynced(*state));
+	add_job(*state, 1);
+	assert_int_equal(store_ask_add(*state, &a, NULL), 0);
+	assert_false(store_unsynced(*state));
 }
 
 static void
@@ -164,7 +235,7 @@ ask_survives_reopening(void **state)
 
 	assert_int_equal(store_ask_add(*state, &a, NULL), 0);
 	store_close(*state);
-	*state = store_open(path, NULL);
+	*state = store_open(path, BOOT, NULL);
 	assert_int_equal(store_ask_get(*state, a.id, &b, NULL), 1);
 	assert_int_equal(b.state, ASK_PENDING);
 	assert_string_equal(b.lines[0], "x");
@@ -187,7 +258,7 @@ damaged_file_is_refused(void **state)
 	for (off_t at = 4096; at < 3 * 4096; at += 16)
 		assert_int_equal(pwrite(fd, "garbage", 7, at), 7);
 	close(fd);
-	assert_null(store_open(path, &err));
+	assert_null(store_open(path, BOOT, &err));
 	assert_true(err.msg[0] != '\0');
 }
 
@@ -199,6 +270,11 @@ main(void)
 		    job_survives_reopening, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    job_numbers_are_not_used_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    job_numbers_are_not_used_again_after_a_crash, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(
+		    jobs_wait_for_their_sync_and_asks_do_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    listing_is_filtered, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -46,7 +46,7 @@ set_up(struct control *ct)
 	struct error err = { 0 };
 
 	ct->ev = ev_new();
-	ct->store = store_open(":memory:", &err);
+	ct->store = store_open(":memory:", "", &err);
 	if (ct->store == NULL || policy_bundle_write(&bundle, &src, 1) < 0)
 		abort();
 	ct->policy =
