@@ -28,14 +28,15 @@ libsandbox_a_SOURCES = \
 	sandbox/doctor_cgroup.c sandbox/doctor_files.c \
 	sandbox/doctor_host.c sandbox/doctor_kernel.c \
 	sandbox/env.c \
+	sandbox/ext4file.c sandbox/ext4file.h \
 	sandbox/filter.c sandbox/filter.h \
 	sandbox/init.c \
 	sandbox/jail.c sandbox/jail.h \
 	sandbox/landlock.c sandbox/landlock.h \
+	sandbox/loop.c sandbox/loop.h \
 	sandbox/mount.c sandbox/mount.h \
 	sandbox/netns.c sandbox/netns.h \
 	sandbox/overlay.c sandbox/overlay.h \
-	sandbox/stage_image.c \
 	sandbox/stagedir.c sandbox/stagedir.h \
 	sandbox/pathwalk.c sandbox/pathwalk.h \
 	sandbox/place.c sandbox/place.h \

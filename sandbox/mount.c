@@ -21,10 +21,13 @@ mnt_new(const char *type, const struct mnt_opt *opts, size_t n, uint64_t attr,
 	if (fs < 0)
 		return error_set(err, errno, "tree: fsopen %s", type);
 	for (i = 0; i < n; i++)
-		if (fsconfig(fs, FSCONFIG_SET_STRING, opts[i].key,
-			opts[i].value, 0) < 0)
+		if (fsconfig(fs,
+			opts[i].value == NULL ? FSCONFIG_SET_FLAG
+					      : FSCONFIG_SET_STRING,
+			opts[i].key, opts[i].value, 0) < 0)
 			return error_set(err, errno, "tree: %s %s=%s", type,
-			    opts[i].key, opts[i].value);
+			    opts[i].key,
+			    opts[i].value == NULL ? "" : opts[i].value);
 	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return error_set(err, errno, "tree: create %s", type);
 	fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned int)attr);

@@ -18,7 +18,7 @@
 #define MNT_READ_ONLY (MNT_COMMON | MOUNT_ATTR_RDONLY)
 
 struct mnt_opt {
-	const char *key, *value;
+	const char *key, *value; /* NULL: a flag */
 };
 
 /* A file system of our own, not attached yet, with MOUNT_ATTR_* attr: its

@@ -10,9 +10,11 @@
 
 #include "base/fdutil.h"
 #include "base/str.h"
+#include "sandbox/ext4file.h"
 #include "sandbox/sys.h"
 #include "sandbox/workspace.h"
 
+#define IMAGE "image"
 #define RECORD_MAGIC 0x53475242u /* "BRGS" */
 #define RECORD_VERSION 1u
 #define NSEC 1000000000u
@@ -199,16 +201,38 @@ clone_dir(int dir, struct error *err)
 }
 
 static int
+image_mount(int file, struct error *err)
+{
+	int mnt;
+
+	if (ext4file_lock(file, EXT4FILE_WAIT_MS) < 0)
+		return error_set(err, errno, "staged: the image is in use");
+	mnt = ext4file_mount(file, err);
+	return mnt < 0 ? error_prefix(err, "staged") : mnt;
+}
+
+static int
+image_make(int staged, const struct jail_config *c, struct error *err)
+{
+	cleanup_fd int file = -1;
+
+	file =
+	    openat(staged, IMAGE, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (file < 0)
+		return error_set(err, errno, "staged: image");
+	if (ext4file_make(file, c->stage_size, c->stage_inodes, err) < 0)
+		return error_prefix(err, "staged");
+	return image_mount(file, err);
+}
+
+static int
 make_tree(int staged, const struct jail_config *c, int dir, bool image,
     struct error *err)
 {
 	cleanup_fd int tree = -1, mnt = -1;
 
 	if (image) {
-		if (stage_image_make(
-			staged, c->stage_size, c->stage_inodes, err) < 0)
-			return -1;
-		mnt = stage_image_mount(staged, err);
+		mnt = image_make(staged, c, err);
 		if (mnt < 0 || fchownat(mnt, "", c->owner_uid, c->owner_gid,
 				   AT_EMPTY_PATH) < 0)
 			return -1;
@@ -264,7 +288,7 @@ stagedir_drop(int job_dir)
 		int flag;
 	} all[] = {
 		{ STAGE_DIR "/record", 0 },
-		{ STAGE_DIR "/image", 0 },
+		{ STAGE_DIR "/" IMAGE, 0 },
 		{ STAGE_DIR "/tree/work/work/incompat/volatile/dirty", 0 },
 		{ STAGE_DIR "/tree/work/work/incompat/volatile", AT_REMOVEDIR },
 		{ STAGE_DIR "/tree/work/work/incompat", AT_REMOVEDIR },
@@ -285,8 +309,14 @@ stagedir_open(int staged, const struct stage_record *r, struct error *err)
 {
 	int fd;
 
-	if (r->image)
-		return stage_image_mount(staged, err);
+	if (r->image) {
+		cleanup_fd int file =
+		    openat(staged, IMAGE, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+
+		if (file < 0)
+			return error_set(err, errno, "staged: open image");
+		return image_mount(file, err);
+	}
 	fd = openat(
 	    staged, "tree", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? error_set(err, errno, "staged: tree") : fd;

@@ -66,10 +66,4 @@ void stagedir_drop(int job_dir);
  */
 int stagedir_open(int staged, const struct stage_record *r, struct error *err);
 
-/* Where staged layers are mounted: 0, or -1 when this host cannot. */
-int stage_image_make(
-    int staged, uint64_t size, uint32_t inodes, struct error *err);
-/* A detached mount of staged/image. */
-int stage_image_mount(int staged, struct error *err);
-
 #endif
