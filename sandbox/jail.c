@@ -265,7 +265,8 @@ start_in(struct jail *j, struct build *b, int dir, int *ctl, struct error *err)
 
 	pl.n = 0;
 	/* What a staged job makes is looked at before it counts. */
-	if (dir >= 0 && !b->c->staged && places_make(dir, b->c, &pl, err) < 0)
+	if (dir >= 0 && !b->c->staged &&
+	    places_make(dir, PLACES_WORKSPACE, b->c, &pl, err) < 0)
 		return -1;
 	if (start(j, b, ctl, err) < 0) {
 		places_remove(&pl, b->c);

@@ -30,6 +30,7 @@ libsandbox_a_SOURCES = \
 	sandbox/env.c \
 	sandbox/ext4file.c sandbox/ext4file.h \
 	sandbox/filter.c sandbox/filter.h \
+	sandbox/home.c sandbox/home.h \
 	sandbox/init.c \
 	sandbox/jail.c sandbox/jail.h \
 	sandbox/landlock.c sandbox/landlock.h \

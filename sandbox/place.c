@@ -22,7 +22,6 @@
 
 #define MARK 315532800 /* 1980-01-01: the mtime of a placeholder */
 #define TRIES 50       /* a millisecond each, for another job's removal */
-#define WORKSPACE "workspace/"
 /* git refuses an empty one; this means "here", as if there were none. */
 #define COMMONDIR ".git/commondir"
 #define REPOSITORY ".git"
@@ -184,9 +183,9 @@ descend(struct places *pl, int *dir, const char *name, bool may_make,
 	return 1;
 }
 
-/* path is relative to the workspace ws. */
+/* path is relative to top. */
 static int
-make_path(struct places *pl, int ws, char *path, const char *pattern,
+make_path(struct places *pl, int top, char *path, const char *pattern,
     struct error *err)
 {
 	const bool file = str_eq(path, COMMONDIR);
@@ -194,7 +193,7 @@ make_path(struct places *pl, int ws, char *path, const char *pattern,
 	char *name = path, *slash;
 	int r;
 
-	dir = fcntl(ws, F_DUPFD_CLOEXEC, 0);
+	dir = fcntl(top, F_DUPFD_CLOEXEC, 0);
 	if (dir < 0)
 		return error_set(err, errno, "path rule: placeholder");
 	while ((slash = strchr(name, '/')) != NULL) {
@@ -224,31 +223,30 @@ make_repository(struct places *pl, int ws, struct error *err)
 
 /* No place for what the job could not make anyway. */
 static bool
-job_can_write(const struct jail_config *c)
+job_can_write(const struct jail_config *c, const char *base)
 {
 	size_t i;
 
 	for (i = 0; i < c->nrules; i++)
 		if (c->rules[i].allow && c->rules[i].write &&
-		    strncmp(
-			c->rules[i].pattern, WORKSPACE, strlen(WORKSPACE)) == 0)
+		    str_starts(c->rules[i].pattern, base))
 			return true;
 	return c->write_default;
 }
 
 int
-places_make(
-    int dir, const struct jail_config *c, struct places *pl, struct error *err)
+places_make(int dir, const char *base, const struct jail_config *c,
+    struct places *pl, struct error *err)
 {
 	bool repository = true;
 	size_t i, n;
 	int r = 0;
 
 	pl->n = 0;
-	if (!job_can_write(c))
+	if (!job_can_write(c, base))
 		return 0;
 	as_owner(c);
-	if (c->protect) {
+	if (c->protect && str_eq(base, PLACES_WORKSPACE)) {
 		r = make_repository(pl, dir, err);
 		repository = r == 0;
 	}
@@ -256,11 +254,10 @@ places_make(
 		const struct jail_rule *rule = protect_at(c, i);
 		char path[PATH_MAX];
 
-		if (rule->allow ||
-		    strncmp(rule->pattern, WORKSPACE, strlen(WORKSPACE)) != 0)
+		if (rule->allow || !str_starts(rule->pattern, base))
 			continue;
-		n = (size_t)snprintf(path, sizeof(path), "%s",
-		    rule->pattern + strlen(WORKSPACE));
+		n = (size_t)snprintf(
+		    path, sizeof(path), "%s", rule->pattern + strlen(base));
 		if (n >= sizeof(path))
 			continue;
 		if (str_ends(path, "/**"))
@@ -277,8 +274,8 @@ places_make(
 	return r < 0 ? -1 : 0;
 }
 
-static void
-close_all(struct places *pl)
+void
+places_keep(struct places *pl)
 {
 	for (; pl->n > 0; pl->n--) {
 		fd_close(&pl->at[pl->n - 1].dir);
@@ -316,7 +313,7 @@ places_remove(struct places *pl, const struct jail_config *c)
 	as_owner(c);
 	remove_all(pl);
 	as_root();
-	close_all(pl);
+	places_keep(pl);
 }
 
 /* Nothing else stays open: the job's pipes must end with the job. */
@@ -394,6 +391,6 @@ places_leave(struct places *pl, const struct jail_config *c, int pidfd,
 		places_remove(pl, c);
 		return -1;
 	}
-	close_all(pl);
+	places_keep(pl);
 	return 0;
 }

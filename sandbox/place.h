@@ -33,13 +33,20 @@ struct places {
 /* Is st, of a file in the workspace, a placeholder's? */
 bool place_is(const struct stat *st);
 
+/* What patterns of the two begin with. */
+#define PLACES_WORKSPACE "workspace/"
+#define PLACES_HOME "home/"
+
 /*
- * Make those of c's rules in the workspace dir.  Where the submitter may not
- * write, the job may not either, and nothing is made.  0, or -1 with nothing
- * left behind.
+ * Make those of c's rules that begin with base, which dir is.  Where the
+ * submitter may not write, the job may not either, and nothing is made.  0, or
+ * -1 with nothing left behind.
  */
-int places_make(
-    int dir, const struct jail_config *c, struct places *pl, struct error *err);
+int places_make(int dir, const char *base, const struct jail_config *c,
+    struct places *pl, struct error *err);
+
+/* Leave them where they are for good. */
+void places_keep(struct places *pl);
 
 /*
  * Leave their removal to a process that waits for the end of pidfd's, and

@@ -11,6 +11,7 @@
 
 #include "base/fdutil.h"
 #include "sandbox/mount.h"
+#include "sandbox/place.h"
 #include "sandbox/workspace.h"
 
 #define TMP_SIZE (1024ull * 1024 * 1024)
@@ -197,9 +198,17 @@ software(const struct jail_config *c, int *mnt, int *src, struct error *err)
 static int
 new_home(const struct jail_config *c, uint64_t attr, struct error *err)
 {
-	if (c->home_fd >= 0)
-		return workspace_idmap(c->home_fd, "the home", c, attr, err);
-	return new_scratch("0700", attr, c, err);
+	struct places pl;
+
+	if (c->home_fd < 0)
+		return new_scratch("0700", attr, c, err);
+	/* A fresh one cannot hold what a rule keeps from being written. */
+	if (places_make(c->home_fd, PLACES_HOME, c, &pl, err) < 0)
+		return -1;
+	places_keep(&pl);
+	if (workspace_map(c->home_fd, "the home", c, attr, err) < 0)
+		return -1;
+	return fcntl(c->home_fd, F_DUPFD_CLOEXEC, 0);
 }
 
 int

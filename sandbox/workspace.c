@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -118,29 +119,39 @@ mapping_ns(const struct jail_config *c, struct error *err)
 	return fd;
 }
 
-/* 0 where the kernel does not know. */
-static unsigned long
-fs_type(int fd)
+/* File systems that people meet and that some kernels cannot map. */
+static const char *
+fs_name(int fd, char *hex, size_t size)
 {
+	static const struct {
+		unsigned long type;
+		const char *name;
+	} known[] = { { NFS_SUPER_MAGIC, "NFS" },
+		{ OVERLAYFS_SUPER_MAGIC, "overlay" }, { 0x65735546, "FUSE" },
+		{ 0xfe534d42, "SMB" }, { V9FS_MAGIC, "9p" },
+		{ TMPFS_MAGIC, "tmpfs" } };
 	struct statfs fs;
+	size_t i;
 
-	return fstatfs(fd, &fs) < 0 ? 0 : (unsigned long)fs.f_type;
+	if (fstatfs(fd, &fs) < 0)
+		return "an unknown file system";
+	for (i = 0; i < nitems(known); i++)
+		if (known[i].type == (unsigned long)fs.f_type)
+			return known[i].name;
+	(void)snprintf(
+	    hex, size, "file system 0x%lx", (unsigned long)fs.f_type);
+	return hex;
 }
 
 int
-workspace_idmap(int dir, const char *what, const struct jail_config *c,
+workspace_map(int mnt, const char *what, const struct jail_config *c,
     uint64_t attr, struct error *err)
 {
 	struct mount_attr a = { .attr_set = attr | MOUNT_ATTR_NOSUID |
 					    MOUNT_ATTR_NODEV };
-	cleanup_fd int tree = -1;
 	cleanup_fd int ns = -1;
+	char hex[40];
 
-	/* Not recursive: what is mounted below was not asked for. */
-	tree = open_tree(
-	    dir, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-	if (tree < 0)
-		return error_set(err, errno, "workspace: open_tree");
 	/* The job runs as the owner: nothing to map. */
 	if (c->owner_uid != c->host_uid || c->owner_gid != c->host_gid) {
 		ns = mapping_ns(c, err);
@@ -149,19 +160,35 @@ workspace_idmap(int dir, const char *what, const struct jail_config *c,
 		a.attr_set |= MOUNT_ATTR_IDMAP;
 		a.userns_fd = (uint64_t)ns;
 	}
-	if (mount_setattr(tree, "", AT_EMPTY_PATH, &a, sizeof(a)) < 0)
-		return error_set(err, errno,
-		    "workspace: the file system of %s (type 0x%lx) cannot be "
-		    "mounted with mapped ids",
-		    what, fs_type(tree));
-	return steal_fd(&tree);
+	if (mount_setattr(mnt, "", AT_EMPTY_PATH, &a, sizeof(a)) == 0)
+		return 0;
+	if (ns < 0 || errno != EINVAL)
+		return error_set(err, errno, "workspace: %s", what);
+	/*
+	 * Nor is the job run as its submitter instead: it would share the uid
+	 * with every other job and process of theirs, and programs that know
+	 * people by their uid would take it for them.
+	 */
+	return error_set(err, 0,
+	    "workspace: %s is on %s, which this kernel cannot mount with "
+	    "mapped ids: take a folder on ext4, xfs or btrfs",
+	    what, fs_name(mnt, hex, sizeof(hex)));
 }
 
 int
 workspace_mount(
     int dir, const struct jail_config *c, uint64_t attr, struct error *err)
 {
-	return workspace_idmap(dir, c->workspace, c, attr, err);
+	cleanup_fd int tree = -1;
+
+	/* Not recursive: what is mounted below was not asked for. */
+	tree = open_tree(
+	    dir, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+	if (tree < 0)
+		return error_set(err, errno, "workspace: open_tree");
+	if (workspace_map(tree, c->workspace, c, attr, err) < 0)
+		return -1;
+	return steal_fd(&tree);
 }
 
 int

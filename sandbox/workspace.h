@@ -29,8 +29,10 @@ int workspace_mount(
 /* A user namespace that maps the owner to the job, as MOUNT_ATTR_IDMAP wants
  * it: descriptor or -1. */
 int workspace_id_ns(const struct jail_config *c, struct error *err);
-/* The same for any folder that the submitter owns; errors call it what. */
-int workspace_idmap(int dir, const char *what, const struct jail_config *c,
+
+/* The same for a detached mount of the submitter's files that is there
+ * already; errors call it what.  0 or -1. */
+int workspace_map(int mnt, const char *what, const struct jail_config *c,
     uint64_t attr, struct error *err);
 
 /* uid_map and gid_map of process pid: one id each.  0 or -1. */

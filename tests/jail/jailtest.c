@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "sandbox/filter.h"
+#include "sandbox/home.h"
 #include "sandbox/jail.h"
 
 #define HOST_UID 64321
@@ -36,7 +37,8 @@
 static const char usage[] =
     "usage: brig-jailtest [-cTt] [-w dir] [-r rule] [-e K=V] [-n repeat]\n"
     "    [-x noexec-workspace|noexec-tmp|memfd-exec|deny-read|deny-write|\n"
-    "        strict|nested|protect] [-R tree]\n"
+    "        strict|nested|protect|tmp-size=N|tmp-inodes=N] [-R tree] [-I "
+    "root] [-H home -S state]\n"
     "    command ...\n"
     "       brig-jailtest --bpf >file: a job's filter, for --seccomp of bwrap\n"
     "-c: print what was captured; -T: a terminal; -t: times on stderr\n"
@@ -95,7 +97,16 @@ add_option(struct jail_config *c, const char *s)
 
 		c->stage_inodes = (uint32_t)v;
 		return r;
-	} else if (str_starts(s, "stage-size="))
+	} else if (str_starts(s, "tmp-inodes=")) {
+		uint64_t v = 0;
+		int r = str_to_u64(strchr(s, '=') + 1, 1, UINT32_MAX, &v);
+
+		c->tmp_inodes = (uint32_t)v;
+		return r;
+	} else if (str_starts(s, "tmp-size="))
+		return str_to_u64(
+		    strchr(s, '=') + 1, 1, UINT64_MAX, &c->tmp_size);
+	else if (str_starts(s, "stage-size="))
 		return str_to_u64(
 		    strchr(s, '=') + 1, 1, UINT64_MAX, &c->stage_size);
 	else
@@ -262,7 +273,9 @@ main(int argc, char **argv)
 {
 	struct jail_rule rules[RULES];
 	char *env[RULES + 1] = { NULL };
-	const char *trees[RULES];
+	const char *trees[RULES], *home = NULL;
+	int state = -1;
+	struct error err = { 0 };
 	struct jail_config c = { .host_uid = HOST_UID,
 		.host_gid = HOST_UID,
 		.workspace_fd = -1,
@@ -287,7 +300,7 @@ main(int argc, char **argv)
 		write_bpf();
 		return 0;
 	}
-	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:R:")) != -1) {
+	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:R:H:S:")) != -1) {
 		switch (ch) {
 		case 'w':
 			c.workspace = optarg;
@@ -309,6 +322,14 @@ main(int argc, char **argv)
 		case 'n':
 			if (str_to_u64(optarg, 1, 100000, &n) < 0)
 				fatal("-n %s", optarg);
+			break;
+		case 'H':
+			home = optarg;
+			break;
+		case 'S':
+			state = open(optarg, O_PATH | O_DIRECTORY | O_CLOEXEC);
+			if (state < 0)
+				fatal("%s", optarg);
 			break;
 		case 'R':
 			if (c.ntrees == RULES)
@@ -345,6 +366,14 @@ main(int argc, char **argv)
 		c.owner_uid = st.st_uid;
 		c.owner_gid = st.st_gid;
 	}
+	if (home != NULL) {
+		c.home_fd = home_open(state, c.owner_uid, c.owner_gid, home,
+		    c.tmp_size, c.tmp_inodes, &err);
+		if (c.home_fd < 0)
+			log_warnx("%s", err.msg);
+	}
+	if (err.msg[0] != '\0')
+		return 125;
 	while (n-- > 0)
 		status = run(&c, times, capture);
 	return status;

@@ -6,8 +6,10 @@ tests_jail_brig_jailtest_SOURCES = tests/jail/jailtest.c
 tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS)
 check_PROGRAMS += tests/jail/probe
 tests_jail_probe_SOURCES = tests/jail/probe.c
-TESTS += tests/jail/jail.sh tests/jail/stage.sh tests/jail/tree.sh
-EXTRA_DIST += tests/jail/jail.sh tests/jail/stage.sh tests/jail/tree.sh
+TESTS += tests/jail/jail.sh tests/jail/stage.sh tests/jail/tree.sh \
+	tests/jail/home.sh
+EXTRA_DIST += tests/jail/jail.sh tests/jail/stage.sh tests/jail/tree.sh \
+	tests/jail/home.sh
 
 check_PROGRAMS += tests/jail/whatcanisee
 tests_jail_whatcanisee_SOURCES = tests/jail/whatcanisee.c
