@@ -16,7 +16,7 @@ EXTRA_DIST += sandbox/syscalls.tab
 
 noinst_LIBRARIES += libsandbox.a
 libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS) \
-	$(NL_CFLAGS)
+	$(NL_CFLAGS) $(CRYPTO_CFLAGS)
 # The macros of seccomp.h leave fields to be zero, which clang minds.
 libsandbox_a_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
 libsandbox_a_SOURCES = \
@@ -30,7 +30,10 @@ libsandbox_a_SOURCES = \
 	sandbox/env.c \
 	sandbox/ext4file.c sandbox/ext4file.h \
 	sandbox/filter.c sandbox/filter.h \
+	sandbox/fstree.c sandbox/fstree.h \
 	sandbox/home.c sandbox/home.h \
+	sandbox/image.c sandbox/image.h \
+	sandbox/image_unpack.c sandbox/image_unpack.h \
 	sandbox/init.c \
 	sandbox/jail.c sandbox/jail.h \
 	sandbox/landlock.c sandbox/landlock.h \
@@ -48,6 +51,7 @@ libsandbox_a_SOURCES = \
 	sandbox/tree.c sandbox/tree.h \
 	sandbox/tree_etc.c \
 	sandbox/tree_software.c \
+	sandbox/unpack_check.c sandbox/unpack_check.h \
 	sandbox/workload.c \
 	sandbox/workspace.c sandbox/workspace.h \
 	sandbox/self.c sandbox/self.h \
@@ -56,3 +60,11 @@ libsandbox_a_SOURCES = \
 	sandbox/trace.c sandbox/trace.h \
 	sandbox/trace_image.c sandbox/trace_image.h \
 	sandbox/trace_notify.c sandbox/trace_notify.h
+
+# A program of its own, so that nothing else links libarchive.
+pkglibexec_PROGRAMS += brig-unpack
+brig_unpack_SOURCES = sandbox/unpack.c
+brig_unpack_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(ARCHIVE_CFLAGS)
+brig_unpack_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
+brig_unpack_LDADD = libsandbox.a libbase.a $(ARCHIVE_LIBS) $(SECCOMP_LIBS) \
+	$(CAP_LIBS)

@@ -29,6 +29,11 @@ tests_fuzz_fuzz_trace_image_SOURCES = tests/fuzz/fuzz_trace_image.c $(FUZZ_FEED)
 tests_fuzz_fuzz_trace_image_LDADD = libsandbox.a libbase.a
 tests_fuzz_fuzz_trace_image_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_unpack
+tests_fuzz_fuzz_unpack_SOURCES = tests/fuzz/fuzz_unpack.c $(FUZZ_FEED)
+tests_fuzz_fuzz_unpack_LDADD = libsandbox.a libbase.a
+tests_fuzz_fuzz_unpack_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_dnswire
 tests_fuzz_fuzz_dnswire_SOURCES = tests/fuzz/fuzz_dnswire.c $(FUZZ_FEED)
 tests_fuzz_fuzz_dnswire_LDADD = libproxy.a libbase.a

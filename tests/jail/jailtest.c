@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "sandbox/filter.h"
 #include "sandbox/home.h"
+#include "sandbox/image.h"
 #include "sandbox/jail.h"
 
 #define HOST_UID 64321
@@ -274,7 +275,10 @@ main(int argc, char **argv)
 	struct jail_rule rules[RULES];
 	char *env[RULES + 1] = { NULL };
 	const char *trees[RULES], *home = NULL;
-	int state = -1;
+	struct image_conf image = { .state = -1,
+		.unpack = getenv("BRIG_UNPACK"),
+		.uid = HOST_UID,
+		.gid = HOST_UID };
 	struct error err = { 0 };
 	struct jail_config c = { .host_uid = HOST_UID,
 		.host_gid = HOST_UID,
@@ -300,7 +304,7 @@ main(int argc, char **argv)
 		write_bpf();
 		return 0;
 	}
-	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:R:H:S:")) != -1) {
+	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:R:I:H:S:")) != -1) {
 		switch (ch) {
 		case 'w':
 			c.workspace = optarg;
@@ -323,12 +327,16 @@ main(int argc, char **argv)
 			if (str_to_u64(optarg, 1, 100000, &n) < 0)
 				fatal("-n %s", optarg);
 			break;
+		case 'I':
+			image.path = optarg;
+			break;
 		case 'H':
 			home = optarg;
 			break;
 		case 'S':
-			state = open(optarg, O_PATH | O_DIRECTORY | O_CLOEXEC);
-			if (state < 0)
+			image.state =
+			    open(optarg, O_PATH | O_DIRECTORY | O_CLOEXEC);
+			if (image.state < 0)
 				fatal("%s", optarg);
 			break;
 		case 'R':
@@ -367,9 +375,14 @@ main(int argc, char **argv)
 		c.owner_gid = st.st_gid;
 	}
 	if (home != NULL) {
-		c.home_fd = home_open(state, c.owner_uid, c.owner_gid, home,
-		    c.tmp_size, c.tmp_inodes, &err);
+		c.home_fd = home_open(image.state, c.owner_uid, c.owner_gid,
+		    home, c.tmp_size, c.tmp_inodes, &err);
 		if (c.home_fd < 0)
+			log_warnx("%s", err.msg);
+	}
+	if (image.path != NULL && (home == NULL || c.home_fd >= 0)) {
+		c.image_fd = image_open(&image, &err);
+		if (c.image_fd < 0)
 			log_warnx("%s", err.msg);
 	}
 	if (err.msg[0] != '\0')

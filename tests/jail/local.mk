@@ -3,13 +3,13 @@ JAIL_LIBS = libsandbox.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
 
 noinst_PROGRAMS += tests/jail/brig-jailtest
 tests_jail_brig_jailtest_SOURCES = tests/jail/jailtest.c
-tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS)
+tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS) $(CRYPTO_LIBS)
 check_PROGRAMS += tests/jail/probe
 tests_jail_probe_SOURCES = tests/jail/probe.c
 TESTS += tests/jail/jail.sh tests/jail/stage.sh tests/jail/tree.sh \
-	tests/jail/home.sh
+	tests/jail/home.sh tests/jail/image.sh
 EXTRA_DIST += tests/jail/jail.sh tests/jail/stage.sh tests/jail/tree.sh \
-	tests/jail/home.sh
+	tests/jail/home.sh tests/jail/image.sh
 
 check_PROGRAMS += tests/jail/whatcanisee
 tests_jail_whatcanisee_SOURCES = tests/jail/whatcanisee.c

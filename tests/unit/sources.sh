@@ -50,6 +50,7 @@ only 'netlink/' 'sandbox/netns\.c'
 only 'openssl/ssl\.h' 'proxy/tls'
 only 'sqlite3\.h' 'daemon/store\.c'
 only 'jansson\.h' 'daemon/'
+only 'archive\.h' 'sandbox/unpack\.c'
 
 # Calls that overrun, run a shell, or hide errors.  Comments do not count.
 banned='sprintf|vsprintf|strcpy|strcat|strncpy|strncat|strtok|atoi|atol|gets|alloca|system|popen|tmpnam|mktemp'
