@@ -107,6 +107,7 @@ set_memfd_noexec(int proc, struct error *err)
 static int
 hide(int root, const char *path, struct error *err)
 {
+	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
 	cleanup_fd int at = -1;
 	cleanup_fd int tree = -1;
 	struct stat st;
@@ -121,6 +122,7 @@ hide(int root, const char *path, struct error *err)
 	    S_ISDIR(st.st_mode) ? TREE_EMPTY_DIR : TREE_EMPTY_FILE,
 	    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0 ||
+	    mount_setattr(tree, "", AT_EMPTY_PATH, &ro, sizeof(ro)) < 0 ||
 	    move_mount(tree, "", at, "",
 		MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
 		return error_set(err, errno, "tree: hide /%s", path);

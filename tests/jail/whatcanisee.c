@@ -216,7 +216,9 @@ see_mounts(void)
 			}
 		/* What is bound from the host has the host's file system. */
 		keep("%smount %s: %s%s",
-		    strncmp(m->mnt_dir, "/etc/", 5) == 0 ? "[host] " : "",
+		    strncmp(m->mnt_dir, "/etc/", 5) == 0    ? "[host] "
+		    : strncmp(m->mnt_dir, "/proc/", 6) == 0 ? "[kernel] "
+							    : "",
 		    m->mnt_dir,
 		    strcmp(m->mnt_type, "tmpfs") == 0 ||
 			    strcmp(m->mnt_type, "proc") == 0 ||
