@@ -180,10 +180,12 @@ conf_resolve_uids(struct conf *c, struct error *err)
 
 	if (c->job_subuid != NULL && take_subuid(c, err) < 0)
 		return -1;
-	if (c->max_jobs == 0)
+	if (c->max_jobs == 0) {
+		c->max_jobs_default = true;
 		c->max_jobs = c->job_uid_count < CONF_JOBS_MAX
 				  ? c->job_uid_count
 				  : CONF_JOBS_MAX;
+	}
 	if (c->job_uid_count < c->max_jobs)
 		return error_set(err, 0,
 		    "%u job uids are too few for max-jobs %u: each running "

@@ -60,6 +60,7 @@ struct control {
 
 	int listen_fd;
 	struct ev_io *listen_io;
+	struct ev_timer *accept_timer; /* until it is listened to again */
 	struct client *clients;
 	size_t nclients;
 	uint64_t next_client;

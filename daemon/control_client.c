@@ -18,6 +18,7 @@
 #define GROUPS_MAX 65536u
 #define READ_SIZE 65536u
 #define ACCEPT_ROUNDS 16
+#define ACCEPT_PAUSE_MS 100u
 
 struct out { /* one reply line, maybe with a descriptor */
 	struct out *next;
@@ -533,6 +534,26 @@ client_new(struct control *ct, int fd)
 }
 
 static void
+accept_again(void *arg)
+{
+	struct control *ct = arg;
+
+	if (ct->listen_io != NULL)
+		ev_io_set(ct->listen_io, EV_READ);
+}
+
+/* Out of descriptors, say: those who wait go on being there. */
+static void
+accept_later(struct control *ct)
+{
+	log_warn("accept");
+	ev_io_set(ct->listen_io, 0);
+	if (ct->accept_timer == NULL)
+		ct->accept_timer = ev_timer_new(ct->ev, accept_again, ct);
+	ev_timer_set(ct->accept_timer, ACCEPT_PAUSE_MS);
+}
+
+static void
 on_listener(int fd, unsigned int events, void *arg)
 {
 	struct control *ct = arg;
@@ -545,7 +566,7 @@ on_listener(int fd, unsigned int events, void *arg)
 		if (client < 0) {
 			if (errno != EAGAIN && errno != EINTR &&
 			    errno != ECONNABORTED)
-				log_warn("accept");
+				accept_later(ct);
 			return;
 		}
 		client_new(ct, client);
@@ -563,6 +584,8 @@ clients_close(struct control *ct)
 {
 	ev_io_free(ct->listen_io);
 	ct->listen_io = NULL;
+	ev_timer_free(ct->accept_timer);
+	ct->accept_timer = NULL;
 	while (ct->clients != NULL)
 		client_close(ct->clients);
 }

@@ -57,7 +57,7 @@ brigd_SOURCES = \
 	daemon/parent_stage.c \
 	daemon/parent_spare.c \
 	daemon/parent_status.c \
-	daemon/parent_uids.c \
+	daemon/parent_uids.c daemon/parent_files.c \
 	daemon/parent_wire.c
 brigd_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 brigd_CFLAGS = $(AM_CFLAGS)

@@ -80,7 +80,9 @@ check(const struct conf *conf)
 {
 	struct policy_diags ds = { 0 };
 	struct error err = { 0 };
+	struct conf probed = *conf;
 	struct buf bundle, text;
+	struct rlimit former;
 	struct policy *p;
 
 	buf_init(&bundle, 0);
@@ -100,7 +102,8 @@ check(const struct conf *conf)
 		return 1;
 	}
 	policy_free(p);
-	if (pcg_probe(conf, &err) < 0) {
+	if (parent_files(&probed, &former, &err) < 0 ||
+	    pcg_probe(conf, &err) < 0) {
 		fprintf(stderr, "%s\n", err.msg);
 		return 1;
 	}

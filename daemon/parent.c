@@ -210,6 +210,10 @@ parent_main(struct conf *conf, const char *conf_path, bool debug)
 		log_warnx("%s", err.msg);
 		return 1;
 	}
+	if (parent_files(&pa.conf, &pa.files, &err) < 0) {
+		log_warnx("%s", err.msg);
+		return 1;
+	}
 	self_confine(&self);
 	pa.ev = ev_new();
 	watch(&pa);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/audit_event.h"
@@ -93,8 +94,9 @@ struct parent {
 	struct job *jobs;
 	size_t njobs;
 	struct stage_run *stages;
-	uint32_t next_uid; /* offset into the job uids */
-	bool *uids_busy;   /* by offset: a process of the host has it */
+	uint32_t next_uid;   /* offset into the job uids */
+	struct rlimit files; /* what we were started with */
+	bool *uids_busy;     /* by offset: a process of the host has it */
 	uint64_t uids_scanned;
 	struct job_fds pending[JOB_FDS_PENDING];
 
@@ -239,6 +241,17 @@ void job_scanned(struct job *j, bool staged);
 
 /* A host uid for a new job, or 0 with err. */
 uid_t uid_take(struct parent *pa, struct error *err);
+
+/* ---- parent_files.c ---------------------------------------------------- */
+
+/*
+ * Raise the soft limit of open files to what c->max_jobs need, or, where that
+ * is nobody's wish but the default, lower these; former gets the limits as
+ * they were.  -1 with err where it cannot be.
+ */
+int parent_files(struct conf *c, struct rlimit *former, struct error *err);
+/* 0 if one more job can be begun, or -1 with err. */
+int parent_files_left(struct error *err);
 
 /* ---- parent_status.c --------------------------------------------------- */
 

@@ -372,6 +372,18 @@ pcg_job_kill(struct job *j)
 		cgroup_kill(j->cgroup->g);
 }
 
+/* Files of a group that goes take their watches along on v2 only. */
+static void
+unwatch(struct job *j)
+{
+	for (size_t i = 0; i < nitems(j->cgroup->wd); i++) {
+		if (j->cgroup->wd[i] >= 0)
+			(void)inotify_rm_watch(
+			    j->pa->cgroup_watch, j->cgroup->wd[i]);
+		j->cgroup->wd[i] = -1;
+	}
+}
+
 bool
 pcg_job_close(struct job *j)
 {
@@ -381,6 +393,7 @@ pcg_job_close(struct job *j)
 		return true;
 	if (cg->g != NULL) {
 		look(j);
+		unwatch(j);
 		if (!cgroup_remove(cg->g)) {
 			cgroup_kill(cg->g);
 			return false;

@@ -172,7 +172,8 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 		refuse(pa, id, "job description is not valid");
 		return;
 	}
-	if (pcg_check(pa, spec.profile, &err) < 0 ||
+	if (parent_files_left(&err) < 0 ||
+	    pcg_check(pa, spec.profile, &err) < 0 ||
 	    (uid = uid_take(pa, &err)) == 0) {
 		refuse(pa, id, err.msg);
 		job_spec_free(&spec);
@@ -244,6 +245,11 @@ job_continue(struct job *j)
 		return;
 	}
 	ca = fcntl(pa->bundle_fd, F_DUPFD_CLOEXEC, 0);
+	if (ca < 0) {
+		close(fd);
+		job_fail(j, JOB_FAILED, "CA bundle: %s", strerror(errno));
+		return;
+	}
 	dir = parent_open_job_dir(pa, j->id);
 	shim_fd(j, JOB_FD_WORKSPACE, &j->workspace_fd);
 	shim_fd(j, JOB_FD_ATTACH, &j->attach_fd);

@@ -88,6 +88,7 @@ proc_start(struct proc *p)
 		.gid = pa->conf.user[p->role].gid,
 		.root = proc_root(p),
 		.debug = pa->debug,
+		.files = pa->files,
 	};
 	const struct msg_rule *rules;
 	struct error err = { 0 };

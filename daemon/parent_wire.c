@@ -1,5 +1,6 @@
 #include "daemon/parent.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -102,21 +103,19 @@ join_all(struct proc *p)
 }
 
 /* A copy of a descriptor that we keep, for a message that consumes it. */
-static int
-copy_fd(int fd)
-{
-	int n = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	if (n < 0)
-		fatal("dup");
-	return n;
-}
-
 static void
 send_fd(struct proc *p, uint16_t type, const struct buf *body, int fd)
 {
-	if (fd >= 0)
-		chan_send(p->chan, type, job_id(p), 0, body, copy_fd(fd));
+	int copy;
+
+	if (fd < 0)
+		return;
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	/* It cannot do without, but its successor may get one. */
+	if (copy < 0)
+		proc_kill(p, strerror(errno));
+	else
+		chan_send(p->chan, type, job_id(p), 0, body, copy);
 }
 
 struct pairs {

@@ -19,8 +19,8 @@
  * Between fork and exec: only system calls.  Whatever fails here ends the
  * child; the parent sees the channel close.
  */
-static void __attribute__((noreturn))
-child_exec(const char *exe, char *const argv[], char *const envp[], int fd)
+static void __attribute__((noreturn)) child_exec(
+    const struct proc_spec *s, char *const argv[], char *const envp[], int fd)
 {
 	sigset_t none;
 	int null;
@@ -39,11 +39,13 @@ child_exec(const char *exe, char *const argv[], char *const envp[], int fd)
 		_exit(1);
 	}
 	fd_close_from(PARENT_FD + 1);
+	if (s->files.rlim_max != 0 && setrlimit(RLIMIT_NOFILE, &s->files) < 0)
+		_exit(1);
 	sigemptyset(&none);
 	signal(SIGPIPE, SIG_DFL);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || setsid() < 0)
 		_exit(1);
-	execve(exe, argv, envp);
+	execve(s->exe, argv, envp);
 	_exit(1);
 }
 
@@ -95,7 +97,7 @@ proc_spawn(const struct proc_spec *s, int fd, struct error *err)
 	if (pid < 0)
 		return error_set(err, errno, "fork %s", role_name(s->role));
 	if (pid == 0)
-		child_exec(s->exe, argv, envp, fd);
+		child_exec(s, argv, envp, fd);
 	return pid;
 }
 

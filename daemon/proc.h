@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/error.h"
@@ -19,6 +20,7 @@ struct proc_spec {
 	gid_t gid;
 	const char *root; /* directory to confine it to, NULL: none */
 	bool debug;
+	struct rlimit files; /* of the child, which may raise its own */
 };
 
 /*

@@ -38,16 +38,16 @@
 #define MEMLOCK_WANTED (64u * 1024 * 1024)
 
 struct role_limits {
-	rlim_t nofile;  /* 0: leave; jails inherit the parent's */
+	rlim_t nofile;  /* 0: leave; singletons hold some for each job */
 	rlim_t memlock; /* 0: leave */
 };
 
 static const struct role_limits limits[ROLE_MAX] = {
 	[ROLE_PARENT] = { 0, 0 },
-	[ROLE_CONTROL] = { 4096, 0 },
-	[ROLE_KEYD] = { 2048, MEMLOCK_WANTED },
-	[ROLE_AUDIT] = { 2048, 0 },
-	[ROLE_DNS] = { 1024, 0 },
+	[ROLE_CONTROL] = { 8192, 0 },
+	[ROLE_KEYD] = { 4096, MEMLOCK_WANTED },
+	[ROLE_AUDIT] = { 4096, 0 },
+	[ROLE_DNS] = { 4096, 0 },
 	[ROLE_SHIM] = { 0, 0 },
 	[ROLE_FRONT] = { 4096, 0 },
 	[ROLE_BACK] = { 4096, MEMLOCK_WANTED },

@@ -22,9 +22,11 @@ tests_daemon_test_ask_SOURCES = tests/daemon/test_ask.c \
 tests_daemon_test_ask_LDADD = $(CONTROL_TEST_LIBS)
 
 TESTS += tests/daemon/load.sh tests/daemon/processes.sh \
-	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh
+	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh \
+	tests/daemon/capacity.sh
 EXTRA_DIST += tests/daemon/load.sh tests/daemon/processes.sh \
-	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh
+	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh \
+	tests/daemon/capacity.sh
 
 # What a job staged.
 STAGE_TEST_LIBS = libstage.a libjobspec.a libsandbox.a libbase.a \
