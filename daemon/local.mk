@@ -40,6 +40,7 @@ libstage_a_SOURCES = \
 	daemon/stage_out.c \
 	daemon/stage_patch.c \
 	daemon/stage_paths.c \
+	daemon/stage_protect.c \
 	daemon/stage_rename.c \
 	daemon/stage_scan.c
 

@@ -95,7 +95,13 @@ void stage_check_entry(struct stage_change *c, int fd, int base_fd);
 uint64_t stage_origin(int upper_fd);
 uint64_t stage_handle(int lower_dir, const char *name);
 bool stage_is_opaque(int upper_fd);
+
+/* ---- stage_protect.c --------------------------------------------------- */
+
+/* Paths below which programs of the host act on what they find. */
 bool stage_is_protected(const char *path);
+/* After the walk: refuse those, unless they are wanted by their names. */
+void stage_check_protected(struct stage *s);
 
 /* ---- stage_paths.c ----------------------------------------------------- */
 
@@ -152,7 +158,8 @@ struct stage_op {
 	uint64_t new_ino, old_ino;
 	uint32_t mode, old_mode;
 	uint32_t change; /* index; not in the journal */
-	bool done;       /* not in the journal */
+	bool done, keep; /* not in the journal; keep: what lies under tmp
+			  * could not be put back and is somebody's */
 };
 
 struct stage_journal {
@@ -183,15 +190,16 @@ int journal_add_applied(
 /* A record of an apply that did not end. */
 bool journal_pending(int dir);
 /* Names removed and the directory synced. */
-void journal_clear(int dir);
+void journal_clear(int dir, bool but_plan);
 
 /* ---- stage_ops.c: single steps on the workspace ------------------------ */
 
 /* 0, or -1 with err: the step was not taken. */
 int stage_op_do(struct stage *s, struct stage_op *op, struct error *err);
 int stage_op_undo(struct stage *s, struct stage_op *op, struct error *err);
-/* Old contents and temporary names away. */
-void stage_op_clean(struct stage *s, const struct stage_op *op);
+/* The end of all steps: displaced contents and temporary names away, then the
+ * journal; its plan stays if a name cannot be removed now. */
+void stage_clean(struct stage *s, const struct stage_journal *j);
 /* What a crash left: forward after the commit record, else back. */
 int stage_recover(struct stage *s, struct error *err);
 

@@ -153,31 +153,68 @@ refusals(struct stage *s, struct error *err)
 
 /* ---- files ------------------------------------------------------------- */
 
+/* Bytes at..end, which are no hole; 0 or -1. */
+static int
+copy_part(int from, int to, off_t at, off_t end, char *chunk, bool *by_kernel)
+{
+	off_t out = at;
+	ssize_t n;
+
+	while (*by_kernel && at < end) {
+		n = copy_file_range(from, &at, to, &out, (size_t)(end - at), 0);
+		if (n == 0)
+			return 0;
+		/* Across file systems it may not; then never. */
+		if (n < 0)
+			*by_kernel = false;
+	}
+	while (at < end) {
+		n = pread(from, chunk,
+		    end - at < (off_t)CHUNK ? (size_t)(end - at) : CHUNK, at);
+		if (n <= 0)
+			return (int)n;
+		for (ssize_t done = 0, w; done < n; done += w)
+			if ((w = pwrite(to, chunk + done, (size_t)(n - done),
+				 at + done)) < 0)
+				return -1;
+		at += n;
+	}
+	return 0;
+}
+
 static int
 copy_bytes(int from, int to, off_t size)
 {
 	cleanup_free char *chunk = NULL;
-	ssize_t n = 1;
+	bool by_kernel = true;
+	off_t at = 0, end;
 
 	if (size == 0)
 		return 0;
 	if (ioctl(to, FICLONE, from) == 0)
 		return 0;
-	/* Small files: two calls, and no search for a better way. */
-	if ((size_t)size > CHUNK) {
-		while ((n = copy_file_range(
-			    from, NULL, to, NULL, (size_t)1 << 30, 0)) > 0)
-			;
-		if (n == 0 && lseek(to, 0, SEEK_CUR) > 0)
-			return 0;
-		if (lseek(from, 0, SEEK_SET) < 0 || lseek(to, 0, SEEK_SET) < 0)
-			return -1;
-	}
 	chunk = xmalloc(CHUNK);
-	while ((n = read(from, chunk, CHUNK)) > 0)
-		if (fd_write_all(to, chunk, (size_t)n) < 0)
+	/* Small files: two calls, and no search for a better way. */
+	if (size <= (off_t)CHUNK) {
+		by_kernel = false;
+		return copy_part(from, to, 0, size, chunk, &by_kernel);
+	}
+	/* A hole stays one: a job makes one of any size for nothing. */
+	if (ftruncate(to, size) < 0)
+		return -1;
+	while (at < size) {
+		at = lseek(from, at, SEEK_DATA);
+		if (at < 0)
+			return errno == ENXIO ? 0 : -1;
+		end = lseek(from, at, SEEK_HOLE);
+		if (end < 0)
 			return -1;
-	return n < 0 ? -1 : 0;
+		if (copy_part(from, to, at, end < size ? end : size, chunk,
+			&by_kernel) < 0)
+			return -1;
+		at = end;
+	}
+	return 0;
 }
 
 /* Those of the user; of the others only what the workspace had, too. */
@@ -413,10 +450,7 @@ stage_prepare(struct stage *s, struct stage_journal *j, struct error *err)
 void
 stage_rollback(struct stage *s, struct stage_journal *j)
 {
-	for (size_t i = 0; i < j->nops; i++)
-		if (j->ops[i].kind == OP_NEW || j->ops[i].kind == OP_SWAP)
-			stage_op_clean(s, &j->ops[i]);
-	journal_clear(s->journal);
+	stage_clean(s, j);
 }
 
 /* In the order in which they were done, backwards. */
@@ -452,8 +486,6 @@ stage_commit(struct stage *s, struct stage_journal *j, struct error *err)
 	(void)syncfs(s->workspace);
 	if (journal_add_applied(s->journal, &j->landed, err) < 0)
 		stage_say(s, "%s", err->msg);
-	for (size_t i = 0; i < j->nops; i++)
-		stage_op_clean(s, &j->ops[i]);
-	journal_clear(s->journal);
+	stage_clean(s, j);
 	return 0;
 }

@@ -32,16 +32,6 @@
 #define NSEC INT64_C(1000000000)
 #define SKEW_NS (2 * NSEC) /* of the two clocks, by slewing */
 
-/*
- * Files that programs of the host act on by themselves: what lands there runs
- * outside the jail.  A name counts at any depth.
- */
-static const char *const protected_paths[] = { ".git/hooks", ".git/config",
-	".git/commondir", ".git/modules", ".hg/hgrc", ".husky", ".vscode",
-	".idea", ".envrc", ".claude", ".codex", ".gemini", ".cursor",
-	".mcp.json", ".devcontainer", ".bashrc", ".profile", ".bash_profile",
-	".zshrc", ".ssh", ".netrc", ".npmrc" };
-
 void
 stage_refuse(struct stage_change *c, const char *fmt, ...)
 {
@@ -55,25 +45,6 @@ stage_refuse(struct stage_change *c, const char *fmt, ...)
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	c->refuse = xstrdup(text);
-}
-
-bool
-stage_is_protected(const char *path)
-{
-	for (size_t i = 0; i < nitems(protected_paths); i++) {
-		const char *want = protected_paths[i];
-		size_t n = strlen(want);
-
-		for (const char *p = path; p != NULL;) {
-			if (strncasecmp(p, want, n) == 0 &&
-			    (p[n] == '\0' || p[n] == '/'))
-				return true;
-			p = strchr(p, '/');
-			if (p != NULL)
-				p++;
-		}
-	}
-	return false;
 }
 
 void

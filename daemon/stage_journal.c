@@ -222,11 +222,13 @@ journal_add_applied(int dir, const struct stage_paths *p, struct error *err)
 }
 
 void
-journal_clear(int dir)
+journal_clear(int dir, bool but_plan)
 {
 	(void)unlinkat(dir, JOURNAL_COMMIT, 0);
 	(void)unlinkat(dir, JOURNAL_ABORT, 0);
 	(void)fsync(dir);
+	if (but_plan)
+		return;
 	(void)unlinkat(dir, JOURNAL_PLAN, 0);
 	(void)fsync(dir);
 }

@@ -10,11 +10,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
 #include "base/str.h"
+
+#define CLEAN_TRIES 20
+#define CLEAN_NAP_MS 5
 
 static uint64_t
 inode_of(int dir, const char *name)
@@ -135,6 +140,7 @@ stage_op_undo(struct stage *s, struct stage_op *op, struct error *err)
 	cleanup_fd int dir = -1;
 	const char *name;
 
+	op->keep = op->kind == OP_SWAP || op->kind == OP_AWAY;
 	dir = stage_open_parent(s->workspace, op->path, &name, err);
 	if (dir < 0)
 		return -1;
@@ -144,27 +150,50 @@ stage_op_undo(struct stage *s, struct stage_op *op, struct error *err)
 		return failed(err, 0, op, "cannot be taken back");
 	if (rename_step(dir, op, true, err) < 0)
 		return -1;
-	op->done = false;
+	op->done = op->keep = false;
 	return 0;
 }
 
-void
-stage_op_clean(struct stage *s, const struct stage_op *op)
+static int
+clean(struct stage *s, const struct stage_op *op)
 {
+	const struct timespec nap = { .tv_nsec = CLEAN_NAP_MS * 1000000L };
 	cleanup_fd int dir = -1;
-	const char *name;
 	struct error err = { 0 };
+	const char *name;
 
-	if (op->kind == OP_CHMOD)
-		return;
-	dir = stage_open_parent(s->workspace, op->path, &name, &err);
-	if (dir < 0 || stage_remove_tree(dir, op->tmp) < 0) {
-		cleanup_free char *shown =
-		    str_escape(op->path, strlen(op->path));
-
-		stage_say(
-		    s, "%s: its temporary name %s is left", shown, op->tmp);
+	/* Somebody may play with the directories on the way. */
+	for (int i = 0; i < CLEAN_TRIES; i++) {
+		dir = stage_open_parent(s->workspace, op->path, &name, &err);
+		if (dir >= 0)
+			break;
+		(void)nanosleep(&nap, NULL);
 	}
+	return dir < 0 ? -1 : stage_remove_tree(dir, op->tmp);
+}
+
+void
+stage_clean(struct stage *s, const struct stage_journal *j)
+{
+	bool left = false, kept = false;
+
+	for (size_t i = 0; i < j->nops; i++) {
+		const struct stage_op *op = &j->ops[i];
+		cleanup_free char *shown = NULL;
+
+		if (op->kind == OP_CHMOD)
+			continue;
+		if (!op->keep && clean(s, op) == 0)
+			continue;
+		shown = str_escape(op->path, strlen(op->path));
+		stage_say(s, "%s: %s %s is left", shown,
+		    op->keep ? "what was there before," : "its temporary name",
+		    op->tmp);
+		kept |= op->keep;
+		left |= !op->keep;
+	}
+	/* By the plan the next one would remove what is kept. */
+	journal_clear(s->journal, left && !kept);
 }
 
 /* ---- after a crash ----------------------------------------------------- */
@@ -192,6 +221,22 @@ was_done(struct stage *s, const struct stage_op *op)
 }
 
 static void
+not_landed(struct stage_paths *p, const char *path)
+{
+	const size_t len = strlen(path);
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (str_starts(p->v[i], path) &&
+		    (p->v[i][len] == '\0' || p->v[i][len] == '/'))
+			free(p->v[i]);
+		else
+			p->v[n++] = p->v[i];
+	}
+	p->n = n;
+}
+
+static void
 forward(struct stage *s, struct stage_journal *j)
 {
 	struct error err = { 0 };
@@ -200,8 +245,13 @@ forward(struct stage *s, struct stage_journal *j)
 		struct stage_op *op = &j->ops[i];
 
 		op->change = STAGE_NONE;
-		if (!was_done(s, op) && stage_op_do(s, op, &err) < 0)
-			stage_say(s, "not finished after a crash: %s", err.msg);
+		if (was_done(s, op) || stage_op_do(s, op, &err) == 0)
+			continue;
+		stage_say(s, "not finished after a crash: %s", err.msg);
+		if (op->done)
+			(void)stage_op_undo(s, op, &err);
+		/* It is still staged, to be applied again. */
+		not_landed(&j->landed, op->path);
 	}
 	(void)syncfs(s->workspace);
 }
@@ -254,10 +304,8 @@ stage_recover(struct stage *s, struct error *err)
 	}
 	if (r < 0)
 		return -1;
-	for (size_t i = 0; i < j.nops; i++)
-		stage_op_clean(s, &j.ops[i]);
-	journal_free(&j);
 	if (r == 1)
-		journal_clear(s->journal);
+		stage_clean(s, &j);
+	journal_free(&j);
 	return 0;
 }

@@ -542,22 +542,6 @@ check_origins(struct stage *s)
 }
 
 static void
-check_protected(struct stage *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		struct stage_change *c = &s->v[i];
-
-		if (!stage_is_protected(c->path) || s->force_protected)
-			continue;
-		/* Who names it has seen it. */
-		if (stage_paths_has(&s->wanted, c->path))
-			continue;
-		stage_refuse(c, "is protected, since programs of the host act "
-				"on it: name it, or use --force-protected");
-	}
-}
-
-static void
 mark_needed(struct stage *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
@@ -582,7 +566,7 @@ stage_scan(struct stage *s, struct error *err)
 		return -1;
 	check_links(s);
 	check_origins(s);
-	check_protected(s);
+	stage_check_protected(s);
 	mark_needed(s);
 	return 0;
 }

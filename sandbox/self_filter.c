@@ -259,6 +259,8 @@ static const int stage[] = {
 	S(readlink),
 	S(readlinkat),
 	S(pread64),
+	S(pwrite64),
+	S(ftruncate),
 	S(copy_file_range),
 	S(symlinkat),
 	S(mkdirat),
