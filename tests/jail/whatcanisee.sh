@@ -64,7 +64,7 @@ fi
 # started like this has it.
 odd=(setarch -R)
 for try in "nice -n -5" "chrt -f 5" "ionice -c 1"; do
-	# shellcheck disable=SC2086
+	# shellcheck disable=SC2086,SC2206 # words
 	$try true 2>/dev/null && odd+=($try)
 done
 (
