@@ -154,7 +154,8 @@ enum msg_type {
 	M_CAPTURE,    /* u8 which (enum capture_fd), +fd: for front, also
 		       * kept by the parent for a restarted front */
 	M_SHIM_STATE, /* u8 state (enum job_state), u32 pid of the job's
-		       * pid 1 in the host, str detail */
+		       * pid 1 in the host, str detail; JOB_STARTING: what it
+		       * is busy with, for long maybe, or "" */
 	M_SHIM_EXIT,  /* u8 kind (enum exit_kind), u32 code, str detail */
 	/* parent -> front */
 	M_FRONT_FD, /* u8 which (enum capture_fd), +fd */
@@ -199,6 +200,14 @@ enum msg_type {
 	/* stage -> parent -> control */
 	M_STAGE_PLAN, /* u32 changes, u64 bytes, str hex SHA-256 of the list */
 	M_STAGE_DONE, /* u8 ok, u32 changes, u32 left, str text */
+
+	/* control -> parent: homes that jobs of a submitter have kept */
+	M_HOME_LIST = 350, /* u32 uid */
+	M_HOME_RM,         /* u32 uid, str name */
+	/* parent -> control; serial echoed */
+	M_HOMES, /* u8 ok, str error, u32 n, n * (str name, u64 bytes on disk,
+		  * u64 bytes at most, u64 last written unix s, u8 in use) */
+	M_HOME_DONE, /* u8 ok, str error */
 
 	/* parent -> shim */
 	M_SHIM_PREPARE = 380, /* empty: no job yet; make what any will need */

@@ -32,6 +32,7 @@ static const struct {
 	{ "asks", cmd_asks, "list what waits for an answer" },
 	{ "approve", cmd_approve, "allow what was asked" },
 	{ "deny", cmd_deny, "refuse what was asked" },
+	{ "home", cmd_home, "list and remove homes that jobs keep" },
 	{ "secret", cmd_secret, "add, list, rotate and remove secrets" },
 	{ "policy", cmd_policyd, "check, test, explain, show, reload policy" },
 	{ "audit", cmd_audit, "read and verify the audit log" },

@@ -19,6 +19,7 @@ libcli_a_SOURCES = \
 	daemon/cmd_ask.c \
 	daemon/cmd_audit.c \
 	daemon/cmd_doctor.c \
+	daemon/cmd_home.c \
 	daemon/cmd_job.c daemon/cmd_pause.c \
 	daemon/cmd_policyd.c daemon/cmd_policyd.h \
 	daemon/cmd_run.c \

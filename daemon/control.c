@@ -347,6 +347,8 @@ static const struct msg_rule from_parent[] = {
 	{ M_JOB_STATE, MSG_ALLOWED, on_job_state },
 	{ M_JOB_CGROUP, MSG_ALLOWED, on_job_cgroup },
 	{ M_JOB_FROZEN, MSG_ALLOWED, on_answer },
+	{ M_HOMES, MSG_ALLOWED, on_answer },
+	{ M_HOME_DONE, MSG_ALLOWED, on_answer },
 	{ M_JOBS_SYNC, MSG_ALLOWED, on_jobs_sync },
 	{ M_OPENED, MSG_ALLOWED | MSG_FD, on_answer },
 	{ M_STATUS, MSG_ALLOWED, on_answer },

@@ -185,6 +185,11 @@ void op_stage_discard(struct request *rq);
 /* M_STAGE_PLAN: 0, or -1 if it is malformed. */
 int stage_plan_message(struct control *ct, struct msg *m);
 
+/* ---- control_home.c ---------------------------------------------------- */
+
+void op_home_list(struct request *rq);
+void op_home_rm(struct request *rq);
+
 /* ---- control_state.c: the job state machine ---------------------------- */
 
 struct cjob { /* a job that has not ended */

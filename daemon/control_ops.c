@@ -21,6 +21,8 @@ static const struct op {
 	{ "stage.diff", false, op_stage_diff },
 	{ "stage.apply", false, op_stage_apply },
 	{ "stage.discard", false, op_stage_discard },
+	{ "home.list", false, op_home_list },
+	{ "home.rm", false, op_home_rm },
 	{ "secret.add", true, op_secret_add },
 	{ "secret.rotate", true, op_secret_rotate },
 	{ "secret.revoke", true, op_secret_revoke },

@@ -18,6 +18,7 @@ libcontrol_a_SOURCES = \
 	daemon/control_ask.c \
 	daemon/control_client.c \
 	daemon/control_freeze.c \
+	daemon/control_home.c \
 	daemon/control_info.c \
 	daemon/control_job.c \
 	daemon/control_ops.c \
@@ -50,6 +51,7 @@ brigd_SOURCES = \
 	daemon/parent.c daemon/parent.h \
 	daemon/parent_audit.c \
 	daemon/parent_cgroup.c daemon/parent_cgroup.h \
+	daemon/parent_home.c \
 	daemon/parent_job.c \
 	daemon/parent_msg.c \
 	daemon/parent_notify.c \

@@ -152,6 +152,8 @@ int parent_open_log(
 
 /* The job's own directory, made with its log; or -1. */
 int parent_open_job_dir(struct parent *pa, uint32_t job);
+/* state-dir, without its lock; -1 with errno. */
+int parent_open_state(struct parent *pa);
 
 /* ---- parent_proc.c: children ------------------------------------------- */
 
@@ -236,6 +238,11 @@ void job_captured(struct job *j, unsigned int which, int fd);
 void job_stubs(struct job *j, char **env);
 /* Something is staged (or it cannot be told), or nothing is. */
 void job_scanned(struct job *j, bool staged);
+
+/* ---- parent_home.c: M_HOME_LIST, M_HOME_RM ------------------------------ */
+
+int parent_on_home_list(struct chan *c, struct msg *m, void *ctx);
+int parent_on_home_rm(struct chan *c, struct msg *m, void *ctx);
 
 /* ---- parent_uids.c ----------------------------------------------------- */
 

@@ -413,6 +413,8 @@ static const struct msg_rule from_control[] = {
 	{ M_JOB_START, MSG_ALLOWED | MSG_FD, on_job_start },
 	{ M_JOB_KILL, MSG_ALLOWED, on_job_kill },
 	{ M_JOB_FREEZE, MSG_ALLOWED, on_job_freeze },
+	{ M_HOME_LIST, MSG_ALLOWED, parent_on_home_list },
+	{ M_HOME_RM, MSG_ALLOWED, parent_on_home_rm },
 	{ M_LOG_OPEN, MSG_ALLOWED, on_log_open },
 	{ M_AUDIT_OPEN, MSG_ALLOWED, on_audit_open },
 	{ M_STATUS_GET, MSG_ALLOWED, on_status_get },

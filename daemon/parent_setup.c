@@ -362,6 +362,12 @@ parent_open_job_dir(struct parent *pa, uint32_t job)
 }
 
 int
+parent_open_state(struct parent *pa)
+{
+	return openat(pa->state_fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int
 parent_setup(struct parent *pa, struct error *err)
 {
 	buf_init(&pa->ca_pem, 0);

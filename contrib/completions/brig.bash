@@ -14,6 +14,10 @@ _brig_secrets() {
 	brig secret list 2>/dev/null | sed -n '2,$s/ .*//p'
 }
 
+_brig_homes() {
+	brig home list 2>/dev/null | sed -n '2,$s/ .*//p'
+}
+
 _brig() {
 	local cur prev cmd i words
 	cur=${COMP_WORDS[COMP_CWORD]}
@@ -53,7 +57,7 @@ _brig() {
 	case $cmd in
 	'')
 		words="run submit ps show logs wait kill pause resume diff apply
-		    discard asks approve deny secret policy audit status doctor help
+		    discard asks approve deny home secret policy audit status doctor help
 		    --socket --json --help --version"
 		;;
 	run | submit)
@@ -75,6 +79,13 @@ _brig() {
 	discard) words="$(_brig_ids ps -a) --json --help" ;;
 	kill) words="$(_brig_ids ps) -s --signal --help" ;;
 	approve | deny) words="$(_brig_ids asks) -m --message --help" ;;
+	home)
+		case $prev in
+		home) words="list rm --help" ;;
+		list) words="-u --user --json --help" ;;
+		*) words="$(_brig_homes) -u --user --help" ;;
+		esac
+		;;
 	secret)
 		case $prev in
 		secret) words="add rotate revoke rm list --help" ;;

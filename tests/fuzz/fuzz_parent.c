@@ -104,6 +104,12 @@ remove_job_dir(void)
 	(void)rmdir(job_dir);
 }
 
+int
+parent_open_state(struct parent *pa)
+{
+	return parent_open_job_dir(pa, 1);
+}
+
 /* One for all jobs; those with an even number have staged something. */
 int
 parent_open_job_dir(struct parent *pa, uint32_t job)
