@@ -144,6 +144,8 @@ show(json_t *job)
 
 	print_line("job", cli_str(job, "id"));
 	print_line("state", cli_str(job, "state"));
+	if (*cli_str(job, "busy") != '\0')
+		print_line("busy with", cli_str(job, "busy"));
 	print_line("profile", cli_str(job, "profile"));
 	print_line("command", words);
 	print_line("workspace", cli_str(job, "workspace"));

@@ -58,7 +58,7 @@ job_json(const struct store_job *j, bool whole)
 	cleanup_free char *id = xasprintf("j-%u", j->id);
 
 	return json_pack("{s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o,"
-			 " s:I, s:I, s:s, s:I, s:I, s:s}",
+			 " s:I, s:I, s:s, s:I, s:I, s:s, s:o}",
 	    "id", id, "state",
 	    j->paused && j->state == JOB_RUNNING ? "paused"
 						 : job_state_name(j->state),
@@ -70,7 +70,8 @@ job_json(const struct store_job *j, bool whole)
 	    j->enforced ? "enforced" : "advisory", "oom_kills",
 	    (json_int_t)j->ooms, "refused_forks", (json_int_t)j->refused,
 	    "limits",
-	    j->limits == NULL || j->limits[0] == '\0' ? "enforced" : j->limits);
+	    j->limits == NULL || j->limits[0] == '\0' ? "enforced" : j->limits,
+	    "busy", json_text(j->state == JOB_STARTING ? j->detail : ""));
 }
 
 static bool
@@ -229,6 +230,10 @@ jobs_news(struct control *ct, uint32_t id, const struct job_news *n)
 		j->row.enforced = str_starts(n->detail, "enforced");
 	}
 	if (!has_ended(n->state)) {
+		if (n->state == JOB_STARTING) {
+			free(j->row.detail);
+			j->row.detail = xstrdup(n->detail);
+		}
 		/* Starting is over in a moment and worth no write. */
 		if (n->state == JOB_RUNNING)
 			save(ct, j);

@@ -24,11 +24,12 @@
 
 #define RESTART_MIN_MS 100u /* first wait before a restart, doubling */
 #define RESTART_MAX_MS 5000u
-#define RESTART_CALM_MS 30000u /* lived so long: back-off starts again */
-#define START_TRIES 5u         /* deaths before the daemon is ready: give up */
-#define STOP_GRACE_MS 3000u    /* from M_STOP to SIGKILL */
-#define JOB_START_MS 20000u    /* shim must report running within */
-#define JOB_END_GRACE_MS 2000u /* shim must exit after M_SHIM_EXIT within */
+#define RESTART_CALM_MS 30000u  /* lived so long: back-off starts again */
+#define START_TRIES 5u          /* deaths before the daemon is ready: give up */
+#define STOP_GRACE_MS 3000u     /* from M_STOP to SIGKILL */
+#define JOB_START_MS 20000u     /* shim must report running within */
+#define JOB_PREPARE_MS 3600000u /* and have unpacked a root within */
+#define JOB_END_GRACE_MS 2000u  /* shim must exit after M_SHIM_EXIT within */
 #define NONCE_SIZE 16u
 #define ROOTS_MAX (16u * 1024 * 1024) /* bytes of trusted CA certificates */
 #define CA_PEM_MAX 16384u
@@ -65,6 +66,7 @@ struct job {
 	bool scanned;
 	char **stub_env;   /* NULL until keyd has answered */
 	bool shim_started; /* M_SHIM_START is out */
+	bool preparing;    /* its shim is busy, and hears nothing */
 	bool ending;
 	bool killed; /* somebody asked for a deadly signal */
 	enum job_state state;
@@ -238,6 +240,9 @@ void job_captured(struct job *j, unsigned int which, int fd);
 void job_stubs(struct job *j, char **env);
 /* Something is staged (or it cannot be told), or nothing is. */
 void job_scanned(struct job *j, bool staged);
+
+/* Its shim is busy with something; "": not any more. */
+void job_preparing(struct job *j, const char *what);
 
 /* ---- parent_home.c: M_HOME_LIST, M_HOME_RM ------------------------------ */
 

@@ -19,6 +19,7 @@
 #include "base/str.h"
 #include "daemon/parent_cgroup.h"
 #include "daemon/proc.h"
+#include "policy/policy.h"
 
 #define SPEC_MAX (4u * 1024 * 1024)
 
@@ -221,6 +222,21 @@ shim_fd(struct job *j, enum job_fd which, int *fd)
 	buf_free(&b);
 }
 
+/* What the profile has the shim keep or look up in state-dir. */
+static int
+open_state(const struct job *j)
+{
+	const struct policy *p = j->pa->policy;
+	const struct profile *pr =
+	    p == NULL ? NULL : policy_profile(p, j->spec.profile);
+	const struct profile_settings *ps =
+	    pr == NULL ? NULL : profile_settings(pr);
+
+	return ps != NULL && (ps->home_keep != NULL || ps->root != NULL)
+		   ? parent_open_state(j->pa)
+		   : -1;
+}
+
 /* When stubs, CA bundle and shim are all there, the shim may build. */
 void
 job_continue(struct job *j)
@@ -229,7 +245,7 @@ job_continue(struct job *j)
 	cleanup_buf struct buf b = { 0 };
 	struct shim_spec s = { 0 };
 	char hostname[32];
-	int ca, dir, fd;
+	int ca, dir, state, fd;
 
 	if (j->shim_started || j->ending || j->stub_env == NULL ||
 	    pa->bundle_fd < 0 || j->shim.chan == NULL)
@@ -251,11 +267,13 @@ job_continue(struct job *j)
 		return;
 	}
 	dir = parent_open_job_dir(pa, j->id);
+	state = open_state(j);
 	shim_fd(j, JOB_FD_WORKSPACE, &j->workspace_fd);
 	shim_fd(j, JOB_FD_ATTACH, &j->attach_fd);
 	shim_fd(j, JOB_FD_LOG, &j->log_fd);
 	shim_fd(j, JOB_FD_CA, &ca);
 	shim_fd(j, JOB_FD_DIR, &dir);
+	shim_fd(j, JOB_FD_STATE, &state);
 	pcg_job_wire(j);
 	if (j->ending) {
 		close(fd);
@@ -354,6 +372,17 @@ job_captured(struct job *j, unsigned int which, int fd)
 /* ---- life and end ------------------------------------------------------ */
 
 void
+job_preparing(struct job *j, const char *what)
+{
+	if (j->ending || j->state != JOB_STARTING)
+		return;
+	j->preparing = what[0] != '\0';
+	strlcpy(j->detail, what, sizeof(j->detail));
+	ev_timer_set(j->timer, j->preparing ? JOB_PREPARE_MS : JOB_START_MS);
+	job_tell_control(j);
+}
+
+void
 job_running(struct job *j, pid_t init_pid, const char *detail)
 {
 	struct proc_status st;
@@ -372,6 +401,7 @@ job_running(struct job *j, pid_t init_pid, const char *detail)
 			fd_close(&j->init_pidfd);
 	}
 	j->init_pid = init_pid;
+	j->preparing = false;
 	j->state = JOB_RUNNING;
 	strlcpy(j->detail, detail, sizeof(j->detail));
 	ev_timer_set(j->timer, PROXY_START_MS);
@@ -448,7 +478,7 @@ job_kill(struct job *j, unsigned int signo)
 	if (j->ending)
 		return;
 	j->killed = true;
-	if (j->shim.chan == NULL || !j->shim_started) {
+	if (j->shim.chan == NULL || !j->shim_started || j->preparing) {
 		job_fail(j, JOB_KILLED, "killed before it ran");
 		return;
 	}
@@ -475,8 +505,13 @@ on_job_timer(void *arg)
 				       ? "the key process did not answer"
 				       : "the jail did not come up";
 
-		job_fail(j, JOB_FAILED, "%s within %u seconds", what,
-		    JOB_START_MS / 1000);
+		if (j->preparing)
+			job_fail(j, JOB_FAILED,
+			    "its root was not unpacked within %u minutes",
+			    JOB_PREPARE_MS / 60000);
+		else
+			job_fail(j, JOB_FAILED, "%s within %u seconds", what,
+			    JOB_START_MS / 1000);
 		return;
 	}
 	proc_end(&j->shim, true);

@@ -356,7 +356,9 @@ on_shim_state(struct chan *c, struct msg *m, void *ctx)
 		return -1;
 	if (state == JOB_RUNNING)
 		job_running(p->job, (pid_t)pid, detail);
-	else if (state != JOB_STARTING)
+	else if (state == JOB_STARTING)
+		job_preparing(p->job, detail);
+	else
 		return -1;
 	return 0;
 }

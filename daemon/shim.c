@@ -352,11 +352,14 @@ start(struct shim *s)
 	s->env = jail_env(&sj.conf);
 	rc_build = shim_jail_stdio(&sj, s, &rc, &err);
 	if (rc_build == 0)
+		rc_build = shim_jail_files(&sj, s, &err);
+	if (rc_build == 0)
 		rc_build = jail_build(&sj.conf, &s->jail, &err);
 	shim_jail_done(&sj);
 	fd_close(&s->fds[JOB_FD_WORKSPACE]);
 	fd_close(&s->fds[JOB_FD_CA]);
 	fd_close(&s->fds[JOB_FD_DIR]);
+	fd_close(&s->fds[JOB_FD_STATE]);
 	if (rc_build == 0 && s->spec.job.tty) {
 		rc.in_fd = rc.out_fd = steal_fd(&s->jail.pty_fd);
 		if (fd_nonblock(rc.out_fd) < 0)

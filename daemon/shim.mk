@@ -4,6 +4,7 @@ brig_shim_SOURCES = \
 	daemon/jobspec.c daemon/jobspec.h \
 	daemon/shim.c daemon/shim.h \
 	daemon/shim_cgroup.c \
+	daemon/shim_files.c \
 	daemon/shim_start.c daemon/shim_start.h \
 	daemon/shim_facts.c \
 	daemon/shim_judge.c daemon/shim_judge.h \

@@ -162,6 +162,9 @@ shim_jail_done(struct shim_jail *sj)
 {
 	for (size_t i = 0; i < nitems(sj->conf.stdio); i++)
 		fd_close(&sj->conf.stdio[i]);
+	fd_close(&sj->conf.image_fd);
+	/* The lock of a home goes with its last mount. */
+	fd_close(&sj->conf.home_fd);
 	jail_env_free(sj->env);
 	free(sj->rules);
 }

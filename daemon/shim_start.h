@@ -27,6 +27,12 @@ void shim_jail_init(struct shim_jail *sj, struct shim *s);
  */
 int shim_jail_stdio(struct shim_jail *sj, const struct shim *s,
     struct relay_conf *rc, struct error *err);
+/*
+ * Open what the profile has in the place of the host's /usr and of a fresh
+ * home, into sj (shim_files.c).  Takes as long as unpacking an archive does,
+ * which the parent is told.  0 or -1.
+ */
+int shim_jail_files(struct shim_jail *sj, struct shim *s, struct error *err);
 /* Free it and close the job's ends. */
 void shim_jail_done(struct shim_jail *sj);
 

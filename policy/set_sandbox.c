@@ -10,15 +10,6 @@
 
 static const char *const yesno[] = { "no", "yes" };
 
-/* Read, so that a mistake in it is named, and then refused. */
-static int
-not_yet(struct lex *lx, const struct pos *pos, const char *what)
-{
-	diag_at(
-	    lx->ld, pos, "sandbox %s is not supported by this version", what);
-	return -1;
-}
-
 /* A word out of two; the second is true. */
 static int
 parse_flag(struct lex *lx, const char *what, const char *const words[2],
@@ -94,7 +85,9 @@ parse_home(struct lex *lx, struct profile *in, const struct pos *pos)
 		diag_expected(lx->ld, &lx->tok, "the name of a home", NULL, 0);
 		return -1;
 	}
-	return not_yet(lx, pos, "home keep");
+	in->set.home_keep = pool_strdup(&lx->ld->p->pool, lx->tok.s);
+	lex_next(lx);
+	return 0;
 }
 
 static int
@@ -103,7 +96,10 @@ parse_root(struct lex *lx, struct profile *in, const struct pos *pos)
 	const char *path =
 	    parse_abs_path(lx, "the absolute path of a folder or image");
 
-	return path == NULL ? -1 : not_yet(lx, pos, "root");
+	if (path == NULL || !setting_once(lx, in, SET_ROOT, pos))
+		return -1;
+	in->set.root = path;
+	return 0;
 }
 
 /* Every statement adds to the list; a profile's own replaces an inherited. */

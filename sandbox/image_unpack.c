@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -87,11 +88,11 @@ cap(int what, rlim_t n)
 }
 
 /* Archive at 0, errors to 2, the folder is the working directory. */
-static void run(const struct image_conf *c, int file, int dir, int errors)
-    __attribute__((noreturn));
+static void run(const struct image_conf *c, int file, int dir, int errors,
+    pid_t parent) __attribute__((noreturn));
 
 static void
-run(const struct image_conf *c, int file, int dir, int errors)
+run(const struct image_conf *c, int file, int dir, int errors, pid_t parent)
 {
 	char *const argv[] = { (char[]){ "brig-unpack" }, NULL };
 	char *const envp[] = { (char[]){ "LC_ALL=C.UTF-8" }, NULL };
@@ -112,7 +113,9 @@ run(const struct image_conf *c, int file, int dir, int errors)
 	fd_close_from(3);
 	if (cap(RLIMIT_AS, MEMORY_MAX) < 0 || cap(RLIMIT_CPU, CPU_MAX) < 0 ||
 	    cap(RLIMIT_NOFILE, 64) < 0 || cap(RLIMIT_CORE, 1) < 0 ||
-	    privs_become(c->uid, c->gid, &err) < 0) {
+	    privs_become(c->uid, c->gid, &err) < 0 ||
+	    /* After the ids, which clear it. */
+	    prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent) {
 		(void)dprintf(2, "%s", err.msg);
 		_exit(1);
 	}
@@ -125,6 +128,7 @@ static int
 unpack(const struct image_conf *c, int file, int dir, struct error *err)
 {
 	struct clone_args a = { .exit_signal = SIGCHLD };
+	const pid_t parent = getpid();
 	cleanup_free char *shown = NULL;
 	char said[160];
 	int p[2], status;
@@ -135,7 +139,7 @@ unpack(const struct image_conf *c, int file, int dir, struct error *err)
 		return error_set(err, errno, "pipe");
 	pid = sys_clone3(&a);
 	if (pid == 0)
-		run(c, file, dir, p[1]);
+		run(c, file, dir, p[1], parent);
 	fd_close(&p[1]);
 	if (pid < 0) {
 		fd_close(&p[0]);

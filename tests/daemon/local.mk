@@ -28,6 +28,10 @@ EXTRA_DIST += tests/daemon/load.sh tests/daemon/processes.sh \
 	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh \
 	tests/daemon/capacity.sh
 
+# Kept homes and roots.
+TESTS += tests/daemon/homes.sh
+EXTRA_DIST += tests/daemon/homes.sh
+
 # What a job staged.
 STAGE_TEST_LIBS = libstage.a libjobspec.a libsandbox.a libbase.a \
 	$(CMOCKA_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)

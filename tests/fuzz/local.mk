@@ -128,7 +128,8 @@ tests_fuzz_fuzz_back_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_shim
 tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c daemon/shim_cgroup.c \
-	daemon/shim_facts.c daemon/shim_judge.c daemon/shim_relay.c \
+	daemon/shim_facts.c daemon/shim_files.c daemon/shim_judge.c \
+	daemon/shim_relay.c \
 	daemon/shim_start.c daemon/shim_tally.c \
 	$(FUZZ_PLAY)
 tests_fuzz_fuzz_shim_LDADD = libjobspec.a libsandbox.a libpolicy.a libbase.a \

@@ -164,8 +164,6 @@ later_features_are_named_as_not_supported(void **state)
 		{ "allow exec ls when a == b;", "1:15: when is not supported" },
 		{ "allow exec ls ... mode plan;", "1:19: mode is not" },
 		{ "ask hold 90s;", "1:5: ask hold is not supported" },
-		{ "sandbox home keep x;", "1:9: sandbox home keep is not" },
-		{ "sandbox root /x;", "1:9: sandbox root is not" },
 		{ "limit asks 40 per hour;", "1:7: limit asks is not" },
 		{ "default mcp ask;", "1:9: class mcp is not supported" },
 	};
@@ -209,11 +207,13 @@ sandbox_settings_are_inherited_and_replaced(void **state)
 	static const char text[] =
 	    "profile a { sandbox tree /opt/a; sandbox tree /opt/b;\n"
 	    " sandbox seccomp nested; limit cpu 150%;\n"
+	    " sandbox home keep mine; sandbox root /srv/a.tar;\n"
 	    " sandbox workspace staged; }\n"
 	    "profile b extends a { sandbox tree /opt/c;\n"
-	    " sandbox home fresh; sandbox workspace direct; }\n";
+	    " sandbox home fresh; sandbox workspace direct; }\n"
+	    "profile c extends a { sandbox root /srv/b; }\n";
 	struct policy_source src = { "t", text, sizeof(text) - 1, true };
-	const struct profile_settings *a, *b;
+	const struct profile_settings *a, *b, *c;
 	struct policy_diags ds;
 	struct policy *p = policy_load(&src, 1, &ds);
 
@@ -226,7 +226,12 @@ sandbox_settings_are_inherited_and_replaced(void **state)
 	assert_false(b->workspace_staged);
 	assert_int_equal(b->ntrees, 1);
 	assert_string_equal(b->trees[0], "/opt/c");
+	assert_string_equal(a->home_keep, "mine");
 	assert_null(b->home_keep);
+	assert_string_equal(b->root, "/srv/a.tar");
+	c = profile_settings(policy_profile(p, "c"));
+	assert_string_equal(c->home_keep, "mine");
+	assert_string_equal(c->root, "/srv/b");
 	assert_int_equal(b->seccomp, SECCOMP_LEVEL_NESTED);
 	assert_int_equal(b->cpu_percent, 150);
 	policy_free(p);
