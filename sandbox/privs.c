@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/ioprio.h>
 #include <linux/securebits.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/capability.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/compat.h"
@@ -160,6 +164,32 @@ privs_limits(const struct jail_config *c, struct error *err)
 		return -1;
 	if (c->memory != 0)
 		return limit(RLIMIT_AS, "as", c->memory, c->memory, err);
+	return 0;
+}
+
+int
+privs_plain(struct error *err)
+{
+	const struct sched_param normal = { 0 };
+	int policy = sched_getscheduler(0);
+
+	/* An administrator may make brigd, and so all jobs, yield to others;
+	 * what raises brigd over others is not for jobs. */
+	if ((policy == SCHED_FIFO || policy == SCHED_RR ||
+		policy == SCHED_DEADLINE) &&
+	    sched_setscheduler(0, SCHED_OTHER, &normal) < 0)
+		return error_set(err, errno, "scheduler: normal");
+	if (getpriority(PRIO_PROCESS, 0) < 0 &&
+	    setpriority(PRIO_PROCESS, 0, 0) < 0)
+		return error_set(err, errno, "nice: 0");
+	if (IOPRIO_PRIO_CLASS(syscall(SYS_ioprio_get, IOPRIO_WHO_PROCESS, 0)) ==
+		IOPRIO_CLASS_RT &&
+	    syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0) < 0)
+		return error_set(err, errno, "ioprio: none");
+	/* Both may be locked by whoever started brigd, as systemd can: then
+	 * they are what it wanted. */
+	(void)personality(PER_LINUX);
+	(void)prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0);
 	return 0;
 }
 

@@ -23,6 +23,13 @@ int privs_become(uid_t uid, gid_t gid, struct error *err);
 /* Resource limits of the workload (setrlimit(2)).  0 or -1. */
 int privs_limits(const struct jail_config *c, struct error *err);
 
+/*
+ * What a process inherits besides and brigd's caller may have set: no real-time
+ * class of processor or disk, no nice value below 0, the default personality
+ * and huge pages (sched(7), ioprio_set(2), personality(2)).  0 or -1.
+ */
+int privs_plain(struct error *err);
+
 /* Default dispositions, empty mask: what a shell expects.  */
 void privs_reset_signals(void);
 

@@ -104,7 +104,7 @@ prepare(
 	if (chdir(JAIL_WORKSPACE) < 0)
 		return error_set(err, errno, "workspace: chdir");
 	privs_reset_signals();
-	if (privs_limits(c, err) < 0)
+	if (privs_plain(err) < 0 || privs_limits(c, err) < 0)
 		return -1;
 	if (*ruleset >= 0 &&
 	    landlock_enforce(*ruleset, b->landlock_abi, err) < 0)

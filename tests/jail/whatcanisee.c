@@ -31,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -145,8 +146,11 @@ see_identity(void)
 	(void)printf("host name: %s.%s\n", u.nodename, u.domainname);
 	(void)printf("pid %d, parent %d, session %d, group %d\n", getpid(),
 	    getppid(), getsid(0), getpgrp());
-	(void)printf("nice %d, scheduler %d\n", getpriority(PRIO_PROCESS, 0),
-	    sched_getscheduler(0));
+	/* brigd may be made to yield to others, and its jobs with it. */
+	(void)printf("[host] nice %d\n", getpriority(PRIO_PROCESS, 0));
+	(void)printf("nice below 0: %s, scheduler %d, personality %#x\n",
+	    getpriority(PRIO_PROCESS, 0) < 0 ? "yes" : "no",
+	    sched_getscheduler(0), (unsigned)personality(0xffffffff));
 }
 
 /* Which namespaces are others than those named in the file. */
