@@ -59,7 +59,8 @@ libsandbox_a_SOURCES = \
 	sandbox/self_landlock.c sandbox/self_landlock.h \
 	sandbox/trace.c sandbox/trace.h \
 	sandbox/trace_image.c sandbox/trace_image.h \
-	sandbox/trace_notify.c sandbox/trace_notify.h
+	sandbox/trace_notify.c sandbox/trace_notify.h \
+	sandbox/trace_wait.c sandbox/trace_wait.h
 
 # A program of its own, so that nothing else links libarchive.
 pkglibexec_PROGRAMS += brig-unpack

@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "sandbox/trace_image.h"
 #include "sandbox/trace_notify.h"
+#include "sandbox/trace_wait.h"
 
 #define PAGE 4096u
 #define READ_PAGES 512u /* of one process_vm_readv */
@@ -426,7 +427,7 @@ reap(void *arg)
 
 	for (int i = 0; i < ROUND_MAX; i++) {
 		int status;
-		pid_t pid = waitpid(-1, &status, __WALL | WNOHANG);
+		pid_t pid = trace_wait_next(&status);
 
 		if (pid <= 0) {
 			if (pid < 0 && errno == EINTR)
@@ -476,6 +477,8 @@ trace_free(struct trace *t)
 	while (t->pending != NULL)
 		unhold(t, t->pending->pid);
 	ev_timer_free(t->again);
+	if (t->asked)
+		trace_wait_stop();
 	ev_io_free(t->notices);
 	free(t);
 }
@@ -504,6 +507,7 @@ on_notice(int fd, unsigned int events, void *arg)
 {
 	struct trace *t = arg;
 	struct trace_notice n;
+	bool more = false;
 	int error = 0, rc;
 
 	if (!(events & EV_READ)) {
@@ -519,24 +523,28 @@ on_notice(int fd, unsigned int events, void *arg)
 			log_warn("listener for execve");
 		return;
 	}
-	if (ptrace(PTRACE_SEIZE, n.pid, NULL, (void *)(uintptr_t)ON_EXEC) ==
-	    0) {
+	rc = trace_wait_seize(n.pid, ON_EXEC, &more);
+	if (more)
+		ev_timer_set(t->again, 0);
+	if (rc != 0)
+		error = errno;
+	if (!trace_notify_valid(fd, &n)) {
 		/*
 		 * It died, and this is another process with its number; or a
 		 * signal took it away, and it will ask again.
 		 */
-		if (!trace_notify_valid(fd, &n)) {
+		if (rc == 0)
 			(void)ptrace(PTRACE_INTERRUPT, n.pid, NULL, NULL);
-			return;
-		}
-	} else if (errno == EPERM && is_ours(t, n.pid)) {
-		/* Its last exec failed: attached to since then. */
-	} else {
-		error = errno == ESRCH ? ESRCH : EPERM;
-		if (error == EPERM)
-			log_warnx("cannot attach to pid %d: its exec is "
-				  "refused",
-			    (int)n.pid);
+		return;
+	}
+	/* Its last exec failed: attached to since then. */
+	if (error == EPERM && is_ours(t, n.pid))
+		error = 0;
+	/* Not there to be judged: somebody else is its tracer. */
+	if (error != 0) {
+		error = EPERM;
+		t->ops->on_unreadable(
+		    n.pid, "it cannot be attached to", t->arg);
 	}
 	(void)trace_notify_answer(fd, &n, error);
 }
@@ -545,6 +553,7 @@ void
 trace_listen(struct trace *t, int fd)
 {
 	t->asked = true;
+	trace_wait_start();
 	t->notices = ev_io_new(t->ev, fd, EV_READ, on_notice, t);
 }
 

@@ -17,8 +17,10 @@ tests_jail_whatcanisee_LDADD = libbase.a
 TESTS += tests/jail/whatcanisee.sh
 EXTRA_DIST += tests/jail/whatcanisee.sh tests/jail/whatcanisee.expected
 
-check_PROGRAMS += tests/jail/test_trace tests/jail/test_trace_hard
-TESTS += tests/jail/test_trace tests/jail/test_trace_hard
+check_PROGRAMS += tests/jail/test_trace tests/jail/test_trace_hard \
+	tests/jail/test_trace_attack
+TESTS += tests/jail/test_trace tests/jail/test_trace_hard \
+	tests/jail/test_trace_attack
 tests_jail_test_trace_SOURCES = tests/jail/test_trace.c \
 	tests/jail/trace_world.c tests/jail/trace_world.h
 tests_jail_test_trace_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
@@ -28,6 +30,10 @@ tests_jail_test_trace_hard_SOURCES = tests/jail/test_trace_hard.c \
 	tests/jail/trace_world.c tests/jail/trace_world.h
 tests_jail_test_trace_hard_CPPFLAGS = $(tests_jail_test_trace_CPPFLAGS)
 tests_jail_test_trace_hard_LDADD = $(tests_jail_test_trace_LDADD)
+tests_jail_test_trace_attack_SOURCES = tests/jail/test_trace_attack.c \
+	tests/jail/trace_world.c tests/jail/trace_world.h
+tests_jail_test_trace_attack_CPPFLAGS = $(tests_jail_test_trace_CPPFLAGS)
+tests_jail_test_trace_attack_LDADD = $(tests_jail_test_trace_LDADD)
 
 # Runs brig-shim; needs root.
 check_PROGRAMS += tests/jail/test_shim
