@@ -210,7 +210,9 @@ enum msg_type {
 	M_HOME_DONE, /* u8 ok, str error */
 
 	/* parent -> shim */
-	M_SHIM_PREPARE = 380, /* empty: no job yet; make what any will need */
+	M_SHIM_PREPARE = 380, /* empty: no job yet; make what any will need;
+			       * after M_SHIM_FD with the CA bundle if there is
+			       * one, which that of the job replaces */
 };
 
 enum keyd_file {

@@ -200,6 +200,17 @@ send_keyd_file(struct proc *p, enum keyd_file which, int fd)
 	buf_free(&b);
 }
 
+static void
+send_bundle(struct proc *p)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_put_u8(&b, JOB_FD_CA);
+	send_fd(p, M_SHIM_FD, &b, p->pa->bundle_fd);
+	buf_free(&b);
+}
+
 static bool
 wants_policy(enum role role)
 {
@@ -258,6 +269,7 @@ wire_child(struct proc *p)
 	if (wants_policy(p->role))
 		send_policy(p);
 	if (p->role == ROLE_SHIM && p->job == NULL) {
+		send_bundle(p);
 		chan_send(p->chan, M_SHIM_PREPARE, 0, 0, NULL, -1);
 		return;
 	}

@@ -466,8 +466,10 @@ on_prepare(struct chan *c, struct msg *m, void *ctx)
 	if (cur_end(&m->body) < 0 || s->started)
 		return -1;
 	/* The job that comes will try again, and can say what is wrong. */
-	if (capture_make(&s->net, &err) < 0)
+	if (ahead_make(&s->ahead, s->fds[JOB_FD_CA], &err) < 0)
 		log_debug("%s", err.msg);
+	/* Its job will come with one, which may be another. */
+	fd_close(&s->fds[JOB_FD_CA]);
 	return 0;
 }
 
@@ -560,7 +562,7 @@ main(void)
 		s.fds[i] = -1;
 	shim_cgroup_init(&s);
 	jail_init(&s.jail);
-	capture_init(&s.net);
+	ahead_init(&s.ahead);
 	judge_preinit();
 	s.proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.proc_fd < 0)

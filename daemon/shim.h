@@ -12,7 +12,7 @@
 #include "base/peer.h"
 #include "daemon/jobspec.h"
 #include "policy/policy.h"
-#include "sandbox/capture.h"
+#include "sandbox/ahead.h"
 #include "sandbox/jail.h"
 #include "sandbox/trace.h"
 
@@ -35,7 +35,7 @@ struct shim {
 	} cgroup;
 	bool started;
 
-	struct capture net; /* made before there was a job, or all -1 */
+	struct jail_ahead ahead; /* made before there was a job */
 	struct jail jail;
 	bool jail_up;
 	struct ev_io *jail_io;

@@ -118,7 +118,7 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	c->workspace_fd = s->fds[JOB_FD_WORKSPACE];
 	c->argv = job->argv;
 	c->hostname = s->spec.hostname;
-	c->net = s->net.ns >= 0 ? &s->net : NULL;
+	c->ahead = &s->ahead;
 	c->ca_fd = s->fds[JOB_FD_CA];
 	c->read_default =
 	    profile_default(s->profile, POLICY_READ) == EFFECT_ALLOW;

@@ -16,19 +16,21 @@
  * EXEC_FAILED, the workload before its execve): one datagram each.
  */
 enum ctl_type {
-	CTL_ERROR = 1, /* error */
-	CTL_PARTS,     /* caller -> pid 1, +4 fds: parts of the tree, in order;
-			* twice */
-	CTL_NET,       /* caller -> pid 1, +fd of the network namespace, whose
-			* capture is in place */
-	CTL_TREE,      /* pid 1 -> caller, +fd of "/", +fd terminal master */
-	CTL_MAP,       /* pid 1 -> caller: write my id maps */
-	CTL_MAPPED,    /* caller -> pid 1: done */
-	CTL_READY,     /* workload -> caller: about to execve; its pid comes
-			* from the kernel (SCM_CREDENTIALS); +fd of the listener
-			* for execve where one was wanted and can be had */
+	CTL_ERROR = 1,   /* error */
+	CTL_PARTS,       /* caller -> pid 1, +fds: parts of the tree, in order,
+			  * as many as a message takes */
+	CTL_NET,         /* caller -> pid 1, +fd of the network namespace, whose
+			  * capture is in place */
+	CTL_TREE,        /* pid 1 -> caller, +fd of "/", +fd terminal master */
+	CTL_MAP,         /* pid 1 -> caller: write my id maps */
+	CTL_MAPPED,      /* caller -> pid 1: done */
+	CTL_READY,       /* workload -> caller: about to execve; its pid comes
+			  * from the kernel (SCM_CREDENTIALS); +fd of the listener
+			  * for execve where one was wanted and can be had */
 	CTL_EXEC_FAILED, /* code, error */
 	CTL_EXIT,        /* pid 1 -> caller: kind, code */
+	CTL_AHEAD,       /* a tree made ahead -> caller, +fds of its mount, IPC
+			  * and UTS namespaces */
 };
 
 struct ctl_msg {
@@ -53,11 +55,17 @@ int ctl_expect(int sock, enum ctl_type type, int fds[CTL_FDS_MAX], pid_t *pid,
 
 struct build {
 	const struct jail_config *c;
+	const struct jail_ahead *ahead; /* its tree is used; else NULL */
 	char **env;
 	unsigned int landlock_abi;
 	int ctl; /* blocking */
 	int go;  /* one byte: execve; end of file: give up */
 };
+
+/* The first part of the tree that the caller makes; how many of the parts from
+ * i on go into one message. */
+int build_first(const struct build *b);
+int build_parts(int i);
 
 /* Body of pid 1, in the new pid namespace; never returns. */
 void init_main(struct build *b) __attribute__((noreturn));

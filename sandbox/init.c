@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "base/fdutil.h"
+#include "sandbox/ahead.h"
 #include "sandbox/build.h"
 #include "sandbox/landlock.h"
 #include "sandbox/privs.h"
@@ -75,19 +76,18 @@ enter_cgroups(const struct jail_cgroup *g, struct error *err)
 }
 
 static int
-namespaces(struct error *err)
+namespaces(const struct build *b, struct error *err)
 {
 	/* Not CLONE_NEWUSER: everything made until then belongs to the
 	 * initial user namespace, out of the job's reach. */
-	const int all =
-	    CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+	const int all = CLONE_NEWCGROUP | (b->ahead != NULL ? 0 : AHEAD_FLAGS);
 
 	/* Kernels may come without time namespaces. */
 	if (unshare(all | CLONE_NEWTIME) == 0)
 		restart_clocks();
 	else if (errno != EINVAL || unshare(all) < 0)
 		return error_set(err, errno, "namespaces: unshare");
-	return 0;
+	return b->ahead == NULL ? 0 : ahead_enter(b->ahead, err);
 }
 
 static int
@@ -114,17 +114,34 @@ host_name(const struct jail_config *c, struct error *err)
 	return 0;
 }
 
+int
+build_first(const struct build *b)
+{
+	return b->ahead == NULL ? TREE_USR : TREE_OWN;
+}
+
+int
+build_parts(int i)
+{
+	return i + CTL_FDS_MAX <= TREE_PARTS ? CTL_FDS_MAX : TREE_PARTS - i;
+}
+
 static int
 take_parts(struct build *b, int part[TREE_PARTS], struct error *err)
 {
-	int i;
+	int fds[CTL_FDS_MAX], i, k, n;
 
-	for (i = 0; i < TREE_PARTS; i += CTL_FDS_MAX)
-		if (ctl_expect(b->ctl, CTL_PARTS, part + i, NULL, err) < 0)
-			return -1;
 	for (i = 0; i < TREE_PARTS; i++)
-		if (part[i] < 0)
-			return error_set(err, EPROTO, "tree: part %d", i);
+		part[i] = -1;
+	for (i = build_first(b); i < TREE_PARTS; i += n) {
+		n = build_parts(i);
+		if (ctl_expect(b->ctl, CTL_PARTS, fds, NULL, err) < 0)
+			return -1;
+		for (k = 0; k < n; k++)
+			if ((part[i + k] = fds[k]) < 0)
+				return error_set(
+				    err, EPROTO, "tree: part %d", i + k);
+	}
 	return 0;
 }
 
@@ -138,11 +155,16 @@ tree(struct build *b, int *tty, struct error *err)
 	cleanup_fd int root = -1;
 	cleanup_fd int master = -1;
 
-	root = tree_root(c, err);
+	if (b->ahead == NULL)
+		root = tree_root(c, err);
+	else if ((root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		(void)error_set(err, errno, "tree: open /");
 	if (root < 0 || take_parts(b, part, err) < 0 ||
-	    tree_attach(root, part, c, err) < 0)
+	    tree_attach(root, part, c, err) < 0 ||
+	    tree_finish(root, c, err) < 0 || rules_mount(root, c, err) < 0 ||
+	    tree_seal(root, err) < 0)
 		return -1;
-	if (rules_mount(root, c, err) < 0 || tree_enter(root, err) < 0)
+	if (b->ahead == NULL && tree_enter(root, err) < 0)
 		return -1;
 	for (i = 0; i < TREE_PARTS; i++)
 		fd_close(&part[i]);
@@ -268,7 +290,7 @@ init_main(struct build *b)
 		(void)error_set(&err, errno, "init: signalfd");
 		fail(b, &err);
 	}
-	if (enter_cgroups(b->c->cgroup, &err) < 0 || namespaces(&err) < 0 ||
+	if (enter_cgroups(b->c->cgroup, &err) < 0 || namespaces(b, &err) < 0 ||
 	    host_name(b->c, &err) < 0 || tree(b, &tty, &err) < 0 ||
 	    network(b, &err) < 0)
 		fail(b, &err);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "base/fdutil.h"
+#include "sandbox/ahead.h"
 #include "sandbox/build.h"
 #include "sandbox/capture.h"
 #include "sandbox/landlock.h"
@@ -111,11 +112,11 @@ stage_over(struct jail *j, int lower, int dir, const struct jail_config *c,
 
 /* The parts of the tree, made while pid 1 is busy with its namespaces. */
 static int
-give_parts(
-    struct jail *j, const struct jail_config *c, int dir, struct error *err)
+give_parts(struct jail *j, const struct build *b, int dir, struct error *err)
 {
+	const struct jail_config *c = b->c;
 	struct ctl_msg m = { .type = CTL_PARTS };
-	int part[TREE_PARTS], i, r = 0;
+	int part[TREE_PARTS], i, n, r = 0;
 
 	for (i = 0; i < TREE_PARTS; i++)
 		part[i] = -1;
@@ -129,11 +130,15 @@ give_parts(
 				      : steal_fd(&lower);
 		r = part[TREE_WORKSPACE] < 0 ? -1 : 0;
 	}
+	if (r == 0 && b->ahead == NULL)
+		r = tree_shared(c, part, err);
 	if (r == 0)
-		r = tree_parts(c, part, err);
-	for (i = 0; r == 0 && i < TREE_PARTS; i += CTL_FDS_MAX)
-		if (ctl_send(j->ctl_fd, &m, part + i, CTL_FDS_MAX) < 0)
+		r = tree_own(c, part, err);
+	for (i = build_first(b); r == 0 && i < TREE_PARTS; i += n) {
+		n = build_parts(i);
+		if (ctl_send(j->ctl_fd, &m, part + i, (size_t)n) < 0)
 			r = error_set(err, errno, "tree: send");
+	}
 	for (i = 0; i < TREE_PARTS; i++)
 		fd_close(&part[i]);
 	return r;
@@ -148,12 +153,12 @@ give_net(struct jail *j, const struct jail_config *c, struct error *err)
 	int r = 0, i;
 
 	capture_init(&cp);
-	if (c->net == NULL) {
+	if (c->ahead == NULL || c->ahead->net.ns < 0) {
 		if (capture_make(&cp, err) < 0)
 			return -1;
 	} else {
-		cp = *c->net;
-		capture_init(c->net);
+		cp = c->ahead->net;
+		capture_init(&c->ahead->net);
 	}
 	for (i = 0; i < CAPTURE_MAX; i++)
 		j->capture[i] = steal_fd(&cp.sock[i]);
@@ -287,8 +292,10 @@ build(struct jail *j, struct build *b, struct error *err)
 		if (dir < 0)
 			return -1;
 	}
+	if (c->ahead != NULL && ahead_fits(c->ahead, c))
+		b->ahead = c->ahead;
 	if (start_in(j, b, dir, &ctl, err) < 0 ||
-	    give_parts(j, c, dir, err) < 0)
+	    give_parts(j, b, dir, err) < 0)
 		return -1;
 	if (give_net(j, c, err) < 0 || take_tree(j, c, err) < 0 ||
 	    ctl_expect(j->ctl_fd, CTL_MAP, NULL, NULL, err) < 0)
@@ -334,6 +341,8 @@ jail_build(const struct jail_config *c, struct jail *j, struct error *err)
 	b.env = jail_env(c);
 	r = build(j, &b, err);
 	jail_env_free(b.env);
+	if (c->ahead != NULL)
+		ahead_close(c->ahead);
 	if (r < 0) {
 		const bool staged = j->staged;
 

@@ -44,7 +44,7 @@ struct jail_rule {
 	const char *pattern;
 };
 
-struct capture;
+struct jail_ahead;
 
 #define JAIL_CGROUP_MAX 4u /* v1 groups */
 
@@ -122,10 +122,10 @@ struct jail_config {
 	const struct jail_cgroup *cgroup; /* NULL: those of the caller */
 
 	/*
-	 * Its network, made ahead, which jail_build() takes out of it;
-	 * NULL: made on the way.
+	 * What was made ahead (sandbox/ahead.h), which jail_build() takes out
+	 * of it; NULL: everything is made on the way.
 	 */
-	struct capture *net;
+	struct jail_ahead *ahead;
 
 	/*
 	 * Standard descriptors of the job (borrowed), or tty: a terminal of

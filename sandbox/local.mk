@@ -20,6 +20,7 @@ libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS) \
 # The macros of seccomp.h leave fields to be zero, which clang minds.
 libsandbox_a_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
 libsandbox_a_SOURCES = \
+	sandbox/ahead.c sandbox/ahead.h \
 	sandbox/build.h \
 	sandbox/capture.c sandbox/capture.h \
 	sandbox/cgroup.c sandbox/cgroup_job.c sandbox/cgroup.h \

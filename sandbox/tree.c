@@ -214,32 +214,37 @@ new_home(const struct jail_config *c, uint64_t attr, struct error *err)
 }
 
 int
-tree_parts(const struct jail_config *c, int fd[TREE_PARTS], struct error *err)
+tree_shared(const struct jail_config *c, int fd[TREE_PARTS], struct error *err)
 {
-	const uint64_t noexec = c->tmp_exec ? 0 : MOUNT_ATTR_NOEXEC;
-	const uint64_t ws_noexec = c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC;
 	const mode_t mask = umask(0);
 	cleanup_fd int src = -1;
 	int r;
 
 	r = software(c, &fd[TREE_USR], &src, err);
-	if (r < 0)
-		goto out;
-	r = -1;
-	if ((fd[TREE_ETC] = tree_etc(c, src, err)) < 0 ||
-	    (fd[TREE_DEV] = new_dev(err)) < 0 ||
-	    (fd[TREE_PTS] = new_pts(c, err)) < 0 ||
+	if (r >= 0)
+		r = (fd[TREE_ETC] = tree_etc(c, src, err)) < 0 ||
+			    (fd[TREE_DEV] = new_dev(err)) < 0
+			? -1
+			: 0;
+	(void)umask(mask);
+	return r;
+}
+
+int
+tree_own(const struct jail_config *c, int fd[TREE_PARTS], struct error *err)
+{
+	const uint64_t noexec = c->tmp_exec ? 0 : MOUNT_ATTR_NOEXEC;
+	const uint64_t ws_noexec = c->workspace_exec ? 0 : MOUNT_ATTR_NOEXEC;
+
+	if ((fd[TREE_PTS] = new_pts(c, err)) < 0 ||
 	    (fd[TREE_SHM] = new_scratch("1777", MOUNT_ATTR_NOEXEC, c, err)) <
 		0 ||
 	    (fd[TREE_TMP] = new_scratch("1777", noexec, c, err)) < 0 ||
 	    (fd[TREE_HOME] = new_home(c, noexec, err)) < 0)
-		goto out;
+		return -1;
 	if (fd[TREE_WORKSPACE] < 0)
 		fd[TREE_WORKSPACE] = new_scratch("0755", ws_noexec, c, err);
-	r = fd[TREE_WORKSPACE] < 0 ? -1 : 0;
-out:
-	(void)umask(mask);
-	return r;
+	return fd[TREE_WORKSPACE] < 0 ? -1 : 0;
 }
 
 int
@@ -292,28 +297,45 @@ tree_attach(int root, const int fd[TREE_PARTS], const struct jail_config *c,
 		[TREE_WORKSPACE] = &JAIL_WORKSPACE[1],
 	};
 	const bool image = c->image_fd >= 0;
+	const bool host = fd[TREE_USR] >= 0;
 	cleanup_fd int src = -1;
 	size_t i;
 
-	if (image)
+	if (host && image)
 		src = tree_image(root, fd[TREE_USR], err);
-	else if ((src = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+	else if (host &&
+		 (src = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
 		(void)error_set(err, errno, "tree: open /");
-	if (src < 0)
+	if (host && src < 0)
 		return -1;
 	for (i = 0; i < TREE_PARTS; i++)
-		if ((i != TREE_USR || !image) &&
+		if (fd[i] >= 0 && (i != TREE_USR || !image) &&
 		    mnt_attach(fd[i], root, where[i], err) < 0)
 			return -1;
+	if (!host)
+		return 0;
 	if (tree_etc_dirs(src, fd[TREE_ETC], err) < 0 ||
-	    (image && tree_image_done(root, err) < 0) ||
-	    tree_more(root, c, err) < 0)
+	    (image && tree_image_done(root, err) < 0))
+		return -1;
+	return tree_more(root, c, err);
+}
+
+int
+tree_finish(int root, const struct jail_config *c, struct error *err)
+{
+	cleanup_fd int etc = -1;
+
+	etc = openat(root, "etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (etc < 0)
+		return error_set(err, errno, "tree: /etc");
+	if (tree_etc_names(
+		etc, c->hostname != NULL ? c->hostname : "brig", err) < 0)
 		return -1;
 	return build_proc(root, c, err);
 }
 
 int
-tree_enter(int root, struct error *err)
+tree_seal(int root, struct error *err)
 {
 	static const char *const read_only[] = { ".", "etc", "dev" };
 	struct mount_attr ro = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -323,6 +345,12 @@ tree_enter(int root, struct error *err)
 		if (mount_setattr(root, read_only[i], 0, &ro, sizeof(ro)) < 0)
 			return error_set(
 			    err, errno, "tree: read-only %s", read_only[i]);
+	return 0;
+}
+
+int
+tree_enter(int root, struct error *err)
+{
 	/* The old root lands on top of the new one; detach it. */
 	if (fchdir(root) < 0 || sys_pivot_root(".", ".") < 0)
 		return error_set(err, errno, "tree: pivot_root");

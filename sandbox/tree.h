@@ -1,7 +1,8 @@
 /*
- * The file tree of a jail.  tree_parts() runs in the caller of jail_build()
- * while pid 1 makes its namespaces; the rest in pid 1, as root of the initial
- * user namespace, in a mount namespace of its own.
+ * The file tree of a jail.  tree_shared() and tree_own() run in the caller of
+ * jail_build() while pid 1 makes its namespaces; the rest in pid 1, as root of
+ * the initial user namespace, in a mount namespace of its own.  What needs no
+ * job may have been done ahead of it (sandbox/ahead.h).
  */
 #ifndef BRIG_SANDBOX_TREE_H
 #define BRIG_SANDBOX_TREE_H
@@ -18,7 +19,8 @@ enum tree_part {
 	TREE_USR, /* the host's /usr, or the image */
 	TREE_ETC,
 	TREE_DEV,
-	TREE_PTS,
+	TREE_OWN, /* from here on they belong to one job */
+	TREE_PTS = TREE_OWN,
 	TREE_SHM,
 	TREE_TMP,
 	TREE_HOME,
@@ -27,20 +29,31 @@ enum tree_part {
 };
 
 /*
- * Detached mounts of all parts into fd, whose elements must be -1 before,
- * except fd[TREE_WORKSPACE]: where that is -1, the workspace is an empty
- * directory of the job's own.  0, or -1 with some of them made.
+ * Detached mounts of the parts before TREE_OWN, and of those from it on, into
+ * fd, whose elements must be -1 before, except fd[TREE_WORKSPACE]: where that
+ * is -1, the workspace is an empty directory of the job's own.  0, or -1 with
+ * some of them made.
  */
-int tree_parts(
+int tree_shared(
+    const struct jail_config *c, int fd[TREE_PARTS], struct error *err);
+int tree_own(
     const struct jail_config *c, int fd[TREE_PARTS], struct error *err);
 
 /* A new root with its directories, attached over the old tree.  Its
  * descriptor, or -1. */
 int tree_root(const struct jail_config *c, struct error *err);
 
-/* Put the parts and a fresh /proc in place.  0 or -1. */
+/* Put the parts that are not -1 in place; with TREE_USR, and while the host's
+ * tree is there, what comes from that, too.  0 or -1. */
 int tree_attach(int root, const int fd[TREE_PARTS], const struct jail_config *c,
     struct error *err);
+
+/* A fresh /proc, of the caller's pid namespace; the files of /etc that name
+ * the jail.  0 or -1. */
+int tree_finish(int root, const struct jail_config *c, struct error *err);
+
+/* Nothing of our own in it can be written to any more.  0 or -1. */
+int tree_seal(int root, struct error *err);
 
 /* Make root "/" and forget the host's tree.  0 or -1. */
 int tree_enter(int root, struct error *err);
@@ -57,6 +70,10 @@ int tree_terminal(
  */
 int tree_etc(const struct jail_config *c, int src, struct error *err);
 int tree_etc_dirs(int src, int etc, struct error *err);
+/* The files in it with the jail's name. */
+int tree_etc_names(int etc, const char *host, struct error *err);
+/* Changes whenever the host's files that tree_etc() copies do. */
+int tree_etc_stamp(uint64_t *stamp, struct error *err);
 
 /* tree_software.c: /bin, /lib ... as the host has them, links or folders. */
 int tree_links(int root, struct error *err);

@@ -83,15 +83,8 @@ add_ca(int etc, int given, struct error *err)
 }
 
 static int
-add_own(int etc, const char *host, struct error *err)
+add_own(int etc, struct error *err)
 {
-	char hosts[512], name[80];
-
-	(void)snprintf(name, sizeof(name), "%s\n", host);
-	(void)snprintf(hosts, sizeof(hosts),
-	    "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
-	    "127.0.1.1 %s\n",
-	    host);
 	if (mnt_text(etc, "passwd",
 		"root:x:0:0:root:/:/usr/sbin/nologin\n"
 		"agent:x:1000:1000:agent:" JAIL_HOME ":/bin/sh\n"
@@ -103,8 +96,22 @@ add_own(int etc, const char *host, struct error *err)
 		"passwd: files\ngroup: files\nhosts: files dns\n"
 		"services: files\nprotocols: files\n",
 		err) < 0 ||
-	    mnt_text(etc, "resolv.conf", "nameserver 127.0.0.53\n", err) < 0 ||
-	    mnt_text(etc, "hosts", hosts, err) < 0 ||
+	    mnt_text(etc, "resolv.conf", "nameserver 127.0.0.53\n", err) < 0)
+		return -1;
+	return 0;
+}
+
+int
+tree_etc_names(int etc, const char *host, struct error *err)
+{
+	char hosts[512], name[80];
+
+	(void)snprintf(name, sizeof(name), "%s\n", host);
+	(void)snprintf(hosts, sizeof(hosts),
+	    "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
+	    "127.0.1.1 %s\n",
+	    host);
+	if (mnt_text(etc, "hosts", hosts, err) < 0 ||
 	    mnt_text(etc, "hostname", name, err) < 0)
 		return -1;
 	return 0;
@@ -122,7 +129,7 @@ tree_etc(const struct jail_config *c, int src, struct error *err)
 	    "tmpfs", opts, nitems(opts), MNT_COMMON | MOUNT_ATTR_NOEXEC, err);
 	if (etc < 0 || mnt_mkdirs(etc, "ssl/certs", err) < 0)
 		return -1;
-	if (add_own(etc, c->hostname != NULL ? c->hostname : "brig", err) < 0)
+	if (add_own(etc, err) < 0)
 		return -1;
 	for (i = 0; i < nitems(etc_files); i++)
 		if (copy_etc(src, etc, etc_files[i], err) < 0)
@@ -149,6 +156,31 @@ tree_etc_dirs(int src, int etc, struct error *err)
 		if (r < 0 || mnt_mkdir(etc, etc_dirs[i], 0755, err) < 0 ||
 		    mnt_attach(fd, etc, etc_dirs[i], err) < 0)
 			return -1;
+	}
+	return 0;
+}
+
+int
+tree_etc_stamp(uint64_t *stamp, struct error *err)
+{
+	cleanup_fd int etc = -1;
+	struct stat st;
+	size_t i;
+
+	etc = open("/etc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (etc < 0)
+		return error_set(err, errno, "tree: open /etc");
+	*stamp = 14695981039346656037u; /* FNV-1a, a word at a time */
+	for (i = 0; i < nitems(etc_files); i++) {
+		uint64_t w[3] = { 0 };
+
+		if (fstatat(etc, etc_files[i], &st, AT_SYMLINK_NOFOLLOW) == 0) {
+			w[0] = st.st_ino;
+			w[1] = (uint64_t)st.st_ctim.tv_sec;
+			w[2] = (uint64_t)st.st_ctim.tv_nsec;
+		}
+		for (size_t k = 0; k < nitems(w); k++)
+			*stamp = (*stamp ^ w[k]) * 1099511628211u;
 	}
 	return 0;
 }

@@ -38,12 +38,16 @@ PATH=$BRIG_BUILDDIR/tests/bench:$BRIG_BUILDDIR/tests/jail:$PATH
 figures() {
     python3 "$here/figures.py" "$@" || exit 1
 }
+bench_groups=
 # Jobs outlive brigd, so they are ended while it can still be asked to.
 end() {
     end_rc=$?
     trap '' HUP INT TERM
     [ ! -s "$T/job" ] ||
         brig kill -s KILL "$(cat "$T/job")" >/dev/null 2>&1
+    for group in $bench_groups; do
+        rmdir "$group" || sleep 1 && rmdir "$group" 2>/dev/null
+    done
     (exit $end_rc)
     cleanup
 }
@@ -56,10 +60,26 @@ if wants jail; then
     # The same filter for both: the one that brig puts on a job.
     brig-jailtest --bpf >"$T/filter.bpf" || fail "no filter"
     [ -s "$T/filter.bpf" ] || fail "no filter"
-    brig-spawn 100 "brig-jailtest /bin/true" \
+    # brig's jails are in groups of their own, as those of jobs are.
+    in_groups=
+    for group in /sys/fs/cgroup /sys/fs/cgroup/memory /sys/fs/cgroup/pids \
+        /sys/fs/cgroup/cpu; do
+        if [ -e $group/cgroup.procs ] && mkdir $group/brig-bench.$$; then
+            bench_groups="$bench_groups $group/brig-bench.$$"
+            in_groups="$in_groups -g $group/brig-bench.$$"
+        fi
+    done
+    # As brigd starts them: some of it was made while it waited for a job.
+    # And all of it, with a process that has yet to be started, as bwrap.
+    brig-spawn "${BENCH_ROUNDS-200}" \
+        "@brig-jailtest$in_groups -L /bin/true" \
+        "brig-jailtest$in_groups /bin/true" \
         "bwrap --unshare-all --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp --cap-drop ALL --die-with-parent --seccomp 9 /bin/true 9<$T/filter.bpf" \
         >"$T/spawn" || fail "jail_start"
-    figures spawn jail_start bwrap "$T/spawn"
+    sed 2d "$T/spawn" >"$T/spawn.ahead"
+    sed 1d "$T/spawn" >"$T/spawn.cold"
+    figures spawn jail_start bwrap "$T/spawn.ahead"
+    figures spawn jail_start_cold bwrap "$T/spawn.cold"
 fi
 [ "$what" != jail ] || exit 0
 

@@ -7,6 +7,9 @@
  * Each COMMAND is one argument, split at spaces; "9<FILE" opens a file as
  * descriptor 9.  Every command runs once untimed first.  Prints one line a
  * command: "MEDIAN_US P99_US".  A command that fails ends the run.
+ *
+ * A COMMAND that begins with "@" is started once and says "2" whenever it is
+ * ready; what is timed is from the byte it is sent then to its answer "1".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +28,7 @@
 struct command {
 	char *v[WORDS_MAX];
 	const char *fd9; /* file to open as descriptor 9, or NULL */
+	int to, from;    /* pipes of one that is running, or -1 */
 };
 
 static void
@@ -41,12 +45,61 @@ split(struct command *c, const char *text)
 			c->v[n++] = w;
 }
 
+static void
+wait_byte(const struct command *c, char want)
+{
+	char got;
+
+	if (read(c->from, &got, 1) != 1 || got != want)
+		fatalx("%s: no answer", c->v[0]);
+}
+
+static void
+serve(struct command *c)
+{
+	int to[2], from[2];
+	pid_t pid;
+
+	if (pipe2(to, O_CLOEXEC) < 0 || pipe2(from, O_CLOEXEC) < 0)
+		fatal("pipe");
+	c->v[0]++;
+	if ((pid = vfork()) == 0) {
+		if (dup2(to[0], 0) < 0 || dup2(from[1], 1) < 0)
+			_exit(126);
+		execvp(c->v[0], c->v);
+		_exit(127);
+	}
+	if (pid < 0)
+		fatal("%s", c->v[0]);
+	close(to[0]);
+	close(from[1]);
+	c->to = to[1];
+	c->from = from[0];
+}
+
+static double
+elapsed(const struct timespec *a, const struct timespec *b)
+{
+	return (double)(b->tv_sec - a->tv_sec) * 1e6 +
+	       (double)(b->tv_nsec - a->tv_nsec) / 1e3;
+}
+
 static double
 once(const struct command *c)
 {
 	struct timespec a, b;
 	pid_t pid;
 	int st;
+
+	if (c->to >= 0) {
+		wait_byte(c, '2');
+		clock_gettime(CLOCK_MONOTONIC, &a);
+		if (write(c->to, "g", 1) != 1)
+			fatal("%s", c->v[0]);
+		wait_byte(c, '1');
+		clock_gettime(CLOCK_MONOTONIC, &b);
+		return elapsed(&a, &b);
+	}
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	if ((pid = vfork()) == 0) {
@@ -64,8 +117,7 @@ once(const struct command *c)
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	if (st != 0)
 		fatalx("%s: wait status %#x", c->v[0], (unsigned int)st);
-	return (double)(b.tv_sec - a.tv_sec) * 1e6 +
-	       (double)(b.tv_nsec - a.tv_nsec) / 1e3;
+	return elapsed(&a, &b);
 }
 
 static int
@@ -90,7 +142,10 @@ main(int argc, char **argv)
 	cmd = xcalloc(n, sizeof(*cmd));
 	t = xcalloc(n, sizeof(*t));
 	for (size_t i = 0; i < n; i++) {
+		cmd[i].to = cmd[i].from = -1;
 		split(&cmd[i], argv[i + 2]);
+		if (cmd[i].v[0] != NULL && cmd[i].v[0][0] == '@')
+			serve(&cmd[i]);
 		t[i] = xcalloc(rounds, sizeof(**t));
 		(void)once(&cmd[i]);
 	}

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -14,12 +15,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "sandbox/ahead.h"
 #include "sandbox/filter.h"
 #include "sandbox/home.h"
 #include "sandbox/image.h"
@@ -36,12 +39,16 @@
 #endif
 
 static const char usage[] =
-    "usage: brig-jailtest [-cTt] [-w dir] [-r rule] [-e K=V] [-n repeat]\n"
+    "usage: brig-jailtest [-AcLTt] [-w dir] [-r rule] [-e K=V] [-n repeat]\n"
     "    [-x noexec-workspace|noexec-tmp|memfd-exec|deny-read|deny-write|\n"
     "        strict|nested|protect|tmp-size=N|tmp-inodes=N] [-R tree] [-I "
-    "root] [-H home -S state]\n"
+    "root] [-H home -S state] [-g folder of a cgroup]\n"
     "    command ...\n"
     "       brig-jailtest --bpf >file: a job's filter, for --seccomp of bwrap\n"
+    "-A: what can be made ahead is (also with BRIG_JAIL_AHEAD set)\n"
+    "-L: so, and the jail starts for each byte of standard input; answers 1 "
+    "on\n"
+    "    standard output when the command has ended, and 2 when all is ready\n"
     "-c: print what was captured; -T: a terminal; -t: times on stderr\n"
     "-r: +r:PATTERN +w:PATTERN -r:PATTERN -w:PATTERN\n";
 
@@ -113,6 +120,21 @@ add_option(struct jail_config *c, const char *s)
 	else
 		return -1;
 	return 0;
+}
+
+/* A group for the job: the folder of one on v2, or of some on v1. */
+static int
+add_group(struct jail_cgroup *g, int v1[JAIL_CGROUP_MAX], const char *path)
+{
+	cleanup_fd int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+
+	if (dir < 0 || fstatfs(dir, &fs) < 0 || g->nv1 == JAIL_CGROUP_MAX)
+		return -1;
+	if ((unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC)
+		return (g->v2 = steal_fd(&dir)) < 0 ? -1 : 0;
+	v1[g->nv1] = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	return v1[g->nv1++] < 0 ? -1 : 0;
 }
 
 static void
@@ -241,6 +263,33 @@ wait_exit(struct jail *j)
 	}
 }
 
+/* For brig-spawn: what waits for a job in brigd does so here. */
+static int
+serve(struct jail_config *c)
+{
+	struct jail_ahead ahead;
+	struct error err = { 0 };
+	struct jail j;
+	char byte;
+	int status = 0;
+
+	for (;;) {
+		if (ahead_make(&ahead, c->ca_fd, &err) < 0)
+			fatalx("%s", err.msg);
+		if (write(STDOUT_FILENO, "2", 1) != 1 ||
+		    read(STDIN_FILENO, &byte, 1) != 1)
+			return status;
+		c->ahead = &ahead;
+		c->stdio[0] = c->stdio[1] = -1;
+		if (jail_build(c, &j, &err) < 0 || jail_go(&j, &err) < 0)
+			fatalx("%s", err.msg);
+		status = wait_exit(&j);
+		if (status != 0 || write(STDOUT_FILENO, "1", 1) != 1)
+			return status;
+		jail_destroy(&j);
+	}
+}
+
 static int
 run(const struct jail_config *c, bool times, bool capture)
 {
@@ -293,8 +342,12 @@ main(int argc, char **argv)
 		.workspace_exec = true,
 		.tmp_exec = true,
 		.stdio = { 0, 1, 2 } };
+	int v1[JAIL_CGROUP_MAX];
+	struct jail_cgroup group = { .v2 = -1, .v1 = v1 };
 	size_t nenv = 0;
-	bool times = false, capture = false;
+	bool times = false, capture = false, server = false;
+	bool use_ahead = getenv("BRIG_JAIL_AHEAD") != NULL;
+	struct jail_ahead ahead;
 	uint64_t n = 1;
 	struct stat st;
 	int ch, status = 0;
@@ -304,7 +357,7 @@ main(int argc, char **argv)
 		write_bpf();
 		return 0;
 	}
-	while ((ch = getopt(argc, argv, "+cTtw:r:e:x:n:R:I:H:S:")) != -1) {
+	while ((ch = getopt(argc, argv, "+AcLTtg:w:r:e:x:n:R:I:H:S:")) != -1) {
 		switch (ch) {
 		case 'w':
 			c.workspace = optarg;
@@ -343,6 +396,17 @@ main(int argc, char **argv)
 			if (c.ntrees == RULES)
 				fatalx("too many -R");
 			trees[c.ntrees++] = optarg;
+			break;
+		case 'A':
+			use_ahead = true;
+			break;
+		case 'L':
+			server = true;
+			break;
+		case 'g':
+			if (add_group(&group, v1, optarg) < 0)
+				fatal("-g %s", optarg);
+			c.cgroup = &group;
 			break;
 		case 'c':
 			capture = true;
@@ -387,7 +451,13 @@ main(int argc, char **argv)
 	}
 	if (err.msg[0] != '\0')
 		return 125;
-	while (n-- > 0)
+	if (server)
+		return serve(&c);
+	while (n-- > 0) {
+		if (use_ahead && ahead_make(&ahead, c.ca_fd, &err) < 0)
+			fatalx("%s", err.msg);
+		c.ahead = use_ahead ? &ahead : NULL;
 		status = run(&c, times, capture);
+	}
 	return status;
 }

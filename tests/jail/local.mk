@@ -6,10 +6,10 @@ tests_jail_brig_jailtest_SOURCES = tests/jail/jailtest.c
 tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS) $(CRYPTO_LIBS)
 check_PROGRAMS += tests/jail/probe
 tests_jail_probe_SOURCES = tests/jail/probe.c
-TESTS += tests/jail/jail.sh tests/jail/stage.sh tests/jail/tree.sh \
-	tests/jail/home.sh tests/jail/image.sh
-EXTRA_DIST += tests/jail/jail.sh tests/jail/stage.sh tests/jail/tree.sh \
-	tests/jail/home.sh tests/jail/image.sh
+TESTS += tests/jail/ahead.sh tests/jail/jail.sh tests/jail/stage.sh \
+	tests/jail/tree.sh tests/jail/home.sh tests/jail/image.sh
+EXTRA_DIST += tests/jail/ahead.sh tests/jail/jail.sh tests/jail/stage.sh \
+	tests/jail/tree.sh tests/jail/home.sh tests/jail/image.sh
 
 check_PROGRAMS += tests/jail/whatcanisee
 tests_jail_whatcanisee_SOURCES = tests/jail/whatcanisee.c
