@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fdutil.h"
 #include "base/log.h"
@@ -112,14 +113,12 @@ static int
 on_roots(struct chan *c, struct msg *m, void *ctx)
 {
 	struct back *b = ((struct peer *)ctx)->owner;
-	cleanup_fd int fd = steal_fd(&m->fd);
-	cleanup_buf struct buf pem = { 0 };
 
 	(void)c;
-	if (cur_end(&m->body) < 0 || !fd_is_sealed(fd) ||
-	    fd_pread_all(fd, &pem, BACK_ROOTS_MAX) < 0)
+	if (cur_end(&m->body) < 0 || !fd_is_sealed(m->fd) ||
+	    lseek(m->fd, 0, SEEK_END) > (off_t)UPSTREAM_ROOTS_MAX)
 		return -1;
-	upstream_pool_roots(b->pool, buf_head(&pem), buf_len(&pem));
+	upstream_pool_roots(b->pool, steal_fd(&m->fd));
 	return 0;
 }
 

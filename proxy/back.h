@@ -28,7 +28,6 @@
 #define BACK_STEP_MS 10000u     /* keyd and audit answer within this, or 503 */
 #define BACK_RESOLVE_MS 15000u  /* dns, or 502 */
 #define BACK_ASK_SLACK_MS 5000u /* control's own time-out comes first */
-#define BACK_ROOTS_MAX (4u * 1024 * 1024)
 
 enum xstate {
 	X_ASK,     /* a person is asked */

@@ -19,8 +19,25 @@ roots_unref(struct roots *r)
 	if (r == NULL || --r->refs > 0)
 		return;
 	tls_client_free(r->client);
-	free(r->pem);
+	fd_close(&r->fd);
+	buf_free(&r->pem);
 	free(r);
+}
+
+struct tls_client *
+roots_client(struct roots *r, struct error *err)
+{
+	if (r->client != NULL)
+		return r->client;
+	if (r->fd >= 0 &&
+	    fd_pread_all(r->fd, &r->pem, UPSTREAM_ROOTS_MAX) < 0) {
+		(void)error_set(err, errno, "certificate authorities");
+		buf_free(&r->pem);
+		return NULL;
+	}
+	fd_close(&r->fd);
+	r->client = tls_client_new(buf_head(&r->pem), buf_len(&r->pem), err);
+	return r->client;
 }
 
 struct upstream_pool *
@@ -33,13 +50,13 @@ upstream_pool_new(struct ev *ev)
 }
 
 void
-upstream_pool_roots(struct upstream_pool *p, const void *pem, size_t n)
+upstream_pool_roots(struct upstream_pool *p, int fd)
 {
 	struct roots *r = xcalloc(1, sizeof(*r));
 
 	r->refs = 1;
-	r->pem = xmemdup(pem, n);
-	r->len = n;
+	r->fd = fd;
+	buf_init(&r->pem, 0);
 	roots_unref(p->roots);
 	p->roots = r;
 	upstream_pool_clear(p);

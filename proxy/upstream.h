@@ -54,8 +54,12 @@ struct upstream_ops {
 
 struct upstream_pool *upstream_pool_new(struct ev *ev);
 void upstream_pool_free(struct upstream_pool *p);
-/* PEM of the trusted roots; copied; for connections made from now on. */
-void upstream_pool_roots(struct upstream_pool *p, const void *pem, size_t n);
+/*
+ * The trusted roots for connections made from now on: a sealed memfd with
+ * their PEM, which the pool takes and reads when it first needs them.
+ */
+void upstream_pool_roots(struct upstream_pool *p, int fd);
+#define UPSTREAM_ROOTS_MAX (4u * 1024 * 1024)
 /* Close unused connections: all, or those to one host and port. */
 void upstream_pool_clear(struct upstream_pool *p);
 void upstream_pool_forget(

@@ -11,10 +11,13 @@
 /* Trusted roots, shared by the connections made under them. */
 struct roots {
 	unsigned int refs;
-	void *pem;
-	size_t len;
+	int fd;         /* their PEM, until it is needed */
+	struct buf pem; /* then its bytes, borrowed by client */
 	struct tls_client *client;
 };
+
+/* The client that trusts them, made when it is first asked for. */
+struct tls_client *roots_client(struct roots *r, struct error *err);
 
 enum up_state {
 	UP_CONNECT,

@@ -300,6 +300,7 @@ upstream_resume(struct upstream *u)
 static void
 handshake(struct upstream *u)
 {
+	struct tls_client *client;
 	struct error err = { 0 };
 
 	if (u->tls == NULL) {
@@ -308,12 +309,9 @@ handshake(struct upstream *u)
 			    "no trusted certificate authorities are known");
 			return;
 		}
-		if (u->roots->client == NULL)
-			u->roots->client =
-			    tls_client_new(u->roots->pem, u->roots->len, &err);
-		if (u->roots->client != NULL)
-			u->tls = tls_connect_new(
-			    u->roots->client, u->fd, u->host, &err);
+		client = roots_client(u->roots, &err);
+		if (client != NULL)
+			u->tls = tls_connect_new(client, u->fd, u->host, &err);
 		if (u->tls == NULL) {
 			upstream_fail(u, UPSTREAM_TLS, err.msg);
 			return;
