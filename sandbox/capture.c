@@ -19,6 +19,7 @@
 #include "sandbox/netns.h"
 
 #define BACKLOG 512
+#define BPF_TRIES 5
 
 #ifndef IPV6_RECVORIGDSTADDR
 #define IPV6_RECVORIGDSTADDR 74
@@ -60,7 +61,13 @@ enum {
 static int
 sys_bpf(int cmd, union bpf_attr *a)
 {
-	return (int)syscall(SYS_bpf, cmd, a, sizeof(*a));
+	int r, tries = 0;
+
+	/* The verifier gives up when a signal comes. */
+	do
+		r = (int)syscall(SYS_bpf, cmd, a, sizeof(*a));
+	while (r < 0 && errno == EAGAIN && ++tries < BPF_TRIES);
+	return r;
 }
 
 static int

@@ -5,6 +5,7 @@
 #ifndef BRIG_SANDBOX_SYS_H
 #define BRIG_SANDBOX_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/sched.h>
@@ -19,14 +20,24 @@
 #define MFD_EXEC 0x0010U
 #endif
 
-/* openat2(2): flags as open(2), resolve are RESOLVE_* bits; fd or -1. */
+#define OPENAT2_TRIES 1000
+
+/*
+ * openat2(2): flags as open(2), resolve are RESOLVE_* bits; fd or -1.  Below
+ * a root ".." is answered with EAGAIN when anything at all was mounted or
+ * renamed on the host meanwhile, which any job can see to.
+ */
 static inline int
 sys_openat2(int dir, const char *path, int flags, unsigned int resolve)
 {
 	struct open_how how = { .flags = (unsigned int)flags | O_CLOEXEC,
 		.resolve = resolve };
+	int fd, tries = 0;
 
-	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	do
+		fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	while (fd < 0 && errno == EAGAIN && ++tries < OPENAT2_TRIES);
+	return fd;
 }
 
 static inline int
