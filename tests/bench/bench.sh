@@ -4,7 +4,7 @@
 # median over the peer's; for times lower is better, for rates higher).
 #
 #   make bench              everything
-#   make bench BENCH=http   jail | run | exec | compile | http | rss
+#   make bench BENCH=http   jail | run | exec | compile | http | rss | idle
 # shellcheck source=../lib.sh
 set -u
 . "$BRIG_SRCDIR/tests/lib.sh"
@@ -20,12 +20,12 @@ need() {
         fail "$1 is not installed: make bench-peers"
 }
 case $what in
-all | jail | run | exec | compile | http | rss) ;;
-*) fail "no part $what: jail, run, exec, compile, http or rss" ;;
+all | jail | run | exec | compile | http | rss | idle) ;;
+*) fail "no part $what: jail, run, exec, compile, http, rss or idle" ;;
 esac
 [ "$(id -u)" = 0 ] || fail "needs root to build jails"
 case $what in
-exec | compile) ;;
+exec | compile | idle) ;;
 *)
     need bwrap
     need squid
@@ -44,7 +44,9 @@ end() {
     end_rc=$?
     trap '' HUP INT TERM
     [ ! -s "$T/job" ] ||
-        brig kill -s KILL "$(cat "$T/job")" >/dev/null 2>&1
+        while read -r end_job; do
+            brig kill -s KILL "$end_job" >/dev/null 2>&1
+        done <"$T/job"
     for group in $bench_groups; do
         rmdir "$group" || sleep 1 && rmdir "$group" 2>/dev/null
     done
@@ -104,6 +106,8 @@ http {
 }
 EOF
 write_conf "resolve bench.test 127.0.0.1"
+# More than its jobs, and no other test's.
+sed -i "s/^job-uids .*/job-uids 1879670000 400/" "$T/brigd.conf"
 cat >"$T/policy/default.policy" <<EOF
 profile default { default exec allow; default read allow; default write allow;
     allow http GET https://bench.test:19443/**; allow net 127.0.0.1:19443; }
@@ -156,6 +160,24 @@ if wants rss; then
     brig --json status >"$T/status"
     figures rss "$T/status"
     brig kill -s KILL "$(cat "$T/job")" >/dev/null
+    rm "$T/job"
+fi
+
+if wants idle; then
+    i=0
+    while [ $i -lt 200 ]; do
+        i=$((i + 1))
+        brig submit -- sleep 600 >>"$T/job" || fail "jobs_idle_200"
+    done
+    wait_for 60 sh -c '[ "$(brig ps | grep -c running)" = 200 ]' ||
+        fail "200 jobs do not run"
+    sleep 2
+    brig --json status >"$T/status"
+    figures idle "$T/status" "$BRIGD_PID"
+    while read -r job; do
+        brig kill -s KILL "$job" >/dev/null
+        brig wait "$job" >/dev/null 2>&1
+    done <"$T/job"
     rm "$T/job"
 fi
 

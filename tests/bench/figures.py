@@ -4,8 +4,10 @@
                                       if there is a third, no jail at all
   figures.py load NAME UNIT PREFIX    PREFIX.{brig,squid,direct} of brig-load
   figures.py rss STATUS               private memory of front and back
+  figures.py idle STATUS PID          of an idle job, on average of 200
 """
 import json
+import os
 import statistics
 import sys
 
@@ -51,6 +53,18 @@ def load(name, unit, prefix):
         peer_latency_p99_ms=round(tails['squid'], 3))
 
 
+def memory(pid):
+    """Private and proportional KiB of a process."""
+    private = pss = 0
+    with open(f'/proc/{pid}/smaps_rollup') as f:
+        for line in f:
+            if line.startswith(('Private_Clean', 'Private_Dirty', 'Swap:')):
+                private += int(line.split()[1])
+            elif line.startswith('Pss:'):
+                pss += int(line.split()[1])
+    return private, pss
+
+
 def rss(path):
     total, roles = 0, []
     with open(path) as f:
@@ -59,14 +73,51 @@ def rss(path):
         if p['role'] not in ('front', 'back'):
             continue
         roles.append(p['role'])
-        with open(f'/proc/{p["pid"]}/smaps_rollup') as f:
-            for line in f:
-                if line.startswith(('Private_Clean', 'Private_Dirty',
-                                    'Swap:')):
-                    total += int(line.split()[1])
+        total += memory(p['pid'])[0]
     if sorted(roles) != ['back', 'front']:
         sys.exit(f'rss_front_back: not one pair but {roles}')
     out('rss_front_back', 'MiB', total / 1024)
 
 
-{'spawn': spawn, 'load': load, 'rss': rss}[sys.argv[1]](*sys.argv[2:])
+def idle(path, brigd):
+    """Of each job: shim, front, back, pid 1 of the jail and what it runs."""
+    parents, uids = {}, {}
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open(f'/proc/{pid}/stat') as f:
+                parents[int(pid)] = int(f.read().rpartition(')')[2].split()[1])
+            uids[int(pid)] = os.stat(f'/proc/{pid}').st_uid
+        except OSError:
+            pass
+
+    def ours(pid):
+        while pid > 1 and pid != int(brigd):
+            pid = parents.get(pid, 0)
+        return pid > 1
+    jobs, own, known = {}, 0, set()
+    with open(path) as f:
+        processes = json.load(f)['processes']
+    for p in processes:
+        known.add(p['pid'])
+        if p.get('job'):
+            jobs.setdefault(p['job'], []).append(p['pid'])
+        else:
+            own += memory(p['pid'])[0]
+    # A jail's processes have the uid of its job, and no other has.
+    jails = {}
+    for pid in parents:
+        if pid not in known and ours(pid):
+            jails.setdefault(uids[pid], []).append(pid)
+    if len(jobs) != 200 or len(jails) != 200 or any(
+            len(pids) != 3 for pids in jobs.values()) or any(
+            len(pids) != 2 for pids in jails.values()):
+        sys.exit(f'jobs_idle_200: {len(jobs)} jobs, {len(jails)} jails, or '
+                 'not five processes each')
+    total = [memory(pid) for pids in [*jobs.values(), *jails.values()]
+             for pid in pids]
+    out('jobs_idle_200', 'MiB', sum(m[0] for m in total) / 200 / 1024,
+        pss=round(sum(m[1] for m in total) / 200 / 1024, 2),
+        brigd=round(own / 1024, 2))
+
+
+{'spawn': spawn, 'load': load, 'rss': rss, 'idle': idle}[sys.argv[1]](*sys.argv[2:])
