@@ -344,6 +344,8 @@ def account(r):
                               x['pol'].get('rule'),
                               x['dec'].get('reason', ''), argv_of(x)[:200])
             for x in r.records if x['type'] == 'exec.decide'][:40]
+    out += ['ended: %s' % json.dumps(x['obj']) for x in r.records
+            if x['type'] == 'job.end']
     return out + ['output: ' + s for s in r.text.splitlines()[:15]]
 
 
