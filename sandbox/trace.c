@@ -43,6 +43,11 @@ struct trace {
 	struct ev_timer *again;
 	struct ev_io *notices; /* NULL: none, or nobody is left to ask */
 	bool asked;            /* else every process is traced all along */
+	/*
+	 * Seized before its first exec, or 0.  Until then its memory is not of
+	 * the jail's user namespace, and who lets go of it gets it no more.
+	 */
+	pid_t first;
 	int proc_fd;
 	const struct trace_ops *ops;
 	void *arg;
@@ -230,6 +235,13 @@ poke_stub(pid_t pid, uint64_t pc, const char *text, size_t n)
 	return rc;
 }
 
+/* Watched also from one question to the next. */
+static bool
+stays(const struct trace *t, pid_t pid)
+{
+	return !t->asked || pid == t->first;
+}
+
 /*
  * From any stop.  With a listener there is nothing more to see of this process
  * until it asks again: outside of an exec it is on its way back to its own
@@ -239,7 +251,7 @@ static void
 cont(const struct trace *t, pid_t pid, int sig)
 {
 	/* ESRCH: killed meanwhile; waitpid will tell. */
-	if (ptrace(t->asked ? PTRACE_DETACH : PTRACE_CONT, pid, NULL,
+	if (ptrace(stays(t, pid) ? PTRACE_CONT : PTRACE_DETACH, pid, NULL,
 		(void *)(intptr_t)sig) != 0 &&
 	    errno != ESRCH) {
 		log_warn("continue pid %d", (int)pid);
@@ -393,6 +405,8 @@ on_stop(struct trace *t, pid_t pid, int status)
 
 	switch (status >> 16) {
 	case PTRACE_EVENT_EXEC:
+		if (pid == t->first)
+			t->first = 0;
 		on_exec(t, pid);
 		break;
 	case PTRACE_EVENT_STOP:
@@ -401,8 +415,8 @@ on_stop(struct trace *t, pid_t pid, int status)
 		 * us, or job control inside the jail would break; SIGTRAP is
 		 * the first stop of a new tracee.
 		 */
-		if (!t->asked && (sig == SIGSTOP || sig == SIGTSTP ||
-				     sig == SIGTTIN || sig == SIGTTOU)) {
+		if (stays(t, pid) && (sig == SIGSTOP || sig == SIGTSTP ||
+					 sig == SIGTTIN || sig == SIGTTOU)) {
 			if (ptrace(PTRACE_LISTEN, pid, NULL, NULL) != 0 &&
 			    errno != ESRCH)
 				log_warn("listen to pid %d", (int)pid);
@@ -438,6 +452,8 @@ reap(void *arg)
 			on_stop(t, pid, status);
 			continue;
 		}
+		if (pid == t->first)
+			t->first = 0;
 		if (unhold(t, pid))
 			t->ops->on_gone(pid, t->arg);
 		t->ops->on_reaped(pid, status, t->arg);
@@ -564,5 +580,6 @@ trace_seize(struct trace *t, pid_t pid, struct error *err)
 
 	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)options) != 0)
 		return error_set(err, errno, "trace pid %d", (int)pid);
+	t->first = pid;
 	return 0;
 }

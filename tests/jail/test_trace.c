@@ -198,6 +198,38 @@ signals_are_delivered_unchanged(void **state)
 }
 
 static void
+signal_then_status(void)
+{
+	char text[2048], *p;
+	int fd;
+	ssize_t n;
+
+	kill(getpid(), SIGWINCH);
+	fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	text[n < 0 ? 0 : n] = '\0';
+	p = strstr(text, "\nTracerPid:\t");
+	puts(p == NULL || p[12] == '0' ? "alone" : "traced");
+	fflush(stdout);
+	execlp("true", "true", (char *)NULL);
+}
+
+static void
+a_signal_before_the_first_exec_takes_nothing_off(void **state)
+{
+	struct world w;
+
+	world_new(&w);
+	char *s = run(&w, NULL, signal_then_status);
+
+	assert_string_equal(s, "traced\n");
+	assert_true(WIFEXITED(w.status));
+	assert_int_equal(w.execs, 1);
+	free(s);
+	world_free(&w);
+}
+
+static void
 stop_and_continue_work(void **state)
 {
 	struct world w;
@@ -323,6 +355,7 @@ main(void)
 		BOTH(scripts_show_their_own_name),
 		BOTH(a_memfd_has_no_name),
 		BOTH(signals_are_delivered_unchanged),
+		BOTH(a_signal_before_the_first_exec_takes_nothing_off),
 		BOTH(stop_and_continue_work),
 		BOTH(pending_exec_waits_and_is_resumed),
 		BOTH(killed_while_pending_is_told),
