@@ -32,10 +32,14 @@ attach_peek(
 	case ATTACH_STDIN_EOF:
 	case ATTACH_WINSIZE:
 	case ATTACH_SIGNAL:
+	case ATTACH_DETACH:
 	case ATTACH_STDOUT:
 	case ATTACH_STDERR:
 	case ATTACH_NOTICE:
 	case ATTACH_EXIT:
+	case ATTACH_HELLO:
+	case ATTACH_LIVE:
+	case ATTACH_BYE:
 		break;
 	default:
 		return -1;

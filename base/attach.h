@@ -21,11 +21,16 @@ enum attach_type {
 	ATTACH_STDIN_EOF, /* empty */
 	ATTACH_WINSIZE,   /* u16 rows, u16 columns */
 	ATTACH_SIGNAL,    /* u8 signal number */
+	ATTACH_DETACH,    /* empty: leaves, and the job is to go on */
 	/* shim -> client */
 	ATTACH_STDOUT = 16, /* bytes (all output, when on a pty) */
 	ATTACH_STDERR,      /* bytes */
 	ATTACH_NOTICE,      /* text for the user: "ask A-17 pending ..." */
 	ATTACH_EXIT,        /* u8 enum exit_kind, u32 code, str detail */
+	/* only to who came by job.attach */
+	ATTACH_HELLO, /* u8 tty, u8 read-only, u16 rows, u16 columns: first */
+	ATTACH_LIVE,  /* empty: what follows is being printed now */
+	ATTACH_BYE,   /* text: why the shim ends this attachment */
 };
 
 /* Append one frame; n <= ATTACH_MAX. */

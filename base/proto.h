@@ -209,6 +209,13 @@ enum msg_type {
 		  * u64 bytes at most, u64 last written unix s, u8 in use) */
 	M_HOME_DONE, /* u8 ok, str error */
 
+	/* control -> parent */
+	M_JOB_ATTACH = 360, /* u32 uid, u8 read only, +fd: stream socket of
+			     * one who wants to watch (base/attach.h) */
+	M_TIMING_OPEN,      /* as M_LOG_OPEN, for the times of the log */
+	/* parent -> shim; also before M_SHIM_START */
+	M_SHIM_ATTACH, /* as M_JOB_ATTACH */
+
 	/* parent -> shim */
 	M_SHIM_PREPARE = 380, /* empty: no job yet; make what any will need;
 			       * after M_SHIM_FD with the CA bundle if there is
@@ -235,6 +242,7 @@ enum job_fd {
 	JOB_FD_DIR,       /* parent -> shim only: the job's own directory */
 	JOB_FD_STATE,     /* parent -> shim only: state-dir, for a profile that
 			   * keeps its home or has a root of its own */
+	JOB_FD_TIMING,    /* parent -> shim only: times of the log, append */
 	JOB_FD_MAX
 };
 

@@ -22,6 +22,7 @@ static const struct {
 	{ "ps", cmd_ps, "list jobs" },
 	{ "show", cmd_show, "show a job" },
 	{ "logs", cmd_logs, "print the output of a job" },
+	{ "attach", cmd_attach, "come to a running job" },
 	{ "wait", cmd_wait, "wait for the end of a job" },
 	{ "kill", cmd_kill, "send a signal to a job" },
 	{ "pause", cmd_pause, "stop a job where it is" },

@@ -13,10 +13,12 @@ libcli_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 libcli_a_SOURCES = \
 	daemon/attach_client.c daemon/attach_client.h \
 	daemon/cli.h \
+	daemon/cli_attach.c daemon/cli_attach.h \
 	daemon/cli_prompt.c daemon/cli_prompt.h \
 	daemon/cli_util.c daemon/cli_util.h \
 	daemon/client.c daemon/client.h \
 	daemon/cmd_ask.c \
+	daemon/cmd_attach.c \
 	daemon/cmd_audit.c \
 	daemon/cmd_doctor.c \
 	daemon/cmd_home.c \
@@ -27,7 +29,8 @@ libcli_a_SOURCES = \
 	daemon/cmd_stage.c \
 	daemon/cli_stage.c daemon/cli_stage.h \
 	daemon/stage_wire.c daemon/stage_wire.h \
-	daemon/cmd_status.c
+	daemon/cmd_status.c \
+	daemon/detach_keys.c daemon/detach_keys.h
 
 bin_PROGRAMS += brig
 brig_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

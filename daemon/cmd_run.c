@@ -10,18 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
 #include "base/proto.h"
 #include "base/str.h"
-#include "daemon/attach_client.h"
+#include "daemon/cli_attach.h"
 #include "daemon/cli_util.h"
 
 static const char run_usage[] =
     "usage: brig run [-dt] [-p PROFILE] [-w DIR] [--env K[=V]]... [--no-tty]\n"
-    "                [--] COMMAND [ARGUMENT]...\n"
+    "                [--detach-keys KEYS] [--] COMMAND [ARGUMENT]...\n"
     "Run a command as a jailed job and exit with its status: 128+N after "
     "signal\n"
     "N, 125 when brig failed, 126 when policy denied it, 127 when it was not\n"
@@ -34,6 +33,8 @@ static const char run_usage[] =
     "  -t, --tty              on a terminal of its own (default when this is "
     "one)\n"
     "      --no-tty           on pipes\n"
+    "      --detach-keys KEYS keys that leave the job running; default:\n"
+    "                         " DETACH_KEYS_DEFAULT "; \"\" for none\n"
     "  -d, --detach           print the job's id and leave, as brig submit\n";
 
 static const char submit_usage[] =
@@ -50,6 +51,7 @@ struct run {
 	json_t *env;
 	bool detach;
 	int tty; /* -1: not said */
+	struct detach_keys keys;
 };
 
 static bool
@@ -91,7 +93,8 @@ parse(struct run *r, const struct cli *cli, const char *usage, int argc,
 {
 	enum {
 		OPT_ENV = 1,
-		OPT_NO_TTY
+		OPT_NO_TTY,
+		OPT_KEYS
 	};
 	static const struct option longs[] = {
 		{ "profile", required_argument, NULL, 'p' },
@@ -100,11 +103,13 @@ parse(struct run *r, const struct cli *cli, const char *usage, int argc,
 		{ "tty", no_argument, NULL, 't' },
 		{ "no-tty", no_argument, NULL, OPT_NO_TTY },
 		{ "detach", no_argument, NULL, 'd' },
+		{ "detach-keys", required_argument, NULL, OPT_KEYS },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct cli_opts o;
 	int c;
 
+	cli_attach_keys(r->cmd, DETACH_KEYS_DEFAULT, &r->keys);
 	cli_opts_init(&o, cli, r->cmd, usage, "p:w:td", longs);
 	while ((c = cli_getopt(&o, argc, argv)) != -1) {
 		switch (c) {
@@ -122,6 +127,10 @@ parse(struct run *r, const struct cli *cli, const char *usage, int argc,
 			break;
 		case OPT_NO_TTY:
 			r->tty = 0;
+			break;
+		case OPT_KEYS:
+			if (cli_attach_keys(r->cmd, optarg, &r->keys) < 0)
+				return -1;
 			break;
 		case OPT_ENV:
 			if (add_env(r, optarg) != 0)
@@ -217,53 +226,12 @@ make_args(const struct run *r, int argc, char **argv)
 	return args;
 }
 
-/* The socket closed without a word: the job's record tells what happened. */
-static int
-end_unknown(struct client *c, const char *id)
-{
-	json_t *r = cli_call(c, "job.show", json_pack("{s:s}", "job", id));
-	json_t *job = json_object_get(r, "job");
-	int status = CLI_BRIG;
-
-	if (r == NULL)
-		return CLI_BRIG;
-	if (json_is_object(json_object_get(job, "exit")))
-		status = cli_job_status(job);
-	else
-		cli_fail("lost touch with job %s, which is %s; see 'brig logs "
-			 "-f %s'",
-		    id, cli_str(job, "state"), id);
-	json_decref(r);
-	return status;
-}
-
-static int
-stay(struct client *c, const char *id, int sock, bool tty)
-{
-	struct attach_io io = { .sock = sock,
-		.in = STDIN_FILENO,
-		.out = STDOUT_FILENO,
-		.err = STDERR_FILENO,
-		.tty = tty };
-	struct attach_end end;
-	struct error err = { 0 };
-
-	if (attach_run(&io, &end, &err) < 0) {
-		cli_fail("job %s: %s; it goes on, see 'brig show %s'", id,
-		    err.msg, id);
-		return CLI_BRIG;
-	}
-	if (!end.known)
-		return end_unknown(c, id);
-	return cli_exit_status(end.kind, end.code, end.detail);
-}
-
 /* Send the request with its descriptors, and then stay with the job or not. */
 static int
 start(struct client *c, const struct run *r, json_t *args)
 {
 	cleanup_fd int ws = -1, mine = -1, theirs = -1;
-	int fds[2], sv[2], status;
+	int fds[2], status;
 	bool tty = json_is_true(json_object_get(args, "tty"));
 	json_t *names = json_array(), *result = NULL;
 	struct error err = { 0 };
@@ -272,14 +240,11 @@ start(struct client *c, const struct run *r, json_t *args)
 
 	json_object_set_new(args, "fds", names);
 	if (!r->detach) {
-		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) <
-		    0) {
+		if (cli_attach_pair(r->cmd, &mine, &theirs) < 0) {
 			json_decref(args);
-			cli_fail("%s: socketpair: %s", r->cmd, strerror(errno));
 			return CLI_BRIG;
 		}
-		mine = sv[0];
-		theirs = fds[n++] = sv[1];
+		fds[n++] = theirs;
 		json_array_append_new(names, json_string("attach"));
 	}
 	if (r->dir != NULL) {
@@ -304,8 +269,13 @@ start(struct client *c, const struct run *r, json_t *args)
 		return CLI_BRIG;
 	}
 	json_decref(result);
-	if (!r->detach)
-		return stay(c, id, mine, tty);
+	if (!r->detach) {
+		struct attach_io io = {
+			.sock = mine, .tty = tty, .keys = r->keys
+		};
+
+		return cli_attach_stay(c, id, &io);
+	}
 	status = printf("%s\n", id) < 0 || fflush(stdout) != 0 ? CLI_BRIG : 0;
 	return status;
 }

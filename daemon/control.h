@@ -174,9 +174,6 @@ int find_job(struct request *rq, struct store_job *row);
 void op_job_pause(struct request *rq);
 void op_job_resume(struct request *rq);
 
-/* 0 and a row to free, of a job that the client may see; or -1: answered. */
-int find_job(struct request *rq, struct store_job *row);
-
 /* ---- control_stage.c --------------------------------------------------- */
 
 void op_stage_diff(struct request *rq);
@@ -189,6 +186,10 @@ int stage_plan_message(struct control *ct, struct msg *m);
 
 void op_home_list(struct request *rq);
 void op_home_rm(struct request *rq);
+
+/* ---- control_attach.c -------------------------------------------------- */
+
+void op_job_attach(struct request *rq);
 
 /* ---- control_state.c: the job state machine ---------------------------- */
 

@@ -548,10 +548,12 @@ op_job_logs(struct request *rq)
 {
 	struct control *ct = rq->ct;
 	struct store_job row;
+	bool timing;
 
-	if (find_job(rq, &row) < 0)
+	if (arg_bool(rq, "timing", false, &timing) < 0 ||
+	    find_job(rq, &row) < 0)
 		return;
-	chan_send(peers_parent(ct->peers), M_LOG_OPEN, row.id,
-	    pending_add(ct, ROLE_PARENT, on_log_opened, rq), NULL, -1);
+	chan_send(peers_parent(ct->peers), timing ? M_TIMING_OPEN : M_LOG_OPEN,
+	    row.id, pending_add(ct, ROLE_PARENT, on_log_opened, rq), NULL, -1);
 	store_job_free(&row);
 }

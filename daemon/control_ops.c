@@ -23,6 +23,7 @@ static const struct op {
 	{ "stage.discard", false, op_stage_discard },
 	{ "home.list", false, op_home_list },
 	{ "home.rm", false, op_home_rm },
+	{ "job.attach", false, op_job_attach },
 	{ "secret.add", true, op_secret_add },
 	{ "secret.rotate", true, op_secret_rotate },
 	{ "secret.revoke", true, op_secret_revoke },

@@ -16,6 +16,7 @@ libcontrol_a_SOURCES = \
 	daemon/conf_uids.c \
 	daemon/control.c daemon/control.h \
 	daemon/control_ask.c \
+	daemon/control_attach.c \
 	daemon/control_client.c \
 	daemon/control_freeze.c \
 	daemon/control_home.c \
@@ -49,6 +50,7 @@ sbin_PROGRAMS += brigd
 brigd_SOURCES = \
 	daemon/main.c \
 	daemon/parent.c daemon/parent.h \
+	daemon/parent_attach.c \
 	daemon/parent_audit.c \
 	daemon/parent_cgroup.c daemon/parent_cgroup.h \
 	daemon/parent_home.c \

@@ -60,7 +60,7 @@ struct job {
 	uid_t host_uid;
 	uint8_t nonce[NONCE_SIZE];
 	struct proc shim, front, back;
-	int workspace_fd, attach_fd, log_fd;
+	int workspace_fd, attach_fd, log_fd, timing_fd;
 	int capture[CAPTURE_MAX];
 	int scan_fd; /* its workspace, for the look at its end */
 	bool scanned;
@@ -148,9 +148,11 @@ int parent_make_bundle(struct parent *pa, struct error *err);
  * read-only for a client.
  */
 int parent_open_audit(struct parent *pa, bool write, struct error *err);
-/* Output log of a job: created for append, or opened for reading. */
-int parent_open_log(
-    struct parent *pa, uint32_t job, bool create, struct error *err);
+/* A log of a job: created for append, or opened for reading. */
+#define JOB_LOG_OUTPUT "output"
+#define JOB_LOG_TIMING "timing" /* daemon/timing.h */
+int parent_open_log(struct parent *pa, uint32_t job, const char *file,
+    bool create, struct error *err);
 
 /* The job's own directory, made with its log; or -1. */
 int parent_open_job_dir(struct parent *pa, uint32_t job);
@@ -214,6 +216,14 @@ void wire_policy(struct parent *pa);
 const struct msg_rule *parent_rules(enum role role, size_t *n);
 /* Validate and apply a new policy; text gets a sentence or diagnostics. */
 int parent_reload(struct parent *pa, struct buf *text);
+/* M_OPENED, the answer to m: fd, which it takes, or why there is none. */
+void parent_opened(
+    struct chan *c, const struct msg *m, int fd, const struct error *err);
+
+/* ---- parent_attach.c: those who watch a job, and its times ------------- */
+
+int parent_on_attach(struct chan *c, struct msg *m, void *ctx);
+int parent_on_timing_open(struct chan *c, struct msg *m, void *ctx);
 
 /* ---- parent_job.c ------------------------------------------------------ */
 

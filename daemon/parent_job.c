@@ -139,7 +139,8 @@ job_new(struct parent *pa, uint32_t id, struct job_spec *spec)
 	j->spec = *spec;
 	memset(spec, 0, sizeof(*spec));
 	j->state = JOB_STARTING;
-	j->workspace_fd = j->attach_fd = j->log_fd = j->scan_fd = -1;
+	j->workspace_fd = j->attach_fd = j->log_fd = j->timing_fd = -1;
+	j->scan_fd = -1;
 	j->init_pidfd = -1;
 	for (unsigned int i = 0; i < CAPTURE_MAX; i++)
 		j->capture[i] = -1;
@@ -156,7 +157,7 @@ job_new(struct parent *pa, uint32_t id, struct job_spec *spec)
 void
 job_start(struct parent *pa, uint32_t id, int spec_fd)
 {
-	cleanup_fd int workspace = -1, attach = -1, log = -1;
+	cleanup_fd int workspace = -1, attach = -1, log = -1, timing = -1;
 	struct job_spec spec = { 0 };
 	struct error err = { 0 };
 	struct job *j;
@@ -180,8 +181,9 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 		job_spec_free(&spec);
 		return;
 	}
-	log = parent_open_log(pa, id, true, &err);
-	if (log < 0) {
+	log = parent_open_log(pa, id, JOB_LOG_OUTPUT, true, &err);
+	timing = parent_open_log(pa, id, JOB_LOG_TIMING, true, &err);
+	if (log < 0 || timing < 0) {
 		refuse(pa, id, err.msg);
 		job_spec_free(&spec);
 		return;
@@ -193,6 +195,7 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 	j->workspace_fd = steal_fd(&workspace);
 	j->attach_fd = steal_fd(&attach);
 	j->log_fd = steal_fd(&log);
+	j->timing_fd = steal_fd(&timing);
 	if (getrandom(j->nonce, sizeof(j->nonce), 0) !=
 	    (ssize_t)sizeof(j->nonce))
 		fatal("getrandom");
@@ -271,6 +274,7 @@ job_continue(struct job *j)
 	shim_fd(j, JOB_FD_WORKSPACE, &j->workspace_fd);
 	shim_fd(j, JOB_FD_ATTACH, &j->attach_fd);
 	shim_fd(j, JOB_FD_LOG, &j->log_fd);
+	shim_fd(j, JOB_FD_TIMING, &j->timing_fd);
 	shim_fd(j, JOB_FD_CA, &ca);
 	shim_fd(j, JOB_FD_DIR, &dir);
 	shim_fd(j, JOB_FD_STATE, &state);
@@ -537,6 +541,7 @@ job_free(struct job *j)
 	fd_close(&j->attach_fd);
 	fd_close(&j->log_fd);
 	fd_close(&j->scan_fd);
+	fd_close(&j->timing_fd);
 	fd_close(&j->init_pidfd);
 	for (unsigned int i = 0; i < CAPTURE_MAX; i++)
 		fd_close(&j->capture[i]);

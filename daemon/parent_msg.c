@@ -230,8 +230,9 @@ on_job_freeze(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
-static void
-opened(struct chan *c, const struct msg *m, int fd, const struct error *err)
+void
+parent_opened(
+    struct chan *c, const struct msg *m, int fd, const struct error *err)
 {
 	struct buf b;
 	bool ok = fd >= 0;
@@ -255,7 +256,8 @@ on_log_open(struct chan *c, struct msg *m, void *ctx)
 
 	if (cur_end(&m->body) < 0 || m->job == 0)
 		return -1;
-	opened(c, m, parent_open_log(p->pa, m->job, false, &err), &err);
+	parent_opened(c, m,
+	    parent_open_log(p->pa, m->job, JOB_LOG_OUTPUT, false, &err), &err);
 	return 0;
 }
 
@@ -267,7 +269,7 @@ on_audit_open(struct chan *c, struct msg *m, void *ctx)
 
 	if (cur_end(&m->body) < 0)
 		return -1;
-	opened(c, m, parent_open_audit(p->pa, false, &err), &err);
+	parent_opened(c, m, parent_open_audit(p->pa, false, &err), &err);
 	return 0;
 }
 
@@ -418,6 +420,8 @@ static const struct msg_rule from_control[] = {
 	{ M_HOME_LIST, MSG_ALLOWED, parent_on_home_list },
 	{ M_HOME_RM, MSG_ALLOWED, parent_on_home_rm },
 	{ M_LOG_OPEN, MSG_ALLOWED, on_log_open },
+	{ M_TIMING_OPEN, MSG_ALLOWED, parent_on_timing_open },
+	{ M_JOB_ATTACH, MSG_ALLOWED | MSG_FD, parent_on_attach },
 	{ M_AUDIT_OPEN, MSG_ALLOWED, on_audit_open },
 	{ M_STATUS_GET, MSG_ALLOWED, on_status_get },
 	{ M_RELOAD, MSG_ALLOWED, on_reload },

@@ -328,7 +328,8 @@ parent_open_audit(struct parent *pa, bool write, struct error *err)
 }
 
 int
-parent_open_log(struct parent *pa, uint32_t job, bool create, struct error *err)
+parent_open_log(struct parent *pa, uint32_t job, const char *file, bool create,
+    struct error *err)
 {
 	cleanup_fd int dir = -1, fd = -1;
 	char name[16];
@@ -340,13 +341,13 @@ parent_open_log(struct parent *pa, uint32_t job, bool create, struct error *err)
 	    pa->jobs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return error_set(err, errno, "open jobs/%s", name);
-	fd = openat(dir, "output",
+	fd = openat(dir, file,
 	    (create ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) | O_NOFOLLOW |
 		O_CLOEXEC,
 	    0600);
 	if (fd < 0)
-		return error_set(err, errno, "open jobs/%s/output", name);
-	if (check_file(fd, "output", 0, err) < 0)
+		return error_set(err, errno, "open jobs/%s/%s", name, file);
+	if (check_file(fd, file, 0, err) < 0)
 		return -1;
 	return steal_fd(&fd);
 }

@@ -10,13 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "daemon/shim_attach.h"
 #include "daemon/shim_judge.h"
 #include "daemon/shim_relay.h"
 #include "daemon/shim_start.h"
@@ -92,12 +91,15 @@ finish(struct shim *s)
 	if (s->relay == NULL) {
 		struct relay_conf c = { .client_fd =
 					    steal_fd(&s->fds[JOB_FD_ATTACH]),
+			.uid = s->spec.job.uid,
 			.log_fd = -1,
+			.timing_fd = -1,
 			.in_fd = -1,
 			.out_fd = -1,
 			.err_fd = -1 };
 
 		s->relay = relay_new(s->ev, &c, &relay_ops, s);
+		shim_attach_early(s);
 	}
 	relay_finish(s->relay, s->kind, s->code, s->detail);
 }
@@ -232,28 +234,27 @@ on_client_gone(void *arg)
 
 	if (s->ended)
 		return;
-	shim_tell_attended(s);
 	job_signal(s, SIGHUP);
 	if (!s->ended)
 		ev_timer_set(s->hangup, HANGUP_MS);
 }
 
+static void
+on_attended(void *arg)
+{
+	shim_tell_attended(arg);
+}
+
+static void
+on_output_end(const struct outlog *l, void *arg)
+{
+	shim_record_output(arg, l);
+}
+
 static const struct relay_ops relay_ops = { on_client_signal, on_client_gone,
-	on_delivered };
+	on_attended, on_output_end, on_delivered };
 
 /* ---- start ------------------------------------------------------------- */
-
-static bool
-is_stream_socket(int fd)
-{
-	socklen_t n = sizeof(int);
-	struct stat sb;
-	int type;
-
-	return fstat(fd, &sb) == 0 && S_ISSOCK(sb.st_mode) &&
-	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 &&
-	       type == SOCK_STREAM;
-}
 
 /* The jail stands: hand its sockets over and say so. */
 static void
@@ -321,11 +322,15 @@ static void
 start(struct shim *s)
 {
 	struct relay_conf rc = { .client_fd = -1,
+		.uid = s->spec.job.uid,
 		.log_fd = -1,
+		.timing_fd = -1,
 		.in_fd = -1,
 		.out_fd = -1,
 		.err_fd = -1,
-		.tty = s->spec.job.tty };
+		.tty = s->spec.job.tty,
+		.rows = s->spec.job.rows,
+		.cols = s->spec.job.cols };
 	struct error err = { 0 };
 	struct shim_jail sj;
 	int rc_build;
@@ -339,7 +344,7 @@ start(struct shim *s)
 		return;
 	}
 	if (s->fds[JOB_FD_ATTACH] >= 0 &&
-	    !is_stream_socket(s->fds[JOB_FD_ATTACH])) {
+	    !shim_is_stream_socket(s->fds[JOB_FD_ATTACH])) {
 		fd_close(&s->fds[JOB_FD_ATTACH]);
 		ended(s, EXIT_BRIG, 125,
 		    "the client's descriptor is not a stream socket");
@@ -347,6 +352,7 @@ start(struct shim *s)
 	}
 	rc.client_fd = steal_fd(&s->fds[JOB_FD_ATTACH]);
 	rc.log_fd = steal_fd(&s->fds[JOB_FD_LOG]);
+	rc.timing_fd = steal_fd(&s->fds[JOB_FD_TIMING]);
 	rc.log_limit = profile_settings(s->profile)->output;
 	shim_jail_init(&sj, s);
 	s->env = jail_env(&sj.conf);
@@ -366,6 +372,7 @@ start(struct shim *s)
 			fatal("terminal");
 	}
 	s->relay = relay_new(s->ev, &rc, &relay_ops, s);
+	shim_attach_early(s);
 	shim_tell_attended(s);
 	shim_cgroup_entered(s);
 	if (rc_build < 0) {
@@ -537,6 +544,7 @@ static const struct msg_rule from_parent[] = {
 	{ M_SHIM_CGROUP, MSG_ALLOWED | MSG_FD, shim_on_cgroup },
 	{ M_SHIM_START, MSG_ALLOWED | MSG_ONCE | MSG_FD, on_start },
 	{ M_SHIM_KILL, MSG_ALLOWED, on_kill },
+	{ M_SHIM_ATTACH, MSG_ALLOWED | MSG_FD, shim_on_attach },
 	{ M_STOP, MSG_ALLOWED, on_stop },
 };
 

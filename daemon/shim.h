@@ -19,6 +19,14 @@
 struct judge;
 struct relay;
 
+/* One who wants to watch a job that is being started. */
+struct shim_early {
+	int fd;
+	uid_t uid;
+	bool read_only;
+};
+#define SHIM_EARLY_MAX 16u
+
 struct shim {
 	struct ev *ev;
 	struct peers *peers;
@@ -42,6 +50,8 @@ struct shim {
 	struct trace *trace;
 	struct judge *judge;
 	struct relay *relay;
+	struct shim_early early[SHIM_EARLY_MAX];
+	size_t nearly;
 	int proc_fd; /* /proc of the host */
 	char **env;  /* what the job starts with */
 

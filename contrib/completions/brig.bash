@@ -56,13 +56,14 @@ _brig() {
 	esac
 	case $cmd in
 	'')
-		words="run submit ps show logs wait kill pause resume diff apply
-		    discard asks approve deny home secret policy audit status doctor help
+		words="run submit ps show logs attach wait kill pause
+		    resume diff apply discard asks approve deny home secret
+		    policy audit status doctor help
 		    --socket --json --help --version"
 		;;
 	run | submit)
 		words="-p --profile -w --workspace --env -t --tty --no-tty
-		    -d --detach --help"
+		    -d --detach --detach-keys --help"
 		;;
 	ps | asks) words="-a --all --json --help" ;;
 	show | wait) words="$(_brig_ids ps -a) --json --help" ;;
@@ -77,6 +78,7 @@ _brig() {
 		    --help"
 		;;
 	discard) words="$(_brig_ids ps -a) --json --help" ;;
+	attach) words="$(_brig_ids ps) -r --read-only --detach-keys --help" ;;
 	kill) words="$(_brig_ids ps) -s --signal --help" ;;
 	approve | deny) words="$(_brig_ids asks) -m --message --help" ;;
 	home)

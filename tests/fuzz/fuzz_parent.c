@@ -85,9 +85,11 @@ parent_open_audit(struct parent *pa, bool write, struct error *err)
 }
 
 int
-parent_open_log(struct parent *pa, uint32_t job, bool create, struct error *err)
+parent_open_log(struct parent *pa, uint32_t job, const char *file, bool create,
+    struct error *err)
 {
 	(void)pa;
+	(void)file;
 	(void)create;
 	return job == 9 ? error_set(err, 0, "no log") : fd_memfd("log", "", 0);
 }

@@ -148,6 +148,7 @@ set_up(struct shim *s)
 		sizeof(policy_text) - 1, true };
 	struct relay_conf rc = { .client_fd = -1,
 		.log_fd = -1,
+		.timing_fd = -1,
 		.in_fd = -1,
 		.out_fd = -1,
 		.err_fd = -1 };
@@ -214,6 +215,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fd_close(&s.fds[i]);
 	shim_cgroup_entered(&s);
 	fd_close(&s.cgroup.oom);
+	for (size_t i = 0; i < s.nearly; i++)
+		fd_close(&s.early[i].fd);
 	policy_free(s.policy);
 	if (s.env != NULL)
 		jail_env_free(s.env);

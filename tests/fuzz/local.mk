@@ -94,9 +94,9 @@ tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_parent
 tests_fuzz_fuzz_parent_SOURCES = tests/fuzz/fuzz_parent.c \
-	daemon/parent_audit.c daemon/parent_cgroup.c daemon/parent_home.c \
-	daemon/parent_job.c \
-	daemon/parent_msg.c daemon/parent_uids.c daemon/parent_files.c \
+	daemon/parent_attach.c daemon/parent_audit.c daemon/parent_cgroup.c \
+	daemon/parent_files.c daemon/parent_home.c daemon/parent_job.c \
+	daemon/parent_msg.c daemon/parent_uids.c \
 	daemon/parent_notify.c daemon/parent_proc.c \
 	daemon/parent_spare.c daemon/parent_stage.c daemon/parent_status.c \
 	daemon/parent_wire.c $(FUZZ_PLAY)
@@ -127,14 +127,20 @@ tests_fuzz_fuzz_back_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) \
 tests_fuzz_fuzz_back_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_shim
-tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c daemon/shim_cgroup.c \
-	daemon/shim_facts.c daemon/shim_files.c daemon/shim_judge.c \
-	daemon/shim_relay.c \
-	daemon/shim_start.c daemon/shim_tally.c \
+tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c \
+	daemon/shim_attach.c daemon/shim_cgroup.c daemon/shim_facts.c \
+	daemon/shim_files.c daemon/shim_judge.c daemon/shim_start.c \
+	daemon/shim_tally.c \
 	$(FUZZ_PLAY)
-tests_fuzz_fuzz_shim_LDADD = libjobspec.a libsandbox.a libpolicy.a libbase.a \
+tests_fuzz_fuzz_shim_LDADD = librelay.a libjobspec.a libsandbox.a \
+	libpolicy.a libbase.a \
 	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
 tests_fuzz_fuzz_shim_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
+FUZZ_LIST += tests/fuzz/fuzz_relay
+tests_fuzz_fuzz_relay_SOURCES = tests/fuzz/fuzz_relay.c $(FUZZ_FEED)
+tests_fuzz_fuzz_relay_LDADD = librelay.a libbase.a
+tests_fuzz_fuzz_relay_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS

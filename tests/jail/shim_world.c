@@ -184,6 +184,11 @@ on_audit(struct chan *c, struct msg *m, void *ctx)
 		count_repeats(w, m, &h);
 		return 0;
 	}
+	if (str_eq(h.code, "JB303")) {
+		assert_string_equal(h.type, "job.output");
+		w->cuts++;
+		return 0;
+	}
 	assert_string_equal(h.type, "exec.decide");
 	buf_clear(&w->argv);
 	for (uint32_t i = 0; i < h.fields; i++) {

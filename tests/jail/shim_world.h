@@ -38,7 +38,7 @@ struct world {
 	bool attach_exit;
 	uint8_t attach_kind;
 	uint32_t attach_code;
-	unsigned int n101, n102, n401;
+	unsigned int n101, n102, n401, cuts;
 	uint64_t repeats, merged; /* told by EX104, of them by program */
 	struct buf argv;          /* of the last event, spaces between */
 	char by[32];
