@@ -23,6 +23,7 @@ static const struct {
 	{ "show", cmd_show, "show a job" },
 	{ "logs", cmd_logs, "print the output of a job" },
 	{ "attach", cmd_attach, "come to a running job" },
+	{ "replay", cmd_replay, "play the output of a job again" },
 	{ "wait", cmd_wait, "wait for the end of a job" },
 	{ "kill", cmd_kill, "send a signal to a job" },
 	{ "pause", cmd_pause, "stop a job where it is" },

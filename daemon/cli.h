@@ -18,6 +18,7 @@ int cmd_ps(const struct cli *cli, int argc, char **argv);
 int cmd_show(const struct cli *cli, int argc, char **argv);
 int cmd_logs(const struct cli *cli, int argc, char **argv);
 int cmd_attach(const struct cli *cli, int argc, char **argv);
+int cmd_replay(const struct cli *cli, int argc, char **argv);
 int cmd_wait(const struct cli *cli, int argc, char **argv);
 int cmd_kill(const struct cli *cli, int argc, char **argv);
 int cmd_pause(const struct cli *cli, int argc, char **argv);

@@ -24,13 +24,16 @@ libcli_a_SOURCES = \
 	daemon/cmd_home.c \
 	daemon/cmd_job.c daemon/cmd_pause.c \
 	daemon/cmd_policyd.c daemon/cmd_policyd.h \
+	daemon/cmd_replay.c \
 	daemon/cmd_run.c \
 	daemon/cmd_secret.c \
 	daemon/cmd_stage.c \
 	daemon/cli_stage.c daemon/cli_stage.h \
 	daemon/stage_wire.c daemon/stage_wire.h \
 	daemon/cmd_status.c \
-	daemon/detach_keys.c daemon/detach_keys.h
+	daemon/detach_keys.c daemon/detach_keys.h \
+	daemon/replay.c daemon/replay.h \
+	daemon/timing.c daemon/timing.h
 
 bin_PROGRAMS += brig
 brig_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

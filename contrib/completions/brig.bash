@@ -56,7 +56,7 @@ _brig() {
 	esac
 	case $cmd in
 	'')
-		words="run submit ps show logs attach wait kill pause
+		words="run submit ps show logs attach replay wait kill pause
 		    resume diff apply discard asks approve deny home secret
 		    policy audit status doctor help
 		    --socket --json --help --version"
@@ -79,6 +79,10 @@ _brig() {
 		;;
 	discard) words="$(_brig_ids ps -a) --json --help" ;;
 	attach) words="$(_brig_ids ps) -r --read-only --detach-keys --help" ;;
+	replay)
+		words="$(_brig_ids ps -a) --speed --max-idle --asciicast
+		    --json --help"
+		;;
 	kill) words="$(_brig_ids ps) -s --signal --help" ;;
 	approve | deny) words="$(_brig_ids asks) -m --message --help" ;;
 	home)

@@ -22,13 +22,16 @@ tests_daemon_test_ask_SOURCES = tests/daemon/test_ask.c \
 tests_daemon_test_ask_LDADD = $(CONTROL_TEST_LIBS)
 
 # The job's streams and those who watch them.
-RELAY_TESTS = tests/daemon/test_relay tests/daemon/test_ring
+RELAY_TESTS = tests/daemon/test_relay tests/daemon/test_ring \
+	tests/daemon/test_replay
 check_PROGRAMS += $(RELAY_TESTS)
 TESTS += $(RELAY_TESTS)
 tests_daemon_test_ring_SOURCES = tests/daemon/test_ring.c
 tests_daemon_test_ring_LDADD = librelay.a libbase.a $(CMOCKA_LIBS)
 tests_daemon_test_relay_SOURCES = tests/daemon/test_relay.c
 tests_daemon_test_relay_LDADD = librelay.a libbase.a $(CMOCKA_LIBS)
+tests_daemon_test_replay_SOURCES = tests/daemon/test_replay.c
+tests_daemon_test_replay_LDADD = libcli.a libbase.a $(CMOCKA_LIBS)
 
 TESTS += tests/daemon/load.sh tests/daemon/processes.sh \
 	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh \

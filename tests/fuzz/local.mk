@@ -142,6 +142,11 @@ tests_fuzz_fuzz_relay_SOURCES = tests/fuzz/fuzz_relay.c $(FUZZ_FEED)
 tests_fuzz_fuzz_relay_LDADD = librelay.a libbase.a
 tests_fuzz_fuzz_relay_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_timing
+tests_fuzz_fuzz_timing_SOURCES = tests/fuzz/fuzz_timing.c $(FUZZ_FEED)
+tests_fuzz_fuzz_timing_LDADD = libcli.a libbase.a
+tests_fuzz_fuzz_timing_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)
