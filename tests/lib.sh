@@ -158,7 +158,9 @@ start_origin() {
     ORIGIN_PORT=$(awk '/listening/ { print $2 }' "$T/$1.out")
 }
 
-# Role ids far from any account; nothing is added to the system.
+# Role ids far from any account; nothing is added to the system.  Each script
+# has job uids of its own, so that several may run at once.
+JOB_UIDS=$((1879200000 + $$ % 10000 * 1000))
 write_conf() {
     mkdir -p "$T/state" "$T/log" "$T/run" "$T/policy"
     {
@@ -175,7 +177,7 @@ user audit 1879099003:1879099003
 user dns 1879099004:1879099004
 user front 1879099005:1879099005
 user back 1879099006:1879099006
-job-uids 1879100000 200
+job-uids $JOB_UIDS 200
 admin-group 0
 EOF
         [ ! -e "$T/ca.pem" ] || echo "extra-ca $T/ca.pem"

@@ -103,7 +103,7 @@ check "that is on record once" wait_for 5 sh -c \
 run procs 'b() { b | b & }; b; sleep 1; echo alive'
 check "a fork bomb says why it fails" says "Cannot fork"
 check "and ends with its job" sh -c \
-    '! grep -l "^Uid:.1879100" /proc/[0-9]*/status 2>/dev/null |
+    '! grep -l "^Uid:.'"${JOB_UIDS%000}"'" /proc/[0-9]*/status 2>/dev/null |
         xargs -r grep -h "^PPid:.1$"'
 run disk 'dd if=/dev/zero of=/tmp/x bs=1M count=8; echo dd $?; df -k /tmp |
     tail -n 1'

@@ -19,7 +19,8 @@ sys.exit(sum(q["role"] in ("front", "back") and q["uid"] != 0
              for q in p) != 2)' <"$T/status.json"
 }
 wait_for 10 confined
-check "every process is as the table says" python3 - "$T/status.json" "$BRIGD_PID" <<'EOF'
+check "every process is as the table says" python3 - "$T/status.json" "$BRIGD_PID" \
+    "$JOB_UIDS" <<'EOF'
 import json, os, sys
 
 # role: (uid, capabilities that may be held, how many of that role)
@@ -69,7 +70,7 @@ for p in status['processes']:
     uid, caps, _ = TABLE[role]
     s = proc(pid)
     # A shim looks at files as its job (the fourth id).
-    fs = 1879100000 if role == 'shim' else uid
+    fs = int(sys.argv[3]) if role == 'shim' else uid
     check(s['Uid'].split() == [str(uid)] * 3 + [str(fs)],
           f'{role}: uid {s["Uid"]}')
     check(s['Gid'].split() == s['Uid'].split(), f'{role}: gid {s["Gid"]}')
