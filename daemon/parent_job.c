@@ -27,7 +27,8 @@
  * front and back are started this long after the job began to run: earlier
  * they would compete with the building of its jail, and a job that ends sooner
  * never needs them.  What it asks for until they are up waits in the capture
- * sockets.
+ * sockets.  The shim of the next job is started then, too, or when this one
+ * has ended.
  */
 #define PROXY_START_MS 10u
 #define JAIL_GONE_MS 20u     /* between looks at a jail that is ending */
@@ -410,8 +411,6 @@ job_running(struct job *j, pid_t init_pid, const char *detail)
 	strlcpy(j->detail, detail, sizeof(j->detail));
 	ev_timer_set(j->timer, PROXY_START_MS);
 	job_tell_control(j);
-	/* Not earlier: it would compete with the building of this jail. */
-	spare_start(j->pa);
 }
 
 /* From here on only processes are waited for. */
@@ -436,6 +435,7 @@ job_end(struct job *j, bool shim_now)
 		pidfd_send_signal(j->init_pidfd, SIGKILL, NULL, 0);
 	if (shim_now)
 		pcg_job_kill(j);
+	spare_start(pa);
 	ev_timer_set(j->timer, JOB_END_GRACE_MS);
 }
 
@@ -500,6 +500,7 @@ on_job_timer(void *arg)
 	struct job *j = arg;
 
 	if (!j->ending && j->state == JOB_RUNNING) {
+		spare_start(j->pa);
 		proc_start(&j->back);
 		proc_start(&j->front);
 		return;

@@ -21,11 +21,12 @@ spare_take(struct parent *pa, struct job *j)
 {
 	struct proc *p = &pa->single[ROLE_SHIM];
 
-	if (p->pid == 0 || p->chan == NULL || !p->ready)
+	/* One that is not ready yet is nearer to that than another. */
+	if (p->pid == 0 || p->chan == NULL)
 		return false;
 	j->shim.pid = p->pid;
 	j->shim.chan = p->chan;
-	j->shim.ready = true;
+	j->shim.ready = p->ready;
 	j->shim.started_ms = p->started_ms;
 	chan_set_ctx(j->shim.chan, &j->shim);
 	p->pid = 0;

@@ -300,7 +300,8 @@ let_go(struct shim *s)
 		trace_listen(s->trace, s->jail.exec_fd);
 	if (ps->trace)
 		seized = trace_seize(s->trace, s->jail.job_pid, &err);
-	self_confine_shim(s->jail.root_fd, s->spec.host_uid, s->spec.host_uid);
+	self_confine_shim(s->jail.root_fd, s->spec.host_uid, s->spec.host_uid,
+	    s->filter.filter != NULL ? &s->filter : NULL);
 	judge_programs(s->judge);
 	s->jail_io = ev_io_new(s->ev, s->jail.ctl_fd, EV_READ, on_jail, s);
 	if (seized < 0) {
@@ -475,6 +476,7 @@ on_prepare(struct chan *c, struct msg *m, void *ctx)
 	/* The job that comes will try again, and can say what is wrong. */
 	if (ahead_make(&s->ahead, s->fds[JOB_FD_CA], &err) < 0)
 		log_debug("%s", err.msg);
+	self_prepare_shim(&s->filter);
 	/* Its job will come with one, which may be another. */
 	fd_close(&s->fds[JOB_FD_CA]);
 	return 0;

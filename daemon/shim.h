@@ -5,6 +5,7 @@
 #ifndef BRIG_SHIM_H
 #define BRIG_SHIM_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -43,7 +44,9 @@ struct shim {
 	} cgroup;
 	bool started;
 
-	struct jail_ahead ahead; /* made before there was a job */
+	struct jail_ahead ahead;  /* made before there was a job */
+	struct sock_fprog filter; /* likewise, for this process; filter NULL:
+				   * not made */
 	struct jail jail;
 	bool jail_up;
 	struct ev_io *jail_io;

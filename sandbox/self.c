@@ -172,11 +172,12 @@ static void
 self_caps_bounding(const cap_value_t *keep, size_t n)
 {
 	cap_iab_t iab;
+	int set;
 
 	if (cap_reset_ambient() != 0)
 		fatal("ambient capabilities");
-	for (cap_value_t c = 0; cap_get_bound(c) >= 0; c++) {
-		if (in_caps(c, keep, n) || cap_get_bound(c) == 0)
+	for (cap_value_t c = 0; (set = cap_get_bound(c)) >= 0; c++) {
+		if (in_caps(c, keep, n) || set == 0)
 			continue;
 		if (cap_drop_bound(c) != 0)
 			fatal("drop capability %d", c);
@@ -269,7 +270,12 @@ self_confine(const struct self_conf *c)
 	self_fds(c->role);
 	self_rlimits(c->role);
 	self_root(c->root);
-	self_caps_bounding(keep, n);
+	/* Of what a shim needs it has nothing to hand on: it never executes
+	 * anything. */
+	if (c->role == ROLE_SHIM)
+		self_caps_bounding(NULL, 0);
+	else
+		self_caps_bounding(keep, n);
 	self_ids(c->uid, c->gid);
 	self_caps_sets(keep, n);
 	/*
@@ -302,7 +308,14 @@ self_fs_ids(uid_t uid, gid_t gid)
 }
 
 void
-self_confine_shim(int root_fd, uid_t uid, gid_t gid)
+self_prepare_shim(struct sock_fprog *filter)
+{
+	self_filter_make(ROLE_SHIM, filter);
+}
+
+void
+self_confine_shim(
+    int root_fd, uid_t uid, gid_t gid, const struct sock_fprog *filter)
 {
 	if (root_fd >= 0) {
 		if (fchdir(root_fd) != 0)
@@ -322,7 +335,10 @@ self_confine_shim(int root_fd, uid_t uid, gid_t gid)
 	self_fs_ids(uid, gid);
 	self_caps_sets(NULL, 0);
 	self_no_new_privs(false);
-	self_filter(ROLE_SHIM);
+	if (filter != NULL)
+		self_filter_install(filter);
+	else
+		self_filter(ROLE_SHIM);
 }
 
 void

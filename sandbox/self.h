@@ -6,6 +6,7 @@
 #ifndef BRIG_SANDBOX_SELF_H
 #define BRIG_SANDBOX_SELF_H
 
+#include <linux/filter.h>
 #include <sys/types.h>
 
 #include "base/proto.h"
@@ -29,9 +30,13 @@ void self_confine(const struct self_conf *c);
  * traced: give up every capability (as maker of the jail's user namespace it
  * keeps its power over those inside), make root_fd (the jail's root
  * directory; -1: none) its own root, look at files as the job's host ids uid
- * and gid (not 0) and install its filter.
+ * and gid (not 0) and install its filter, that of self_prepare_shim() or one
+ * made now (NULL).
  */
-void self_confine_shim(int root_fd, uid_t uid, gid_t gid);
+void self_confine_shim(
+    int root_fd, uid_t uid, gid_t gid, const struct sock_fprog *filter);
+/* Make that filter ahead; filter->filter is the caller's to free. */
+void self_prepare_shim(struct sock_fprog *filter);
 
 /*
  * The stage process's second step, when it has opened its directories: become

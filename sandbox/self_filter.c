@@ -15,11 +15,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include "base/compat.h"
+#include "base/buf.h"
+#include "base/fdutil.h"
 #include "base/log.h"
+#include "base/str.h"
 
 #define S(name) SCMP_SYS(name)
 
@@ -535,7 +539,7 @@ kill_action(void)
 #endif
 
 static void
-load(scmp_filter_ctx f)
+attributes(scmp_filter_ctx f)
 {
 	check(
 	    seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS),
@@ -543,10 +547,22 @@ load(scmp_filter_ctx f)
 	check(seccomp_attr_set(f, SCMP_FLTATR_CTL_NNP, 0), "no_new_privs");
 	/* A binary tree: channels make many calls. */
 	check(seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2), "optimise");
-	check(seccomp_load(f), "load");
-	seccomp_release(f);
+}
+
+static void
+took(void)
+{
 	if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 2)
 		fatalx("seccomp filter did not take");
+}
+
+static void
+load(scmp_filter_ctx f)
+{
+	attributes(f);
+	check(seccomp_load(f), "load");
+	seccomp_release(f);
+	took();
 }
 
 static void
@@ -561,7 +577,7 @@ filter_parent(void)
 	load(f);
 }
 
-static void
+static scmp_filter_ctx
 filter_child(enum role role)
 {
 	scmp_filter_ctx f = seccomp_init(kill_action());
@@ -599,7 +615,43 @@ filter_child(enum role role)
 	case ROLE_MAX:
 		break;
 	}
-	load(f);
+	return f;
+}
+
+void
+self_filter_make(enum role role, struct sock_fprog *prog)
+{
+	cleanup_fd int fd = memfd_create("brig-filter", MFD_CLOEXEC);
+	scmp_filter_ctx f = filter_child(role);
+	struct buf b;
+	size_t n;
+
+	buf_init(&b, 0);
+	attributes(f);
+	if (fd < 0)
+		fatal("memfd");
+	check(seccomp_export_bpf(f, fd), "export");
+	seccomp_release(f);
+	if (fd_pread_all(fd, &b, BPF_MAXINSNS * sizeof(struct sock_filter)) < 0)
+		fatal("seccomp filter");
+	n = buf_len(&b) / sizeof(struct sock_filter);
+	prog->len = (unsigned short)n;
+	prog->filter = xcalloc(n, sizeof(struct sock_filter));
+	memcpy(prog->filter, buf_head(&b), n * sizeof(struct sock_filter));
+	buf_free(&b);
+}
+
+void
+self_filter_install(const struct sock_fprog *prog)
+{
+#ifdef BRIG_SANITIZE
+	(void)prog;
+	(void)took;
+#else
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, prog, 0, 0) != 0)
+		fatal("seccomp filter");
+	took();
+#endif
 }
 
 void
@@ -610,11 +662,12 @@ self_filter(enum role role)
 	    role_name(role));
 	(void)filter_parent;
 	(void)filter_child;
+	(void)load;
 #else
 	if (role == ROLE_PARENT)
 		filter_parent();
 	else if (sets[role].n != 0)
-		filter_child(role);
+		load(filter_child(role));
 	else
 		fatalx("no filter for role %d", (int)role);
 #endif

@@ -4,6 +4,8 @@
 #ifndef BRIG_SANDBOX_SELF_FILTER_H
 #define BRIG_SANDBOX_SELF_FILTER_H
 
+#include <linux/filter.h>
+
 #include "base/proto.h"
 
 /*
@@ -12,5 +14,12 @@
  * other call kills the process.  fatal() on failure.
  */
 void self_filter(enum role role);
+
+/*
+ * The same for a child role in two steps, of which the first takes longer.
+ * prog->filter is the caller's to free.
+ */
+void self_filter_make(enum role role, struct sock_fprog *prog);
+void self_filter_install(const struct sock_fprog *prog);
 
 #endif

@@ -3,6 +3,8 @@
  * and the last steps take away the rest.
  */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -116,6 +118,42 @@ prepare(
 	return filter_install_job(c->filter, c->memfd_exec, err);
 }
 
+/*
+ * As execvp(3), but looks whether a file is there before it asks for its
+ * execution: every such question goes to the shim and back.  Returns with
+ * errno.
+ */
+static void
+run(char *const *argv)
+{
+	const char *dir = getenv("PATH"), *end;
+	char path[PATH_MAX];
+	int why = ENOENT;
+
+	if (strchr(argv[0], '/') != NULL || dir == NULL) {
+		(void)execvp(argv[0], argv);
+		return;
+	}
+	for (;; dir = end + 1) {
+		end = strchrnul(dir, ':');
+		/* "" is the working directory. */
+		if (snprintf(path, sizeof(path), "%.*s%s%s", (int)(end - dir),
+			dir, end == dir ? "./" : "/",
+			argv[0]) < (int)sizeof(path) &&
+		    access(path, F_OK) == 0) {
+			(void)execvp(path, argv);
+			if (errno != EACCES && errno != ENOENT &&
+			    errno != ENOTDIR)
+				return;
+			if (errno == EACCES)
+				why = EACCES;
+		}
+		if (*end == '\0')
+			break;
+	}
+	errno = why;
+}
+
 void
 workload_main(struct build *b, int ruleset, int tty)
 {
@@ -135,7 +173,7 @@ workload_main(struct build *b, int ruleset, int tty)
 	if (read(b->go, &go, 1) != 1)
 		_exit(EXIT_CANNOT_RUN);
 	environ = b->env;
-	(void)execvp(argv[0], argv);
+	run(argv);
 	code = errno == ENOENT || errno == ENOTDIR ? EXIT_NOT_FOUND
 						   : EXIT_CANNOT_RUN;
 	(void)error_set(&err, errno, "execve: %s", argv[0]);

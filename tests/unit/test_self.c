@@ -489,12 +489,18 @@ look_shim(pid_t pid)
 	look_root_dir(pid);
 }
 
+static bool prepared;
+
 static void
 second_step(void)
 {
 	int fd = open(root_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct sock_fprog filter = { 0 };
 
-	self_confine_shim(fd, 65534, 65534);
+	if (prepared)
+		self_prepare_shim(&filter);
+	self_confine_shim(fd, 65534, 65534, prepared ? &filter : NULL);
+	free(filter.filter);
 }
 
 static void
@@ -532,9 +538,13 @@ shim_cannot_exec_or_write_files(void **state)
 {
 	NEEDS_FILTER();
 	need_root();
-	assert_true(KILLED(run_as(ROLE_SHIM, shim_then_write)));
-	assert_true(KILLED(run_as(ROLE_SHIM, shim_then_exec)));
-	assert_true(RETURNED(run_as(ROLE_SHIM, shim_then_read), ENOENT));
+	for (int i = 0; i < 2; i++) {
+		prepared = i == 1;
+		assert_true(KILLED(run_as(ROLE_SHIM, shim_then_write)));
+		assert_true(KILLED(run_as(ROLE_SHIM, shim_then_exec)));
+		assert_true(
+		    RETURNED(run_as(ROLE_SHIM, shim_then_read), ENOENT));
+	}
 }
 
 static void
