@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -23,7 +24,7 @@ ahead_init(struct jail_ahead *a)
 	capture_init(&a->net);
 	for (size_t i = 0; i < AHEAD_NS; i++)
 		a->ns[i] = -1;
-	a->ca_fd = -1;
+	a->ca_fd = a->mounts = -1;
 	a->stamp = 0;
 }
 
@@ -33,6 +34,7 @@ close_tree(struct jail_ahead *a)
 	for (size_t i = 0; i < AHEAD_NS; i++)
 		fd_close(&a->ns[i]);
 	fd_close(&a->ca_fd);
+	fd_close(&a->mounts);
 }
 
 void
@@ -95,7 +97,10 @@ make_tree(struct jail_ahead *a, int ca_fd, struct error *err)
 
 	if (ca_fd >= 0 && (a->ca_fd = fcntl(ca_fd, F_DUPFD_CLOEXEC, 0)) < 0)
 		return error_set(err, errno, "ahead: CA bundle");
-	/* Before the files are read: a change in between is seen later. */
+	/* Before it is copied: a change in between is seen later. */
+	a->mounts = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	if (a->mounts < 0)
+		return error_set(err, errno, "ahead: mountinfo");
 	if (tree_etc_stamp(&a->stamp, err) < 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
@@ -145,6 +150,16 @@ same_file(int a, int b)
 	       x.st_ino == y.st_ino;
 }
 
+/* See proc_pid_mountinfo(5): a change since the last look, or since it was
+ * opened, is an exceptional condition. */
+static bool
+mounts_changed(const struct jail_ahead *a)
+{
+	struct pollfd p = { .fd = a->mounts, .events = POLLPRI };
+
+	return poll(&p, 1, 0) != 0;
+}
+
 bool
 ahead_fits(const struct jail_ahead *a, const struct jail_config *c)
 {
@@ -157,7 +172,7 @@ ahead_fits(const struct jail_ahead *a, const struct jail_config *c)
 		if (c->rules[i].allow && !c->rules[i].write &&
 		    c->rules[i].pattern[0] == '/')
 			return false;
-	return same_file(a->ca_fd, c->ca_fd) &&
+	return same_file(a->ca_fd, c->ca_fd) && !mounts_changed(a) &&
 	       tree_etc_stamp(&stamp, NULL) == 0 && stamp == a->stamp;
 }
 

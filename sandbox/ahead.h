@@ -24,6 +24,7 @@ struct jail_ahead {
 	int ns[AHEAD_NS]; /* mount namespace first; all -1: no tree */
 	int ca_fd;        /* whose bytes its /etc has, as in jail_config */
 	uint64_t stamp;   /* tree_etc_stamp() of the rest of it */
+	int mounts;       /* tells of changes of the host's mounts since */
 };
 
 void ahead_init(struct jail_ahead *a); /* all -1 */

@@ -35,6 +35,11 @@ check "and sees them as they are now" grep -q '^brigtest' "$T/ws/b"
 change='rm /etc/services'
 check "what the host has removed is not there" \
     serve sh -c '! test -e /etc/services'
+mkdir "$T/below"
+: >"$T/below/new"
+change='mount --bind "$T/below" /usr/share/doc'
+check "what is mounted below /usr meanwhile is there" \
+    serve sh -c 'test -e /usr/share/doc/new'
 
 BRIG_JAIL_AHEAD=1 "$BRIG_SRCDIR/tests/jail/jail.sh" >"$T/out"
 failed=$?
