@@ -185,6 +185,8 @@ cmd_doctor(const struct cli *cli, int argc, char **argv)
 	d.state_dir = conf.state_dir;
 	d.job_uid_base = conf.job_uid_base;
 	d.job_uid_count = conf.job_uid_count;
+	d.cgroups_off = conf.cgroups == CONF_CGROUPS_OFF;
+	d.cgroup_parent = conf.cgroup_parent;
 	r.list = json_array();
 	doctor_run(&d);
 	report_daemon(&r, cli);

@@ -70,7 +70,10 @@ job_json(const struct store_job *j, bool whole)
 	    j->enforced ? "enforced" : "advisory", "oom_kills",
 	    (json_int_t)j->ooms, "refused_forks", (json_int_t)j->refused,
 	    "limits",
-	    j->limits == NULL || j->limits[0] == '\0' ? "enforced" : j->limits,
+	    /* Of a job that has ended nobody keeps it. */
+	    j->limits == NULL      ? ""
+	    : j->limits[0] == '\0' ? "enforced"
+				   : j->limits,
 	    "busy", json_text(j->state == JOB_STARTING ? j->detail : ""));
 }
 

@@ -25,7 +25,7 @@ struct job_cgroup {
 	struct cgroup *g; /* NULL: this job has none */
 	struct cgroup_limits limits;
 	unsigned int held; /* bit per enum cgroup_ctl */
-	char lacking[160]; /* limits that are per process only, and why */
+	char lacking[160]; /* limits that are not held in full, and why */
 	int wd[2];
 	int oom_fd, event;
 	struct ev_io *event_io;
@@ -269,6 +269,20 @@ add_device(struct cgroup_limits *l, int fd)
 		l->io_dev[i] = dev;
 }
 
+/* What a job reads and writes: programs, its workspace and what is staged. */
+static void
+add_devices(const struct parent *pa, struct cgroup_limits *l, int workspace_fd)
+{
+	cleanup_fd int usr = -1;
+
+	if (l->io == 0)
+		return;
+	usr = open("/usr", O_PATH | O_CLOEXEC);
+	add_device(l, pa->state_fd);
+	add_device(l, workspace_fd);
+	add_device(l, usr);
+}
+
 static bool
 may_lack(const struct parent *pa)
 {
@@ -277,7 +291,8 @@ may_lack(const struct parent *pa)
 }
 
 int
-pcg_check(struct parent *pa, const char *profile, struct error *err)
+pcg_check(
+    struct parent *pa, const char *profile, int workspace_fd, struct error *err)
 {
 	const struct profile_settings *ps = settings(pa, profile);
 	struct cgroup_limits l;
@@ -286,8 +301,7 @@ pcg_check(struct parent *pa, const char *profile, struct error *err)
 	if (ps == NULL || may_lack(pa))
 		return 0;
 	limits_of(ps, &l);
-	if (l.io != 0)
-		add_device(&l, pa->state_fd);
+	add_devices(pa, &l, workspace_fd);
 	return cgroups_check(pa->cgroups, &l, err);
 }
 
@@ -305,12 +319,12 @@ pcg_job_open(struct job *j, struct error *err)
 	cg->settle = ev_timer_new(pa->ev, on_settled, j);
 	if (ps != NULL)
 		limits_of(ps, &cg->limits);
-	if (cg->limits.io != 0) {
-		add_device(&cg->limits, pa->state_fd);
-		add_device(&cg->limits, j->workspace_fd);
-	}
+	add_devices(pa, &cg->limits, j->workspace_fd);
 	if (cgroups_check(pa->cgroups, &cg->limits, &why) < 0)
 		strlcpy(cg->lacking, why.msg, sizeof(cg->lacking));
+	else
+		strlcpy(cg->lacking, cgroups_note(pa->cgroups, &cg->limits),
+		    sizeof(cg->lacking));
 	if (pa->cgroups == NULL)
 		return 0;
 	(void)snprintf(name, sizeof(name), "j-%u", j->id);

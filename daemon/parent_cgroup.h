@@ -26,9 +26,10 @@ void pcg_close(struct parent *pa);
 
 /*
  * 0 if the limits of profile can be held or need not be, else -1: the job
- * is refused.
+ * is refused.  workspace_fd (borrowed) may be -1.
  */
-int pcg_check(struct parent *pa, const char *profile, struct error *err);
+int pcg_check(struct parent *pa, const char *profile, int workspace_fd,
+    struct error *err);
 /* Make the groups of a job that has its workspace descriptor.  0 or -1. */
 int pcg_job_open(struct job *j, struct error *err);
 /* Tell its shim, before M_SHIM_START. */

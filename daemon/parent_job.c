@@ -176,7 +176,7 @@ job_start(struct parent *pa, uint32_t id, int spec_fd)
 		return;
 	}
 	if (parent_files_left(&err) < 0 ||
-	    pcg_check(pa, spec.profile, &err) < 0 ||
+	    pcg_check(pa, spec.profile, workspace, &err) < 0 ||
 	    (uid = uid_take(pa, &err)) == 0) {
 		refuse(pa, id, err.msg);
 		job_spec_free(&spec);

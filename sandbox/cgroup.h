@@ -109,6 +109,9 @@ void cgroups_sweep(const char *dir);
  */
 int cgroups_check(
     const struct cgroups *cs, const struct cgroup_limits *l, struct error *err);
+/* What limits that are held do not cover; "" if that is nothing. */
+const char *cgroups_note(
+    const struct cgroups *cs, const struct cgroup_limits *l);
 /* Bit per enum cgroup_ctl that l needs and that is there. */
 unsigned int cgroups_held(
     const struct cgroups *cs, const struct cgroup_limits *l);

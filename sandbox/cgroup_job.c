@@ -377,12 +377,26 @@ cgroups_check(
 			    what[c], cgroup_ctl_name((enum cgroup_ctl)c),
 			    cs == NULL ? "cgroups are off in brigd.conf"
 				       : cs->why[c]);
+	if (l->io != 0 && l->io_dev[0] == 0)
+		return error_set(err, 0,
+		    "limit io cannot be held: no disk is behind state-dir, the "
+		    "workspace or /usr; or set \"cgroups optional\"");
 	if (l->memory != 0 && cs != NULL && !cs->swap)
 		return error_set(err, 0,
 		    "limit memory cannot be held: swap is on and not "
 		    "accounted to cgroups: boot with swapaccount=1, or set "
 		    "\"cgroups optional\"");
 	return 0;
+}
+
+const char *
+cgroups_note(const struct cgroups *cs, const struct cgroup_limits *l)
+{
+	for (size_t i = 0; cs != NULL && l->io != 0 && i < cs->n; i++)
+		if (cs->h[i].version == 1 && (cs->h[i].ctls & BIT(CGROUP_IO)))
+			return "enforced, but limit io does not hold what the "
+			       "kernel writes later (cgroup v1)";
+	return "";
 }
 
 static int

@@ -7,6 +7,7 @@
 #ifndef BRIG_SANDBOX_DOCTOR_H
 #define BRIG_SANDBOX_DOCTOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,6 +34,8 @@ struct doctor {
 	const char *workspace; /* NULL: none is looked at */
 	uid_t job_uid_base;    /* ids of jobs; count 0: left out */
 	uint32_t job_uid_count;
+	bool cgroups_off;          /* by the configuration */
+	const char *cgroup_parent; /* of it; NULL: brigd's own group */
 	/* The row and its strings live until it returns. */
 	void (*report)(void *arg, const struct doctor_row *row);
 	void *arg;

@@ -133,6 +133,13 @@ a_missing_controller_is_named(void **state)
 static struct cgroups *here;
 static char name[32];
 
+/* Where a host is not to have the groups of tests below the caller's. */
+static const char *
+parent(void)
+{
+	return getenv("BRIG_CGROUP_PARENT");
+}
+
 static int
 setup(void **state)
 {
@@ -140,7 +147,7 @@ setup(void **state)
 	struct error err = { 0 };
 
 	(void)state;
-	if (geteuid() != 0 || cgroup_host_read(&h, NULL, &err) < 0 ||
+	if (geteuid() != 0 || cgroup_host_read(&h, parent(), &err) < 0 ||
 	    cgroup_host_writable(&h, &err) < 0) {
 		print_message("cgroups of this host are not tried: %s\n",
 		    geteuid() != 0 ? "needs root" : err.msg);
@@ -203,15 +210,24 @@ group(const struct cgroup_limits *l)
 	return g;
 }
 
+static void
+leaves(int signo)
+{
+	(void)signo;
+	_exit(5);
+}
+
+/* It is in the group, and has its handler, when this returns. */
 static pid_t
 start(const struct cgroup *g, void (*fn)(void))
 {
-	int v2, v1[CGROUP_ENTRY_MAX], n, i;
+	int v2, v1[CGROUP_ENTRY_MAX], n, i, ready[2];
 	char proc[128];
 	pid_t pid;
 
 	n = cgroup_entry(g, &v2, v1, CGROUP_ENTRY_MAX, NULL);
 	assert_true(n >= 0);
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
@@ -223,9 +239,15 @@ start(const struct cgroup *g, void (*fn)(void))
 		i = open(proc, O_WRONLY);
 		if (v2 >= 0 && write(i, "0", 1) != 1)
 			_exit(98);
+		(void)signal(SIGUSR1, leaves);
+		if (write(ready[1], "", 1) != 1)
+			_exit(97);
 		fn();
 		_exit(0);
 	}
+	fd_close(&ready[1]);
+	(void)!read(ready[0], proc, 1);
+	fd_close(&ready[0]);
 	fd_close(&v2);
 	for (i = 0; i < n; i++)
 		fd_close(&v1[i]);
@@ -249,18 +271,10 @@ sleeps(void)
 	(void)pause();
 }
 
-static void
-leaves(int signo)
-{
-	(void)signo;
-	_exit(5);
-}
-
 /* A signal without a handler would end it even while it is frozen. */
 static void
 handles(void)
 {
-	(void)signal(SIGUSR1, leaves);
 	for (;;)
 		(void)pause();
 }
@@ -350,12 +364,11 @@ frozen_processes_stand_still_and_can_be_killed(void **state)
 
 	(void)state;
 	pid = start(g, handles);
-	(void)usleep(50000);
 	if (cgroup_freeze(g, true, &err) < 0)
 		fail_msg("%s", err.msg);
-	(void)usleep(50000);
+	(void)usleep(200000);
 	assert_int_equal(kill(pid, SIGUSR1), 0);
-	(void)usleep(50000);
+	(void)usleep(100000);
 	assert_int_equal(waitpid(pid, &st, WNOHANG), 0);
 	assert_int_equal(cgroup_freeze(g, false, &err), 0);
 	assert_int_equal(waitpid(pid, &st, 0), pid);
@@ -377,6 +390,19 @@ cpu_limits_are_taken(void **state)
 	    &(struct cgroup_limits){ .cpu_percent = 1, .cpu_weight = 1 }));
 	gone(group(&(struct cgroup_limits){
 	    .cpu_percent = 100000, .cpu_weight = 10000 }));
+}
+
+static void
+io_limits_need_a_disk(void **state)
+{
+	const struct cgroup_limits l = { .io = MB };
+	struct error err = { 0 };
+
+	(void)state;
+	if (here == NULL)
+		skip();
+	assert_int_equal(cgroups_check(here, &l, &err), -1);
+	assert_non_null(strstr(err.msg, "limit io cannot be held"));
 }
 
 static void
@@ -403,9 +429,7 @@ what_an_earlier_life_left_is_swept(void **state)
 	pid_t pid = start(g, sleeps);
 
 	(void)state;
-	/* Until it is in there. */
-	(void)usleep(100000);
-	assert_int_equal(cgroup_host_read(&h, NULL, NULL), 0);
+	assert_int_equal(cgroup_host_read(&h, parent(), NULL), 0);
 	again = cgroups_open(&h, name, NULL);
 	assert_non_null(again);
 	assert_int_equal(waitpid(pid, &st, 0), pid);
@@ -434,6 +458,7 @@ main(void)
 		cmocka_unit_test(
 		    frozen_processes_stand_still_and_can_be_killed),
 		cmocka_unit_test(cpu_limits_are_taken),
+		cmocka_unit_test(io_limits_need_a_disk),
 		cmocka_unit_test(io_limits_are_taken),
 		cmocka_unit_test(what_an_earlier_life_left_is_swept),
 	};
