@@ -181,6 +181,8 @@ job-uids $JOB_UIDS 200
 admin-group 0
 EOF
         [ ! -e "$T/ca.pem" ] || echo "extra-ca $T/ca.pem"
+        [ -z "${BRIG_CGROUP_PARENT-}" ] ||
+            echo "cgroup-parent $BRIG_CGROUP_PARENT"
         for conf_line in "$@"; do
             printf '%s\n' "$conf_line"
         done

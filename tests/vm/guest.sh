@@ -5,6 +5,13 @@
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export HOME=/root LANG=C.UTF-8
 
+# What systemd says is its own affair.
+if grep -q brig=systemd /proc/cmdline; then
+	sh /brig/src/tests/vm/into.sh / /brig/inst /brig/src/tests/vm/systemd.sh \
+		/dev/ttyS1
+	exec /lib/systemd/systemd --show-status=no
+fi
+
 # at PLACE TYPE OPTIONS: unless the initramfs has mounted it.
 at()
 {
@@ -28,9 +35,20 @@ read -ra controllers </sys/fs/cgroup/cgroup.controllers
 for c in "${controllers[@]}"; do
 	echo "+$c" >/sys/fs/cgroup/cgroup.subtree_control
 done 2>/dev/null
+# Groups of jobs below one that no process is in: the tests' brigd shares its
+# own with the test.
+mkdir -p /sys/fs/cgroup/system.slice/tests
+for c in "${controllers[@]}"; do
+	echo "+$c" >/sys/fs/cgroup/system.slice/cgroup.subtree_control
+done 2>/dev/null
+export BRIG_CGROUP_PARENT=/system.slice/tests
 echo guest >/proc/sys/kernel/hostname
 echo "127.0.0.1 localhost guest" >/etc/hosts
 ip link set lo up
+# As udev's static nodes do on a booted system.
+for m in loop overlay squashfs; do
+	modprobe $m
+done
 ulimit -n 65536
 exec >/dev/ttyS1 2>&1 </dev/null
 stty -opost 2>/dev/null
@@ -62,7 +80,7 @@ while read -r t; do
 	*) echo "not ok $t: ended with status $rc" ;;
 	esac
 done </brig/tests
-echo "# guest: end"
+echo "# tests: end"
 sync
 sleep 1
 echo o >/proc/sysrq-trigger

@@ -8,12 +8,19 @@ VM_TESTS = tests/unit/test_self tests/jail/jail.sh tests/jail/tree.sh \
 	tests/jail/test_shim tests/jail/test_shim_script \
 	tests/daemon/limits.sh tests/daemon/stage.sh tests/daemon/load.sh \
 	tests/daemon/processes.sh tests/daemon/start.sh tests/e2e/run.sh \
-	$(ATTACK_LIST) tests/policy/bypass.sh tests/policy/allowed.sh
-EXTRA_DIST += tests/vm/check-vm.sh tests/vm/guest.sh
+	$(ATTACK_LIST) tests/policy/bypass.sh tests/policy/allowed.sh \
+	tests/vm/systemd.sh
+EXTRA_DIST += tests/vm/check-vm.sh tests/vm/guest.sh tests/vm/root.sh \
+	tests/vm/into.sh tests/vm/systemd.sh tests/vm/check-systemd.sh
 
 check-vm: all
 	$(MAKE) $(check_PROGRAMS)
 	@BRIG_SRCDIR='$(abs_top_srcdir)' BRIG_BUILDDIR='$(abs_top_builddir)' \
 		sh $(top_srcdir)/tests/vm/check-vm.sh $(VM_TESTS)
 
-.PHONY: check-vm
+# The unit below a systemd of its own, with this kernel.
+check-systemd: all
+	@BRIG_SRCDIR='$(abs_top_srcdir)' BRIG_BUILDDIR='$(abs_top_builddir)' \
+		sh $(top_srcdir)/tests/vm/check-systemd.sh
+
+.PHONY: check-vm check-systemd
