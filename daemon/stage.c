@@ -362,6 +362,7 @@ do_commit(struct run *r, bool ok, const char *why)
 	struct stage *s = &r->s;
 	struct error err = { 0 };
 	uint32_t n = (uint32_t)r->j.landed.n;
+	bool partial;
 
 	r->prepared = false;
 	if (!ok) {
@@ -373,9 +374,11 @@ do_commit(struct run *r, bool ok, const char *why)
 		done(r, false, 0, 1, "nothing was applied: %s", err.msg);
 		return;
 	}
-	/* What is left counts in the whole tree. */
+	/* What is left counts in the whole tree; all or nothing has landed. */
+	partial = s->wanted.n > 0;
+	stage_scan_free(s);
 	stage_paths_free(&s->wanted);
-	if (look(s, &err) < 0) {
+	if (partial && look(s, &err) < 0) {
 		/* Cannot tell: it stays. */
 		done(r, true, n, 1, "applied; what is left is not known: %s",
 		    err.msg);

@@ -46,6 +46,7 @@ struct stage_change {
 	bool covered;     /* goes or comes with its directory */
 	bool needed;      /* a directory that something selected lies in */
 	bool content;     /* contents differ, not only the mode */
+	bool plain;       /* staged without extended attributes */
 	uint64_t origin;  /* hash of what it was copied up from, 0: none */
 	uint64_t handle;  /* the same of base */
 	uint32_t from;    /* renamed: index of the deleted one */

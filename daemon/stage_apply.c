@@ -182,6 +182,8 @@ copy_part(int from, int to, off_t at, off_t end, char *chunk, bool *by_kernel)
 	return 0;
 }
 
+static bool no_clone;
+
 static int
 copy_bytes(int from, int to, off_t size)
 {
@@ -191,8 +193,10 @@ copy_bytes(int from, int to, off_t size)
 
 	if (size == 0)
 		return 0;
-	if (ioctl(to, FICLONE, from) == 0)
+	/* One that cannot share blocks is not asked again. */
+	if (!no_clone && ioctl(to, FICLONE, from) == 0)
 		return 0;
+	no_clone = no_clone || errno == EOPNOTSUPP || errno == EXDEV;
 	chunk = xmalloc(CHUNK);
 	/* Small files: two calls, and no search for a better way. */
 	if (size <= (off_t)CHUNK) {
@@ -263,7 +267,7 @@ write_file(int up, const char *from, int dir, const char *name,
 		return failed(err, errno, c->path, "create in the workspace");
 	if (copy_bytes(in, out, st.st_size) < 0)
 		return failed(err, errno, c->path, "write in the workspace");
-	if (copy_xattrs(in, out, err, c->path) < 0)
+	if (!c->plain && copy_xattrs(in, out, err, c->path) < 0)
 		return -1;
 	if (fchmod(out, c->now.st_mode & 01777) < 0 || futimens(out, times) < 0)
 		return failed(err, errno, c->path, "set mode and time");

@@ -168,8 +168,10 @@ check_xattrs(struct stage_change *c, int fd, int base_fd)
 	cleanup_free char *list = NULL;
 	ssize_t n = flistxattr(fd, NULL, 0);
 
-	if (n == 0 || (n < 0 && errno == ENOTSUP))
+	if (n == 0 || (n < 0 && errno == ENOTSUP)) {
+		c->plain = true;
 		return;
+	}
 	if (n < 0 || n > (ssize_t)STAGE_XATTRS_MAX) {
 		stage_refuse(c, "has too many extended attributes");
 		return;

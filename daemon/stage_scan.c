@@ -283,11 +283,11 @@ file(const struct walk *w, const char *name, char *path, const struct stat *now,
 	c->content = !same;
 	if (there)
 		check_base_time(w->s, c);
-	if (fd >= 0)
+	stage_check_entry(c, fd, base_fd);
+	if (fd >= 0 && !c->plain)
 		c->origin = stage_origin(fd);
 	if (there)
 		c->handle = stage_handle(w->lower, name);
-	stage_check_entry(c, fd, base_fd);
 }
 
 static int

@@ -4,7 +4,7 @@
 # median over the peer's; for times lower is better, for rates higher).
 #
 #   make bench              everything
-#   make bench BENCH=http   jail | run | exec | compile | http | rss | idle
+#   make bench BENCH=http   jail | run | exec | compile | apply | http | rss | idle
 # shellcheck source=../lib.sh
 set -u
 . "$BRIG_SRCDIR/tests/lib.sh"
@@ -20,12 +20,12 @@ need() {
         fail "$1 is not installed: make bench-peers"
 }
 case $what in
-all | jail | run | exec | compile | http | rss | idle) ;;
-*) fail "no part $what: jail, run, exec, compile, http, rss or idle" ;;
+all | jail | run | exec | compile | apply | http | rss | idle) ;;
+*) fail "no part $what: jail, run, exec, compile, apply, http, rss or idle" ;;
 esac
 [ "$(id -u)" = 0 ] || fail "needs root to build jails"
 case $what in
-exec | compile | idle) ;;
+exec | compile | apply | idle) ;;
 *)
     need bwrap
     need squid
@@ -113,6 +113,8 @@ profile default { default exec allow; default read allow; default write allow;
     allow http GET https://bench.test:19443/**; allow net 127.0.0.1:19443; }
 profile untraced { default exec allow; default read allow;
     default write allow; sandbox trace off; }
+profile staged { default exec allow; default read allow; default write allow;
+    sandbox workspace staged; }
 EOF
 start_brigd
 
@@ -150,6 +152,55 @@ EOF
         "make -C $T/compile -s -B -j2" >"$T/spawn" </dev/null ||
         fail "compile"
     figures spawn compile outside "$T/spawn"
+fi
+
+if wants apply; then
+    cat >"$T/write.py" <<'EOF'
+import os
+for d in range(100):
+    os.mkdir('d%d' % d)
+    for f in range(100):
+        with open('d%d/f%d' % (d, f), 'wb') as o:
+            o.write(os.urandom(100 + (d * 100 + f) % 8000))
+EOF
+    clock() { date +%s%N; }
+    # timed COMMAND...: sets $took, in nanoseconds.
+    timed() {
+        timed_from=$(clock)
+        "$@" >"$T/timed.out" 2>&1 || fail "$*: $(cat "$T/timed.out")"
+        took=$(($(clock) - timed_from))
+    }
+    : >"$T/apply"
+    apply_i=0
+    while [ $apply_i -lt "${BENCH_ROUNDS-5}" ]; do
+        rm -rf "$T/apply.ws" "$T/apply.up" "$T/apply.copy"
+        mkdir "$T/apply.ws" "$T/apply.copy"
+        job=$(brig submit -p staged -w "$T/apply.ws" -- \
+            python3 -c "$(cat "$T/write.py")") || fail "apply_10k"
+        brig wait "$job" || fail "apply_10k: the job failed"
+        # The same files for the peer, as warm.
+        cp -a "$T/state/jobs/${job#j-}/staged/tree/upper" "$T/apply.up" ||
+            fail "apply_10k: what is staged is not there"
+        sync
+        if [ $((apply_i % 2)) = 0 ]; then
+            timed brig apply "$job"
+            apply_took=$took
+            sync
+            timed cp -a "$T/apply.up/." "$T/apply.copy/"
+        else
+            timed cp -a "$T/apply.up/." "$T/apply.copy/"
+            sync
+            cp_took=$took
+            timed brig apply "$job"
+            apply_took=$took
+            took=$cp_took
+        fi
+        [ "$(find "$T/apply.ws" -type f | wc -l)" = 10000 ] ||
+            fail "apply_10k: not all of it has landed"
+        echo "$apply_took $took" >>"$T/apply"
+        apply_i=$((apply_i + 1))
+    done
+    figures pairs apply_10k "cp -a" "$T/apply"
 fi
 
 if wants rss; then

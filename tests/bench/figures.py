@@ -2,6 +2,7 @@
 
   figures.py spawn NAME PEER FILE     lines of brig-spawn: brig, peer and,
                                       if there is a third, no jail at all
+  figures.py pairs NAME PEER FILE     nanoseconds of brig and peer, by rounds
   figures.py load NAME UNIT PREFIX    PREFIX.{brig,squid,direct} of brig-load
   figures.py rss STATUS               private memory of front and back
   figures.py idle STATUS PID          of an idle job, on average of 200
@@ -28,6 +29,14 @@ def spawn(name, peer, path):
             [float(x) / 1000 for x in line.split()] for line in f]
     more = dict(direct=round(direct[0][0], 2)) if direct else {}
     out(name, 'ms', m, p99, peer, pm, peer_p99=round(pp99, 2), **more)
+
+
+def pairs(name, peer, path):
+    with open(path) as f:
+        brig, other = zip(*([int(x) / 1e6 for x in line.split()]
+                            for line in f))
+    out(name, 'ms', statistics.median(brig), max(brig), peer,
+        statistics.median(other))
 
 
 def load(name, unit, prefix):
@@ -120,4 +129,5 @@ def idle(path, brigd):
         brigd=round(own / 1024, 2))
 
 
-{'spawn': spawn, 'load': load, 'rss': rss, 'idle': idle}[sys.argv[1]](*sys.argv[2:])
+{'spawn': spawn, 'pairs': pairs, 'load': load, 'rss': rss,
+ 'idle': idle}[sys.argv[1]](*sys.argv[2:])
