@@ -12,6 +12,7 @@
 
 #include "base/fdutil.h"
 #include "sandbox/build.h"
+#include "sandbox/rules.h"
 #include "sandbox/sys.h"
 #include "sandbox/tree.h"
 
@@ -166,12 +167,9 @@ ahead_fits(const struct jail_ahead *a, const struct jail_config *c)
 	uint64_t stamp;
 
 	/* More of the host can only be brought in where the host is. */
-	if (a->ns[0] < 0 || c->image_fd >= 0 || c->ntrees != 0)
+	if (a->ns[0] < 0 || c->image_fd >= 0 || c->ntrees != 0 ||
+	    rules_need_host(c))
 		return false;
-	for (size_t i = 0; i < c->nrules; i++)
-		if (c->rules[i].allow && !c->rules[i].write &&
-		    c->rules[i].pattern[0] == '/')
-			return false;
 	return same_file(a->ca_fd, c->ca_fd) && !mounts_changed(a) &&
 	       tree_etc_stamp(&stamp, NULL) == 0 && stamp == a->stamp;
 }

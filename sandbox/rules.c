@@ -350,6 +350,26 @@ deny_new_repository(struct rules *rs, struct error *err)
 	return make_read_only(rs, fd, &path[1], &st, err);
 }
 
+bool
+rules_need_host(const struct jail_config *c)
+{
+	size_t i, k;
+
+	for (i = 0; i < c->nrules; i++) {
+		const struct jail_rule *r = &c->rules[i];
+
+		if (!r->allow || r->write || r->pattern[0] != '/')
+			continue;
+		/* As bring_in() has it. */
+		for (k = 0; k < nitems(own_dirs); k++)
+			if (is_below(r->pattern + 1, own_dirs[k]))
+				break;
+		if (k == nitems(own_dirs))
+			return true;
+	}
+	return false;
+}
+
 int
 rules_mount(int root, const struct jail_config *c, struct error *err)
 {

@@ -5,6 +5,8 @@
 #ifndef BRIG_SANDBOX_RULES_H
 #define BRIG_SANDBOX_RULES_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 #include "sandbox/jail.h"
 
@@ -22,5 +24,11 @@ int rules_mount(int root, const struct jail_config *c, struct error *err);
  */
 int rules_landlock(
     const struct jail_config *c, unsigned int abi, struct error *err);
+
+/*
+ * Whether rules_mount() has something of the host to add, which it can only
+ * while the host's tree is there.
+ */
+bool rules_need_host(const struct jail_config *c);
 
 #endif

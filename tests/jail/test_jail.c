@@ -17,6 +17,7 @@
 
 #include "base/fdutil.h"
 #include "base/str.h"
+#include "sandbox/ahead.h"
 #include "sandbox/doctor.h"
 #include "sandbox/jail.h"
 
@@ -313,6 +314,50 @@ doctor_agrees_that_jails_can_be_built(void **state)
 	assert_int_equal(fatal, 1);
 }
 
+static bool
+fits_with(const struct jail_ahead *a, const char *pattern, bool allow)
+{
+	struct jail_rule r = { .allow = allow, .pattern = pattern };
+	const struct jail_config c = { .ca_fd = -1,
+		.image_fd = -1,
+		.home_fd = -1,
+		.rules = &r,
+		.nrules = 1 };
+
+	return ahead_fits(a, &c);
+}
+
+static void
+a_tree_made_ahead_is_for_those_it_fits(void **state)
+{
+	const char *const trees[] = { "/opt" };
+	struct jail_config c = { .ca_fd = -1, .image_fd = -1, .home_fd = -1 };
+	struct jail_ahead a;
+	struct error err = { 0 };
+
+	if (getuid() != 0)
+		skip();
+	assert_int_equal(ahead_make(&a, -1, &err), 0);
+	assert_true(ahead_fits(&a, &c));
+	c.image_fd = 0;
+	assert_false(ahead_fits(&a, &c));
+	c.image_fd = -1;
+	c.ca_fd = 0;
+	assert_false(ahead_fits(&a, &c));
+	c.ca_fd = -1;
+	c.trees = trees;
+	c.ntrees = 1;
+	assert_false(ahead_fits(&a, &c));
+	assert_true(fits_with(&a, "/usr/**", true));
+	assert_true(fits_with(&a, "workspace/**", true));
+	assert_true(fits_with(&a, "/etc/shadow", false));
+	assert_false(fits_with(&a, "/etc/shadow", true));
+	assert_false(fits_with(&a, "/us*/local", true));
+	assert_false(fits_with(&a, "/opt/**", true));
+	ahead_close(&a);
+	assert_false(ahead_fits(&a, &c));
+}
+
 int
 main(void)
 {
@@ -328,6 +373,7 @@ main(void)
 		cmocka_unit_test(death_of_the_caller_ends_the_jail),
 		cmocka_unit_test(root_fd_shows_the_jails_tree),
 		cmocka_unit_test(environment_has_one_entry_per_name),
+		cmocka_unit_test(a_tree_made_ahead_is_for_those_it_fits),
 		cmocka_unit_test(doctor_agrees_that_jails_can_be_built),
 	};
 
