@@ -56,8 +56,12 @@ static struct termios raw_was;
 static void
 raw_restore(void)
 {
+	/*
+	 * What was typed for the job, or the terminal answered to its bytes,
+	 * is not for the user's shell.
+	 */
 	if (raw_fd >= 0)
-		tcsetattr(raw_fd, TCSADRAIN, &raw_was);
+		tcsetattr(raw_fd, TCSAFLUSH, &raw_was);
 	raw_fd = -1;
 }
 

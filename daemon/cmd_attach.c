@@ -59,6 +59,8 @@ show_ended(struct client *c, const char *id)
 		cli_fail("attach: %s", strerror(errno));
 		status = CLI_BRIG;
 	} else {
+		cli_fail(
+		    "%s has ended; 'brig replay %s' plays its output", id, id);
 		status = cli_job_status(json_object_get(r, "job"));
 	}
 	json_decref(r);

@@ -221,6 +221,58 @@ def full_screen():
     t.end()
 
 
+def editor():
+    """vim takes the screen, follows its size, writes, and gives it back."""
+    t = shell()
+    at = len(t.out)
+    t.type("vi -u NONE -N /tmp/text\n")
+    t.wait_for(rb"\x1b\[\?1049h", at)
+    t.type("ihello\x1b")
+    t.wait_for(rb"hello", at)
+    t.resize(20, 50)
+    time.sleep(0.5)
+    at = len(t.out)
+    t.type(":set lines? columns?\n")
+    t.wait_for(rb"lines=20.*columns=50", at)
+    at = len(t.out)
+    t.type("\n:wq\n")
+    t.wait_for(rb"\x1b\[\?1049l", at)
+    t.wait_for(rb"@@ ", at)
+    t.command("cat /tmp/text; stty -a", rb"[\r\n]hello\r\n.*[ ;]icanon")
+    # Suspended in the middle, and taken up again.
+    at = len(t.out)
+    t.type("vi -u NONE -N /tmp/text\n")
+    t.wait_for(rb"hello", at)
+    at = len(t.out)
+    t.type("\x1a")
+    t.wait_for(rb"Stopped", at)
+    at = len(t.out)
+    t.type("fg\n")
+    t.wait_for(rb"hello", at)
+    at = len(t.out)
+    t.type(":q!\n")
+    t.wait_for(rb"@@ ", at)
+    t.command("echo left-$((1+1))", rb"left-2")
+    t.type("exit\n")
+    t.end()
+
+
+def interpreter():
+    """python's prompt: line editing, history, Ctrl-C, end of file."""
+    t = Terminal("brig", "run", "--", "/usr/bin/python3", "-q")
+    t.wait_for(rb">>> ")
+    t.command("6 * 7", rb"\n42\r\n>>> ")
+    # Up, one character back, a digit more, as readline has it.
+    t.command("\x1b[A\x1b[D1", rb"\n102\r\n>>> ")
+    t.command("while True: pass\n", rb"\.\.\. ")
+    t.type("\x03")
+    t.wait_for(rb"KeyboardInterrupt.*>>> ")
+    t.command("import os; os.get_terminal_size()",
+              rb"columns=77, lines=33.*>>> ")
+    t.type("\x04")
+    assert t.end() == 0, t.out
+
+
 def hang_up():
     t = shell()
     job = job_of(t)
@@ -309,6 +361,34 @@ def answers():
     time.sleep(0.5)
     t.command("echo clean-$((1+1))", rb"clean-2")
     assert b"62;c" not in t.out, t.out
+    t.type("exit\n")
+    t.end()
+
+
+def hostile():
+    """What was printed for the terminal, seen by each command."""
+    rude = b"\x1b]0;owned\x07\x1b[31m"
+    job = submit("printf", "\\033]0;owned\\007\\033[31mX\\n")
+    brig("wait", job)
+    for words, raw in ((["attach"], True), (["replay"], True),
+                       (["logs"], False), (["show"], False)):
+        t = Terminal("brig", *words, job)
+        t.wait_for(rb"X")
+        assert t.end() == 0, t.out
+        assert (rude in t.out) == raw, (words, t.out)
+        assert raw or b"\x1b" not in t.out, (words, t.out)
+        # One that has ended is better played.
+        assert (b"brig replay" in t.out) == (words == ["attach"]), t.out
+    # An answer that comes when the job has ended is not typed into a shell.
+    t = Terminal("bash", "--norc", "-i")
+    t.command("PS1='@''@ '", rb"@@ ")
+    at = len(t.out)
+    t.type("brig run -- sh -c 'printf \"\\033[c\"; sleep 0.5'\n")
+    t.wait_for(rb"\x1b\[c", at)
+    t.type(b"62;1;4c")
+    t.wait_for(rb"@@ ", at)
+    t.command("echo clean-$((1+1))", rb"clean-2")
+    assert b"command not found" not in t.out[at:], t.out[at:]
     t.type("exit\n")
     t.end()
 
