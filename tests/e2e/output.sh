@@ -6,7 +6,6 @@
 
 setup output
 write_conf
-sed -i "s/^job-uids .*/job-uids 1879311000 50/" "$T/brigd.conf"
 cat >"$T/policy/default.policy" <<EOF
 profile default { default exec allow; default read allow;
     default write allow; }

@@ -6,7 +6,6 @@
 
 setup terminal
 write_conf
-sed -i "s/^job-uids .*/job-uids 1879310000 50/" "$T/brigd.conf"
 cat >"$T/policy/default.policy" <<EOF
 profile default { default exec allow; default read allow;
     default write allow; limit output 64M; }
