@@ -181,6 +181,19 @@ below(const char *path, const char *dir)
 	       (path[n] == '/' || path[n] == '\0');
 }
 
+/*
+ * A job in a mount namespace of its own can have any file at any path.  What
+ * the path means in the jail's is what the rules are about.
+ */
+static bool
+is_at(const struct trace_exec *x)
+{
+	struct stat sb;
+
+	return fstatat(AT_FDCWD, x->path, &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       sb.st_dev == x->dev && sb.st_ino == x->ino;
+}
+
 void
 exec_facts_init(struct exec_facts *f, const struct trace_exec *x,
     const struct identities *ids, char *const *env, int proc_fd)
@@ -189,6 +202,7 @@ exec_facts_init(struct exec_facts *f, const struct trace_exec *x,
 	f->x = x;
 	f->rq.path = x->path;
 	f->rq.memfd = x->path == NULL;
+	f->rq.elsewhere = x->path != NULL && !is_at(x);
 	f->rq.nwords = words_of(ids, x->dev, x->ino, f->words);
 	f->rq.words = f->words;
 	f->rq.argv = x->argv;

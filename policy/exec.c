@@ -485,8 +485,9 @@ policy_exec(const struct policy *p, const struct profile *pr,
 	const char *altered;
 
 	memset(d, 0, sizeof(*d));
-	ctx_init(&cx, rq->memfd ? NULL : rq->path, rq->words,
-	    rq->memfd ? 0 : rq->nwords, rq->argc > 0 ? rq->argv[0] : "",
+	/* Whatever its name, rules about a program hold for its file. */
+	ctx_init(&cx, rq->memfd || rq->elsewhere ? NULL : rq->path, rq->words,
+	    rq->nwords, rq->argc > 0 ? rq->argv[0] : "",
 	    rq->argc > 0 ? rq->argv + 1 : rq->argv,
 	    rq->argc > 0 ? rq->argc - 1 : 0);
 	altered = cx.altered;

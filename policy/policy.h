@@ -203,6 +203,8 @@ struct exec_request {
 					  * script has: npm is one */
 	size_t nscript_words;
 	bool memfd;        /* executable has no name in any mount */
+	bool elsewhere;    /* path is that of another file here: it was said
+			    * in a mount namespace of its own */
 	bool in_workspace; /* path lies below the workspace or scratch */
 };
 

@@ -360,6 +360,31 @@ memfd_may_run_where_the_profile_says_so(void **state)
 }
 
 static void
+a_path_of_another_file_is_no_path(void **state)
+{
+	static const char *const argv[] = { "x" };
+	static const char *const rm[] = { "rm" };
+	struct exec_request rq = {
+		.path = "/usr/games/x", .argv = argv, .argc = 1
+	};
+	struct policy *p = P("default exec ask; allow exec /usr/games/* ...; "
+			     "deny exec rm ...; sandbox memfd-exec yes;");
+
+	assert_int_equal(judge(p, &rq), EFFECT_ALLOW);
+	rq.elsewhere = true;
+	assert_int_equal(judge(p, &rq), EFFECT_ASK);
+	/* A program stays that program, with another name or with none. */
+	rq.words = rm;
+	rq.nwords = 1;
+	assert_int_equal(judge(p, &rq), EFFECT_DENY);
+	rq.path = NULL;
+	rq.elsewhere = false;
+	rq.memfd = true;
+	assert_int_equal(judge(p, &rq), EFFECT_DENY);
+	policy_free(p);
+}
+
+static void
 risky_environment_turns_allow_into_ask(void **state)
 {
 	static const char *const vars[] = { "PAGER", "GIT_SSH_COMMAND",
@@ -534,6 +559,7 @@ main(void)
 		cmocka_unit_test(argv0_and_path_names_are_not_believed),
 		cmocka_unit_test(no_file_lifts_the_built_in_refusals),
 		cmocka_unit_test(memfd_may_run_where_the_profile_says_so),
+		cmocka_unit_test(a_path_of_another_file_is_no_path),
 		cmocka_unit_test(risky_environment_turns_allow_into_ask),
 		cmocka_unit_test(
 		    a_workspace_script_needs_its_rule_and_its_interpreters),
