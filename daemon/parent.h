@@ -64,6 +64,7 @@ struct job {
 	int capture[CAPTURE_MAX];
 	int scan_fd; /* its workspace, for the look at its end */
 	bool scanned;
+	bool scanning;     /* job_scanned() comes, however long it takes */
 	char **stub_env;   /* NULL until keyd has answered */
 	bool shim_started; /* M_SHIM_START is out */
 	bool preparing;    /* its shim is busy, and hears nothing */

@@ -572,7 +572,8 @@ job_settle(struct job *j)
 {
 	const struct proc *ctl = &j->pa->single[ROLE_CONTROL];
 
-	if (j->shim.pid != 0 || j->front.pid != 0 || j->back.pid != 0)
+	if (j->shim.pid != 0 || j->front.pid != 0 || j->back.pid != 0 ||
+	    j->scanning)
 		return;
 	if (!jail_is_gone(j) || !pcg_job_close(j)) {
 		ev_timer_set(j->timer, JAIL_GONE_MS);
@@ -581,7 +582,8 @@ job_settle(struct job *j)
 	/* Also of one that was killed or lost: its work is there. */
 	if (!j->scanned) {
 		j->scanned = true;
-		if (stage_look(j->pa, j))
+		j->scanning = stage_look(j->pa, j);
+		if (j->scanning)
 			return;
 	}
 	/* How it ended is lost unless there is a control to tell. */
@@ -596,6 +598,7 @@ job_settle(struct job *j)
 void
 job_scanned(struct job *j, bool staged)
 {
+	j->scanning = false;
 	if (staged)
 		j->state = JOB_REVIEW;
 	job_settle(j);

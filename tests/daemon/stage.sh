@@ -247,6 +247,35 @@ start_brigd
 b apply "$job"
 check "a restart of brigd keeps what is staged" is $? 0
 check "and it lands" grep -q "return 1" "$ws/src/main.c"
+# Stop the process that looks at what a job has staged for longer than brigd
+# waits for anything else of an ended job.
+cat >"$T/hold.py" <<'EOF'
+import os, signal, sys, time
+parent, end = sys.argv[1], time.time() + 60
+children = '/proc/%s/task/%s/children' % (parent, parent)
+while time.time() < end:
+    for pid in open(children).read().split():
+        try:
+            args = open('/proc/%s/cmdline' % pid).read().split('\0')
+        except OSError:
+            continue
+        if args[1:3] == ['-x', 'stage']:
+            os.kill(int(pid), signal.SIGSTOP)
+            time.sleep(4)
+            os.kill(int(pid), signal.SIGCONT)
+            print('held', flush=True)
+            sys.exit(0)
+EOF
+fresh
+python3 "$T/hold.py" "$BRIGD_PID" >"$T/held" &
+holder=$!
+job staged 'i=0; while [ $i -lt 3000 ]; do : >f$i; i=$((i + 1)); done'
+wait $holder
+check "control: the look at what is staged took long" is "$(cat "$T/held")" held
+check "its job waits for review, too" is "$(state)" '"state": "review"'
+check "and brigd is as well as before" as_owner brig status
+b discard "$job"
+
 if [ -e /dev/loop-control ] && [ -x /usr/sbin/mkfs.ext4 ]; then
     fresh
     job small 'head -c 64M /dev/zero >big || echo "status $?"; rm big
