@@ -111,9 +111,14 @@ check "66 tioclinux: does not get to the kernel" \
 brig run -w "$T/ws" -- sleep 20 >/dev/null 2>&1 </dev/null &
 brig_run=$!
 uid=
-wait_for 10 sh -c 'pgrep -x sleep -U 1879100000-1879100199 >/dev/null 2>&1 ||
-    ps -eo uid,comm | grep -q "^ *18791.* sleep"'
-uid=$(ps -eo uid,comm | awk '$1 >= 1879100000 && $2 == "sleep" {print $1; exit}')
+# The process of a job that is called "sleep", as PID UID.
+job_sleep() {
+    ps -eo pid,uid,comm | awk -v low="$JOB_UIDS" \
+        '$2 >= low && $2 < low + 200 && $3 == "sleep" {print $1, $2; exit}'
+}
+wait_for 10 sh -c "ps -eo uid,comm | awk '\$1 >= $JOB_UIDS &&
+    \$1 < $JOB_UIDS + 200 && \$2 == \"sleep\" {n++} END {exit !n}'"
+uid=$(job_sleep | cut -d' ' -f2)
 kill $brig_run 2>/dev/null
 wait $brig_run 2>/dev/null || :
 check "67 control: a job has a uid of the host" test -n "$uid"
@@ -122,15 +127,15 @@ i=0
 pids=
 pid_list=
 while [ $i -lt 40 ]; do
-    setpriv --reuid=$((1879100000 + i)) --regid=65534 --clear-groups \
+    setpriv --reuid=$((JOB_UIDS + i)) --regid=65534 --clear-groups \
         sleep 300 &
     pids="$pids $!"
     pid_list="${pid_list:+$pid_list, }$!"
     i=$((i + 1))
 done
 one=$(echo "$pids" | awk '{print $1}')
-wait_for 5 sh -c "grep -q '^Uid:.1879100000' /proc/$one/status"
-setpriv --reuid=1879100000 --regid=65534 --clear-groups kill -0 "$one"
+wait_for 5 sh -c "grep -q '^Uid:.$JOB_UIDS' /proc/$one/status"
+setpriv --reuid="$JOB_UIDS" --regid=65534 --clear-groups kill -0 "$one"
 check "67 control: outside, the same uid may signal it" test $? = 0
 edge 'trap "" TERM HUP INT; python3 -c "
 import os, signal
@@ -171,9 +176,9 @@ check "68 they are pipes and /dev/null" sh -c '
     ! grep -E "^[0-9]+ " "$0" | grep -vE "pipe:|/dev/null"' "$T/job.out"
 timeout 60 brig run -w "$T/ws" -- sleep 15 >/dev/null 2>&1 </dev/null &
 brig_run=$!
-wait_for 10 sh -c 'ps -eo uid,comm | grep -q "^ *18791.* sleep"'
-sleep_pid=$(ps -eo pid,uid,comm |
-    awk '$2 >= 1879100000 && $3 == "sleep" {print $1; exit}')
+wait_for 10 sh -c "ps -eo uid,comm | awk '\$1 >= $JOB_UIDS &&
+    \$1 < $JOB_UIDS + 200 && \$2 == \"sleep\" {n++} END {exit !n}'"
+sleep_pid=$(job_sleep | cut -d' ' -f1)
 init_pid=$(awk '/^PPid:/ {print $2}' "/proc/$sleep_pid/status")
 ls -l "/proc/$init_pid/fd" >"$T/job.out" 2>&1
 check "68 pid 1 of the jail holds null, a socket and signals" sh -c '

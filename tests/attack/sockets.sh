@@ -39,7 +39,7 @@ background python3 "$T/listen.py" "$T/listen.log" "$T/run-host/docker" \
     "/tmp/.brig-attack-$$/agent"
 wait_for 5 grep -q ready "$T/listen.log"
 for s in "$T/run-host/docker" "/tmp/.brig-attack-$$/agent"; do
-    outside setpriv --reuid 1879100000 --clear-groups "$probe" unix "$s.stream"
+    outside setpriv --reuid "$JOB_UIDS" --clear-groups "$probe" unix "$s.stream"
     check "42 control: any user of the host can connect to ${s##*/}" \
         grep -q worked "$T/outside.out"
     job "/workspace/brig-probe unix $s.stream" || :
