@@ -439,8 +439,8 @@ store_job_add(struct store *s, struct store_job *j, struct error *err)
 	    err);
 	sqlite3_int64 id;
 
-	if (st == NULL ||
-	    (s->unsynced >= UNSYNCED_MAX - 1 && store_sync(s, err) < 0))
+	if (st == NULL || ((s->lost || s->unsynced >= UNSYNCED_MAX - 1) &&
+			      store_sync(s, err) < 0))
 		return -1;
 	sqlite3_bind_int64(st, 1, j->uid);
 	sqlite3_bind_int64(st, 2, j->gid);

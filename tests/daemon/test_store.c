@@ -173,6 +173,52 @@ jobs_wait_for_their_sync_and_asks_do_not(void **state)
 	assert_false(store_unsynced(*state));
 }
 
+/* The descriptor that the write-ahead log is open as. */
+static int
+wal_fd(void)
+{
+	char link[32], to[160], want[160];
+
+	snprintf(want, sizeof(want), "%s-wal", path);
+	for (int fd = 3; fd < 64; fd++) {
+		ssize_t n;
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, to, sizeof(to) - 1);
+		to[n < 0 ? 0 : n] = '\0';
+		if (str_eq(to, want))
+			return fd;
+	}
+	return -1;
+}
+
+static void
+no_job_is_taken_when_one_did_not_get_to_disk(void **state)
+{
+	char text[] = "x";
+	char *argv[] = { text, NULL };
+	struct store_job j = {
+		.profile = text, .argv = argv, .workspace = text
+	};
+	struct error err = { 0 };
+	int wal, kept, p[2];
+
+	add_job(*state, 1);
+	wal = wal_fd();
+	assert_true(wal >= 0);
+	kept = dup(wal);
+	/* A pipe cannot be synced. */
+	assert_int_equal(pipe(p), 0);
+	assert_int_equal(dup2(p[1], wal), wal);
+	assert_int_equal(store_sync(*state, &err), -1);
+	assert_int_equal(dup2(kept, wal), wal);
+	assert_int_equal(store_job_add(*state, &j, &err), -1);
+	assert_int_equal(store_sync(*state, &err), -1);
+	close(kept);
+	close(p[0]);
+	close(p[1]);
+}
+
 static void
 count_job(const struct store_job *j, void *arg)
 {
@@ -275,6 +321,9 @@ main(void)
 		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    jobs_wait_for_their_sync_and_asks_do_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    no_job_is_taken_when_one_did_not_get_to_disk, setup,
+		    teardown),
 		cmocka_unit_test_setup_teardown(
 		    listing_is_filtered, setup, teardown),
 		cmocka_unit_test_setup_teardown(
