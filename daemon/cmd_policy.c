@@ -299,19 +299,21 @@ decide_words(const struct policy *p, const struct profile *pr, int argc,
 	return 0;
 }
 
+/* A denial that nobody is there to enforce must not look like one. */
 static void
-print_decision(
-    const struct opts *o, const struct profile *pr, const struct decision *d)
+print_decision(const struct opts *o, const struct profile *pr, bool exec,
+    const struct decision *d)
 {
+	const bool advice = exec && !profile_settings(pr)->trace;
 	static const char *const by[] = { "built-in", "rule", "default" };
 	cleanup_free char *why = str_escape(d->because, strlen(d->because));
 
 	if (o->json) {
-		print_json(json_pack("{s:s,s:s,s:s,s:o,s:s,s:o,s:o}", "effect",
-		    effect_name(d->effect), "by", by[d->by], "profile",
-		    profile_name(pr), "rule", json_text(d->rule), "name",
-		    d->name, "because", json_text(d->because), "request",
-		    json_text(d->normal)));
+		print_json(json_pack("{s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:b}",
+		    "effect", effect_name(d->effect), "by", by[d->by],
+		    "profile", profile_name(pr), "rule", json_text(d->rule),
+		    "name", d->name, "because", json_text(d->because),
+		    "request", json_text(d->normal), "advisory", advice));
 		return;
 	}
 	printf("%s\n  request  %s\n  profile  %s\n  rule     %s%s%s%s\n"
@@ -319,6 +321,8 @@ print_decision(
 	    effect_name(d->effect), d->normal, profile_name(pr), d->rule,
 	    d->name[0] != '\0' ? " (" : "", d->name,
 	    d->name[0] != '\0' ? ")" : "", why);
+	if (advice)
+		printf("  advisory nobody enforces it: sandbox trace off\n");
 }
 
 static int
@@ -335,7 +339,7 @@ explain(const struct opts *o, int argc, char **argv)
 		if (decide_words(p, pr, argc, argv, &d) < 0) {
 			status = usage();
 		} else {
-			print_decision(o, pr, &d);
+			print_decision(o, pr, strcmp(argv[0], "exec") == 0, &d);
 			switch (d.effect) {
 			case EFFECT_DENY:
 				status = EXIT_DENY;

@@ -286,6 +286,7 @@ static void
 record_submit(struct run *r)
 {
 	struct control *ct = r->rq->ct;
+	const struct profile *pr;
 	struct audit_ev e;
 	size_t n = 0;
 
@@ -298,6 +299,10 @@ record_submit(struct run *r)
 	audit_ev_str(&e, "obj.workspace", r->spec.workspace);
 	audit_ev_str(&e, "pol.profile", r->spec.profile);
 	audit_ev_u64(&e, "pol.gen", ct->generation);
+	pr = policy_profile(ct->policy, r->spec.profile);
+	audit_ev_str(&e, "pol.exec_rules",
+	    pr != NULL && profile_settings(pr)->trace ? "enforced"
+						      : "advisory");
 	control_audit(ct, r->spec.job, &e, on_recorded, r);
 }
 

@@ -66,6 +66,18 @@ head -c -20 "$log" >"$T/t.jsonl"
 tampered "a torn last line" 2
 : >"$T/t.jsonl"
 tampered "an empty log" 2
+echo 'profile off extends default { sandbox trace off; deny exec true ...; }' \
+    >>"$T/policy/default.policy"
 start_brigd
+brig run -w "$T/ws" -- true >/dev/null
+check "a job without exec rules does what they deny" \
+    brig run -p off -w "$T/ws" -- true
+check "and its record says that they are advisory" sh -c '
+    grep -h "\"code\":\"JB101\"" "$0"/log/*.jsonl |
+        grep "\"profile\":\"off\"" | grep -q "\"exec_rules\":\"advisory\""' "$T"
+check "that of another job that they are enforced" sh -c '
+    grep -h "\"code\":\"JB101\"" "$0"/log/*.jsonl |
+        grep "\"profile\":\"default\"" |
+        grep -q "\"exec_rules\":\"enforced\""' "$T"
 : >"$T/job.out"
 attack_end

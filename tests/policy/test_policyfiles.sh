@@ -95,6 +95,12 @@ expect 20 "explain http" explain http GET https://example.org/
 expect 0 "explain read" explain read workspace/a
 expect 20 "explain write" explain write /etc/passwd
 expect 20 "explain net" explain net 127.0.0.1:80
+printf 'profile p { sandbox trace off; deny exec rm ...; }\n' >"$T/w.policy"
+expect 20 "explain: what nobody enforces is still the rule's answer" \
+    "$brig" explain -f "$T/w.policy" exec -- rm x
+says "marked as advice" "nobody enforces it: sandbox trace off"
+expect 20 "likewise in JSON" "$brig" explain --json -f "$T/w.policy" exec -- rm x
+says "with a field" '"advisory": true'
 expect 64 "explain without a request is a usage error" explain
 expect 64 "an unknown class is a usage error" explain mcp x/y
 expect 1 "an unknown profile is named" \
