@@ -289,4 +289,57 @@ if [ -e /dev/loop-control ] && [ -x /usr/sbin/mkfs.ext4 ]; then
 else
     skip "the size of what is staged is limited" "no loop device or mkfs.ext4"
 fi
+
+# ---- killed in the middle -------------------------------------------------------
+# The stage process of brigd, if one is there.
+stage_pid() { pgrep -P "$BRIGD_PID" -f 'stage' | head -n 1; }
+landed() { find "$ws/new" -type f 2>/dev/null | wc -l; }
+many='mkdir -p new; for d in 1 2 3; do mkdir new/$d; for i in $(seq 100); do
+    echo $i >new/$d/$i; done; done; echo new >README; rm old.txt'
+fresh
+job staged "$many"
+kills=0
+whole=0
+i=0
+while [ $i -lt 12 ] && [ $whole = 0 ]; do
+    i=$((i + 1))
+    b apply "$job" &
+    apply=$!
+    wait_for 5 stage_pid || :
+    # Later each time: from the first look to what comes after the end.
+    sleep "0.0$((i * 4 % 10))"
+    pid=$(stage_pid)
+    [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null && kills=$((kills + 1))
+    wait "$apply"
+    # Whoever looks next finishes it or takes it back.
+    b diff --name-only "$job"
+    n=$(landed)
+    readme=$(cat "$ws/README")
+    case $n.$readme.$([ -e "$ws/old.txt" ] && echo old) in
+    0.readme.old) ;;
+    300.new.) whole=1 ;;
+    *)
+        diag "killed after try $i: $n files, $readme"
+        whole=2
+        ;;
+    esac
+    [ -z "$(find "$ws" -name '.brig-*')" ] || whole=3
+done
+check "an apply was killed" test $kills -gt 0
+check "killed at any moment it leaves all or nothing" test $whole -le 1
+b apply "$job"
+check "and can be done again" is "$(landed) $(cat "$ws/README")" "300 new"
+check "to its end" is "$(state)" '"state": "applied"'
+fresh
+job staged "$many"
+b apply "$job" &
+apply=$!
+wait_for 5 stage_pid
+kill -9 "$BRIGD_PID"
+wait "$BRIGD_PID" 2>/dev/null
+wait "$apply"
+start_brigd
+b apply "$job"
+check "killed with brigd itself it can be done again, too" \
+    is "$(landed) $(cat "$ws/README")" "300 new"
 finish
