@@ -4,10 +4,14 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/str.h"
 #include "daemon/cli_util.h"
+
+#define END_TRIES 30   /* looks at a job that may be about to end */
+#define END_NAP_MS 100 /* between them */
 
 int
 cli_attach_pair(const char *cmd, int *mine, int *theirs)
@@ -34,16 +38,28 @@ cli_attach_keys(const char *cmd, const char *text, struct detach_keys *keys)
 	return -1;
 }
 
-/* The socket closed without a word: the job's record tells what happened. */
+/*
+ * The socket closed without a word: the job's record tells what happened, if
+ * not at once, since the job ends for its client before it does for brigd.
+ */
 static int
 end_unknown(struct client *c, const char *id)
 {
-	json_t *r = cli_call(c, "job.show", json_pack("{s:s}", "job", id));
-	json_t *job = json_object_get(r, "job");
-	int status = CLI_BRIG;
+	const struct timespec nap = { 0, END_NAP_MS * 1000000L };
+	int status = CLI_BRIG, tries = 0;
+	json_t *r, *job;
 
-	if (r == NULL)
-		return CLI_BRIG;
+	for (;;) {
+		r = cli_call(c, "job.show", json_pack("{s:s}", "job", id));
+		if (r == NULL)
+			return CLI_BRIG;
+		job = json_object_get(r, "job");
+		if (json_is_object(json_object_get(job, "exit")) ||
+		    ++tries == END_TRIES)
+			break;
+		json_decref(r);
+		(void)nanosleep(&nap, NULL);
+	}
 	if (json_is_object(json_object_get(job, "exit")))
 		status = cli_job_status(job);
 	else

@@ -135,17 +135,18 @@ run_that_loses_its_socket_asks_what_happened(void **state)
 	static const struct {
 		const char *job, *err;
 		int status;
+		unsigned int before; /* how often it is not said yet */
 	} ends[] = {
 		{ "{\"job\":{\"id\":\"j-5\",\"state\":\"lost\",\"exit\":"
 		  "{\"kind\":\"brig\",\"code\":125,\"detail\":\"shim died\"}}}",
-		    "brig: shim died\n", 125 },
+		    "brig: shim died\n", 125, 0 },
 		{ "{\"job\":{\"id\":\"j-5\",\"state\":\"done\",\"exit\":"
 		  "{\"kind\":\"code\",\"code\":4,\"detail\":\"\"}}}",
-		    "", 4 },
+		    "", 4, 2 },
 		{ "{\"job\":{\"id\":\"j-5\",\"state\":\"running\"}}",
 		    "brig: lost touch with job j-5, which is running; see "
 		    "'brig logs -f j-5'\n",
-		    125 },
+		    125, 29 },
 	};
 	struct brig b;
 
@@ -155,6 +156,11 @@ run_that_loses_its_socket_asks_what_happened(void **state)
 
 		brig_start(&b, args);
 		close(brig_run_started(&b));
+		for (unsigned int n = 0; n < ends[i].before; n++) {
+			json_decref(brig_expect(&b, "job.show"));
+			brig_reply(&b,
+			    "{\"job\":{\"id\":\"j-5\",\"state\":\"queued\"}}");
+		}
 		json_decref(brig_expect(&b, "job.show"));
 		brig_reply(&b, ends[i].job);
 		assert_int_equal(brig_finish(&b, NULL, &err), ends[i].status);
