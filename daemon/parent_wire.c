@@ -49,26 +49,30 @@ send_peer(struct proc *to, const struct proc *peer, int fd)
 	buf_free(&b);
 }
 
-static void
+/* a is new. */
+static int
 join(struct proc *a, struct proc *b)
 {
 	int fds[2];
 
 	if (a->chan == NULL || b->chan == NULL)
-		return;
-	/* Without the channel both sides fail closed, so go on. */
+		return 0;
+	/* Without the channel both sides fail closed; the next a may get it. */
 	if (fd_socketpair(fds) < 0) {
 		log_warn("channel between %s and %s", role_name(a->role),
 		    role_name(b->role));
-		return;
+		proc_kill(a, "it lacks a channel");
+		return -1;
 	}
 	send_peer(a, b, fds[0]);
 	send_peer(b, a, fds[1]);
+	return 0;
 }
 
 struct joining {
 	struct proc *p;
 	enum role other;
+	bool failed;
 };
 
 static void
@@ -76,22 +80,22 @@ join_one(struct proc *q, void *arg)
 {
 	struct joining *jn = arg;
 
-	if (q->role != jn->other || q == jn->p)
+	if (q->role != jn->other || q == jn->p || jn->failed)
 		return;
 	/* A shim without a job talks to nobody. */
 	if (q->role == ROLE_SHIM && q->job == NULL)
 		return;
 	if (q->job != NULL && jn->p->job != NULL && q->job != jn->p->job)
 		return;
-	join(jn->p, q);
+	jn->failed = join(jn->p, q) < 0;
 }
 
 static void
 join_all(struct proc *p)
 {
-	for (size_t i = 0; i < nitems(edges); i++) {
-		struct joining jn = { .p = p };
+	struct joining jn = { .p = p };
 
+	for (size_t i = 0; i < nitems(edges); i++) {
 		if (edges[i].a == p->role)
 			jn.other = edges[i].b;
 		else if (edges[i].b == p->role)

@@ -35,10 +35,10 @@ tests_daemon_test_replay_LDADD = libcli.a libbase.a $(CMOCKA_LIBS)
 
 TESTS += tests/daemon/load.sh tests/daemon/processes.sh \
 	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh \
-	tests/daemon/capacity.sh
+	tests/daemon/capacity.sh tests/daemon/exhaust.sh tests/daemon/stress.sh
 EXTRA_DIST += tests/daemon/load.sh tests/daemon/processes.sh \
 	tests/daemon/start.sh tests/daemon/limits.sh tests/daemon/stage.sh \
-	tests/daemon/capacity.sh
+	tests/daemon/capacity.sh tests/daemon/exhaust.sh tests/daemon/stress.sh
 
 # Kept homes and roots.
 TESTS += tests/daemon/homes.sh
