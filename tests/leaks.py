@@ -4,7 +4,7 @@
 
 PID is the parent, DIR holds run/ and state/, BASE and COUNT are its job uids.
 Compare two of them, taken when no job runs.  Not listed is what is meant to
-stay: the folder and output of a job that has ended.
+stay: the folder, output and timing of a job that has ended.
 """
 import collections
 import glob
@@ -114,7 +114,7 @@ def main():
         for at, dirs, files in os.walk(f'{folder}/{sub}'):
             for f in files + dirs:
                 path = os.path.relpath(f'{at}/{f}', folder)
-                if not re.fullmatch(r'state/jobs/\d+(/output)?', path):
+                if not re.fullmatch(r'state/jobs/\d+(/(output|timing))?', path):
                     out['file ' + path] += 1
     for d in ('/tmp', '/dev/shm', '/var/tmp', '/run'):
         for f in os.scandir(d):

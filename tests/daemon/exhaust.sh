@@ -45,7 +45,7 @@ files() {
 refused() {
     rc=0
     timeout 30 brig run -- true </dev/null >"$T/out" 2>&1 || rc=$?
-    if grep -q "$1" "$T/out" && [ $rc = 125 ]; then
+    if grep -q "$1" "$T/out" && [ "$rc" = 125 ]; then
         return
     fi
     echo "status $rc"
@@ -110,7 +110,8 @@ check "without a free uid a job is refused" \
     refused "no job uid is free: of 3, 1 belong"
 stop "$stray"
 check "and runs when there is one" wait_for 10 runs
-brig submit -- sleep 100 >>"$T/jobs"
+# The one that ran may not have been put away yet.
+wait_for 10 sh -c 'brig submit -- sleep 100 >>"$T/jobs"'
 check "one job more than max-jobs is refused" refused "3 jobs are open already"
 end_jobs
 check "nothing of these is left" leaks_none

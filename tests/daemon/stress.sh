@@ -46,7 +46,7 @@ others_start() {
         timeout 20 brig run -- sh -c "echo said $i; exit $i" </dev/null \
             >"$T/other" 2>&1
         rc=$?
-        if [ $rc != $i ] || ! grep -qx "said $i" "$T/other"; then
+        if [ "$rc" != "$i" ] || ! grep -qx "said $i" "$T/other"; then
             echo "job $i ended with $rc"
             cat "$T/other"
             return 1
