@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
+#include <sha2.h>
 
 #include "base/audit_event.h"
 #include "base/fdutil.h"
@@ -78,16 +78,11 @@ static char boot_id[BOOT_ID_SIZE];
 void
 audit_preinit(void)
 {
-	uint8_t sum[AUDIT_HASH_SIZE] = { 0 };
-
 	fd_boot_id(boot_id);
 	if (boot_id[0] == '\0') {
 		log_warnx("no boot id");
 		strlcpy(boot_id, "unknown", sizeof(boot_id));
 	}
-	/* libcrypto opens its configuration at first use. */
-	if (audit_hash(sum, "", 0, sum) < 0)
-		fatalx("SHA-256 is not available");
 }
 
 /* ---- the group ---------------------------------------------------------- */
@@ -346,11 +341,12 @@ static const struct peer_def peer_defs[] = {
 static void
 sha256_hex(const void *p, size_t n, char out[65])
 {
-	uint8_t sum[32];
-	unsigned int len = 0;
+	uint8_t sum[SHA256_DIGEST_LENGTH];
+	SHA2_CTX ctx;
 
-	if (EVP_Digest(p, n, sum, &len, EVP_sha256(), NULL) != 1)
-		fatalx("SHA-256 failed");
+	SHA256Init(&ctx);
+	SHA256Update(&ctx, p, n);
+	SHA256Final(sum, &ctx);
 	for (size_t i = 0; i < sizeof(sum); i++)
 		snprintf(out + 2 * i, 3, "%02x", sum[i]);
 }

@@ -69,9 +69,9 @@ const struct audit_verdict *audit_verify_end(struct audit_verify *av);
 
 /*
  * Hash of a record: text is the line up to and without `,"hash":...`, the
- * closing brace is added here.  -1 if libcrypto fails.
+ * closing brace is added here.
  */
-int audit_hash(const uint8_t prev[AUDIT_HASH_SIZE], const void *text, size_t n,
+void audit_hash(const uint8_t prev[AUDIT_HASH_SIZE], const void *text, size_t n,
     uint8_t out[AUDIT_HASH_SIZE]);
 /* "sha256:" and lower-case hex; out holds AUDIT_HASH_TEXT + 1. */
 void audit_hash_text(const uint8_t hash[AUDIT_HASH_SIZE], char *out);

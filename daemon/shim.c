@@ -573,7 +573,6 @@ main(void)
 	shim_cgroup_init(&s);
 	jail_init(&s.jail);
 	ahead_init(&s.ahead);
-	judge_preinit();
 	s.proc_fd = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (s.proc_fd < 0)
 		fatal("/proc");

@@ -94,8 +94,6 @@ void shim_tell_attended(struct shim *s);
 struct judge *judge_new(struct shim *s, char *const *env);
 void judge_free(struct judge *j);
 struct shim *judge_shim(struct judge *j);
-/* Keeps the crypto library from opening files later. */
-void judge_preinit(void);
 /*
  * Look up which files the profile's program names stand for, inside the
  * jail's root, which is this process's own by then.  Again after a reload.

@@ -20,6 +20,6 @@ brig_shim_SOURCES = \
 	daemon/shim_facts.c \
 	daemon/shim_judge.c daemon/shim_judge.h \
 	daemon/shim_tally.c daemon/shim_tally.h
-brig_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
+brig_shim_CPPFLAGS = $(AM_CPPFLAGS)
 brig_shim_LDADD = librelay.a libsandbox.a libpolicy.a libbase.a $(SECCOMP_LIBS) \
-	$(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
+	$(CAP_LIBS) $(NL_LIBS) $(MD_LIBS)

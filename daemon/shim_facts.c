@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
+#include <sha2.h>
 
 #include "base/fdutil.h"
 #include "base/log.h"
@@ -225,55 +225,43 @@ exec_facts_free(struct exec_facts *f)
 /* ---- for people -------------------------------------------------------- */
 
 static void
-hash(EVP_MD_CTX *ctx, const char *s)
+hash(SHA2_CTX *ctx, const char *s)
 {
-	if (EVP_DigestUpdate(ctx, s, strlen(s) + 1) != 1)
-		fatalx("SHA-256 failed");
-}
-
-static EVP_MD_CTX *
-hash_new(void)
-{
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-
-	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
-		fatalx("SHA-256 is not available");
-	return ctx;
+	SHA256Update(ctx, (const uint8_t *)s, strlen(s) + 1);
 }
 
 static void
-hash_end(EVP_MD_CTX *ctx, char out[EXEC_DIGEST_SIZE])
+hash_end(SHA2_CTX *ctx, char out[EXEC_DIGEST_SIZE])
 {
-	unsigned char md[EVP_MAX_MD_SIZE];
-	unsigned int n = 0;
+	uint8_t md[SHA256_DIGEST_LENGTH];
 
-	if (EVP_DigestFinal_ex(ctx, md, &n) != 1 || n * 2 >= EXEC_DIGEST_SIZE)
-		fatalx("SHA-256 failed");
-	EVP_MD_CTX_free(ctx);
-	for (unsigned int i = 0; i < n; i++)
+	_Static_assert(EXEC_DIGEST_SIZE > 2 * sizeof(md), "EXEC_DIGEST_SIZE");
+	SHA256Final(md, ctx);
+	for (size_t i = 0; i < sizeof(md); i++)
 		snprintf(&out[2 * i], 3, "%02x", md[i]);
 }
 
 void
 exec_facts_digest(const struct exec_facts *f, char out[EXEC_DIGEST_SIZE])
 {
-	EVP_MD_CTX *ctx = hash_new();
+	SHA2_CTX ctx;
 	char id[64];
 
+	SHA256Init(&ctx);
 	/* Counts first, so that no two lists run together. */
 	snprintf(id, sizeof(id), "exec %zu %zu %llu %llu", f->x->argc,
 	    f->rq.nrisky, (unsigned long long)f->x->dev,
 	    (unsigned long long)f->x->ino);
-	hash(ctx, id);
-	hash(ctx, f->x->exe);
-	hash(ctx, f->x->cwd);
-	hash(ctx, f->script == NULL ? "" : f->script);
-	hash(ctx, f->sum.hex);
+	hash(&ctx, id);
+	hash(&ctx, f->x->exe);
+	hash(&ctx, f->x->cwd);
+	hash(&ctx, f->script == NULL ? "" : f->script);
+	hash(&ctx, f->sum.hex);
 	for (size_t i = 0; i < f->x->argc; i++)
-		hash(ctx, f->x->argv[i]);
+		hash(&ctx, f->x->argv[i]);
 	for (size_t i = 0; i < f->rq.nrisky; i++)
-		hash(ctx, f->values[i]);
-	hash_end(ctx, out);
+		hash(&ctx, f->values[i]);
+	hash_end(&ctx, out);
 }
 
 int
@@ -283,7 +271,7 @@ script_sum_get(struct script_sum *sum, const struct trace_exec *x, int proc_fd)
 	char name[48];
 	struct stat sb;
 	struct buf b;
-	EVP_MD_CTX *ctx;
+	SHA2_CTX ctx;
 
 	*sum = none;
 	snprintf(name, sizeof(name), "%d/cwd", (int)x->pid);
@@ -301,10 +289,9 @@ script_sum_get(struct script_sum *sum, const struct trace_exec *x, int proc_fd)
 		buf_free(&b);
 		return -1;
 	}
-	ctx = hash_new();
-	if (EVP_DigestUpdate(ctx, buf_head(&b), buf_len(&b)) != 1)
-		fatalx("SHA-256 failed");
-	hash_end(ctx, sum->hex);
+	SHA256Init(&ctx);
+	SHA256Update(&ctx, buf_head(&b), buf_len(&b));
+	hash_end(&ctx, sum->hex);
 	buf_free(&b);
 	sum->dev = sb.st_dev;
 	sum->ino = sb.st_ino;

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/crypto.h>
-
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/shim.h"
@@ -111,16 +109,6 @@ struct shim *
 judge_shim(struct judge *j)
 {
 	return j->s;
-}
-
-void
-judge_preinit(void)
-{
-	/* Nor will it open its configuration when it is first used. */
-	if (OPENSSL_init_crypto(
-		OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) !=
-	    1)
-		fatalx("cannot initialise OpenSSL");
 }
 
 void

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <openssl/evp.h>
+#include <sha2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,25 +98,23 @@ open_folder(int at, struct error *err)
 static int
 digest(int file, char hex[IMAGE_HASH_SIZE], struct error *err)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	unsigned char *chunk = xmalloc(1 << 20), sum[EVP_MAX_MD_SIZE];
-	unsigned int len = 0, i;
-	ssize_t n = 0;
+	unsigned char *chunk = xmalloc(1 << 20), sum[SHA256_DIGEST_LENGTH];
+	SHA2_CTX ctx;
+	ssize_t n;
 	off_t at = 0;
-	int ok;
+	size_t i;
 
-	ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1;
-	while (ok && (n = pread(file, chunk, 1 << 20, at)) > 0) {
-		ok = EVP_DigestUpdate(ctx, chunk, (size_t)n) == 1;
+	_Static_assert(IMAGE_HASH_SIZE > 2 * sizeof(sum), "IMAGE_HASH_SIZE");
+	SHA256Init(&ctx);
+	while ((n = pread(file, chunk, 1 << 20, at)) > 0) {
+		SHA256Update(&ctx, chunk, (size_t)n);
 		at += n;
 	}
-	ok = ok && n == 0 && EVP_DigestFinal_ex(ctx, sum, &len) == 1 &&
-	     len * 2 < IMAGE_HASH_SIZE;
-	EVP_MD_CTX_free(ctx);
+	SHA256Final(sum, &ctx);
 	free(chunk);
-	if (!ok)
-		return error_set(err, n < 0 ? errno : 0, "cannot be read");
-	for (i = 0; i < len; i++)
+	if (n < 0)
+		return error_set(err, errno, "cannot be read");
+	for (i = 0; i < sizeof(sum); i++)
 		(void)snprintf(hex + 2 * i, 3, "%02x", sum[i]);
 	return 0;
 }

@@ -1,4 +1,6 @@
 # sandbox/: sources, added to the one makefile.
+# SHA-256 alone, from libmd.
+MD_LIBS = -lmd
 # The jail's filters, as BPF: made once, when building.
 noinst_PROGRAMS += sandbox/mkfilter
 sandbox_mkfilter_SOURCES = sandbox/mkfilter.c \

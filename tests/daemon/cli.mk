@@ -5,23 +5,23 @@ TESTS += tests/daemon/test_audit tests/daemon/test_audit_main
 tests_daemon_test_audit_SOURCES = tests/daemon/test_audit.c
 tests_daemon_test_audit_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
 	$(JANSSON_CFLAGS)
-tests_daemon_test_audit_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS) \
+tests_daemon_test_audit_LDADD = libaudit.a libbase.a $(MD_LIBS) \
 	$(CMOCKA_LIBS) $(JANSSON_LIBS)
 tests_daemon_test_audit_main_SOURCES = tests/daemon/test_audit_main.c
 tests_daemon_test_audit_main_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
-tests_daemon_test_audit_main_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS) \
+tests_daemon_test_audit_main_LDADD = libaudit.a libbase.a $(MD_LIBS) \
 	$(CMOCKA_LIBS)
 
 FUZZ_LIST += tests/fuzz/fuzz_audit_event
 tests_fuzz_fuzz_audit_event_SOURCES = tests/fuzz/fuzz_audit_event.c \
 	$(FUZZ_FEED)
-tests_fuzz_fuzz_audit_event_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_audit_event_LDADD = libaudit.a libbase.a $(MD_LIBS)
 tests_fuzz_fuzz_audit_event_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_audit_verify
 tests_fuzz_fuzz_audit_verify_SOURCES = tests/fuzz/fuzz_audit_verify.c \
 	$(FUZZ_FEED)
-tests_fuzz_fuzz_audit_verify_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_audit_verify_LDADD = libaudit.a libbase.a $(MD_LIBS)
 tests_fuzz_fuzz_audit_verify_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 check_PROGRAMS += tests/daemon/test_client tests/daemon/test_brig \

@@ -106,7 +106,7 @@ tests_fuzz_fuzz_parent_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_audit
 tests_fuzz_fuzz_audit_SOURCES = tests/fuzz/fuzz_audit.c $(FUZZ_PLAY)
-tests_fuzz_fuzz_audit_LDADD = libaudit.a libbase.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_audit_LDADD = libaudit.a libbase.a $(MD_LIBS)
 tests_fuzz_fuzz_audit_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_dns
@@ -134,7 +134,7 @@ tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c \
 	$(FUZZ_PLAY)
 tests_fuzz_fuzz_shim_LDADD = librelay.a libjobspec.a libsandbox.a \
 	libpolicy.a libbase.a \
-	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS)
+	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(MD_LIBS)
 tests_fuzz_fuzz_shim_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_relay

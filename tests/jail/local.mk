@@ -3,7 +3,7 @@ JAIL_LIBS = libsandbox.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
 
 noinst_PROGRAMS += tests/jail/brig-jailtest
 tests_jail_brig_jailtest_SOURCES = tests/jail/jailtest.c
-tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS) $(CRYPTO_LIBS)
+tests_jail_brig_jailtest_LDADD = $(JAIL_LIBS) $(MD_LIBS)
 check_PROGRAMS += tests/jail/probe
 tests_jail_probe_SOURCES = tests/jail/probe.c
 TESTS += tests/jail/ahead.sh tests/jail/jail.sh tests/jail/stage.sh \
