@@ -63,6 +63,7 @@ libsandbox_a_SOURCES = \
 	sandbox/trace.c sandbox/trace.h \
 	sandbox/trace_image.c sandbox/trace_image.h \
 	sandbox/trace_notify.c sandbox/trace_notify.h \
+	sandbox/trace_stub.c sandbox/trace_stub.h \
 	sandbox/trace_wait.c sandbox/trace_wait.h
 
 # A program of its own, so that nothing else links libarchive.

@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "sandbox/trace_image.h"
 #include "sandbox/trace_notify.h"
+#include "sandbox/trace_stub.h"
 #include "sandbox/trace_wait.h"
 
 #define PAGE 4096u
@@ -167,42 +168,6 @@ read_exe(const struct trace *t, struct trace_exec *x, char *exe, size_t size)
 
 /* ---- verdicts ---------------------------------------------------------- */
 
-/* write(2, message, n); exit_group(126); in machine code, then the message. */
-static void
-put_stub(struct buf *b, const char *message, size_t n)
-{
-#if defined(__x86_64__)
-	size_t at = buf_len(b);
-
-	buf_put(b, "\xbf\x02\x00\x00\x00", 5); /* mov edi, 2 */
-	buf_put(b, "\x48\x8d\x35", 3);         /* lea rsi, [rip+N] */
-	buf_put_u32(b, 0);
-	buf_put_u8(b, 0xba); /* mov edx, n */
-	buf_put_u32(b, (uint32_t)n);
-	buf_put(b, "\xb8\x01\x00\x00\x00\x0f\x05", 7); /* write */
-	buf_put_u8(b, 0xbf);                           /* mov edi, 126 */
-	buf_put_u32(b, TRACE_DENIED_STATUS);
-	buf_put(b, "\xb8\xe7\x00\x00\x00\x0f\x05", 7); /* exit_group */
-	buf_put(b, "\x0f\x0b", 2);                     /* ud2 */
-	/* The displacement counts from the end of the lea. */
-	buf_patch_u32(b, at + 8, (uint32_t)(buf_len(b) - at - 12));
-#elif defined(__aarch64__)
-	const uint32_t movz = 0xd2800000u, svc = 0xd4000001u;
-	const uint32_t code_after_adr = 8 * 4;
-
-	buf_put_u32(b, movz | 2u << 5 | 0); /* x0 = 2 */
-	buf_put_u32(b, 0x10000000u | (code_after_adr / 4) << 5 | 1); /* adr */
-	buf_put_u32(b, movz | (uint32_t)n << 5 | 2); /* x2 = n */
-	buf_put_u32(b, movz | 64u << 5 | 8);         /* write */
-	buf_put_u32(b, svc);
-	buf_put_u32(b, movz | (uint32_t)TRACE_DENIED_STATUS << 5 | 0);
-	buf_put_u32(b, movz | 94u << 5 | 8); /* exit_group */
-	buf_put_u32(b, svc);
-	buf_put_u32(b, 0x00000000u); /* udf */
-#endif
-	buf_put(b, message, n);
-}
-
 /* Text pages are not writable to process_vm_writev; POKETEXT copies them. */
 static int
 poke(pid_t pid, uint64_t addr, const struct buf *b)
@@ -229,7 +194,7 @@ poke_stub(pid_t pid, uint64_t pc, const char *text, size_t n)
 	int rc;
 
 	buf_init(&b, 0);
-	put_stub(&b, text, n);
+	trace_stub_put(&b, text, n, TRACE_DENIED_STATUS);
 	rc = poke(pid, pc, &b);
 	buf_free(&b);
 	return rc;

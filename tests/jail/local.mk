@@ -11,6 +11,13 @@ TESTS += tests/jail/ahead.sh tests/jail/jail.sh tests/jail/stage.sh \
 EXTRA_DIST += tests/jail/ahead.sh tests/jail/jail.sh tests/jail/stage.sh \
 	tests/jail/tree.sh tests/jail/home.sh tests/jail/image.sh
 
+# Also compiled for the other machine, by tests/arm64/check-arm64.sh.
+check_PROGRAMS += tests/jail/stub
+tests_jail_stub_SOURCES = tests/jail/stub.c
+tests_jail_stub_LDADD = libsandbox.a libbase.a
+TESTS += tests/jail/stub.sh
+EXTRA_DIST += tests/jail/stub.sh
+
 check_PROGRAMS += tests/jail/whatcanisee
 tests_jail_whatcanisee_SOURCES = tests/jail/whatcanisee.c
 tests_jail_whatcanisee_LDADD = libbase.a
