@@ -23,3 +23,4 @@ include tests/attack/local.mk
 include tests/bench/local.mk
 include tests/vm/local.mk
 include tests/kernel/local.mk
+include tests/arm64/local.mk
