@@ -188,6 +188,28 @@ check_images(const struct doctor *d)
 		    squashfs ? "" : "squashfs");
 }
 
+/* What ext4file.c needs. */
+static void
+check_sizes(const struct doctor *d)
+{
+	static const char what[] = "limit disk on disk, kept homes";
+	const bool loop = kernel_has("loop", "/dev/loop-control");
+	const bool ext4 = kernel_has("ext4", NULL);
+	const bool mkfs = access("/usr/sbin/mkfs.ext4", X_OK) == 0 ||
+			  access("/sbin/mkfs.ext4", X_OK) == 0;
+
+	if (loop && ext4 && mkfs)
+		doctor_say(d, "sizes", what, "loop, ext4", DOCTOR_IN_FORCE,
+		    "each in a file system of its own below state-dir");
+	else
+		doctor_say(d, "sizes", what, "loop, ext4", DOCTOR_MISSING,
+		    "%s: jobs that need it are refused; memory file systems "
+		    "are limited all the same",
+		    !mkfs   ? "mkfs.ext4 is not installed (e2fsprogs)"
+		    : !loop ? "no loop devices in this kernel"
+			    : "no ext4 in this kernel");
+}
+
 void
 doctor_files(const struct doctor *d)
 {
@@ -197,4 +219,5 @@ doctor_files(const struct doctor *d)
 		check_idmap(d, "idmap-workspace", d->workspace, true);
 	check_overlay(d);
 	check_images(d);
+	check_sizes(d);
 }

@@ -79,14 +79,16 @@ other" "what_it_wrote_is_in_the_upper_layer_$how"
 	    "staged_files_belong_to_the_submitter_on_disk_$how"
 	is "$(stat -c '%F %t,%T' "$up/two")" "character special file 0,0" \
 	    "a_deletion_is_a_whiteout_$how"
-	is "$(getfattr --only-values -n user.overlay.opaque "$up/dir" 2>/dev/null)" \
+	is "$(python3 -c 'import os, sys
+print(os.getxattr(sys.argv[1], "user.overlay.opaque").decode())' "$up/dir")" \
 	    y "a_directory_made_again_is_opaque_$how"
 done
 
 fresh
 jail sh -c 'cd /workspace
 mknod w c 0 0 2>/dev/null || echo no whiteout
-setfattr -n user.overlay.opaque -v y dir 2>/dev/null
+python3 -c "import os; os.setxattr(\"dir\", \"user.overlay.opaque\", b\"y\")" \
+    2>/dev/null
 cat dir/in' >"$tmp/out"
 is "$(cat "$tmp/out")" "no whiteout
 in" a_job_cannot_make_what_the_overlay_reads_as_its_own_notes

@@ -76,7 +76,8 @@ while read -r t; do
 	rc=$?
 	sed "s|^\(\(not \)\?ok\) [0-9]* *-*|\1 $t:|" /var/tmp/out
 	case $rc in
-	0 | 1 | 77) ;;
+	0 | 77) ;;
+	1) dmesg | tail -n 5 | sed 's/^/# kernel: /' ;;
 	*) echo "not ok $t: ended with status $rc" ;;
 	esac
 done </brig/tests
