@@ -22,6 +22,8 @@ all='default exec allow;  default read allow;  default write allow;'
 cat >"$T/policy/default.policy" <<EOP
 profile default { $all }
 profile limited { $all  limit memory 256M;  limit procs 50; }
+profile home { $all  sandbox home keep mine;  limit disk 8M; }
+profile staged { $all  sandbox workspace staged;  limit disk 8M; }
 EOP
 # As most systems start a daemon: not enough for so many jobs.
 files=$(ulimit -Hn)
@@ -119,6 +121,47 @@ seq "$ROW" | xargs -P "$WIDE" -n 1 sh -c '
 check "$ROW jobs, $WIDE at a time, end with their statuses" sh -c \
     'cat "$0"; [ ! -s "$0" ]' "$T/wrong"
 check "they leave nothing, either" leaks_none
+
+# ---- with every layer ------------------------------------------------------
+
+# A direct and a staged workspace, a kept home, a terminal, by number.
+mkdir "$T/ws"
+cat >"$T/layers.sh" <<'EOS'
+i=$1
+case $((i % 4)) in
+0) set -- -w "$T/ws" ;;
+1) set -- -w "$T/ws" -p staged ;;
+2) set -- -p home ;;
+3) set -- -t ;;
+esac
+rc=0
+timeout 120 brig run "$@" -- sh -c "echo $i >x$i; exit $i" </dev/null \
+    >"$T/layer.$i" 2>&1 || rc=$?
+[ $rc = "$i" ] || {
+    # One job at a time has a home.
+    [ $((i % 4)) = 2 ] && grep -q "in use" "$T/layer.$i"
+} || echo "job $i ended with $rc: $(cat "$T/layer.$i")"
+EOS
+sh "$T/layers.sh" 1 >"$T/wrong"
+sh "$T/layers.sh" 2 >>"$T/wrong"
+discard() {
+    brig --json ps -a | python3 -c '
+import json, sys
+for j in json.load(sys.stdin)["jobs"]:
+    if j["state"] == "review":
+        print(j["id"])' | while read -r j; do
+        brig discard "$j" >/dev/null || echo "$j cannot be discarded"
+    done >>"$T/wrong"
+}
+discard
+check "the daemon comes to rest with a home" leaks_before
+seq 3 42 | xargs -P 10 -n 1 sh "$T/layers.sh" >>"$T/wrong"
+wait_for 20 none_runs
+discard
+check "40 jobs with every layer end with their statuses" sh -c \
+    'cat "$0"; [ ! -s "$0" ]' "$T/wrong"
+check "the direct ones wrote" test -e "$T/ws/x4" -a ! -e "$T/ws/x5"
+check "they leave nothing" leaks_none
 
 # ---- idle ------------------------------------------------------------------
 
