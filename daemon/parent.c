@@ -93,6 +93,18 @@ on_stop_signal(int signo, void *arg)
 	parent_stop(arg);
 }
 
+/* What is wrong with the policy, as it stands but for the last newline. */
+static void
+policy_refused(const char *what, const struct buf *text)
+{
+	const char *s = (const char *)buf_head(text);
+	size_t n = buf_len(text);
+
+	while (n > 0 && s[n - 1] == '\n')
+		n--;
+	log_warnx("%s:\n%.*s", what, (int)n, s);
+}
+
 static void
 on_hup(int signo, void *arg)
 {
@@ -102,8 +114,7 @@ on_hup(int signo, void *arg)
 	(void)signo;
 	buf_init(&text, 0);
 	if (parent_reload(pa, &text) < 0)
-		log_warnx("policy not changed:\n%.*s", (int)buf_len(&text),
-		    (const char *)buf_head(&text));
+		policy_refused("policy not changed", &text);
 	else
 		log_info("policy generation %u", pa->generation);
 	buf_free(&text);
@@ -200,17 +211,13 @@ parent_main(struct conf *conf, const char *conf_path, bool debug)
 	pa.jobs_fd = pa.policy_fd = pa.roots_fd = pa.bundle_fd = -1;
 	buf_init(&text, 0);
 	if (parent_load_policy(&pa, &text) < 0) {
-		log_warnx("policy is not valid:\n%.*s", (int)buf_len(&text),
-		    (const char *)buf_head(&text));
+		policy_refused("policy is not valid", &text);
 		buf_free(&text);
 		return 1;
 	}
 	buf_free(&text);
-	if (parent_setup(&pa, &err) < 0) {
-		log_warnx("%s", err.msg);
-		return 1;
-	}
-	if (parent_files(&pa.conf, &pa.files, &err) < 0) {
+	if (parent_files(&pa.conf, &pa.files, &err) < 0 ||
+	    parent_setup(&pa, &err) < 0) {
 		log_warnx("%s", err.msg);
 		return 1;
 	}

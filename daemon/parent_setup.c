@@ -375,10 +375,15 @@ parent_setup(struct parent *pa, struct error *err)
 	umask(077);
 	if (access(pa->conf.shim, X_OK) < 0)
 		return error_set(err, errno, "shim %s", pa->conf.shim);
-	if (make_dirs(pa, err) < 0 || open_vault(pa, err) < 0 ||
-	    open_key(pa, err) < 0 || make_roots(pa, err) < 0)
+	/* What can only be wrong comes before what is made. */
+	if (make_roots(pa, err) < 0 || make_dirs(pa, err) < 0 ||
+	    open_vault(pa, err) < 0)
 		return -1;
-	if (pcg_open(pa, err) < 0)
-		return -1;
-	return open_listener(pa, err);
+	if (pcg_open(pa, err) == 0 && open_listener(pa, err) == 0 &&
+	    open_key(pa, err) == 0)
+		return 0;
+	if (pa->listen_fd >= 0)
+		(void)unlink(pa->conf.socket);
+	pcg_close(pa);
+	return -1;
 }

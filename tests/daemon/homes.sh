@@ -1,7 +1,7 @@
 #!/bin/sh
 # Homes that outlive their job and roots of jobs, through the daemon: each has a
 # control run without the setting.
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016,SC2119
 # shellcheck source-path=SCRIPTDIR/../..
 # shellcheck disable=SC2317
 . "$BRIG_SRCDIR/tests/lib.sh"

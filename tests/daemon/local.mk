@@ -41,8 +41,8 @@ EXTRA_DIST += tests/daemon/load.sh tests/daemon/processes.sh \
 	tests/daemon/capacity.sh tests/daemon/exhaust.sh tests/daemon/stress.sh
 
 # Kept homes and roots.
-TESTS += tests/daemon/homes.sh
-EXTRA_DIST += tests/daemon/homes.sh
+TESTS += tests/daemon/homes.sh tests/daemon/badconfig.sh
+EXTRA_DIST += tests/daemon/homes.sh tests/daemon/badconfig.sh
 
 # What a job staged.
 STAGE_TEST_LIBS = libstage.a libjobspec.a libsandbox.a libbase.a \
