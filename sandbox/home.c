@@ -196,7 +196,8 @@ mount_file(int file, uid_t uid, gid_t gid, bool fresh, struct error *err)
 		return -1;
 	top = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	/* What it had set, a job could have made unusable. */
-	if (top < 0 || fchown(top, uid, gid) < 0 || fchmod(top, 0700) < 0)
+	if (top < 0 || fchown(top, uid, fresh ? gid : (gid_t)-1) < 0 ||
+	    fchmod(top, 0700) < 0)
 		return error_set(err, errno, "its folder");
 	if (fresh)
 		(void)unlinkat(top, "lost+found", AT_REMOVEDIR);

@@ -95,9 +95,9 @@ struct jail_config {
 	size_t ntrees;
 	int image_fd; /* detached read-only mount (sandbox/image.h) in the
 		       * place of the host's /usr; -1: none */
-	int home_fd;  /* detached mount of a kept home (sandbox/home.h), owned
-		       * by owner_uid on disk; its ids are mapped, for this
-		       * jail only; -1: a fresh tmpfs */
+	int home_fd;  /* detached mount of a kept home (sandbox/home.h); the
+		       * ids that own it on disk are mapped, for this jail
+		       * only; -1: a fresh tmpfs */
 
 	bool workspace_exec;
 	bool tmp_exec; /* /tmp and home; /dev/shm never */

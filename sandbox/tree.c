@@ -200,15 +200,23 @@ software(const struct jail_config *c, int *mnt, int *src, struct error *err)
 static int
 new_home(const struct jail_config *c, uint64_t attr, struct error *err)
 {
+	struct jail_config owner = *c;
 	struct places pl;
+	struct stat st;
 
 	if (c->home_fd < 0)
 		return new_scratch("0700", attr, c, err);
+	/* The submitter may be in another group by now; what is of an id that
+	 * is not mapped could not be written. */
+	if (fstat(c->home_fd, &st) < 0)
+		return error_set(err, errno, "tree: the home");
+	owner.owner_uid = st.st_uid;
+	owner.owner_gid = st.st_gid;
 	/* A fresh one cannot hold what a rule keeps from being written. */
-	if (places_make(c->home_fd, PLACES_HOME, c, &pl, err) < 0)
+	if (places_make(c->home_fd, PLACES_HOME, &owner, &pl, err) < 0)
 		return -1;
 	places_keep(&pl);
-	if (workspace_map(c->home_fd, "the home", c, attr, err) < 0)
+	if (workspace_map(c->home_fd, "the home", &owner, attr, err) < 0)
 		return -1;
 	return fcntl(c->home_fd, F_DUPFD_CLOEXEC, 0);
 }

@@ -66,6 +66,14 @@ is "$("$run" -S "$tmp/state" -w "$tmp/other" -H mine sh -c 'ls -A ~')" "" \
 is "$(stat -c '%a %u' "$tmp/state/homes" "$tmp/state/homes/1234" "$file" |
     tr '\n' ' ')" "700 0 700 0 600 0 " nobody_else_reaches_it_on_the_host
 
+chgrp 3333 "$tmp/ws"
+jail -H mine sh -c 'echo more >>~/f; echo x >~/d/x; rm ~/d/x' &&
+    is "$(jail -H mine sh -c 'sed -i /more/d ~/f; cat ~/f; stat -c %U:%G ~ ~/f')" \
+	"kept
+agent:agent
+agent:agent" it_can_be_written_from_another_group_too
+chgrp 1235 "$tmp/ws"
+
 # One at a time.
 jail -H mine sh -c 'echo there; sleep 3' >"$tmp/out" &
 first=$!
