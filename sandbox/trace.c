@@ -483,13 +483,43 @@ is_ours(const struct trace *t, pid_t pid)
 	return strstr(text, want) != NULL;
 }
 
+/* And let its call go on.  True if there is something to reap. */
+static bool
+attach(struct trace *t, int fd, const struct trace_notice *n)
+{
+	bool more = false;
+	int error = 0;
+
+	if (trace_wait_seize(n->pid, ON_EXEC, &more) != 0)
+		error = errno;
+	if (!trace_notify_valid(fd, n)) {
+		/*
+		 * It died, and this is another process with its number; or a
+		 * signal took it away, and it will ask again.
+		 */
+		if (error == 0)
+			(void)ptrace(PTRACE_INTERRUPT, n->pid, NULL, NULL);
+		return more;
+	}
+	/* Its last exec failed: attached to since then. */
+	if (error == EPERM && is_ours(t, n->pid))
+		error = 0;
+	/* Not there to be judged: somebody else is its tracer. */
+	if (error != 0) {
+		error = EPERM;
+		t->ops->on_unreadable(
+		    n->pid, "it cannot be attached to", t->arg);
+	}
+	(void)trace_notify_answer(fd, n, error);
+	return more;
+}
+
 static void
 on_notice(int fd, unsigned int events, void *arg)
 {
 	struct trace *t = arg;
 	struct trace_notice n;
-	bool more = false;
-	int error = 0, rc;
+	int rc;
 
 	if (!(events & EV_READ)) {
 		/* Nobody is left that could ask, and a hang-up that is not
@@ -504,30 +534,9 @@ on_notice(int fd, unsigned int events, void *arg)
 			log_warn("listener for execve");
 		return;
 	}
-	rc = trace_wait_seize(n.pid, ON_EXEC, &more);
-	if (more)
-		ev_timer_set(t->again, 0);
-	if (rc != 0)
-		error = errno;
-	if (!trace_notify_valid(fd, &n)) {
-		/*
-		 * It died, and this is another process with its number; or a
-		 * signal took it away, and it will ask again.
-		 */
-		if (rc == 0)
-			(void)ptrace(PTRACE_INTERRUPT, n.pid, NULL, NULL);
-		return;
-	}
-	/* Its last exec failed: attached to since then. */
-	if (error == EPERM && is_ours(t, n.pid))
-		error = 0;
-	/* Not there to be judged: somebody else is its tracer. */
-	if (error != 0) {
-		error = EPERM;
-		t->ops->on_unreadable(
-		    n.pid, "it cannot be attached to", t->arg);
-	}
-	(void)trace_notify_answer(fd, &n, error);
+	/* At once, since what has been waited for has no number any more. */
+	if (attach(t, fd, &n))
+		reap(t);
 }
 
 void

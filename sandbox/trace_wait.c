@@ -20,6 +20,15 @@ static struct change *queue;
 static size_t first, n, cap;
 static volatile sig_atomic_t handled;
 
+/* Once it has been waited for, its number may be that of another process. */
+static void
+forget(pid_t pid)
+{
+	for (size_t i = first; i < n; i++)
+		if (queue[i].pid == pid)
+			queue[i].pid = 0;
+}
+
 /*
  * SIGCHLD is unblocked around one system call and nowhere else, so that this
  * interrupts nothing of ours: memory can be had.
@@ -37,6 +46,8 @@ on_sigchld(int signo)
 
 		if (pid <= 0)
 			break;
+		if (!WIFSTOPPED(status))
+			forget(pid);
 		if (n == cap) {
 			cap = cap * 2 + 16;
 			queue = xreallocarray(queue, cap, sizeof(*queue));
@@ -94,11 +105,13 @@ trace_wait_seize(pid_t pid, unsigned long options, bool *more)
 pid_t
 trace_wait_next(int *status)
 {
-	if (first < n) {
+	while (first < n) {
 		struct change c = queue[first++];
 
 		if (first == n)
 			first = n = 0;
+		if (c.pid == 0)
+			continue;
 		*status = c.status;
 		return c.pid;
 	}

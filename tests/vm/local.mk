@@ -4,7 +4,8 @@ VM_TESTS = tests/unit/test_self tests/jail/jail.sh tests/jail/tree.sh \
 	tests/jail/whatcanisee.sh tests/jail/calls.sh tests/jail/nested.sh \
 	tests/jail/test_jail tests/jail/test_landlock tests/jail/test_calltab \
 	tests/jail/test_cgroup tests/jail/test_pathwalk \
-	tests/jail/test_trace tests/jail/test_trace_hard tests/jail/test_tally \
+	tests/jail/test_trace tests/jail/test_trace_hard tests/jail/test_trace_attack \
+	tests/jail/test_tally \
 	tests/jail/test_shim tests/jail/test_shim_script \
 	tests/daemon/limits.sh tests/daemon/stage.sh tests/daemon/load.sh \
 	tests/daemon/processes.sh tests/daemon/start.sh tests/e2e/run.sh \
