@@ -22,10 +22,17 @@
 
 #define MARK 315532800 /* 1980-01-01: the mtime of a placeholder */
 #define TRIES 50       /* a millisecond each, for another job's removal */
-/* git refuses an empty one; this means "here", as if there were none. */
-#define COMMONDIR ".git/commondir"
 #define REPOSITORY ".git"
-#define COMMONDIR_TEXT ".\n"
+#define FILE_SIZE 2
+
+/*
+ * Where git stumbles over a folder, or an empty file: of its meaning as if
+ * there were none, "here" and a comment.
+ */
+static const struct {
+	const char *path;
+	char text[FILE_SIZE + 1];
+} files[] = { { ".git/commondir", ".\n" }, { ".git/config.worktree", "#\n" } };
 
 static void
 as_owner(const struct jail_config *c)
@@ -46,8 +53,7 @@ place_is(const struct stat *st)
 {
 	return st->st_mtim.tv_sec == MARK && st->st_mtim.tv_nsec == 0 &&
 	       (S_ISDIR(st->st_mode) ||
-		   (S_ISREG(st->st_mode) &&
-		       st->st_size == (off_t)strlen(COMMONDIR_TEXT)));
+		   (S_ISREG(st->st_mode) && st->st_size == FILE_SIZE));
 }
 
 static int
@@ -82,18 +88,17 @@ add(struct places *pl, int dir, const char *name, struct error *err)
 /* Made, marked and locked: 1 and *fd; 0: it is not a placeholder, or may not
  * be made; -1 with errno.  EAGAIN: another job is removing it. */
 static int
-make_one(int dir, const char *name, bool file, int *fd)
+make_one(int dir, const char *name, const char *text, int *fd)
 {
 	struct stat st, now;
 	bool made;
 	int r;
 
-	if (file) {
+	if (text != NULL) {
 		*fd = openat(dir, name,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 		made = *fd >= 0;
-		if (made && fd_write_all(*fd, COMMONDIR_TEXT,
-				strlen(COMMONDIR_TEXT)) < 0)
+		if (made && fd_write_all(*fd, text, FILE_SIZE) < 0)
 			return -1;
 		r = made ? 0 : -1;
 	} else {
@@ -127,7 +132,7 @@ make_one(int dir, const char *name, bool file, int *fd)
 }
 
 static int
-make(struct places *pl, int dir, const char *name, bool file,
+make(struct places *pl, int dir, const char *name, const char *text,
     const char *pattern, struct error *err)
 {
 	const struct timespec ms = { .tv_nsec = 1000000 };
@@ -135,7 +140,7 @@ make(struct places *pl, int dir, const char *name, bool file,
 	int fd = -1, i, r = -1;
 
 	for (i = 0; i < TRIES; i++) {
-		r = make_one(dir, name, file, &fd);
+		r = make_one(dir, name, text, &fd);
 		if (r >= 0 || errno != EAGAIN)
 			break;
 		fd_close(&fd);
@@ -188,11 +193,14 @@ static int
 make_path(struct places *pl, int top, char *path, const char *pattern,
     struct error *err)
 {
-	const bool file = str_eq(path, COMMONDIR);
+	const char *text = NULL;
 	cleanup_fd int dir = -1;
 	char *name = path, *slash;
 	int r;
 
+	for (size_t i = 0; i < nitems(files); i++)
+		if (str_eq(path, files[i].path))
+			text = files[i].text;
 	dir = fcntl(top, F_DUPFD_CLOEXEC, 0);
 	if (dir < 0)
 		return error_set(err, errno, "path rule: placeholder");
@@ -204,7 +212,7 @@ make_path(struct places *pl, int top, char *path, const char *pattern,
 			return r;
 		name = slash + 1;
 	}
-	return make(pl, dir, name, file, pattern, err);
+	return make(pl, dir, name, text, pattern, err);
 }
 
 /*
@@ -216,7 +224,7 @@ make_repository(struct places *pl, int ws, struct error *err)
 {
 	const size_t before = pl->n;
 
-	if (make(pl, ws, REPOSITORY, false, REPOSITORY, err) < 0)
+	if (make(pl, ws, REPOSITORY, NULL, REPOSITORY, err) < 0)
 		return -1;
 	return pl->n > before;
 }

@@ -16,6 +16,11 @@ static const struct jail_rule names[] = {
 	NAME(".git/config"),
 	/* Its content, a folder, takes the place of .git for config, hooks. */
 	NAME(".git/commondir"),
+	/* Read as well where `git sparse-checkout` has been used. */
+	NAME(".git/config.worktree"),
+	/* The same two of a worktree that lies elsewhere. */
+	NAME(".git/worktrees/*/commondir"),
+	NAME(".git/worktrees/*/config.worktree"),
 	NAME(".git/modules/*/hooks"),
 	NAME(".git/modules/*/config"),
 	NAME(".git/modules/*/*/hooks"),

@@ -153,11 +153,14 @@ make_read_only(void *arg, int fd, const char *path, const struct stat *st,
 static int
 pin_parents(struct rules *rs, const char *path, struct error *err)
 {
-	size_t base = strlen(&JAIL_WORKSPACE[1]), i;
 	char part[PATH_MAX];
 	struct stat st;
+	size_t base = 0, i;
 
-	if (!is_below(path, &JAIL_WORKSPACE[1]))
+	for (i = 0; i < nitems(anchors) && base == 0; i++)
+		if (is_below(path, anchors[i].path))
+			base = strlen(anchors[i].path);
+	if (base == 0)
 		return 0;
 	for (i = base + 1; i < strlen(path) && i < sizeof(part); i++) {
 		cleanup_fd int fd = -1;
@@ -261,9 +264,19 @@ bring_in(void *arg, int fd, const char *path, const struct stat *st,
 }
 
 static int
-deny_one(struct rules *rs, struct pathwalk *w, const struct jail_rule *r,
+pin_found(void *arg, int fd, const char *path, const struct stat *st,
     struct error *err)
 {
+	return pin_parents(arg, path, err);
+}
+
+static int
+deny_one(struct rules *rs, struct pathwalk *w, const struct jail_rule *r,
+    bool pin, struct error *err)
+{
+	struct pathwalk pins = {
+		.found = pin_found, .arg = rs, .budget = JAIL_WALK_MAX
+	};
 	char path[PATH_MAX];
 
 	if (resolve(r->pattern, path, sizeof(path), err) < 0)
@@ -276,6 +289,10 @@ deny_one(struct rules *rs, struct pathwalk *w, const struct jail_rule *r,
 	if (str_ends(path, "/**") && pathwalk_literal(path) == strlen(path) - 3)
 		path[strlen(path) - 3] = '\0';
 	if (strchr(path, '*') == NULL && pin_parents(rs, path, err) < 0)
+		return -1;
+	/* First: a bind of a directory would hide what was covered in it. */
+	if (strchr(path, '*') != NULL && pin &&
+	    pathwalk(&pins, rs->root, path, err) < 0)
 		return -1;
 	return pathwalk(w, rs->root, path, err);
 }
@@ -402,7 +419,7 @@ rules_mount(int root, const struct jail_config *c, struct error *err)
 			const struct jail_rule *r = protect_at(c, i);
 
 			if (!r->allow && r->write == (pass == 0) &&
-			    deny_one(&rs, &w, r, err) < 0)
+			    deny_one(&rs, &w, r, i >= c->nrules, err) < 0)
 				return -1;
 		}
 	}

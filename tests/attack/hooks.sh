@@ -194,6 +194,38 @@ host_worktree
 check "55 a worktree's .git stays" sh -c '! ls "$0"/ran-*' "$T"
 check "55 and is a worktree" grep -q 'On branch tree' "$T/outside.out"
 
+# 55: what git reads besides: the configuration of this worktree, and where a
+# worktree that lies elsewhere has its repository.
+beside='cd /workspace; cp -r .git other
+git config --file other/config core.fsmonitor "touch '"$T"'/ran-far"
+printf "[core]\n\tfsmonitor = touch '"$T"'/ran-near\n" >c
+cp c .git/config.worktree; mv c .git/config.worktree
+echo /workspace/other >.git/worktrees/tree/commondir
+mv .git/worktrees/tree .git/worktrees/was &&
+    cp -r .git/worktrees/was .git/worktrees/tree
+mv .git/worktrees .git/was && cp -r .git/was .git/worktrees
+echo '"$REPO"'/other >.git/worktrees/tree/commondir; echo planted-55'
+split() {
+    worktree
+    git -C "$REPO" config extensions.worktreeConfig true
+    rm -f "$T"/ran-*
+}
+split
+job_in open "$REPO" "$beside"
+host_git
+host_worktree
+check "55 control: git reads the configuration of a worktree" \
+    test -e "$T/ran-near"
+check "55 control: and where it has its repository" test -e "$T/ran-far"
+split
+job_in default "$REPO" "$beside"
+check "55 the job tried those" job_says planted-55
+host_git
+check "55 git works as before" grep -q 'On branch' "$T/outside.out"
+host_worktree
+check "55 so it does in the worktree" grep -q 'On branch tree' "$T/outside.out"
+check "55 neither runs anything" sh -c '! ls "$0"/ran-*' "$T"
+
 # 56, 57: files that tools of the host obey, there already or not yet.
 names=".claude/settings.json .codex/config.toml .mcp.json .envrc \
     .vscode/tasks.json .gemini/settings.json .cursor/mcp.json \

@@ -104,6 +104,14 @@ is "$(jail -H rules -r '-w:home/.ssh/**' sh -c "$deny" 2>/dev/null
     jail -H rules sh -c 'ls -A ~/.ssh')" "" \
     a_rule_holds_for_what_is_not_there_yet
 is "$(jail -H rules sh -c "$deny")" config control_without_the_rule_it_is_made
+swap='cd; mv .claude c 2>/dev/null; mkdir -p .claude; echo x >.claude/hook
+    cat .claude/hook'
+for h in swapped kept; do
+	jail -H $h sh -c 'mkdir ~/.claude; echo mine >~/.claude/hook'
+done
+is "$(jail -H swapped sh -c "$swap")" x control_a_folder_can_be_exchanged
+is "$(jail -H kept -r '-w:home/.claude/hook' sh -c "$swap" 2>/dev/null)" \
+    mine a_rule_holds_the_folders_above_its_file
 
 # Bounds.  The option of the limit is that of /tmp.
 fill='head -c 64M /dev/zero >~/big; echo status $?'

@@ -106,7 +106,7 @@ fresh()
 	as_owner rm -r "$ws/.git/hooks"
 }
 names='.claude .codex .cursor .devcontainer .envrc .gemini .husky .idea
-    .mcp.json .vscode .git/hooks .git/commondir'
+    .mcp.json .vscode .git/hooks .git/commondir .git/config.worktree'
 plant='for f in '${names//$'\n'/ }'; do
     mkdir -p $f; echo x >$f; echo x >$f/evil; rm -rf $f; mv $f z; ln -s . $f
 done; echo "[core]" >.git/config; echo x >.git/config.lock
