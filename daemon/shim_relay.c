@@ -48,6 +48,7 @@ struct relay {
 	struct buf input;
 	bool input_ends; /* close in when input is empty */
 	uint16_t rows, cols;
+	uint64_t sizes; /* told by clients */
 	struct ev_timer *redraw;
 
 	struct source src[2];
@@ -257,31 +258,54 @@ on_redraw(void *arg)
 	apply_size(r, r->rows, r->cols);
 }
 
-/* The terminal is as large as that of whoever said so last. */
 static void
-window_size(struct relay *r, struct sclient *c, uint16_t rows, uint16_t cols)
+set_size(struct relay *r, uint16_t rows, uint16_t cols)
 {
-	bool same = rows == r->rows && cols == r->cols;
+	const bool same = rows == r->rows && cols == r->cols;
 
-	if (!r->tty)
-		return;
-	/*
-	 * One who has just come sees remains of what was on the screen: a
-	 * program paints it again when the size changes, and only then.
-	 */
-	if (same && !c->sized && c != r->first && rows > 1) {
-		apply_size(r, (uint16_t)(rows - 1), cols);
-		ev_timer_set(r->redraw, REDRAW_MS);
-		c->sized = true;
-		return;
-	}
-	c->sized = true;
 	ev_timer_clear(r->redraw);
 	r->rows = rows;
 	r->cols = cols;
 	apply_size(r, rows, cols);
 	if (!same)
 		outlog_size(&r->log, rows, cols);
+}
+
+/* The terminal is as large as that of whoever said so last. */
+static void
+window_size(struct relay *r, struct sclient *c, uint16_t rows, uint16_t cols)
+{
+	const bool same = rows == r->rows && cols == r->cols;
+	const bool new = c->sized == 0 && c != r->first;
+
+	if (!r->tty)
+		return;
+	c->sized = ++r->sizes;
+	c->rows = rows;
+	c->cols = cols;
+	/*
+	 * One who has just come sees remains of what was on the screen: a
+	 * program paints it again when the size changes, and only then.
+	 */
+	if (same && new &&rows > 1) {
+		apply_size(r, (uint16_t)(rows - 1), cols);
+		ev_timer_set(r->redraw, REDRAW_MS);
+		return;
+	}
+	set_size(r, rows, cols);
+}
+
+/* When that one has left it is that of the last but one. */
+static void
+size_of_who_is_here(struct relay *r)
+{
+	const struct sclient *last = NULL;
+
+	for (const struct sclient *c = r->clients; c != NULL; c = c->next)
+		if (c->sized > (last == NULL ? 0 : last->sized) && !c->leaving)
+			last = c;
+	if (last != NULL && (last->rows != r->rows || last->cols != r->cols))
+		set_size(r, last->rows, last->cols);
 }
 
 static bool
@@ -530,6 +554,8 @@ update(struct relay *r)
 	}
 	input_flush(r);
 	sweep(r);
+	if (r->tty && !r->finishing)
+		size_of_who_is_here(r);
 	for (struct sclient *c = r->clients; c != NULL; c = c->next)
 		watch_client(r, c);
 	r->updating = false;
@@ -593,6 +619,9 @@ relay_new(struct ev *ev, const struct relay_conf *c,
 	if (c->client_fd >= 0) {
 		r->first = add_client(r, c->client_fd, c->uid);
 		r->first->first = true;
+		r->first->rows = c->rows;
+		r->first->cols = c->cols;
+		r->first->sized = ++r->sizes;
 		r->first->live_told = true;
 		r->attended = true;
 	}

@@ -487,7 +487,14 @@ window_is_that_of_who_said_so_last(void **state)
 		ev_once(b.ev, 100);
 		assert_int_equal(ioctl(b.out, TIOCGWINSZ, &ws), 0);
 	}
+	/* It leaves: that of those who are still here. */
+	put(w1, ATTACH_WINSIZE, "\x21\0\x65\0", 4);
+	turn(&b);
 	close(w1);
+	turn(&b);
+	assert_int_equal(ioctl(b.out, TIOCGWINSZ, &ws), 0);
+	assert_int_equal(ws.ws_row, 10);
+	assert_int_equal(ws.ws_col, 20);
 	close(w2);
 	box_close(&b);
 }
