@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -61,6 +62,8 @@ run_role(const char *name, const char *uid, const char *gid, const char *root,
 		usage();
 	self.uid = (uid_t)u;
 	self.gid = (gid_t)g;
+	snprintf(title, sizeof(title), "brigd-%s", name);
+	(void)prctl(PR_SET_NAME, title);
 	snprintf(title, sizeof(title), "brigd[%s]", name);
 	log_init(title, debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	for (size_t i = 0; i < nitems(roles); i++) {

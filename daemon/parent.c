@@ -177,6 +177,7 @@ parent_cleanup(struct parent *pa)
 	proc_clear(&pa->single[ROLE_SHIM]);
 	ev_timer_free(pa->stop_timer);
 	ev_timer_free(pa->watchdog);
+	fd_close(&pa->shim_fd);
 	fd_close(&pa->listen_fd);
 	fd_close(&pa->vault_fd);
 	fd_close(&pa->key_fd);
@@ -206,7 +207,7 @@ parent_main(struct conf *conf, const char *conf_path, bool debug)
 
 	pa.conf = *conf;
 	pa.cgroup_watch = -1;
-	pa.listen_fd = pa.vault_fd = pa.key_fd = -1;
+	pa.shim_fd = pa.listen_fd = pa.vault_fd = pa.key_fd = -1;
 	pa.state_fd = pa.log_dir_fd = -1;
 	pa.jobs_fd = pa.policy_fd = pa.roots_fd = pa.bundle_fd = -1;
 	buf_init(&text, 0);

@@ -105,6 +105,7 @@ struct parent {
 
 	char *empty_dir; /* root of processes without files */
 	char *control_dir;
+	int shim_fd; /* the program: an upgrade is not to change it */
 	int listen_fd;
 	int vault_fd;
 	int key_fd;

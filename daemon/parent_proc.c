@@ -84,6 +84,7 @@ proc_start(struct proc *p)
 	struct proc_spec s = {
 		.role = p->role,
 		.exe = p->role == ROLE_SHIM ? pa->conf.shim : "/proc/self/exe",
+		.exe_fd = p->role == ROLE_SHIM ? pa->shim_fd : -1,
 		.uid = pa->conf.user[p->role].uid,
 		.gid = pa->conf.user[p->role].gid,
 		.root = proc_root(p),

@@ -373,7 +373,8 @@ parent_setup(struct parent *pa, struct error *err)
 {
 	buf_init(&pa->ca_pem, 0);
 	umask(077);
-	if (access(pa->conf.shim, X_OK) < 0)
+	pa->shim_fd = open(pa->conf.shim, O_PATH | O_CLOEXEC);
+	if (pa->shim_fd < 0 || access(pa->conf.shim, X_OK) < 0)
 		return error_set(err, errno, "shim %s", pa->conf.shim);
 	/* What can only be wrong comes before what is made. */
 	if (make_roots(pa, err) < 0 || make_dirs(pa, err) < 0 ||

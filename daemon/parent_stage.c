@@ -213,7 +213,8 @@ start(struct stage_run *r, const struct buf *body, struct error *err)
 {
 	struct proc_spec s = { .role = ROLE_STAGE,
 		.exe = "/proc/self/exe",
-		.debug = r->pa->debug };
+		.debug = r->pa->debug,
+		.files = r->pa->files };
 	cleanup_fd int dir = -1;
 	char name[48];
 	int fds[2];

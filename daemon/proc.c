@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/fdutil.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #define STATUS_MAX 16384u
@@ -23,13 +24,17 @@ static void __attribute__((noreturn)) child_exec(
     const struct proc_spec *s, char *const argv[], char *const envp[], int fd)
 {
 	sigset_t none;
-	int null;
+	int null, exe = -1;
 
 	/* Covers the time until the role itself notices the closed channel. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
 	    dup2(null, STDOUT_FILENO) < 0)
+		_exit(1);
+	/* Above what the channel is about to be. */
+	if (s->exe_fd > 0 &&
+	    (exe = fcntl(s->exe_fd, F_DUPFD_CLOEXEC, PARENT_FD + 1)) < 0)
 		_exit(1);
 	/* dup2() onto itself would leave the close-on-exec flag set. */
 	if (fd == PARENT_FD) {
@@ -38,14 +43,20 @@ static void __attribute__((noreturn)) child_exec(
 	} else if (dup2(fd, PARENT_FD) < 0) {
 		_exit(1);
 	}
-	fd_close_from(PARENT_FD + 1);
+	if (exe > PARENT_FD + 1 && dup3(exe, PARENT_FD + 1, O_CLOEXEC) < 0)
+		_exit(1);
+	fd_close_from(PARENT_FD + (exe < 0 ? 1 : 2));
 	if (s->files.rlim_max != 0 && setrlimit(RLIMIT_NOFILE, &s->files) < 0)
 		_exit(1);
 	sigemptyset(&none);
 	signal(SIGPIPE, SIG_DFL);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || setsid() < 0)
 		_exit(1);
-	execve(s->exe, argv, envp);
+	if (exe < 0)
+		execve(s->exe, argv, envp);
+	else
+		execveat(PARENT_FD + 1, "", argv, envp, AT_EMPTY_PATH);
+	log_warn("execute %s", s->exe);
 	_exit(1);
 }
 

@@ -16,6 +16,7 @@
 struct proc_spec {
 	enum role role;
 	const char *exe; /* program; argv[0] is "brigd" or "brig-shim" */
+	int exe_fd;      /* > 0: the same, opened, which is what is run */
 	uid_t uid;       /* what the child is to become; shim: 0 */
 	gid_t gid;
 	const char *root; /* directory to confine it to, NULL: none */

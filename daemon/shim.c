@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
@@ -564,6 +565,8 @@ main(void)
 	struct shim s = { .proc_fd = -1 };
 
 	log_init("brig-shim", LOG_LEVEL_INFO);
+	/* For ps(1): run by descriptor, older kernels name it after that. */
+	(void)prctl(PR_SET_NAME, "brig-shim");
 	self_confine(&conf);
 	/* A job that closes its standard input is no reason to die. */
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)

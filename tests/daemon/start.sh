@@ -100,6 +100,17 @@ cp -p "$T/state/vault" "$T/vault.good"
 cat "$T/garbage" >"$T/state/vault"
 check "a damaged vault is refused" refuses "vault"
 cat "$T/vault.good" >"$T/state/vault"
+mkdir "$T/bin"
+cp "$BRIG_BUILDDIR"/brig-shim "$BRIG_BUILDDIR"/brig-unpack "$T/bin/"
+cp "$T/brigd.conf" "$T/brigd.conf.good"
+sed -i "s,^shim .*,shim $T/bin/brig-shim," "$T/brigd.conf"
+start_brigd
+rm "$T/bin/brig-shim"
+brig run -- true # the one that waited
+check "jobs run with the shim that brigd was started with" \
+    sh -c 'for i in 1 2 3; do brig run -- true || exit; done'
+stop_brigd
+cp "$T/brigd.conf.good" "$T/brigd.conf"
 sed "s,^shim .*,shim $T/none," "$T/brigd.conf" >"$T/noshim.conf"
 CONF=$T/noshim.conf
 check "a missing shim is refused" refuses "shim $T/none"
