@@ -32,9 +32,9 @@ struct sclient {
 	bool read_only; /* may not type */
 	uint64_t sized; /* told its size as the Nth of all; 0: has not */
 	uint16_t rows, cols;
-	bool leaving;   /* nothing is read or added: only flushed */
-	uint64_t at;    /* offset of the next byte for it */
-	uint64_t live;  /* where the replay ends */
+	bool leaving;  /* nothing is read or added: only flushed */
+	uint64_t at;   /* offset of the next byte for it */
+	uint64_t live; /* where the replay ends */
 	bool live_told;
 };
 
