@@ -100,7 +100,7 @@ op_job_attach(struct request *rq)
 		return;
 	}
 	audit_ev_init(
-	    &e, "JB104", "job.attach", row.uid == rq->uid ? 1 : 2, true);
+	    &e, "JB105", "job.attach", row.uid == rq->uid ? 1 : 2, true);
 	audit_ev_u64(&e, "who.uid", rq->uid);
 	audit_ev_u64(&e, "obj.uid", row.uid);
 	audit_ev_bool(&e, "obj.read_only", read_only);

@@ -65,7 +65,7 @@ check "it ends as it would" sh -c 'test "$(timeout 20 brig wait "$0"; echo $?)" 
 
 check "who attaches is on record" sh -c '
     id=$(brig submit -- sleep 1); brig attach -r "$id" </dev/null &&
-    brig audit tail -n 50 --json | grep JB104 | grep -q "\"read_only\":true"'
+    brig audit tail -n 50 --json | grep JB105 | grep -q "\"read_only\":true"'
 
 # ---- the times
 
