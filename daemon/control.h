@@ -23,6 +23,7 @@
 #define CONTROL_DB "/jobs.db" /* inside the process's root */
 #define CLIENTS_MAX 512u
 #define CLIENTS_PER_UID_MAX 64u /* root excepted */
+#define STAGINGS_PER_UID_MAX 8u /* diff, apply ...; root excepted */
 #define CLIENT_LINE_MAX (1024u * 1024)
 #define CLIENT_DEPTH_MAX 16u
 #define CLIENT_FDS_MAX 4u                  /* of one request */

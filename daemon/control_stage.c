@@ -286,6 +286,18 @@ take_args(struct request *rq, struct staging *sg)
 	return 0;
 }
 
+/* A client that does not read holds its process: a few, not those of all. */
+static bool
+too_many(const struct request *rq)
+{
+	unsigned int n = 0;
+
+	for (const struct staging *sg = rq->ct->stagings; sg != NULL;
+	     sg = sg->next)
+		n += sg->by == rq->uid;
+	return rq->uid != 0 && n >= STAGINGS_PER_UID_MAX;
+}
+
 static void
 stage_op(struct request *rq, enum stage_op_code op)
 {
@@ -299,6 +311,14 @@ stage_op(struct request *rq, enum stage_op_code op)
 	if (jobs_find(ct, row.id) != NULL) {
 		request_fail(rq, REQ_FAILED,
 		    "j-%u is still running: wait for its end", row.id);
+		store_job_free(&row);
+		return;
+	}
+	if (too_many(rq)) {
+		request_fail(rq, REQ_UNAVAILABLE,
+		    "%u diffs, applies and discards of yours are under way: "
+		    "wait for their end",
+		    STAGINGS_PER_UID_MAX);
 		store_job_free(&row);
 		return;
 	}

@@ -68,6 +68,17 @@ on_job_kill(struct chan *c, struct msg *m, void *ctx)
 }
 
 static int
+on_stage_start(struct chan *c, struct msg *m, void *ctx)
+{
+	struct box *b = ctx;
+
+	(void)c;
+	b->stagings++;
+	m->body.left = 0;
+	return 0;
+}
+
+static int
 on_status_get(struct chan *c, struct msg *m, void *ctx)
 {
 	struct buf body;
@@ -95,6 +106,7 @@ static const struct msg_rule parent_table[] = {
 	{ M_JOB_FD, MSG_ALLOWED | MSG_FD, on_job_fd },
 	{ M_JOB_START, MSG_ALLOWED | MSG_FD, on_job_start },
 	{ M_JOB_KILL, MSG_ALLOWED, on_job_kill },
+	{ M_STAGE_START, MSG_ALLOWED, on_stage_start },
 	{ M_STATUS_GET, MSG_ALLOWED, on_status_get },
 };
 

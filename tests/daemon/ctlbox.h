@@ -32,6 +32,7 @@ struct box {
 	uint32_t started; /* job of the last M_JOB_START */
 	unsigned int starts;
 	uint8_t kill_signal;
+	unsigned int stagings; /* M_STAGE_START that nobody answers */
 	char ask_id[32];
 	unsigned int opened, answered;
 	bool allowed;

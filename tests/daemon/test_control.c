@@ -17,6 +17,7 @@
 
 #include "base/fdutil.h"
 #include "base/str.h"
+#include "daemon/control.h"
 #include "tests/daemon/ctlbox.h"
 
 #define HELLO "{\"v\":1,\"id\":1,\"op\":\"hello\"}"
@@ -516,6 +517,39 @@ foreign_workspace_is_refused(void **state)
 	close(ws);
 }
 
+/* Each may hold a stage process of those that all users share. */
+static void
+diffs_of_one_user_are_limited(void **state)
+{
+	char line[] = "{\"v\":1,\"id\":10,\"op\":\"stage.diff\","
+		      "\"job\":\"j-1\"}\n";
+	int fd, other;
+	json_t *r;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	fd = box_connect(&box, 1879000777);
+	assert_string_equal(box_error(box_call(&box, fd, RUN)), "");
+	box_job_state(&box, 1, JOB_DONE);
+	box_spin(&box, 20);
+	for (unsigned int i = 0; i <= STAGINGS_PER_UID_MAX; i++) {
+		line[13] = (char)('0' + i);
+		box_send(fd, line, strlen(line), NULL, 0);
+	}
+	r = box_reply(&box, fd);
+	assert_int_equal(json_integer_value(json_object_get(r, "id")),
+	    10 + STAGINGS_PER_UID_MAX);
+	assert_string_equal(box_error(r), "unavailable");
+	assert_int_equal(box.stagings, STAGINGS_PER_UID_MAX);
+	/* Those of others are not. */
+	other = box_connect(&box, 0);
+	box_send(other, line, strlen(line), NULL, 0);
+	assert_true(box_until(&box, &box.stagings, STAGINGS_PER_UID_MAX + 1));
+	close(other);
+	close(fd);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -545,6 +579,7 @@ main(void)
 		T(others_see_and_stop_only_their_own_jobs),
 		T(job_users_are_not_served),
 		T(foreign_workspace_is_refused),
+		T(diffs_of_one_user_are_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
