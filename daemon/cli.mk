@@ -40,7 +40,7 @@ brig_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 brig_SOURCES = daemon/brig.c
 brig_LDADD = libcli.a libcontrol.a libaudit.a libcmdpolicy.a libpolicyfiles.a \
 	libpolicy.a libsandbox.a libbase.a $(JANSSON_LIBS) $(MD_LIBS) \
-	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 dist_man1_MANS += man/brig.1
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = contrib/completions/brig.bash

@@ -22,4 +22,4 @@ brig_shim_SOURCES = \
 	daemon/shim_tally.c daemon/shim_tally.h
 brig_shim_CPPFLAGS = $(AM_CPPFLAGS)
 brig_shim_LDADD = librelay.a libsandbox.a libpolicy.a libbase.a $(SECCOMP_LIBS) \
-	$(CAP_LIBS) $(NL_LIBS) $(MD_LIBS)
+	$(CAP_LIBS) $(MD_LIBS)

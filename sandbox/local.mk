@@ -17,8 +17,7 @@ CLEANFILES += sandbox/filter_data.h
 EXTRA_DIST += sandbox/syscalls.tab
 
 noinst_LIBRARIES += libsandbox.a
-libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS) \
-	$(NL_CFLAGS) $(CRYPTO_CFLAGS)
+libsandbox_a_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS) $(CAP_CFLAGS)
 # The macros of seccomp.h leave fields to be zero, which clang minds.
 libsandbox_a_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
 libsandbox_a_SOURCES = \

@@ -3,62 +3,75 @@
 #include <errno.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
-#include <netlink/netlink.h>
-#include <netlink/route/route.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fdutil.h"
+
 #define LO_INDEX 1 /* always, in every network namespace */
 
-static int
-lo_up(struct nl_sock *sk)
-{
-	struct ifinfomsg ifi = { .ifi_family = AF_UNSPEC,
-		.ifi_index = LO_INDEX,
-		.ifi_flags = IFF_UP,
-		.ifi_change = IFF_UP };
+/* See rtnetlink(7); nothing in here needs padding. */
+struct link_request {
+	struct nlmsghdr nh;
+	struct ifinfomsg ifi;
+};
 
-	return nl_send_simple(sk, RTM_NEWLINK, NLM_F_ACK, &ifi, sizeof(ifi));
+struct route_request {
+	struct nlmsghdr nh;
+	struct rtmsg rt;
+	struct rtattr oif;
+	uint32_t index;
+};
+
+struct requests {
+	struct link_request up;
+	struct route_request v4, v6;
+};
+
+_Static_assert(
+    sizeof(struct link_request) % NLMSG_ALIGNTO == 0 &&
+	sizeof(struct route_request) % NLMSG_ALIGNTO == 0 &&
+	sizeof(struct requests) ==
+	    sizeof(struct link_request) + 2 * sizeof(struct route_request),
+    "netlink messages follow each other");
+
+static struct link_request
+lo_up(uint32_t seq)
+{
+	return (struct link_request){
+		.nh = { .nlmsg_len = sizeof(struct link_request),
+		    .nlmsg_type = RTM_NEWLINK,
+		    .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
+		    .nlmsg_seq = seq },
+		.ifi = { .ifi_family = AF_UNSPEC,
+		    .ifi_index = LO_INDEX,
+		    .ifi_flags = IFF_UP,
+		    .ifi_change = IFF_UP },
+	};
 }
 
-static int
-local_route(struct nl_sock *sk, int family)
+/* Every address is one of ours. */
+static struct route_request
+local_route(unsigned char family, uint32_t seq)
 {
-	static const unsigned char any[16];
-	struct rtnl_route *route = rtnl_route_alloc();
-	struct rtnl_nexthop *nh = rtnl_route_nh_alloc();
-	struct nl_addr *dst;
-	struct nl_msg *msg = NULL;
-	int r = -NLE_NOMEM;
-
-	dst = nl_addr_build(family, any, family == AF_INET ? 4 : 16);
-	if (route == NULL || nh == NULL || dst == NULL)
-		goto out;
-	nl_addr_set_prefixlen(dst, 0);
-	rtnl_route_set_family(route, (uint8_t)family);
-	rtnl_route_set_table(route, RT_TABLE_LOCAL);
-	rtnl_route_set_type(route, RTN_LOCAL);
-	rtnl_route_set_scope(route, RT_SCOPE_HOST);
-	rtnl_route_set_protocol(route, RTPROT_BOOT);
-	r = rtnl_route_set_dst(route, dst);
-	if (r < 0)
-		goto out;
-	rtnl_route_nh_set_ifindex(nh, LO_INDEX);
-	rtnl_route_add_nexthop(route, nh);
-	nh = NULL; /* the route owns it now */
-	r = rtnl_route_build_add_request(
-	    route, NLM_F_CREATE | NLM_F_EXCL, &msg);
-	if (r < 0)
-		goto out;
-	r = nl_send_auto(sk, msg);
-out:
-	nlmsg_free(msg);
-	nl_addr_put(dst);
-	if (nh != NULL)
-		rtnl_route_nh_free(nh);
-	rtnl_route_put(route);
-	return r;
+	return (struct route_request){
+		.nh = { .nlmsg_len = sizeof(struct route_request),
+		    .nlmsg_type = RTM_NEWROUTE,
+		    .nlmsg_flags =
+			NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL,
+		    .nlmsg_seq = seq },
+		.rt = { .rtm_family = family,
+		    .rtm_table = RT_TABLE_LOCAL,
+		    .rtm_protocol = RTPROT_BOOT,
+		    .rtm_scope = RT_SCOPE_HOST,
+		    .rtm_type = RTN_LOCAL },
+		.oif = { .rta_len = RTA_LENGTH(sizeof(uint32_t)),
+		    .rta_type = RTA_OIF },
+		.index = LO_INDEX,
+	};
 }
 
 static bool
@@ -71,28 +84,47 @@ have_ipv6(void)
 	return close(fd) == 0;
 }
 
+/* 0, or -1 with errno. */
+static int
+take_ack(int fd, uint32_t seq)
+{
+	struct {
+		struct nlmsghdr nh;
+		struct nlmsgerr e;
+		struct requests again; /* what it is the answer to */
+	} m;
+	ssize_t n = recv(fd, &m, sizeof(m), 0);
+
+	if (n < 0)
+		return -1;
+	if ((size_t)n < offsetof(typeof(m), again) ||
+	    m.nh.nlmsg_type != NLMSG_ERROR || m.nh.nlmsg_seq != seq) {
+		errno = EPROTO;
+		return -1;
+	}
+	errno = -m.e.error;
+	return m.e.error == 0 ? 0 : -1;
+}
+
 int
 netns_setup(struct error *err)
 {
-	struct nl_sock *sk = nl_socket_alloc();
-	int r, n = 2;
+	const struct requests rq = { lo_up(1), local_route(AF_INET, 2),
+		local_route(AF_INET6, 3) };
+	const bool v6 = have_ipv6();
+	const size_t size = v6 ? sizeof(rq) : offsetof(struct requests, v6);
+	cleanup_fd int fd = -1;
+	uint32_t seq;
 
-	if (sk == NULL)
-		return error_set(err, ENOMEM, "netns: socket");
-	r = nl_connect(sk, NETLINK_ROUTE);
-	if (r == 0)
-		r = lo_up(sk);
-	if (r >= 0)
-		r = local_route(sk, AF_INET);
-	if (r >= 0 && have_ipv6()) {
-		r = local_route(sk, AF_INET6);
-		n++;
-	}
-	/* All requests are on their way: now the answers, in order. */
-	while (r >= 0 && n-- > 0)
-		r = nl_wait_for_ack(sk);
-	nl_socket_free(sk);
-	if (r < 0)
-		return error_set(err, 0, "netns: %s", nl_geterror(r));
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (fd < 0 || send(fd, &rq, size, 0) != (ssize_t)size)
+		return error_set(err, errno, "netns: netlink");
+	/* The answers come in order. */
+	for (seq = 1; seq <= (v6 ? 3 : 2); seq++)
+		if (take_ack(fd, seq) < 0)
+			return error_set(err, errno, "netns: %s",
+			    seq == 1   ? "loopback"
+			    : seq == 2 ? "IPv4 route"
+				       : "IPv6 route");
 	return 0;
 }

@@ -25,7 +25,7 @@ compile() {
     $cross -std=gnu11 -O1 -Wall -Wextra -Wno-unused-parameter \
         -Wno-missing-field-initializers -Werror -DHAVE_CONFIG_H \
         -DBRIG_SYSCONFDIR='"/etc"' -DBRIG_LIBEXECDIR='"/usr/libexec/brig"' \
-        -include config.h -I. -I"$BRIG_SRCDIR" -I/usr/include/libnl3 \
+        -include config.h -I. -I"$BRIG_SRCDIR" \
         -idirafter "$others" "$@"
 }
 

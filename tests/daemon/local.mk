@@ -46,7 +46,7 @@ EXTRA_DIST += tests/daemon/homes.sh tests/daemon/badconfig.sh
 
 # What a job staged.
 STAGE_TEST_LIBS = libstage.a libjobspec.a libsandbox.a libbase.a \
-	$(CMOCKA_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(CRYPTO_LIBS) $(MD_LIBS)
+	$(CMOCKA_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(CRYPTO_LIBS) $(MD_LIBS)
 STAGE_TESTS = tests/daemon/test_stage_apply tests/daemon/test_stage_text
 check_PROGRAMS += $(STAGE_TESTS)
 TESTS += $(STAGE_TESTS)

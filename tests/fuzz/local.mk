@@ -101,7 +101,7 @@ tests_fuzz_fuzz_parent_SOURCES = tests/fuzz/fuzz_parent.c \
 	daemon/parent_spare.c daemon/parent_stage.c daemon/parent_status.c \
 	daemon/parent_wire.c $(FUZZ_PLAY)
 tests_fuzz_fuzz_parent_LDADD = libcontrol.a libsandbox.a libpolicy.a \
-	libjobspec.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
+	libjobspec.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS)
 tests_fuzz_fuzz_parent_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_audit
@@ -134,7 +134,7 @@ tests_fuzz_fuzz_shim_SOURCES = tests/fuzz/fuzz_shim.c \
 	$(FUZZ_PLAY)
 tests_fuzz_fuzz_shim_LDADD = librelay.a libjobspec.a libsandbox.a \
 	libpolicy.a libbase.a \
-	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) $(MD_LIBS)
+	$(SECCOMP_LIBS) $(CAP_LIBS) $(MD_LIBS)
 tests_fuzz_fuzz_shim_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_relay

@@ -1,5 +1,5 @@
 # The jail, from the inside and from the outside.
-JAIL_LIBS = libsandbox.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
+JAIL_LIBS = libsandbox.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS)
 
 noinst_PROGRAMS += tests/jail/brig-jailtest
 tests_jail_brig_jailtest_SOURCES = tests/jail/jailtest.c

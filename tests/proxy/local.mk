@@ -60,7 +60,7 @@ tests_proxy_test_front_LDADD = libsandbox.a $(FRONT_LDADD) \
 tests_proxy_test_front_capture_SOURCES = tests/proxy/test_front_capture.c \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
 tests_proxy_test_front_capture_LDADD = libsandbox.a $(FRONT_LDADD) \
-	$(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS)
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_front_refuse_SOURCES = tests/proxy/test_front_refuse.c \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
 tests_proxy_test_front_refuse_LDADD = libsandbox.a $(FRONT_LDADD) \

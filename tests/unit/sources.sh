@@ -46,7 +46,6 @@ only() {
 
 only 'seccomp\.h' 'sandbox/'
 only 'sys/capability\.h' 'sandbox/'
-only 'netlink/' 'sandbox/netns\.c'
 only 'openssl/ssl\.h' 'proxy/tls'
 only 'sqlite3\.h' 'daemon/store\.c'
 only 'jansson\.h' 'daemon/'

@@ -8,7 +8,7 @@ tree=$work/tree
 # What the tests need to run, as opposed to what the build needs.
 packages="linux-image-cloud-amd64 initramfs-tools kmod apparmor bash procps
     iproute2 util-linux e2fsprogs squashfs-tools xz-utils keyutils
-    libcmocka0 libseccomp2 libcap2 libcap2-bin libnl-3-200 libnl-route-3-200
+    libcmocka0 libseccomp2 libcap2 libcap2-bin
     libjansson4 libsqlite3-0 libarchive13 python3 openssl ca-certificates curl git
     nginx-light nodejs bubblewrap strace mandoc stress-ng gcc libc6-dev make
     perl busybox toybox rust-coreutils ripgrep vim-tiny less man-db tcc
