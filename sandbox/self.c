@@ -36,10 +36,18 @@
 #include "sandbox/self_landlock.h"
 
 #define MEMLOCK_WANTED (64u * 1024 * 1024)
+/* Names and paths are the job's: as many and as long as it likes.  A million
+ * changes (STAGE_CHANGES_MAX) of a real tree take half of it. */
+#ifdef BRIG_SANITIZE
+#define DATA_STAGE 0 /* shadow memory counts, too */
+#else
+#define DATA_STAGE (2ull << 30)
+#endif
 
 struct role_limits {
 	rlim_t nofile;  /* 0: leave; singletons hold some for each job */
 	rlim_t memlock; /* 0: leave */
+	rlim_t data;    /* 0: leave */
 };
 
 static const struct role_limits limits[ROLE_MAX] = {
@@ -51,7 +59,7 @@ static const struct role_limits limits[ROLE_MAX] = {
 	[ROLE_SHIM] = { 0, 0 },
 	[ROLE_FRONT] = { 4096, 0 },
 	[ROLE_BACK] = { 4096, MEMLOCK_WANTED },
-	[ROLE_STAGE] = { 4096, 0 },
+	[ROLE_STAGE] = { 4096, 0, DATA_STAGE },
 };
 
 /*
@@ -119,6 +127,8 @@ self_rlimits(enum role role)
 		self_rlimit(RLIMIT_NOFILE, l->nofile, "nofile");
 	if (l->memlock != 0)
 		self_rlimit(RLIMIT_MEMLOCK, l->memlock, "memlock");
+	if (l->data != 0)
+		self_rlimit(RLIMIT_DATA, l->data, "data");
 }
 
 static void
