@@ -562,7 +562,7 @@ int
 main(void)
 {
 	static const struct self_conf conf = { ROLE_SHIM, 0, 0, NULL };
-	struct shim s = { .proc_fd = -1 };
+	struct shim s = { .proc_fd = -1, .root_hold = -1 };
 
 	log_init("brig-shim", LOG_LEVEL_INFO);
 	/* For ps(1): run by descriptor, older kernels name it after that. */

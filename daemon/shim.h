@@ -55,8 +55,9 @@ struct shim {
 	struct relay *relay;
 	struct shim_early early[SHIM_EARLY_MAX];
 	size_t nearly;
-	int proc_fd; /* /proc of the host */
-	char **env;  /* what the job starts with */
+	int proc_fd;   /* /proc of the host */
+	char **env;    /* what the job starts with */
+	int root_hold; /* of image_open(), until this process ends */
 
 	struct ev_timer *wall;   /* limit wall */
 	struct ev_timer *hangup; /* SIGHUP was sent; SIGKILL is next */

@@ -62,7 +62,7 @@ open_root(
 
 	if (archive)
 		tell_busy(s, "unpacking its root");
-	sj->conf.image_fd = image_open(&c, err);
+	sj->conf.image_fd = image_open(&c, &s->root_hold, err);
 	if (archive && sj->conf.image_fd >= 0)
 		tell_busy(s, "");
 	return sj->conf.image_fd < 0 ? -1 : 0;

@@ -121,17 +121,18 @@ digest(int file, char hex[IMAGE_HASH_SIZE], struct error *err)
 
 static int
 open_archive(const struct image_conf *c, int file, const struct stat *st,
-    struct error *err)
+    int *hold, struct error *err)
 {
 	char hex[IMAGE_HASH_SIZE], key[IMAGE_KEY_SIZE];
 	cleanup_fd int roots = -1;
 	cleanup_fd int dir = -1;
+	int mnt;
 
 	roots = image_roots(c->state, err);
 	if (roots < 0)
 		return -1;
 	/* While the file is the same, so is its hash. */
-	(void)snprintf(key, sizeof(key), "at-%llx-%llx-%llx-%llx.%lx",
+	(void)snprintf(key, sizeof(key), IMAGE_KEY "%llx-%llx-%llx-%llx.%lx",
 	    (unsigned long long)st->st_dev, (unsigned long long)st->st_ino,
 	    (unsigned long long)st->st_size,
 	    (unsigned long long)st->st_ctim.tv_sec, st->st_ctim.tv_nsec);
@@ -141,11 +142,14 @@ open_archive(const struct image_conf *c, int file, const struct stat *st,
 		image_remember(roots, key, hex);
 	}
 	dir = image_unpacked(c, roots, hex, file, err);
-	return dir < 0 ? -1 : open_folder(dir, err);
+	mnt = dir < 0 ? -1 : open_folder(dir, err);
+	if (mnt >= 0)
+		*hold = steal_fd(&dir);
+	return mnt;
 }
 
 static int
-open_any(const struct image_conf *c, int at, const struct stat *st,
+open_any(const struct image_conf *c, int at, const struct stat *st, int *hold,
     struct error *err)
 {
 	cleanup_fd int file = -1;
@@ -160,7 +164,7 @@ open_any(const struct image_conf *c, int at, const struct stat *st,
 		return error_set(err, errno, "open");
 	if (memcmp(magic, SQUASHFS_MAGIC, sizeof(magic)) == 0)
 		return open_squashfs(file, err);
-	return open_archive(c, file, st, err);
+	return open_archive(c, file, st, hold, err);
 }
 
 /* A jail needs something to run. */
@@ -176,8 +180,9 @@ check_content(int mnt, struct error *err)
 }
 
 int
-image_open(const struct image_conf *c, struct error *err)
+image_open(const struct image_conf *c, int *hold, struct error *err)
 {
+	cleanup_fd int lock = -1;
 	cleanup_fd int at = -1;
 	cleanup_fd int mnt = -1;
 	struct stat st;
@@ -185,9 +190,10 @@ image_open(const struct image_conf *c, struct error *err)
 	at = open_checked(c->path, &st, err);
 	if (at < 0)
 		return -1;
-	mnt = open_any(c, at, &st, err);
+	mnt = open_any(c, at, &st, &lock, err);
 	if (mnt < 0 || check_content(mnt, err) < 0)
 		return error_prefix(err, "sandbox root %s", c->path);
+	*hold = steal_fd(&lock);
 	return steal_fd(&mnt);
 }
 

@@ -28,9 +28,11 @@ struct image_conf {
 
 /*
  * A detached, read-only mount of it, nosuid and nodev, for jail_config.
- * Descriptor, or -1 with nothing left behind.
+ * Descriptor, or -1 with nothing left behind.  *hold is another that is to be
+ * kept open as long as the mount is used, or -1: else what was unpacked for it
+ * may be removed to make room.
  */
-int image_open(const struct image_conf *c, struct error *err);
+int image_open(const struct image_conf *c, int *hold, struct error *err);
 
 /* True if image_open() would have to unpack first, which takes its time. */
 bool image_is_archive(const char *path);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
@@ -22,6 +23,9 @@
 #define ROOTS "roots"
 #define LOCK "lock"
 #define NEW ".new" /* being unpacked, under the lock */
+#define OLD ".old" /* being removed, under the lock */
+#define KEEP 4u    /* at least, those used last */
+#define SEEN_MAX 256u
 #define PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
 #define MEMORY_MAX (1024ull * 1024 * 1024) /* xz asks for some hundred MB */
 #define CPU_MAX 3600                       /* seconds */
@@ -61,21 +65,21 @@ image_remember(int roots, const char *key, const char *hex)
 		log_debug("%s: %s", key, strerror(errno));
 }
 
-/* What a crash has left. */
+/* What a crash has left, or what nobody wants. */
 static int
-sweep(int roots, struct error *err)
+sweep(int roots, const char *name, struct error *err)
 {
 	cleanup_fd int old = -1;
 
-	old = sys_openat2(roots, NEW, O_RDONLY | O_DIRECTORY, PLAIN);
+	old = sys_openat2(roots, name, O_RDONLY | O_DIRECTORY, PLAIN);
 	if (old < 0 && errno == ENOENT)
 		return 0;
 	if (old < 0)
-		return error_set(err, errno, "open " ROOTS "/" NEW);
+		return error_set(err, errno, "open " ROOTS "/%s", name);
 	if (fstree_empty(old, err) < 0)
 		return -1;
-	if (unlinkat(roots, NEW, AT_REMOVEDIR) < 0)
-		return error_set(err, errno, "remove " ROOTS "/" NEW);
+	if (unlinkat(roots, name, AT_REMOVEDIR) < 0)
+		return error_set(err, errno, "remove " ROOTS "/%s", name);
 	return 0;
 }
 
@@ -168,7 +172,7 @@ make(const struct image_conf *c, int roots, const char *hex, int file,
 {
 	cleanup_fd int dir = -1;
 
-	if (sweep(roots, err) < 0)
+	if (sweep(roots, NEW, err) < 0 || sweep(roots, OLD, err) < 0)
 		return -1;
 	if (mkdirat(roots, NEW, 0755) < 0)
 		return error_set(err, errno, "make " ROOTS "/" NEW);
@@ -181,8 +185,109 @@ make(const struct image_conf *c, int roots, const char *hex, int file,
 			return 0;
 		(void)error_set(err, errno, "keep what was unpacked");
 	}
-	(void)sweep(roots, NULL);
+	(void)sweep(roots, NEW, NULL);
 	return -1;
+}
+
+/*
+ * What is there, locked against its removal as long as the descriptor is open,
+ * and marked as used now; -1 with errno.
+ */
+static int
+use(int roots, const char *hex)
+{
+	cleanup_fd int dir = -1;
+	struct stat a, b;
+
+	dir = sys_openat2(roots, hex, O_RDONLY | O_DIRECTORY, PLAIN);
+	if (dir < 0 || flock(dir, LOCK_SH | LOCK_NB) < 0 || fstat(dir, &a) < 0)
+		return -1;
+	/* Removed in between. */
+	if (fstatat(roots, hex, &b, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    a.st_ino != b.st_ino || a.st_dev != b.st_dev) {
+		errno = ENOENT;
+		return -1;
+	}
+	(void)futimens(dir, NULL);
+	return steal_fd(&dir);
+}
+
+struct root {
+	char name[IMAGE_HASH_SIZE];
+	struct timespec used;
+};
+
+static int
+by_use(const void *a, const void *b)
+{
+	const struct timespec *x = &((const struct root *)a)->used;
+	const struct timespec *y = &((const struct root *)b)->used;
+
+	if (x->tv_sec != y->tv_sec)
+		return x->tv_sec > y->tv_sec ? -1 : 1;
+	return x->tv_nsec == y->tv_nsec ? 0 : x->tv_nsec > y->tv_nsec ? -1 : 1;
+}
+
+static void
+drop(int roots, const char *name)
+{
+	cleanup_fd int dir = -1;
+	struct error err = { 0 };
+
+	dir = sys_openat2(roots, name, O_RDONLY | O_DIRECTORY, PLAIN);
+	/* Not while a job has it. */
+	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
+		return;
+	if (renameat(roots, name, roots, OLD) < 0 ||
+	    sweep(roots, OLD, &err) < 0)
+		log_warnx("unpacked root %s: %s", name, err.msg);
+}
+
+/* A hash of an archive whose content has gone is of no use. */
+static void
+forget(int roots, const char *key)
+{
+	char hex[IMAGE_HASH_SIZE];
+	struct stat st;
+
+	if (image_known(roots, key, hex) == 1 &&
+	    fstatat(roots, hex, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		(void)unlinkat(roots, key, 0);
+}
+
+/* Under the lock: the disk holds a few, whatever archives there were. */
+static void
+make_room(int roots)
+{
+	int fd = openat(roots, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct root r[SEEN_MAX];
+	struct dirent *e;
+	struct stat st;
+	size_t n = 0, i;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	while (n < SEEN_MAX && (e = readdir(d)) != NULL) {
+		if (strlen(e->d_name) != IMAGE_HASH_SIZE - 1 ||
+		    str_starts(e->d_name, IMAGE_KEY) ||
+		    fstatat(roots, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISDIR(st.st_mode))
+			continue;
+		(void)snprintf(
+		    r[n].name, sizeof(r[n].name), "%.64s", e->d_name);
+		r[n++].used = st.st_mtim;
+	}
+	qsort(r, n, sizeof(r[0]), by_use);
+	for (i = KEEP; i < n; i++)
+		drop(roots, r[i].name);
+	rewinddir(d);
+	while (n > KEEP && (e = readdir(d)) != NULL)
+		if (str_starts(e->d_name, IMAGE_KEY))
+			forget(roots, e->d_name);
+	(void)closedir(d);
 }
 
 int
@@ -192,18 +297,21 @@ image_unpacked(const struct image_conf *c, int roots, const char *hex, int file,
 	cleanup_fd int lock = -1;
 	int dir;
 
-	dir = sys_openat2(roots, hex, O_RDONLY | O_DIRECTORY, PLAIN);
+	dir = use(roots, hex);
 	if (dir >= 0)
 		return dir;
 	lock = openat(
 	    roots, LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (lock < 0 || flock(lock, LOCK_EX) < 0)
 		return error_set(err, errno, "lock " ROOTS);
-	dir = sys_openat2(roots, hex, O_RDONLY | O_DIRECTORY, PLAIN);
+	dir = use(roots, hex);
 	if (dir >= 0)
 		return dir;
 	if (make(c, roots, hex, file, err) < 0)
 		return -1;
-	dir = sys_openat2(roots, hex, O_RDONLY | O_DIRECTORY, PLAIN);
-	return dir < 0 ? error_set(err, errno, "open " ROOTS "/%s", hex) : dir;
+	dir = use(roots, hex);
+	if (dir < 0)
+		return error_set(err, errno, "open " ROOTS "/%s", hex);
+	make_room(roots);
+	return dir;
 }

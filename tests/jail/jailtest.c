@@ -324,6 +324,7 @@ main(int argc, char **argv)
 	struct jail_rule rules[RULES];
 	char *env[RULES + 1] = { NULL };
 	const char *trees[RULES], *home = NULL;
+	int hold = -1;
 	struct image_conf image = { .state = -1,
 		.unpack = getenv("BRIG_UNPACK"),
 		.uid = HOST_UID,
@@ -445,7 +446,7 @@ main(int argc, char **argv)
 			log_warnx("%s", err.msg);
 	}
 	if (image.path != NULL && (home == NULL || c.home_fd >= 0)) {
-		c.image_fd = image_open(&image, &err);
+		c.image_fd = image_open(&image, &hold, &err);
 		if (c.image_fd < 0)
 			log_warnx("%s", err.msg);
 	}
