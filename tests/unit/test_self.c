@@ -267,6 +267,31 @@ try_child_keeps_caps(void)
 	return WEXITSTATUS(st) == 1 ? 0 : WEXITSTATUS(st) + 10;
 }
 
+static int
+try_much_memory(void)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+
+	if (mmap(NULL, (size_t)1 << 30, prot, flags, -1, 0) == MAP_FAILED)
+		return 1;
+	if (mmap(NULL, (size_t)1 << 31, prot, flags, -1, 0) != MAP_FAILED)
+		return 2;
+	return 0;
+}
+
+static void
+names_that_a_job_stages_cannot_take_all_memory(void **state)
+{
+	need_root();
+	if (!FILTERED) {
+		print_message("what a sanitizer maps counts, too\n");
+		skip();
+	}
+	assert_true(RETURNED(run_as(ROLE_STAGE, try_much_memory), 0));
+	assert_true(RETURNED(run_as(ROLE_CONTROL, try_much_memory), 2));
+}
+
 static void
 every_role_does_plain_work(void **state)
 {
@@ -561,6 +586,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_role_does_plain_work),
+		cmocka_unit_test(
+		    names_that_a_job_stages_cannot_take_all_memory),
 		cmocka_unit_test(every_role_has_its_ids_and_no_capability),
 		cmocka_unit_test(a_root_directory_is_entered),
 		cmocka_unit_test(no_role_can_exec_fork_ptrace_or_bpf),
