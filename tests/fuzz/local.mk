@@ -104,6 +104,14 @@ tests_fuzz_fuzz_parent_LDADD = libcontrol.a libsandbox.a libpolicy.a \
 	libjobspec.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS)
 tests_fuzz_fuzz_parent_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_stage
+tests_fuzz_fuzz_stage_SOURCES = tests/fuzz/fuzz_stage.c $(FUZZ_FEED)
+tests_fuzz_fuzz_stage_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_fuzz_fuzz_stage_LDADD = libcli.a libstage.a libjobspec.a libsandbox.a \
+	libbase.a $(JANSSON_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) \
+	$(CRYPTO_LIBS)
+tests_fuzz_fuzz_stage_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_audit
 tests_fuzz_fuzz_audit_SOURCES = tests/fuzz/fuzz_audit.c $(FUZZ_PLAY)
 tests_fuzz_fuzz_audit_LDADD = libaudit.a libbase.a $(MD_LIBS)
