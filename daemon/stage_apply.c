@@ -336,6 +336,19 @@ tmp_path(const struct prep *p, const struct stage_change *c)
 	    "%.*s%s%s", (int)dir, top, p->top_op->tmp, c->path + strlen(top));
 }
 
+/* The submitter has no other group here, and only root could set it. */
+static void
+say_group(struct stage *s, const struct stage_change *c, const struct stat *st)
+{
+	cleanup_free char *shown = NULL;
+
+	if (c->base.st_mode == 0 || c->base.st_gid == st->st_gid)
+		return;
+	shown = str_escape(c->path, strlen(c->path));
+	stage_say(s, "%s: its group was %u and will be %u", shown,
+	    (unsigned int)c->base.st_gid, (unsigned int)st->st_gid);
+}
+
 static int
 prepare_one(struct prep *p, const struct stage_change *c, struct stage_op *op,
     struct error *err)
@@ -357,6 +370,7 @@ prepare_one(struct prep *p, const struct stage_change *c, struct stage_op *op,
 		if (fstatat(p->to, op->tmp, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return failed(err, errno, c->path, "stat");
 		op->new_ino = st.st_ino;
+		say_group(p->s, c, &st);
 	}
 	return 0;
 }

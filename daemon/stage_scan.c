@@ -283,6 +283,10 @@ file(const struct walk *w, const char *name, char *path, const struct stat *now,
 	c->content = !same;
 	if (there)
 		check_base_time(w->s, c);
+	/* It would be exchanged for one of the submitter's. */
+	if (there && base->st_uid != w->s->rec.uid)
+		stage_refuse(c, "belongs to uid %u in the workspace",
+		    (unsigned int)base->st_uid);
 	stage_check_entry(c, fd, base_fd);
 	if (fd >= 0 && !c->plain)
 		c->origin = stage_origin(fd);

@@ -443,6 +443,31 @@ refuses_and_says_which(void **state)
 }
 
 static void
+what_belongs_to_another_user_is_not_exchanged(void **state)
+{
+	struct error err = { 0 };
+	struct world w;
+	struct stage s;
+
+	(void)state;
+	build(&w);
+	sh(&w, "chown 1234 ws/one; chgrp 4321 ws/mode; sleep 0.02");
+	stage_begin(&s, &w);
+	assert_int_equal(apply(&s, &err), -1);
+	for (size_t i = 0; i < s.n; i++)
+		if (s.v[i].refuse != NULL) {
+			assert_string_equal(s.v[i].path, "one");
+			assert_string_equal(s.v[i].refuse,
+			    "belongs to uid 1234 in the workspace");
+		}
+	/* Another group is said, and is no reason. */
+	stage_paths_add(&s.wanted, "mode");
+	assert_int_equal(apply(&s, &err), 0);
+	stage_finish(&s);
+	clear(&w);
+}
+
+static void
 a_clock_that_was_set_back_is_noticed(void **state)
 {
 	struct error err = { 0 };
@@ -689,6 +714,7 @@ main(void)
 		cmocka_unit_test(
 		    a_crash_of_the_recovery_itself_is_recovered_from),
 		cmocka_unit_test(refuses_and_says_which),
+		cmocka_unit_test(what_belongs_to_another_user_is_not_exchanged),
 		cmocka_unit_test(a_clock_that_was_set_back_is_noticed),
 		cmocka_unit_test(a_link_in_the_way_is_not_followed),
 		cmocka_unit_test(a_hole_of_any_size_stays_one),
