@@ -155,6 +155,12 @@ lint_refusal(struct lint *li, const struct profile *pr, const struct rule *r)
 	const struct prog_pat *pp;
 	size_t i;
 
+	if (!r->pat.rest && profile_default(pr, POLICY_EXEC) == EFFECT_ALLOW) {
+		warn_at(li, &r->pos,
+		    "holds for exactly these arguments, and none more: "
+		    "end it in ... if it means any");
+		return;
+	}
 	for (i = 0; i < r->pat.nprog; i++) {
 		pp = &r->pat.prog[i];
 		if (pp->word == NULL && is_writable_place(&pp->path) &&

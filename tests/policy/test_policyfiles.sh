@@ -67,6 +67,8 @@ warns "a way to call an interpreter" \
 warns "a denied file that can be copied" 'deny exec workspace/evil ...;' 2
 warns "denied programs where anything may run" \
     'default exec allow; deny exec rm ...;' 1
+warns "a denied program that may run with any argument" \
+    'default exec allow; deny exec curl;' 2
 warns "rules that nobody enforces" 'sandbox trace off; deny exec rm ...;' 1
 says "as an error" ": error: "
 expect 1 "--strict in JSON" \
