@@ -39,11 +39,13 @@ skip() {
 check() {
     check_name=$1
     shift
-    if "$@" >"$T/check.out" 2>&1; then
+    check_rc=0
+    "$@" >"$T/check.out" 2>&1 || check_rc=$?
+    if [ $check_rc = 0 ]; then
         ok "$check_name"
     else
         not_ok "$check_name"
-        diag "status $? of: $*"
+        diag "status $check_rc of: $*"
         sed 's/^/# /' "$T/check.out" | head -n 30
     fi
 }
@@ -55,6 +57,12 @@ diag() {
 finish() {
     [ $test_bad = 0 ] || [ ! -e "$T/brigd.log" ] ||
         tail -n 30 "$T/brigd.log" | sed 's/^/# brigd.log: /'
+    if [ $test_bad != 0 ] && [ -n "${BRIGD_PID-}" ] &&
+        ! kill -0 "$BRIGD_PID" 2>/dev/null; then
+        finish_rc=0
+        wait "$BRIGD_PID" 2>/dev/null || finish_rc=$?
+        diag "brigd has ended, with status $finish_rc"
+    fi
     echo "1..$test_n"
     exit $test_bad
 }

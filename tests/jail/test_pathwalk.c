@@ -134,7 +134,13 @@ dots_and_empty_segments_are_refused(void **state)
 static void
 spent_budget_is_an_error(void **state)
 {
-	expect("**/.env", 3, "!");
+	struct buf b;
+	struct pathwalk w = { .found = collect, .arg = &b, .budget = 3 };
+
+	/* What it finds before is up to the order of the directory. */
+	buf_init(&b, 0);
+	assert_int_equal(pathwalk(&w, top, "**/.env", NULL), -1);
+	buf_free(&b);
 }
 
 static void

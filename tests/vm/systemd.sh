@@ -22,11 +22,13 @@ say() {
 check() {
     check_name=$1
     shift
-    if "$@" >"$T/out" 2>&1; then
+    check_rc=0
+    "$@" >"$T/out" 2>&1 || check_rc=$?
+    if [ $check_rc = 0 ]; then
         say ok "$check_name"
     else
         say "not ok" "$check_name"
-        echo "# status $? of: $*"
+        echo "# status $check_rc of: $*"
         sed 's/^/# /' "$T/out" | head -n 20
         journalctl -q -u $unit -n 8 -o cat 2>/dev/null | sed 's/^/# journal: /'
     fi
