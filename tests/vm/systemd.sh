@@ -120,6 +120,8 @@ if grep -q memory $v2/cgroup.controllers; then
         'read -r all <"$0/cgroup.subtree_control"; for c in cpu io memory pids
         do case " $all " in *" $c "*) ;; *) echo "$c: $all"; exit 1 ;; esac
         done' "$v2$group"
+    check "doctor looks where brigd's groups are" sh -c \
+        'brig doctor | grep "limit cpu.*in force.*system.slice"'
     of_job=$(find "$v2$group" -type d -name "$job")
     check "a job's group is in the unit's" test -n "$of_job"
     check "with the job's processes, and no other" sh -c \
