@@ -72,9 +72,14 @@ while read -r t; do
 	*) command=(sh "$BRIG_SRCDIR/tests/tap.sh" "./$t") ;;
 	esac
 	echo "# guest: $t at $(cut -d. -f1 /proc/uptime) s"
-	timeout -k 10 900 "${command[@]}" >/var/tmp/out 2>&1 </dev/null
+	# Seen at once, and not waited for what a test leaves behind.
+	: >/var/tmp/out
+	timeout -k 10 "${BRIG_TEST_TIMEOUT-900}" "${command[@]}" \
+		>/var/tmp/out 2>&1 </dev/null &
+	tail -n +1 -f -s 0.5 --pid=$! /var/tmp/out |
+		sed -u "s|^\(\(not \)\?ok\) [0-9]* *-*|\1 $t:|"
+	wait $!
 	rc=$?
-	sed "s|^\(\(not \)\?ok\) [0-9]* *-*|\1 $t:|" /var/tmp/out
 	case $rc in
 	0 | 77) ;;
 	1) dmesg | grep -v -e EXT4-fs -e loop[0-9] | tail -n 8 | sed 's/^/# kernel: /' ;;
