@@ -538,8 +538,14 @@ cgroup_entry(
 		else if (n == max)
 			return error_set(err, E2BIG, "cgroups: entries");
 		else
-			fd = v1[n++] = openat(
-			    g->fd[i], "cgroup.procs", O_WRONLY | O_CLOEXEC);
+			/*
+			 * Not cgroup.procs: a process that moves itself as the
+			 * one thread that it is need not wait, often for ten
+			 * milliseconds, until no thread of the host is being
+			 * made.
+			 */
+			fd = v1[n++] =
+			    openat(g->fd[i], "tasks", O_WRONLY | O_CLOEXEC);
 		if (fd < 0)
 			return error_set(err, errno, "cgroups: entry");
 	}

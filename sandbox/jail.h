@@ -50,7 +50,7 @@ struct jail_ahead;
 
 struct jail_cgroup {
 	int v2;        /* folder of a v2 group; -1: none */
-	const int *v1; /* cgroup.procs of v1 groups */
+	const int *v1; /* "tasks" of v1 groups */
 	size_t nv1;
 };
 

@@ -133,7 +133,7 @@ add_group(struct jail_cgroup *g, int v1[JAIL_CGROUP_MAX], const char *path)
 		return -1;
 	if ((unsigned long)fs.f_type == CGROUP2_SUPER_MAGIC)
 		return (g->v2 = steal_fd(&dir)) < 0 ? -1 : 0;
-	v1[g->nv1] = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	v1[g->nv1] = openat(dir, "tasks", O_WRONLY | O_CLOEXEC);
 	return v1[g->nv1++] < 0 ? -1 : 0;
 }
 
