@@ -296,9 +296,13 @@ static void
 unreadable(struct trace *t, pid_t pid, const char *why)
 {
 	char message[TRACE_MESSAGE_MAX];
+	struct regs r;
 
-	/* Killed at this very moment: nobody to deny. */
-	if (errno == ESRCH)
+	/*
+	 * Killed at this very moment: nobody to deny.  What cannot be read
+	 * then says so with errors of its own.
+	 */
+	if (errno == ESRCH || (read_regs(pid, &r) != 0 && errno == ESRCH))
 		return;
 	t->ops->on_unreadable(pid, why, t->arg);
 	snprintf(message, sizeof(message), "brig: denied: %s", why);

@@ -453,6 +453,112 @@ without_a_listener_nothing_is_executed(void **state)
 	world_free(&w);
 }
 
+/* ---- everything at once ------------------------------------------------- */
+
+static void *
+fail_then_exec_date(void *arg)
+{
+	exec_failing();
+	return quietly_exec_date(arg);
+}
+
+/* A child that execs date, in one of many ways. */
+static void
+exec_somehow(unsigned int how)
+{
+	pthread_t t[3];
+
+	switch (how % 5) {
+	case 0:
+		exec_failing();
+		exec_failing();
+		break;
+	case 1:
+		setsid();
+		break;
+	case 2:
+		for (size_t i = 0; i < nitems(t); i++)
+			pthread_create(&t[i], NULL, fail_then_exec_date, NULL);
+		break;
+	case 3:
+		pthread_create(&t[0], NULL, fail_then_exec_date, NULL);
+		syscall(SYS_exit, 0);
+		break;
+	case 4:
+		pthread_create(&t[0], NULL, exec_failing_for_ever, NULL);
+		break;
+	}
+	exec_date();
+}
+
+/* Its own function, since a vfork may clobber what is in registers. */
+static pid_t
+vfork_date(void)
+{
+	pid_t pid = (pid_t)vfork();
+
+	if (pid == 0) {
+		execve("/bin/date", date_argv, no_env);
+		_exit(98);
+	}
+	return pid;
+}
+
+static void
+storm(void)
+{
+	unsigned int x = (unsigned int)getpid();
+
+	for (int i = 0; i < 3; i++)
+		if (fork() == 0) {
+			x = (unsigned int)getpid();
+			break;
+		}
+	for (int i = 0; i < 150; i++) {
+		pid_t pid = i % 7 == 0 ? vfork_date() : fork();
+
+		if (pid == 0)
+			exec_somehow(x >> 8);
+		x = x * 1103515245 + 12345;
+		/* At any moment of all that. */
+		usleep((x >> 8) % 500);
+		if ((x >> 16) % 3 == 0)
+			kill(pid, SIGSTOP);
+		if ((x >> 16) % 3 == 0)
+			kill(pid, SIGCONT);
+		if ((x >> 20) % 4 == 0)
+			kill(pid, SIGKILL);
+		/*
+		 * A stop that was about to be delivered to a thread that an
+		 * exec kills is sent once more by the kernel, maybe after
+		 * what was to continue it.
+		 */
+		while (waitpid(pid, NULL, WNOHANG) == 0) {
+			usleep(1000);
+			kill(pid, SIGCONT);
+		}
+	}
+	while (wait(NULL) > 0)
+		continue;
+	_exit(0);
+}
+
+static void
+nothing_escapes_in_a_storm(void **state)
+{
+	struct world w;
+
+	world_new(&w);
+	char *s = run(&w, NULL, storm);
+
+	assert_int_equal(w.status, 0);
+	assert_null(strstr(s, "ran"));
+	assert_true(w.denied > 200);
+	assert_int_equal(w.unreadable, 0);
+	free(s);
+	world_free(&w);
+}
+
 int
 main(void)
 {
@@ -468,6 +574,7 @@ main(void)
 #ifdef __x86_64__
 		BOTH(other_ways_into_the_kernel_are_judged_or_closed),
 #endif
+		BOTH(nothing_escapes_in_a_storm),
 		cmocka_unit_test_setup(
 		    without_a_listener_nothing_is_executed, attach_to_who_asks),
 	};
