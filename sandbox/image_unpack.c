@@ -27,7 +27,11 @@
 #define KEEP 4u    /* at least, those used last */
 #define SEEN_MAX 256u
 #define PLAIN (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+#ifdef BRIG_SANITIZE
+#define MEMORY_MAX RLIM_INFINITY /* address space is what a sanitizer uses */
+#else
 #define MEMORY_MAX (1024ull * 1024 * 1024) /* xz asks for some hundred MB */
+#endif
 #define CPU_MAX 3600                       /* seconds */
 
 int
