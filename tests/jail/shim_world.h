@@ -18,7 +18,7 @@
 
 #define JOB 7
 #define JOB_UID 64950
-#define LIMIT_MS 20000
+#define LIMIT_MS 120000
 
 struct world {
 	struct ev *ev;

@@ -12,7 +12,7 @@
 #include "base/ev.h"
 #include "sandbox/trace.h"
 
-#define LIMIT_MS 60000
+#define LIMIT_MS 120000
 
 /* Attach to who asks, or to everything all along. */
 extern bool listening;
