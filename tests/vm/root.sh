@@ -27,10 +27,12 @@ for tool in mmdebstrap mke2fs; do
         die "$tool is not installed (apt-get install mmdebstrap e2fsprogs)"
 done
 echo "# making the guest's root file system (log: $work/root.log)"
-rm -rf "$tree" "$work/root.img" "$work/root.stamp"
+# One that was interrupted may have left mounts of the host in there.
+rm -rf --one-file-system "$tree"
+rm -f "$work/root.img" "$work/root.stamp"
 # shellcheck disable=SC2086
-mmdebstrap --variant=minbase --include="$(echo $packages | tr ' ' ',')" \
-    bookworm "$tree" >"$work/root.log" 2>&1 ||
+unshare -m --propagation private mmdebstrap --variant=minbase \
+    --include="$(echo $packages | tr ' ' ',')" bookworm "$tree" >"$work/root.log" 2>&1 ||
     die "mmdebstrap failed, see $work/root.log"
 cp "$tree"/boot/vmlinuz-* "$work/vmlinuz"
 cp "$tree"/boot/initrd.img-* "$work/initrd"
