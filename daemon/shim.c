@@ -247,13 +247,19 @@ on_attended(void *arg)
 }
 
 static void
+on_output_cut(const struct outlog *l, void *arg)
+{
+	shim_record_cut(arg, l);
+}
+
+static void
 on_output_end(const struct outlog *l, void *arg)
 {
-	shim_record_output(arg, l);
+	shim_record_dropped(arg, l);
 }
 
 static const struct relay_ops relay_ops = { on_client_signal, on_client_gone,
-	on_attended, on_output_end, on_delivered };
+	on_attended, on_output_cut, on_output_end, on_delivered };
 
 /* ---- start ------------------------------------------------------------- */
 

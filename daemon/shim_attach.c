@@ -52,24 +52,38 @@ shim_attach_early(struct shim *s)
 	s->nearly = 0;
 }
 
-void
-shim_record_output(struct shim *s, const struct outlog *l)
+/* What the log keeps, and unless it goes on, how much it lacks. */
+static void
+record(struct shim *s, const struct outlog *l, bool ended)
 {
 	struct peer *p = peers_find(s->peers, ROLE_AUDIT, 0);
 	struct audit_ev e;
 
-	if (!l->full)
-		return;
-	log_info("job %u: %s: %llu bytes kept, %llu dropped", s->spec.job.job,
-	    l->why, (unsigned long long)l->kept,
-	    (unsigned long long)l->dropped);
 	if (p == NULL)
 		return;
-	audit_ev_init(&e, "JB303", "job.output", 2, false);
+	audit_ev_init(&e, ended ? "JB304" : "JB303",
+	    ended ? "job.dropped" : "job.output", ended ? 1 : 2, false);
 	audit_ev_str(&e, "obj.why", l->why);
 	audit_ev_u64(&e, "obj.kept", l->kept);
-	audit_ev_u64(&e, "obj.dropped", l->dropped);
+	if (ended)
+		audit_ev_u64(&e, "obj.dropped", l->dropped);
 	chan_send(p->chan, M_AUDIT, s->spec.job.job, 0, &e.body, -1);
 	audit_ev_free(&e);
-	chan_flush(p->chan, FLUSH_MS);
+	if (ended)
+		chan_flush(p->chan, FLUSH_MS);
+}
+
+void
+shim_record_cut(struct shim *s, const struct outlog *l)
+{
+	log_info("job %u: %s: %llu bytes kept", s->spec.job.job, l->why,
+	    (unsigned long long)l->kept);
+	record(s, l, false);
+}
+
+void
+shim_record_dropped(struct shim *s, const struct outlog *l)
+{
+	if (l->full)
+		record(s, l, true);
 }

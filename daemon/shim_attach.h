@@ -17,7 +17,8 @@ bool shim_is_stream_socket(int fd);
 int shim_on_attach(struct chan *c, struct msg *m, void *ctx);
 /* The relay is there: those who came before it. */
 void shim_attach_early(struct shim *s);
-/* The log is complete; when it lacks something, that is recorded. */
-void shim_record_output(struct shim *s, const struct outlog *l);
+/* The log keeps no more: recorded now, and how much that was at the end. */
+void shim_record_cut(struct shim *s, const struct outlog *l);
+void shim_record_dropped(struct shim *s, const struct outlog *l);
 
 #endif

@@ -158,12 +158,16 @@ source_read(struct source *s)
 	struct relay *r = s->r;
 	uint8_t b[ATTACH_MAX];
 	ssize_t n = read(s->fd, b, sizeof(b));
+	bool cut;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)
 		return -1;
+	cut = r->log.full;
 	outlog_put(&r->log, b, (size_t)n);
+	if (r->log.full && !cut)
+		r->ops->on_output_cut(&r->log, r->arg);
 	ring_put(&r->ring, (uint8_t)s->type, b, (size_t)n);
 	for (struct sclient *c = r->clients; c != NULL; c = c->next)
 		sclient_pump(c, &r->ring);

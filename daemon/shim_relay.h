@@ -43,6 +43,8 @@ struct relay_ops {
 	void (*on_signal)(int signo, void *arg); /* a client's wish */
 	void (*on_client_gone)(void *arg);       /* not after relay_finish() */
 	void (*on_attended)(void *arg); /* relay_attached() has changed */
+	/* The log is full; output goes to the clients alone from now on. */
+	void (*on_output_cut)(const struct outlog *l, void *arg);
 	/* No output will come any more; the log is complete. */
 	void (*on_output_end)(const struct outlog *l, void *arg);
 	void (*on_finished)(void *arg); /* all delivered, or given up */

@@ -34,7 +34,7 @@ struct box {
 	int in, out, err; /* the job's ends */
 	int first;        /* the client that started it */
 	int signo;
-	unsigned int gone, ended, finished;
+	unsigned int gone, ended, cuts, finished;
 	bool attended;
 	struct outlog log;
 };
@@ -60,6 +60,16 @@ on_attended(void *arg)
 }
 
 static void
+on_output_cut(const struct outlog *l, void *arg)
+{
+	struct box *b = arg;
+
+	assert_int_equal(b->ended, 0);
+	assert_true(l->full);
+	b->cuts++;
+}
+
+static void
 on_output_end(const struct outlog *l, void *arg)
 {
 	struct box *b = arg;
@@ -75,7 +85,7 @@ on_finished(void *arg)
 }
 
 static const struct relay_ops ops = { on_signal, on_gone, on_attended,
-	on_output_end, on_finished };
+	on_output_cut, on_output_end, on_finished };
 
 static int
 nonblocking(int fd)
@@ -695,6 +705,7 @@ log_stops_at_its_limit_and_counts(void **state)
 	turn(&b);
 	relay_finish(b.r, EXIT_CODE, 0, "");
 	assert_true(b.log.full);
+	assert_int_equal(b.cuts, 1);
 	assert_int_equal(b.log.kept, 10);
 	assert_int_equal(b.log.dropped, 10);
 	assert_int_equal(fd_pread_all(fd, &got, 4096), 0);

@@ -39,8 +39,10 @@ check "the log holds the limit and a line that says so" sh -c '
     "$(log_size "$job")" "$job"
 check "the times are no larger than that" test "$(times_size "$job")" \
     -le 1048576
-check "the audit log tells how much was dropped" sh -c '
-    brig audit tail -n 50 --json | grep JB303 | grep -q "\"dropped\":998951428"'
+check "the audit log tells of the limit, and how much was dropped" sh -c '
+    brig audit tail -n 50 --json | grep JB303 | grep -q "\"kept\":1048576" &&
+    brig audit tail -n 50 --json | grep JB304 |
+        grep -q "\"dropped\":998951428"'
 check "a job without limit reached has no such record" sh -c '
     brig run -- echo small </dev/null >/dev/null
     test "$(brig audit tail -n 500 --json | grep -c JB303)" = 1'
@@ -57,6 +59,9 @@ import json, sys
 for p in json.load(sys.stdin)['processes']:
     if p['role'] == 'shim' and p['job'] == '$job':
         print(p['pid'])")
+check "the audit log says at once that its output is cut" sh -c '
+    brig audit tail -n 50 --json | grep JB303 | grep -q "\"job\":\"*$0\"*[,}]"' \
+    "$job"
 check "the memory of its shim does not grow with it" sh -c '
     awk "/^VmHWM/ { print; exit \$2 > 24000 }" "/proc/$0/status"' "$shim"
 touch "$T/ws/go"

@@ -56,6 +56,14 @@ on_attended(void *arg)
 }
 
 static void
+on_output_cut(const struct outlog *l, void *arg)
+{
+	(void)arg;
+	if (!l->full)
+		abort();
+}
+
+static void
 on_output_end(const struct outlog *l, void *arg)
 {
 	(void)l;
@@ -69,7 +77,7 @@ on_finished(void *arg)
 }
 
 static const struct relay_ops ops = { on_signal, on_gone, on_attended,
-	on_output_end, on_finished };
+	on_output_cut, on_output_end, on_finished };
 
 static int
 pair(int *mine)

@@ -184,8 +184,9 @@ on_audit(struct chan *c, struct msg *m, void *ctx)
 		count_repeats(w, m, &h);
 		return 0;
 	}
-	if (str_eq(h.code, "JB303")) {
-		assert_string_equal(h.type, "job.output");
+	if (str_eq(h.code, "JB303") || str_eq(h.code, "JB304")) {
+		assert_string_equal(
+		    h.type, w->cuts == 0 ? "job.output" : "job.dropped");
 		w->cuts++;
 		return 0;
 	}
