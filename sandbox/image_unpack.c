@@ -32,7 +32,7 @@
 #else
 #define MEMORY_MAX (1024ull * 1024 * 1024) /* xz asks for some hundred MB */
 #endif
-#define CPU_MAX 3600                       /* seconds */
+#define CPU_MAX 3600 /* seconds */
 
 int
 image_roots(int state, struct error *err)

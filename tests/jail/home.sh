@@ -35,6 +35,11 @@ if [ ! -e /dev/loop-control ] || [ ! -x /usr/sbin/mkfs.ext4 ]; then
 	exit 0
 fi
 
+# Others mount and unmount meanwhile.
+if [ -z "${BRIG_TEST_NS-}" ]; then
+	BRIG_TEST_NS=1 exec unshare -m --propagation private "$0" "$@"
+fi
+
 tmp=$(mktemp -d /var/tmp/brig-home.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
 chmod 755 "$tmp"

@@ -43,6 +43,11 @@ if [ -z "$busybox" ]; then
 	exit 0
 fi
 
+# Others mount and unmount meanwhile.
+if [ -z "${BRIG_TEST_NS-}" ]; then
+	BRIG_TEST_NS=1 exec unshare -m --propagation private "$0" "$@"
+fi
+
 tmp=$(mktemp -d /var/tmp/brig-image.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
 chmod 755 "$tmp"
@@ -87,7 +92,9 @@ left()
 {
 	cut -d ' ' -f 3- /proc/self/mountinfo
 	losetup -a | grep "$tmp"
-	pgrep -x brig-unpack
+	for p in $(pgrep -x brig-unpack); do
+		readlink "/proc/$p/cwd"
+	done | grep "$tmp"
 	find "$tmp/state/roots" -maxdepth 1 -name .new 2>/dev/null
 }
 
