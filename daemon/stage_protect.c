@@ -22,21 +22,33 @@
  * and in any case of its letters, since a file system may take them for one.
  */
 static const char *const protected_paths[] = { ".git/hooks", ".git/config",
-	".git/config.worktree", ".git/commondir", ".git/modules", ".hg/hgrc",
-	".husky", ".vscode", ".idea", ".envrc", ".claude", ".codex", ".gemini",
-	".cursor", ".mcp.json", ".devcontainer", ".bashrc", ".profile",
-	".bash_profile", ".zshrc", ".ssh", ".netrc", ".npmrc" };
+	".git/config.worktree", ".git/commondir", ".git/modules",
+	".git/worktrees/*/commondir", ".git/worktrees/*/config.worktree",
+	".hg/hgrc", ".husky", ".vscode", ".idea", ".envrc", ".claude", ".codex",
+	".gemini", ".cursor", ".mcp.json", ".devcontainer", ".bashrc",
+	".profile", ".bash_profile", ".zshrc", ".ssh", ".netrc", ".npmrc" };
+
+/* Does path begin with what want spells?  A star is one name. */
+static bool
+begins(const char *path, const char *want)
+{
+	const char *star = strchr(want, '*');
+	const size_t n = star == NULL ? strlen(want) : (size_t)(star - want);
+
+	if (strncasecmp(path, want, n) != 0)
+		return false;
+	path += n;
+	if (star == NULL)
+		return *path == '\0' || *path == '/';
+	return begins(path + strcspn(path, "/"), star + 1);
+}
 
 bool
 stage_is_protected(const char *path)
 {
 	for (size_t i = 0; i < nitems(protected_paths); i++) {
-		const char *want = protected_paths[i];
-		size_t n = strlen(want);
-
 		for (const char *p = path; p != NULL;) {
-			if (strncasecmp(p, want, n) == 0 &&
-			    (p[n] == '\0' || p[n] == '/'))
+			if (begins(p, protected_paths[i]))
 				return true;
 			p = strchr(p, '/');
 			if (p != NULL)
@@ -134,7 +146,9 @@ stage_check_protected(struct stage *s)
 
 		if (stage_paths_has(&s->wanted, c->path))
 			continue;
-		if (stage_is_protected(c->path) || is_repository(c))
+		if (stage_is_protected(c->path) || is_repository(c) ||
+		    /* git makes none; it may stand for a folder of the above */
+		    (S_ISLNK(c->now.st_mode) && in_repository(c->path)))
 			stage_refuse(c,
 			    "is protected, since programs of the host act on "
 			    "it: name it, or use --force-protected");

@@ -397,6 +397,13 @@ static const struct {
 	{ "repository_below", "mkdir -p up/new/.git; echo x >up/new/.git/HEAD",
 	    "is protected" },
 	{ "link_to_repository", "ln -s new/deep up/.git", "is protected" },
+	{ "other_worktree",
+	    "mkdir -p ws/.git/worktrees/w up/.git/worktrees/w;"
+	    " echo x >up/.git/worktrees/w/commondir",
+	    "is protected" },
+	{ "link_in_repository",
+	    "mkdir -p ws/.git up/.git; ln -s ../new up/.git/worktrees",
+	    "is protected" },
 	{ "bare_repository",
 	    "mkdir -p up/new/r/objects up/new/r/refs; echo x >up/new/r/HEAD;"
 	    " echo x >up/new/r/config",
