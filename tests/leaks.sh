@@ -1,10 +1,18 @@
 # What a brigd and its jobs leave behind: a census before, the same after.
 # Source it after lib.sh.
 #
+#   leaks_uids COUNT       so many job uids that no other test has, after
+#                          write_conf; they begin with $leaks_base
 #   leaks_before           remember what there is now, with no job running
 #   leaks_none             0 if there is nothing else, after some seconds at most
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2046 # lib.sh's; BASE and COUNT are two words
+
+# Job uids of this run alone: whoever else has them would be counted.
+leaks_base=$((1880000000 + $$ % 20000 * 1000))
+leaks_uids() {
+    sed -i "s/^job-uids .*/job-uids $leaks_base $1/" "$T/brigd.conf"
+}
 
 leaks_census() {
     python3 "$BRIG_SRCDIR/tests/leaks.py" "$BRIGD_PID" "$T" \

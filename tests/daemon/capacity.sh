@@ -17,7 +17,7 @@ IDLE=${CAPACITY_IDLE-200} # and doing nothing
 
 setup capacity
 write_conf "max-jobs $IDLE"
-sed -i "s/^job-uids .*/job-uids 1879660000 $IDLE/" "$T/brigd.conf"
+leaks_uids "$IDLE"
 all='default exec allow;  default read allow;  default write allow;'
 cat >"$T/policy/default.policy" <<EOP
 profile default { $all }
@@ -56,7 +56,7 @@ check "a job gets the limit that brigd was started with" job_files
 
 check "the daemon comes to rest" leaks_before
 cp "$T/leaks.before" "$T/leaks.control"
-background unshare --net setpriv --reuid=1879660007 --clear-groups sleep 100
+background unshare --net setpriv --reuid=$((leaks_base + 7)) --clear-groups sleep 100
 stray=$LAST_PID
 mkfifo "$T/hold"
 background python3 -c '

@@ -8,7 +8,7 @@
 # shellcheck source=../leaks.sh
 . "$BRIG_SRCDIR/tests/leaks.sh"
 
-BASE=1879662000
+BASE=$leaks_base
 setup exhaust
 command -v prlimit >/dev/null 2>&1 || {
     echo "1..0 # SKIP prlimit (util-linux) is not installed"
@@ -21,7 +21,7 @@ begin() {
     begin_count=$1
     shift
     write_conf "$@"
-    sed -i "s/^job-uids .*/job-uids $BASE $begin_count/" "$T/brigd.conf"
+    leaks_uids "$begin_count"
     cat >"$T/policy/default.policy" <<EOP
 profile default { $all }
 profile limited { $all  limit memory 256M;  limit procs 50; }
@@ -74,7 +74,7 @@ end_jobs() {
 # few [LINE...]: what brigd -n says with 700 open files at most.
 few() {
     write_conf "$@"
-    sed -i "s/^job-uids .*/job-uids $BASE 100/" "$T/brigd.conf"
+    leaks_uids 100
     echo "profile default { $all }" >"$T/policy/default.policy"
     (
         ulimit -n 700

@@ -15,7 +15,7 @@ command -v stress-ng >/dev/null 2>&1 || {
     exit 77
 }
 write_conf
-sed -i "s/^job-uids .*/job-uids 1879661000 100/" "$T/brigd.conf"
+leaks_uids 100
 all='default exec allow;  default read allow;  default write allow;'
 cat >"$T/policy/default.policy" <<EOP
 profile default { $all }
