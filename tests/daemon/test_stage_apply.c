@@ -233,8 +233,9 @@ apply(struct stage *s, struct error *err)
 	if (stage_recover(s, err) < 0 ||
 	    journal_applied(s->journal, &s->applied, err) < 0 ||
 	    stage_scan(s, err) < 0 || stage_prepare(s, &j, err) < 0)
-		return -1;
-	r = stage_commit(s, &j, err);
+		r = -1;
+	else
+		r = stage_commit(s, &j, err);
 	journal_free(&j);
 	return r;
 }
