@@ -56,7 +56,7 @@ stty -opost </dev/ttyS1
 export BRIG_SRCDIR=/brig/src BRIG_BUILDDIR=/brig/build CC=gcc
 export CMOCKA_MESSAGE_OUTPUT=TAP TMPDIR=/var/tmp
 # Emulated processors are slow.
-export BRIG_JOB_TIMEOUT=300
+export BRIG_JOB_TIMEOUT=300 BRIG_TRIES=15
 cd /brig/build || exit 1
 echo "# guest: $(uname -sr), Landlock and others: $(cat /sys/kernel/security/lsm)"
 echo "# guest: cgroup v2: $(cat /sys/fs/cgroup/cgroup.controllers)"
