@@ -66,7 +66,7 @@ rm -rf "$brig"
 : >"$work/tests.log"
 for boot in $boots; do
     echo "# booting ($accel, $boot)"
-    timeout "${BRIG_VM_TIMEOUT-5400}" qemu-system-x86_64 -M q35 \
+    timeout "${BRIG_VM_TIMEOUT-14400}" qemu-system-x86_64 -M q35 \
         -accel "$accel" -cpu max -m "${BRIG_VM_MEMORY-2048}" -smp 2 \
         -nodefaults -display none -no-reboot -nic none \
         -kernel "$work/vmlinuz" -initrd "$work/initrd" \

@@ -74,7 +74,7 @@ while read -r t; do
 	echo "# guest: $t at $(cut -d. -f1 /proc/uptime) s"
 	# Seen at once, and not waited for what a test leaves behind.
 	: >/var/tmp/out
-	timeout -k 10 "${BRIG_TEST_TIMEOUT-900}" "${command[@]}" \
+	timeout -k 10 "${BRIG_TEST_TIMEOUT-2700}" "${command[@]}" \
 		>/var/tmp/out 2>&1 </dev/null &
 	tail -n +1 -f -s 0.5 --pid=$! /var/tmp/out |
 		sed -u "s|^\(\(not \)\?ok\) [0-9]* *-*|\1 $t:|"
