@@ -351,6 +351,9 @@ sleeper(void)
 {
 	pid_t pid = fork();
 
+	/* A terminal's stop signals do nothing to an orphaned group, which
+	 * that of the tests may be.  Whoever of the two comes first. */
+	(void)setpgid(pid, pid);
 	if (pid == 0) {
 		execlp("sleep", "sleep", "60", NULL);
 		_exit(1);
