@@ -13,7 +13,7 @@ if [ -z "${BRIG_BADCONFIG_NS-}" ] && [ "$(id -u)" = 0 ]; then
     exec unshare -m --propagation private "$0" "$@"
 fi
 setup badconfig
-trap 'cd /; umount -l "$T"/mnt/* 2>/dev/null; cleanup' EXIT
+trap 'rc=$?; cd /; umount -l "$T"/mnt/* 2>/dev/null; (exit $rc); cleanup' EXIT
 
 is() {
     [ "$1" = "$2" ] || {
