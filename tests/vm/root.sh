@@ -12,7 +12,7 @@ packages="linux-image-cloud-amd64 initramfs-tools kmod apparmor bash procps
     libjansson4 libsqlite3-0 libarchive13 python3 openssl ca-certificates curl git
     nginx-light nodejs bubblewrap strace mandoc stress-ng gcc libc6-dev make
     perl busybox toybox rust-coreutils ripgrep vim-tiny less man-db tcc
-    openssh-client systemd-sysv dbus"
+    openssh-client systemd-sysv dbus attr"
 
 die() {
     echo "root.sh: $*" >&2
