@@ -18,6 +18,14 @@ static const struct jail_rule names[] = {
 	NAME(".git/commondir"),
 	/* Read as well where `git sparse-checkout` has been used. */
 	NAME(".git/config.worktree"),
+	/*
+	 * What git renames over the two.  The mount that holds one would go
+	 * with the file it is on (the kernel's detach_mounts()), and no one
+	 * could put it back before the job is there: git of the host has to
+	 * fail instead.
+	 */
+	NAME(".git/config.lock"),
+	NAME(".git/config.worktree.lock"),
 	/* The same two of a worktree that lies elsewhere. */
 	NAME(".git/worktrees/*/commondir"),
 	NAME(".git/worktrees/*/config.worktree"),

@@ -7,7 +7,8 @@ tests_attack_brig_probe_LDFLAGS = $(BRIG_STATIC)
 
 ATTACK_LIST = tests/attack/swap.sh tests/attack/host.sh \
 	tests/attack/network.sh tests/attack/names.sh tests/attack/sockets.sh \
-	tests/attack/files.sh tests/attack/hooks.sh tests/attack/staged.sh \
+	tests/attack/files.sh tests/attack/hooks.sh tests/attack/rename.sh \
+	tests/attack/staged.sh \
 	tests/attack/floods.sh \
 	tests/attack/syscalls.sh \
 	tests/attack/edges.sh \

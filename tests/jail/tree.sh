@@ -106,7 +106,8 @@ fresh()
 	as_owner rm -r "$ws/.git/hooks"
 }
 names='.claude .codex .cursor .devcontainer .envrc .gemini .husky .idea
-    .mcp.json .vscode .git/hooks .git/commondir .git/config.worktree'
+    .mcp.json .vscode .git/hooks .git/commondir .git/config.worktree
+    .git/config.lock .git/config.worktree.lock'
 plant='for f in '${names//$'\n'/ }'; do
     mkdir -p $f; echo x >$f; echo x >$f/evil; rm -rf $f; mv $f z; ln -s . $f
 done; echo "[core]" >.git/config; echo x >.git/config.lock
@@ -123,7 +124,7 @@ jail -x protect sh -c "$plant" 2>/dev/null
 is "$(find "$ws" -name evil)" "" protected_names_cannot_be_planted
 is "$(md5sum <"$ws/.git/config")" "$sum" git_config_is_as_before
 # mv(1) copies what it cannot move.
-rm -rf "$ws/.git/config.lock" "$ws/z"
+rm -rf "$ws/z"
 is "$(cd "$ws" && find . | sort)" "$want" placeholders_are_gone_after
 fresh
 git='-e GIT_AUTHOR_NAME=n -e GIT_AUTHOR_EMAIL=a@b -e GIT_COMMITTER_NAME=n
