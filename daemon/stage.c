@@ -321,6 +321,28 @@ do_scan(struct run *r)
 	done(r, true, (uint32_t)s->n, s->n, "%s", "");
 }
 
+/* Each path that was asked for has to be there: a slip of the pen is told. */
+static int
+check_wanted(const struct stage *s, struct error *err)
+{
+	for (size_t i = 0; i < s->wanted.n; i++) {
+		const char *w = s->wanted.v[i];
+		const struct stage_paths one = { .v = &s->wanted.v[i], .n = 1 };
+		cleanup_free char *shown = NULL;
+		size_t k = 0;
+
+		while (k < s->n &&
+		       stage_paths_match(&one, s->v[k].path) != MATCH_ALL)
+			k++;
+		if (k < s->n)
+			continue;
+		shown = str_escape(w, strlen(w));
+		return error_set(
+		    err, 0, "%.150s: nothing is staged there", shown);
+	}
+	return 0;
+}
+
 static void
 do_apply(struct run *r)
 {
@@ -333,7 +355,8 @@ do_apply(struct run *r)
 	uint32_t n;
 
 	if (lock_workspace(s, &lock_fd, &err) < 0 ||
-	    stage_recover(s, &err) < 0 || look(s, &err) < 0) {
+	    stage_recover(s, &err) < 0 || look(s, &err) < 0 ||
+	    check_wanted(s, &err) < 0) {
 		done(r, false, 0, 1, "%s", err.msg);
 		return;
 	}

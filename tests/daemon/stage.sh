@@ -146,6 +146,10 @@ assert {c["path"]: c["change"] for c in d["changes"]}["old.txt"] == "deleted"
 b apply -n "$job"
 check "a dry run says what would land" says "can be applied"
 check "and lands nothing" is "$(wgit status --porcelain)" ""
+b apply "$job" src/lib/new.c nosuch
+check "a path where nothing is staged is an error" test $? != 0
+check "that names it" says "nosuch: nothing is staged there"
+check "and nothing lands" is "$(wgit status --porcelain)" ""
 b apply "$job" src/lib/new.c
 check "a path can be applied by itself" is "$(cat "$ws/src/lib/new.c")" new
 check "and nothing else is" is "$(cat "$ws/old.txt")" old
