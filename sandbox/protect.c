@@ -46,18 +46,6 @@ static const struct jail_rule names[] = {
 };
 
 size_t
-protect_count(void)
-{
-	return nitems(names);
-}
-
-const struct jail_rule *
-protect_rule(size_t i)
-{
-	return &names[i];
-}
-
-size_t
 protect_all(const struct jail_config *c)
 {
 	return c->nrules + (c->protect ? nitems(names) : 0);

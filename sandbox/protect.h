@@ -8,10 +8,6 @@
 
 #include "sandbox/jail.h"
 
-/* How many; the i-th as a rule, its pattern anchored in the workspace. */
-size_t protect_count(void);
-const struct jail_rule *protect_rule(size_t i);
-
 /* Rules of c and, if it wants them, the protected names: i counts both. */
 size_t protect_all(const struct jail_config *c);
 const struct jail_rule *protect_at(const struct jail_config *c, size_t i);

@@ -171,8 +171,10 @@ pin_parents(struct rules *rs, const char *path, struct error *err)
 		part[i] = '\0';
 		fd = sys_openat2(
 		    rs->root, part, O_PATH | O_NOFOLLOW, RESOLVE_BENEATH);
+		if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+			return 0; /* nothing to protect */
 		if (fd < 0)
-			return 0; /* no such file: nothing to protect */
+			return error_set(err, errno, "path rule: %s", part);
 		if (is_mount_root(fd))
 			continue;
 		/* A link, or git's file that says where .git is: it cannot be
@@ -361,8 +363,11 @@ deny_new_repository(struct rules *rs, struct error *err)
 
 	fd = sys_openat2(
 	    rs->root, &path[1], O_PATH | O_NOFOLLOW, RESOLVE_BENEATH);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode) ||
-	    !place_is(&st))
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return error_set(err, errno, "path rule: %s", path);
+	if (!S_ISDIR(st.st_mode) || !place_is(&st))
 		return 0;
 	return make_read_only(rs, fd, &path[1], &st, err);
 }

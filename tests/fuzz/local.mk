@@ -108,7 +108,7 @@ FUZZ_LIST += tests/fuzz/fuzz_stage
 tests_fuzz_fuzz_stage_SOURCES = tests/fuzz/fuzz_stage.c $(FUZZ_FEED)
 tests_fuzz_fuzz_stage_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_fuzz_fuzz_stage_LDADD = libcli.a libstage.a libjobspec.a libsandbox.a \
-	libbase.a $(JANSSON_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(NL_LIBS) \
+	libbase.a $(JANSSON_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) \
 	$(CRYPTO_LIBS)
 tests_fuzz_fuzz_stage_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
