@@ -131,6 +131,9 @@ struct request {
 void request_ok(struct request *rq, json_t *result, int fd);
 void request_fail(struct request *rq, enum req_error code, const char *fmt, ...)
     attr_printf(3, 4);
+/* For pending_add(), arg is the request: the parent's bool ok and str why are
+ * the reply. */
+int request_answered(struct control *ct, struct msg *m, void *arg);
 /* The descriptor of that name, now the caller's; -1 if none came. */
 int request_fd(struct request *rq, const char *name);
 bool request_may(const struct request *rq, uid_t owner);

@@ -256,6 +256,31 @@ request_fail(struct request *rq, enum req_error code, const char *fmt, ...)
 }
 
 int
+request_answered(struct control *ct, struct msg *m, void *arg)
+{
+	struct request *rq = arg;
+	cleanup_free char *why = NULL;
+	bool ok;
+
+	(void)ct;
+	if (m == NULL) {
+		request_fail(rq, REQ_UNAVAILABLE, "brigd is stopping");
+		return 0;
+	}
+	ok = cur_bool(&m->body);
+	why = cur_str(&m->body, P_TEXT_MAX);
+	if (cur_end(&m->body) < 0) {
+		request_fail(rq, REQ_FAILED, "answer is not readable");
+		return -1;
+	}
+	if (ok)
+		request_ok(rq, NULL, -1);
+	else
+		request_fail(rq, REQ_FAILED, "%s", why);
+	return 0;
+}
+
+int
 request_fd(struct request *rq, const char *name)
 {
 	for (size_t i = 0; i < rq->nfds; i++)

@@ -4,32 +4,6 @@
  */
 #include "daemon/control.h"
 
-#include "base/str.h"
-
-static int
-on_frozen(struct control *ct, struct msg *m, void *arg)
-{
-	struct request *rq = arg;
-	cleanup_free char *why = NULL;
-	bool ok;
-
-	(void)ct;
-	if (m == NULL) {
-		request_fail(rq, REQ_UNAVAILABLE, "brigd is stopping");
-		return 0;
-	}
-	ok = cur_bool(&m->body);
-	why = cur_str(&m->body, P_TEXT_MAX);
-	if (cur_end(&m->body) < 0) {
-		request_fail(rq, REQ_FAILED, "answer is not readable");
-		return -1;
-	}
-	if (ok)
-		request_ok(rq, NULL, -1);
-	else
-		request_fail(rq, REQ_FAILED, "%s", why);
-	return 0;
-}
 
 static void
 freeze(struct request *rq, bool on)
@@ -53,7 +27,7 @@ freeze(struct request *rq, bool on)
 	buf_init(&b, 0);
 	buf_put_u8(&b, on);
 	chan_send(peers_parent(ct->peers), M_JOB_FREEZE, row.id,
-	    pending_add(ct, ROLE_PARENT, on_frozen, rq), &b, -1);
+	    pending_add(ct, ROLE_PARENT, request_answered, rq), &b, -1);
 	buf_free(&b);
 	store_job_free(&row);
 }

@@ -91,31 +91,6 @@ op_home_list(struct request *rq)
 	buf_free(&b);
 }
 
-static int
-on_removed(struct control *ct, struct msg *m, void *arg)
-{
-	struct request *rq = arg;
-	cleanup_free char *why = NULL;
-	bool ok;
-
-	(void)ct;
-	if (m == NULL) {
-		request_fail(rq, REQ_UNAVAILABLE, "brigd is stopping");
-		return 0;
-	}
-	ok = cur_bool(&m->body);
-	why = cur_str(&m->body, P_TEXT_MAX);
-	if (cur_end(&m->body) < 0) {
-		request_fail(rq, REQ_FAILED, "answer is not readable");
-		return -1;
-	}
-	if (ok)
-		request_ok(rq, NULL, -1);
-	else
-		request_fail(rq, REQ_FAILED, "%s", why);
-	return 0;
-}
-
 /* It is on record that somebody wanted it gone: now it may go. */
 static void
 on_recorded(struct control *ct, bool ok, const char *why, void *arg)
@@ -133,7 +108,7 @@ on_recorded(struct control *ct, bool ok, const char *why, void *arg)
 	    json_object_get(rq->body, "uid") == NULL ? rq->uid : (uid_t)uid);
 	buf_put_str(&b, json_string_value(json_object_get(rq->body, "name")));
 	chan_send(peers_parent(ct->peers), M_HOME_RM, 0,
-	    pending_add(ct, ROLE_PARENT, on_removed, rq), &b, -1);
+	    pending_add(ct, ROLE_PARENT, request_answered, rq), &b, -1);
 	buf_free(&b);
 }
 
