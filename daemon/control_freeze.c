@@ -4,7 +4,6 @@
  */
 #include "daemon/control.h"
 
-
 static void
 freeze(struct request *rq, bool on)
 {
