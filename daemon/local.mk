@@ -69,7 +69,7 @@ brigd_CFLAGS = $(AM_CFLAGS)
 brigd_LDADD = libcontrol.a libstage.a libaudit.a libproxy.a libsandbox.a \
 	libpolicyfiles.a libpolicy.a libjobspec.a libbase.a \
 	$(JANSSON_LIBS) $(SQLITE_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) \
-	$(SSL_LIBS) $(CRYPTO_LIBS) $(MD_LIBS)
+	$(PROXY_LIBS) $(MD_LIBS)
 
 dist_man5_MANS += man/brigd.conf.5
 dist_man7_MANS += man/brig-control.7

@@ -2,6 +2,8 @@
 noinst_LIBRARIES += libproxy.a
 libproxy_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
 libproxy_a_SOURCES =
+# What a program that links libproxy.a links after it.
+PROXY_LIBS = $(SSL_LIBS) $(CRYPTO_LIBS) $(NGHTTP2_LIBS) $(CODEC_LIBS)
 
 # HTTP semantics between front and back, HTTP/1.1.
 libproxy_a_SOURCES += \

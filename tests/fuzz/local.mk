@@ -58,12 +58,12 @@ tests_fuzz_fuzz_wire_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_keyd
 tests_fuzz_fuzz_keyd_SOURCES = tests/fuzz/fuzz_keyd.c $(FUZZ_FEED)
-tests_fuzz_fuzz_keyd_LDADD = libproxy.a libpolicy.a libbase.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_keyd_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS)
 tests_fuzz_fuzz_keyd_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_vault
 tests_fuzz_fuzz_vault_SOURCES = tests/fuzz/fuzz_vault.c $(FUZZ_FEED)
-tests_fuzz_fuzz_vault_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS)
+tests_fuzz_fuzz_vault_LDADD = libproxy.a libbase.a $(PROXY_LIBS)
 tests_fuzz_fuzz_vault_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_jobspec
@@ -124,14 +124,12 @@ tests_fuzz_fuzz_dns_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_front
 tests_fuzz_fuzz_front_SOURCES = tests/fuzz/fuzz_front.c $(FUZZ_PLAY)
-tests_fuzz_fuzz_front_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) \
-	$(CRYPTO_LIBS)
+tests_fuzz_fuzz_front_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS)
 tests_fuzz_fuzz_front_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_back
 tests_fuzz_fuzz_back_SOURCES = tests/fuzz/fuzz_back.c $(FUZZ_PLAY)
-tests_fuzz_fuzz_back_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) \
-	$(CRYPTO_LIBS)
+tests_fuzz_fuzz_back_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS)
 tests_fuzz_fuzz_back_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_shim

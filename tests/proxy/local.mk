@@ -8,7 +8,7 @@ KEYD_TESTS = \
 	tests/proxy/test_stub \
 	tests/proxy/test_tls \
 	tests/proxy/test_vault
-KEYD_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) $(CMOCKA_LIBS)
+KEYD_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(KEYD_TESTS)
 TESTS += $(KEYD_TESTS)
 tests_proxy_test_dns_SOURCES = tests/proxy/test_dns.c tests/proxy/chan_raw.h
@@ -35,7 +35,7 @@ TESTS += $(BACK_LIST)
 
 tests_proxy_test_back_SOURCES = tests/proxy/test_back.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
-tests_proxy_test_back_LDADD = libproxy.a libpolicy.a libbase.a $(SSL_LIBS) \
+tests_proxy_test_back_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) \
 	$(CMOCKA_LIBS)
 tests_proxy_test_netaddr_SOURCES = tests/proxy/test_netaddr.c
 tests_proxy_test_netaddr_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
@@ -50,7 +50,7 @@ FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_front \
 	tests/proxy/test_wire
 check_PROGRAMS += $(FRONT_LIST)
 TESTS += $(FRONT_LIST)
-FRONT_LDADD = libproxy.a libbase.a $(SSL_LIBS) $(CMOCKA_LIBS)
+FRONT_LDADD = libproxy.a libbase.a $(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_dnswire_SOURCES = tests/proxy/test_dnswire.c
 tests_proxy_test_dnswire_LDADD = $(FRONT_LDADD)
 tests_proxy_test_front_SOURCES = tests/proxy/test_front.c \
