@@ -151,7 +151,19 @@ extern const size_t back_nfrom_control;
 
 /* back_stream.c: between front and the origin */
 void xch_dial(struct exchange *x, bool reuse);
+void xch_tell(struct exchange *x, uint16_t type, const struct buf *body);
+/* After the decision was recorded as allowed: the outcome is a record, too. */
+void xch_fail(struct exchange *x, unsigned int status, const char *error,
+    const char *why, const char *step);
+
+/* back_request.c: towards the origin */
+void xch_ready(struct exchange *x);
 void xch_push(struct exchange *x); /* request body onwards */
+
+/* back_response.c: towards front */
+void xch_rsp_head(struct exchange *x, struct rsp_head *h);
+size_t xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n);
+void xch_rsp_done(struct exchange *x, struct fields *trailers);
 void xch_pull(struct exchange *x); /* front can take more response */
 
 /* back_record.c: audit events */

@@ -10,15 +10,6 @@
 #define CREDIT_MAX (UINT64_C(1) << 30)
 
 static void
-tell(struct exchange *x, uint16_t type, const struct buf *body)
-{
-	struct back *b = x->back;
-
-	if (b->front != NULL)
-		chan_send(b->front->chan, type, b->job, x->id, body, -1);
-}
-
-static void
 on_timer(void *arg)
 {
 	xch_timed_out(arg);
@@ -102,7 +93,7 @@ xch_deny(struct exchange *x, const struct denial *d)
 	/* What is left of the request would be read as the next one. */
 	buf_put_u8(&body, x->head.kind != BODY_NONE && !x->req_ended);
 	buf_put_blob(&body, buf_head(&json), buf_len(&json));
-	tell(x, M_RSP_DENY, &body);
+	xch_tell(x, M_RSP_DENY, &body);
 	xch_end(x, false);
 }
 
@@ -113,7 +104,7 @@ xch_abort(struct exchange *x, const char *why)
 
 	record_outcome(x, why);
 	buf_put_str(&body, why);
-	tell(x, M_RSP_ABORT, &body);
+	xch_tell(x, M_RSP_ABORT, &body);
 	xch_end(x, false);
 }
 

@@ -234,6 +234,12 @@ xch_judge(struct exchange *x)
 		    "this method is never sent on", "use another method");
 		return;
 	}
+	if (x->head.protocol[0] != '\0') {
+		xch_refuse(x, 501, "upgrade_refused",
+		    "this proxy does not pass that protocol on",
+		    "use the service's plain HTTP interface");
+		return;
+	}
 	if (!stubs_are_fine(x))
 		return;
 	judge_policy(x);

@@ -233,10 +233,12 @@ on_head(struct chan *ch, struct msg *m, void *ctx)
 	if (bad || (c != NULL && c->ex.rsp_head) ||
 	    rsp_head_get(&m->body, &h) < 0)
 		return -1;
-	if (c != NULL)
+	/* Nothing here asks for another protocol. */
+	bad = h.status == 101;
+	if (c != NULL && !bad)
 		put_head(c, &h);
 	rsp_head_free(&h);
-	return 0;
+	return bad ? -1 : 0;
 }
 
 static int

@@ -31,8 +31,8 @@ libproxy_a_SOURCES += proxy/dns.c
 # back: decision of record, credentials, the way out.
 libproxy_a_SOURCES += \
 	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_exchange.c \
-	proxy/back_judge.c proxy/back_record.c proxy/back_steps.c \
-	proxy/back_stream.c \
+	proxy/back_judge.c proxy/back_record.c proxy/back_request.c \
+	proxy/back_response.c proxy/back_steps.c proxy/back_stream.c \
 	proxy/binding.c proxy/binding.h \
 	proxy/deny.c proxy/deny.h \
 	proxy/netaddr.c proxy/netaddr.h \
@@ -40,7 +40,7 @@ libproxy_a_SOURCES += \
 	proxy/scrub.c proxy/scrub.h \
 	proxy/swap.c proxy/swap.h \
 	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \
-	proxy/upstream_io.c
+	proxy/upstream_h1.c proxy/upstream_io.c
 
 # front: capture sockets, DNS, the agent's side of HTTP.
 libproxy_a_SOURCES += \

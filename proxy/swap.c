@@ -396,6 +396,7 @@ swap_apply(struct req_head *h, const char *host, uint16_t port,
 			return error_set(err, 0,
 			    "credential \"%s\" does not fit a header field",
 			    b->name);
+	f->secret = true;
 	if (p.verdict == SWAP_HEADER) {
 		apply_header(f, b->stub, v, n);
 		return 0;

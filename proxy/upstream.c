@@ -329,12 +329,6 @@ upstream_is_reused(const struct upstream *u)
 	return u->reused && !u->got_bytes;
 }
 
-void
-upstream_expect(struct upstream *u, const char *method)
-{
-	http_parser_for(&u->parser, method);
-}
-
 size_t
 upstream_queued(const struct upstream *u)
 {

@@ -1,9 +1,10 @@
 /*
- * Connections to origins: dialled to addresses that back has judged, verified
- * by TLS, one HTTP/1.1 exchange at a time, kept for a while in a small pool.
+ * Exchanges with origins over connections dialled to addresses that back has
+ * judged, verified by TLS, kept for a while in a small pool.  The user speaks
+ * of heads, bodies and trailers; the version of HTTP is this module's matter.
  * One pool per back process.  Nothing here decides whether to connect.
  *
- * A connection calls its user through upstream_ops until upstream_release().
+ * An exchange calls its user through upstream_ops until upstream_release().
  * A callback may release.
  */
 #ifndef BRIG_PROXY_UPSTREAM_H
@@ -14,8 +15,8 @@
 #include <stdint.h>
 
 #include "base/ev.h"
-#include "proxy/http1.h"
 #include "proxy/netaddr.h"
+#include "proxy/wire.h"
 
 #define UPSTREAM_CONNECT_MS 10000u /* per address; then the next one */
 #define UPSTREAM_TLS_MS 15000u     /* handshake */
@@ -37,16 +38,17 @@ enum upstream_fail {
 };
 
 struct upstream_ops {
-	/* Connected and verified: write now. */
+	/* Connected and verified: upstream_head() is due. */
 	void (*ready)(void *arg);
 	/* Fewer than UPSTREAM_OUT_HIGH bytes wait: write more. */
 	void (*writable)(void *arg);
-	/* Final response head; p->fields may be taken. */
-	void (*head)(void *arg, struct http_parser *p);
+	/* Final response head, without hop-by-hop fields; what is taken from
+	 * it is zeroed. */
+	void (*head)(void *arg, struct rsp_head *h);
 	/* Body: returns how much was used; less than n pauses reading until
 	 * upstream_resume(). */
 	size_t (*data)(void *arg, const uint8_t *p, size_t n);
-	/* The response is complete. */
+	/* The response is complete; no hop-by-hop fields. */
 	void (*done)(void *arg, struct fields *trailers);
 	/* The connection is of no more use; why is one line. */
 	void (*failed)(void *arg, enum upstream_fail how, const char *why);
@@ -76,10 +78,16 @@ struct upstream *upstream_dial(struct upstream_pool *p, bool tls,
  * closed before it was used.  Valid in failed(), too. */
 bool upstream_is_reused(const struct upstream *u);
 
-/* Before the request is written: what kind of answer to expect. */
-void upstream_expect(struct upstream *u, const char *method);
-/* Queue bytes; what was queued is wiped once sent. */
-void upstream_write(struct upstream *u, const void *p, size_t n);
+/*
+ * The request, each piece queued and wiped once sent: the head (whose fields
+ * hold no hop-by-hop one) with the value of Host, the body as its kind says,
+ * and the end, once, of every kind; trailers need BODY_STREAM.
+ */
+void upstream_head(
+    struct upstream *u, const struct req_head *h, const char *hostport);
+void upstream_body(struct upstream *u, const void *p, size_t n);
+void upstream_end(struct upstream *u, const struct fields *trailers);
+/* Bytes of the request that wait to be sent. */
 size_t upstream_queued(const struct upstream *u);
 /* Take up reading again after data() used less than it got. */
 void upstream_resume(struct upstream *u);

@@ -1,10 +1,12 @@
 /*
- * Shared by upstream.c (pool, life of a connection) and upstream_io.c (bytes).
+ * Shared by upstream.c (pool, life of a connection), upstream_io.c (bytes) and
+ * upstream_h1.c (HTTP/1.1).
  */
 #ifndef BRIG_PROXY_UPSTREAM_INT_H
 #define BRIG_PROXY_UPSTREAM_INT_H
 
 #include "base/buf.h"
+#include "proxy/http1.h"
 #include "proxy/tls.h"
 #include "proxy/upstream.h"
 
@@ -48,6 +50,7 @@ struct upstream {
 	void *arg;
 
 	struct http_parser parser;
+	enum body_kind kind; /* of the request */
 	struct buf in, out;
 	unsigned int interim;
 	bool in_pump;
@@ -75,5 +78,12 @@ void upstream_on_io(int fd, unsigned int events, void *arg);
 void upstream_pump(struct upstream *u);
 void upstream_pump_later(void *arg);
 void upstream_wipe(struct buf *b);
+/* Room for n more bytes of out, then upstream_wrote(): no copy stays. */
+void upstream_reserve(struct upstream *u, size_t n);
+void upstream_wrote(struct upstream *u);
+/* upstream_h1.c */
+/* Give the user what has been read; false when u is no longer ready. */
+bool h1_parse(struct upstream *u);
+void h1_eof(struct upstream *u, bool clean);
 
 #endif

@@ -26,22 +26,24 @@ watch(struct upstream *u, unsigned int want)
 		ev_io_set(u->io, want);
 }
 
+/* Growing by realloc would leave copies of a secret behind. */
 void
-upstream_write(struct upstream *u, const void *p, size_t n)
+upstream_reserve(struct upstream *u, size_t n)
 {
 	struct buf bigger;
 
-	if (u->state == UP_DEAD || n == 0)
+	if (u->out.cap - u->out.len >= n)
 		return;
-	/* Growing by realloc would leave copies of a secret behind. */
-	if (u->out.cap - u->out.len < n) {
-		buf_init(&bigger, 0);
-		(void)buf_reserve(&bigger, buf_len(&u->out) + n);
-		buf_put(&bigger, buf_head(&u->out), buf_len(&u->out));
-		upstream_wipe(&u->out);
-		u->out = bigger;
-	}
-	buf_put(&u->out, p, n);
+	buf_init(&bigger, 0);
+	(void)buf_reserve(&bigger, buf_len(&u->out) + n);
+	buf_put(&bigger, buf_head(&u->out), buf_len(&u->out));
+	upstream_wipe(&u->out);
+	u->out = bigger;
+}
+
+void
+upstream_wrote(struct upstream *u)
+{
 	if (buf_len(&u->out) >= UPSTREAM_OUT_HIGH)
 		u->was_high = true;
 	if (u->state == UP_READY && !u->in_pump && !u->pump_due) {
@@ -149,96 +151,19 @@ read_some(struct upstream *u)
 }
 
 static void
-on_done(struct upstream *u)
-{
-	u->complete = true;
-	u->ops->done(u->arg, &u->parser.trailers);
-	/* The user always releases; if not, nothing more is to be had. */
-	if (u->state == UP_READY)
-		upstream_release(u, false);
-}
-
-/* An interim answer ended: wait for the final one. */
-static bool
-skip_interim(struct upstream *u)
-{
-	if (u->parser.status == 101 || ++u->interim > UPSTREAM_INTERIM_MAX) {
-		upstream_fail(u, UPSTREAM_BROKEN,
-		    u->parser.status == 101
-			? "the server switched protocols unasked"
-			: "too many interim responses");
-		return false;
-	}
-	http_parser_reset(&u->parser);
-	return true;
-}
-
-/* Give the user what has been read; false when u is no longer ready. */
-static bool
-parse(struct upstream *u)
-{
-	const uint8_t *data;
-	size_t n, used;
-
-	while (u->state == UP_READY && !u->blocked) {
-		switch (http_parse(&u->parser, &u->in, &data, &n)) {
-		case HTTP_BAD:
-			upstream_fail(u, UPSTREAM_BROKEN, u->parser.why);
-			return false;
-		case HTTP_MORE:
-			return true;
-		case HTTP_HEAD:
-			if (u->parser.status / 100 != 1)
-				u->ops->head(u->arg, &u->parser);
-			break;
-		case HTTP_DATA:
-			used = u->ops->data(u->arg, data, n);
-			if (u->state != UP_READY)
-				return false;
-			http_parser_took(&u->parser, &u->in, used);
-			if (used < n)
-				u->blocked = true;
-			break;
-		case HTTP_DONE:
-			if (u->parser.status / 100 == 1) {
-				if (!skip_interim(u))
-					return false;
-				break;
-			}
-			on_done(u);
-			return false;
-		}
-	}
-	return u->state == UP_READY;
-}
-
-static void
-at_eof(struct upstream *u, bool clean)
-{
-	/* A TLS session cut off without close_notify may be truncated. */
-	if (clean && http_parse_eof(&u->parser) == HTTP_DONE) {
-		on_done(u);
-		return;
-	}
-	upstream_fail(u, UPSTREAM_BROKEN,
-	    u->got_bytes ? "the server closed in the middle of its response"
-			 : "the server closed without a response");
-}
-
-static void
 read_all(struct upstream *u)
 {
-	while (parse(u) && !u->blocked && u->readable) {
+	while (h1_parse(u) && !u->blocked && u->readable) {
 		switch (read_some(u)) {
 		case GOT_BYTES:
 			break;
 		case GOT_NOTHING:
 			return;
 		case GOT_EOF:
-			at_eof(u, true);
+			h1_eof(u, true);
 			return;
 		case GOT_ERROR:
-			at_eof(u, false);
+			h1_eof(u, false);
 			return;
 		}
 	}

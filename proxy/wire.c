@@ -22,6 +22,7 @@ fields_add(struct fields *fs, const char *name, size_t nlen, const char *value,
 	}
 	fs->f[fs->n].name = xstrndup(name, nlen);
 	fs->f[fs->n].value = xstrndup(value, vlen);
+	fs->f[fs->n].secret = false;
 	fs->n++;
 }
 
@@ -98,6 +99,13 @@ wire_is_hop(const char *name)
 		if (strcasecmp(name, hop[i]) == 0)
 			return true;
 	return false;
+}
+
+bool
+wire_is_leg(const char *name)
+{
+	return strcasecmp(name, "Sec-WebSocket-Key") == 0 ||
+	       strcasecmp(name, "Sec-WebSocket-Accept") == 0;
 }
 
 bool
@@ -217,7 +225,8 @@ wire_is_host(const char *s)
 static bool
 never_travels(const char *name)
 {
-	return wire_is_hop(name) || strcasecmp(name, "Host") == 0;
+	return wire_is_hop(name) || wire_is_leg(name) ||
+	       strcasecmp(name, "Host") == 0;
 }
 
 /* Left out here too: an upstream may well send such a field. */
@@ -321,11 +330,36 @@ req_head_put(struct buf *b, const struct req_head *h)
 	buf_put_str(b, h->method);
 	buf_put_str(b, h->authority);
 	buf_put_str(b, h->target);
+	buf_put_str(b, h->protocol);
 	buf_put_u8(b, (uint8_t)h->kind);
 	buf_put_u64(b, h->kind == BODY_LENGTH ? h->length : 0);
 	buf_put_u8(b, h->expect_continue ? 1 : 0);
 	fields_put(b, &h->fields);
 	return put_check(b, start, &h->fields);
+}
+
+/* "", or a token in lower case; a WebSocket starts as GET with a stream. */
+static bool
+is_protocol(const struct req_head *h)
+{
+	const char *p = h->protocol;
+
+	for (; *p != '\0'; p++)
+		if ((*p < 'a' || *p > 'z') && (*p < '0' || *p > '9') &&
+		    *p != '-')
+			return false;
+	return strcmp(h->protocol, WIRE_WEBSOCKET) != 0 ||
+	       (strcmp(h->method, "GET") == 0 && h->kind == BODY_STREAM);
+}
+
+/* No target only where there is no HTTP. */
+static bool
+target_suits(const struct req_head *h)
+{
+	if (h->target[0] == '\0')
+		return h->protocol[0] != '\0' &&
+		       strcmp(h->method, "CONNECT") == 0;
+	return wire_is_target(h->target);
 }
 
 int
@@ -339,6 +373,7 @@ req_head_get(struct cur *c, struct req_head *h)
 	h->method = cur_str(c, WIRE_METHOD_MAX);
 	h->authority = cur_str(c, WIRE_AUTHORITY_MAX);
 	h->target = cur_str(c, P_URL_MAX);
+	h->protocol = cur_str(c, WIRE_PROTOCOL_MAX);
 	if (kind_get(c, &h->kind, &h->length) < 0)
 		goto bad;
 	h->expect_continue = cur_bool(c);
@@ -348,7 +383,7 @@ req_head_get(struct cur *c, struct req_head *h)
 	    !wire_is_host(h->dst) ||
 	    !http_is_token(h->method, strlen(h->method)) ||
 	    (h->authority[0] != '\0' && !wire_is_authority(h->authority)) ||
-	    !wire_is_target(h->target))
+	    !is_protocol(h) || !target_suits(h))
 		goto bad;
 	return 0;
 bad:
@@ -380,8 +415,9 @@ rsp_head_get(struct cur *c, struct rsp_head *h)
 	if (c->failed || fields_get_wire(c, &h->fields) < 0 || cur_end(c) < 0)
 		goto bad;
 	/* Interim responses have messages of their own. */
-	if (h->status < 200 || h->status > 999 ||
-	    !wire_is_value(h->reason, strlen(h->reason)))
+	if (h->status == 101 ? h->kind != BODY_STREAM : h->status < 200)
+		goto bad;
+	if (h->status > 999 || !wire_is_value(h->reason, strlen(h->reason)))
 		goto bad;
 	return 0;
 bad:
@@ -397,6 +433,7 @@ req_head_free(struct req_head *h)
 	free(h->method);
 	free(h->authority);
 	free(h->target);
+	free(h->protocol);
 	fields_free(&h->fields);
 	memset(h, 0, sizeof(*h));
 }

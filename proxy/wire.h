@@ -18,6 +18,16 @@
  * The answer to HEAD may say BODY_LENGTH (what GET would have had); no body
  * follows its head.
  *
+ * A head with a protocol asks for something else than HTTP from then on:
+ *   "websocket"   method GET, body kind BODY_STREAM.  Upgrade (RFC 6455) and
+ *                 extended CONNECT (RFC 8441) are told in this one form;
+ *                 Sec-WebSocket-Key and -Accept belong to each leg.  Accepted
+ *                 is RSP_HEAD with status 101 and BODY_STREAM, then bodies are
+ *                 the raw bytes, each direction until its *_END.  Any other
+ *                 status is an ordinary response.
+ *   "tcp", "postgres", "ssh-agent"   method CONNECT, target "", a connection
+ *                 without HTTP; RSP_HEAD 200 opens it.
+ *
  * Fields: hop-by-hop ones (Connection and what it names, Keep-Alive,
  * Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade) and Content-Length never
  * travel; the body kind says how the body is framed.  The encoders leave them
@@ -42,6 +52,8 @@
 #define WIRE_METHOD_MAX 32u
 #define WIRE_AUTHORITY_MAX 264u /* host name, colon, port */
 #define WIRE_REASON_MAX 256u
+#define WIRE_PROTOCOL_MAX 16u
+#define WIRE_WEBSOCKET "websocket"
 
 enum body_kind {
 	BODY_NONE,
@@ -52,6 +64,7 @@ enum body_kind {
 struct field {
 	char *name;  /* as sent; compared without case */
 	char *value; /* no CR LF NUL; outer white space removed */
+	bool secret; /* value holds a real secret; back's own, never encoded */
 };
 
 struct fields {
@@ -76,6 +89,8 @@ void fields_free(struct fields *fs);
 void fields_strip_hop(struct fields *fs);
 /* Is name one of those (Connection's own list apart)? */
 bool wire_is_hop(const char *name);
+/* Is name one that a WebSocket handshake makes for each leg anew? */
+bool wire_is_leg(const char *name);
 /* Does the comma-separated list hold token, without regard to case? */
 bool wire_list_has(const char *list, const char *token);
 
@@ -97,7 +112,8 @@ struct req_head {
 	char *method;
 	char *authority;      /* Host field (or absolute-form authority) as
 			       * sent, "" if absent */
-	char *target;         /* origin-form, or "*" */
+	char *target;         /* origin-form, or "*"; "" with CONNECT */
+	char *protocol;       /* what it becomes, or "" for plain HTTP */
 	struct fields fields; /* Host is not among them */
 	enum body_kind kind;
 	uint64_t length;
@@ -115,7 +131,11 @@ struct rsp_head {
 /* Encode; 0, or -1 when it does not fit WIRE_HEAD_MAX. */
 int req_head_put(struct buf *b, const struct req_head *h);
 int rsp_head_put(struct buf *b, const struct rsp_head *h);
-/* Decode and check every field again (tokens, no CR/LF/NUL); 0 or -1. */
+/*
+ * Decode and check every field again (tokens, no CR/LF/NUL); 0 or -1.  101 is
+ * the only interim status of a rsp_head; whether it was asked for is front's
+ * to know.
+ */
 int req_head_get(struct cur *c, struct req_head *h);
 int rsp_head_get(struct cur *c, struct rsp_head *h);
 void req_head_free(struct req_head *h);

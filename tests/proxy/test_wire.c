@@ -132,6 +132,45 @@ decoder_checks_every_field(void **state)
 }
 
 static void
+protocol_travels_with_what_it_needs(void **state)
+{
+	struct req_head h, got;
+	struct buf b = { 0 };
+	struct cur c;
+
+	(void)state;
+	fill(&h);
+	/* A WebSocket is GET with a stream, whatever it was on its leg. */
+	assert_true(refused(&h, &h.protocol, "websocket"));
+	h.kind = BODY_STREAM;
+	assert_true(refused(&h, &h.protocol, "websocket"));
+	free(h.method);
+	h.method = xstrdup("GET");
+	assert_false(refused(&h, &h.protocol, "websocket"));
+	assert_true(refused(&h, &h.protocol, "WebSocket"));
+	assert_true(refused(&h, &h.protocol, "a protocol"));
+	assert_true(refused(&h, &h.protocol, "seventeen-letters"));
+	assert_false(refused(&h, &h.protocol, ""));
+	/* No target only where there is no HTTP. */
+	assert_true(refused(&h, &h.target, ""));
+	assert_true(refused(&h, &h.protocol, "tcp"));
+	free(h.method);
+	h.method = xstrdup("CONNECT");
+	assert_false(refused(&h, &h.protocol, "tcp"));
+	assert_true(refused(&h, &h.protocol, ""));
+	free(h.protocol);
+	h.protocol = xstrdup("ssh-agent");
+	assert_int_equal(req_head_put(&b, &h), 0);
+	cur_init(&c, buf_head(&b), buf_len(&b));
+	assert_int_equal(req_head_get(&c, &got), 0);
+	assert_string_equal(got.protocol, "ssh-agent");
+	assert_string_equal(got.target, "");
+	req_head_free(&got);
+	req_head_free(&h);
+	buf_free(&b);
+}
+
+static void
 hop_by_hop_fields_never_travel(void **state)
 {
 	struct rsp_head h = { .status = 200, .kind = BODY_STREAM }, got;
@@ -143,6 +182,7 @@ hop_by_hop_fields_never_travel(void **state)
 	fields_set(&h.fields, "Content-Length", "5");
 	fields_set(&h.fields, "Host", "b");
 	fields_set(&h.fields, "Proxy-Anything", "b");
+	fields_set(&h.fields, "Sec-WebSocket-Accept", "b");
 	fields_set(&h.fields, "Server", "s");
 	assert_int_equal(rsp_head_put(&b, &h), 0);
 	cur_init(&c, buf_head(&b), buf_len(&b));
@@ -186,6 +226,19 @@ interim_status_is_no_response_head(void **state)
 	struct cur c;
 
 	h.reason = xstrdup("");
+	assert_int_equal(rsp_head_put(&b, &h), 0);
+	cur_init(&c, buf_head(&b), buf_len(&b));
+	assert_int_equal(rsp_head_get(&c, &got), -1);
+	buf_clear(&b);
+	/* But what opens another protocol. */
+	h.kind = BODY_STREAM;
+	assert_int_equal(rsp_head_put(&b, &h), 0);
+	cur_init(&c, buf_head(&b), buf_len(&b));
+	assert_int_equal(rsp_head_get(&c, &got), 0);
+	assert_int_equal(got.status, 101);
+	rsp_head_free(&got);
+	buf_clear(&b);
+	h.status = 103;
 	assert_int_equal(rsp_head_put(&b, &h), 0);
 	cur_init(&c, buf_head(&b), buf_len(&b));
 	assert_int_equal(rsp_head_get(&c, &got), -1);
@@ -238,6 +291,7 @@ main(void)
 		cmocka_unit_test(request_head_round_trips),
 		cmocka_unit_test(every_short_request_head_is_refused),
 		cmocka_unit_test(decoder_checks_every_field),
+		cmocka_unit_test(protocol_travels_with_what_it_needs),
 		cmocka_unit_test(hop_by_hop_fields_never_travel),
 		cmocka_unit_test(strip_hop_removes_what_connection_names),
 		cmocka_unit_test(interim_status_is_no_response_head),
