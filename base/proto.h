@@ -239,6 +239,8 @@ enum job_fd {
 	JOB_FD_ATTACH,    /* stream socket, frames of base/attach.h */
 	JOB_FD_LOG,       /* parent -> shim only: output log, append */
 	JOB_FD_CA,        /* parent -> shim only: sealed memfd, CA bundle PEM */
+	JOB_FD_TRUST,     /* parent -> shim only: the same as PKCS#12, for
+			   * Java */
 	JOB_FD_DIR,       /* parent -> shim only: the job's own directory */
 	JOB_FD_STATE,     /* parent -> shim only: state-dir, for a profile that
 			   * keeps its home or has a root of its own */

@@ -63,7 +63,8 @@ brigd_SOURCES = \
 	daemon/parent_spare.c \
 	daemon/parent_status.c \
 	daemon/parent_uids.c daemon/parent_files.c \
-	daemon/parent_wire.c
+	daemon/parent_wire.c \
+	daemon/truststore.c daemon/truststore.h
 brigd_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 brigd_CFLAGS = $(AM_CFLAGS)
 brigd_LDADD = libcontrol.a libstage.a libaudit.a libproxy.a libsandbox.a \

@@ -121,6 +121,7 @@ struct parent {
 	int roots_fd;  /* sealed memfd, upstream trust */
 	int bundle_fd; /* sealed memfd, roots + our CA; -1
 			* until keyd has told its CA */
+	int trust_fd;  /* the same as PKCS#12 */
 	struct buf ca_pem;
 
 	struct chan *audit; /* the parent as a client of audit */

@@ -249,7 +249,7 @@ job_continue(struct job *j)
 	cleanup_buf struct buf b = { 0 };
 	struct shim_spec s = { 0 };
 	char hostname[32];
-	int ca, dir, state, fd;
+	int ca, trust, dir, state, fd;
 
 	if (j->shim_started || j->ending || j->stub_env == NULL ||
 	    pa->bundle_fd < 0 || j->shim.chan == NULL)
@@ -265,8 +265,11 @@ job_continue(struct job *j)
 		return;
 	}
 	ca = fcntl(pa->bundle_fd, F_DUPFD_CLOEXEC, 0);
-	if (ca < 0) {
+	trust = fcntl(pa->trust_fd, F_DUPFD_CLOEXEC, 0);
+	if (ca < 0 || trust < 0) {
 		close(fd);
+		fd_close(&ca);
+		fd_close(&trust);
 		job_fail(j, JOB_FAILED, "CA bundle: %s", strerror(errno));
 		return;
 	}
@@ -277,6 +280,7 @@ job_continue(struct job *j)
 	shim_fd(j, JOB_FD_LOG, &j->log_fd);
 	shim_fd(j, JOB_FD_TIMING, &j->timing_fd);
 	shim_fd(j, JOB_FD_CA, &ca);
+	shim_fd(j, JOB_FD_TRUST, &trust);
 	shim_fd(j, JOB_FD_DIR, &dir);
 	shim_fd(j, JOB_FD_STATE, &state);
 	pcg_job_wire(j);

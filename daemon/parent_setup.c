@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "daemon/parent_cgroup.h"
 #include "daemon/policyfiles.h"
+#include "daemon/truststore.h"
 #include "policy/policy.h"
 
 #define VAULT_KEY_SIZE 32u
@@ -253,8 +254,8 @@ make_roots(struct parent *pa, struct error *err)
 int
 parent_make_bundle(struct parent *pa, struct error *err)
 {
-	cleanup_buf struct buf b = { 0 };
-	int fd;
+	cleanup_buf struct buf b = { 0 }, store = { 0 };
+	int fd, trust;
 
 	/*
 	 * The extra roots are left out: whatever back trusts reaches the
@@ -263,11 +264,20 @@ parent_make_bundle(struct parent *pa, struct error *err)
 	if (read_roots(pa->conf.ca_roots, &b, err) < 0)
 		return -1;
 	buf_put(&b, buf_head(&pa->ca_pem), buf_len(&pa->ca_pem));
+	if (truststore_put(&store, buf_head(&b), buf_len(&b), err) < 0)
+		return -1;
 	fd = fd_memfd("brig-ca-bundle", buf_head(&b), buf_len(&b));
-	if (fd < 0)
-		return error_set(err, errno, "memfd");
+	trust = fd_memfd("brig-trust", buf_head(&store), buf_len(&store));
+	if (fd < 0 || trust < 0) {
+		(void)error_set(err, errno, "memfd");
+		fd_close(&fd);
+		fd_close(&trust);
+		return -1;
+	}
 	fd_close(&pa->bundle_fd);
+	fd_close(&pa->trust_fd);
 	pa->bundle_fd = fd;
+	pa->trust_fd = trust;
 	return 0;
 }
 

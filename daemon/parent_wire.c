@@ -212,6 +212,9 @@ send_bundle(struct proc *p)
 	buf_init(&b, 0);
 	buf_put_u8(&b, JOB_FD_CA);
 	send_fd(p, M_SHIM_FD, &b, p->pa->bundle_fd);
+	buf_clear(&b);
+	buf_put_u8(&b, JOB_FD_TRUST);
+	send_fd(p, M_SHIM_FD, &b, p->pa->trust_fd);
 	buf_free(&b);
 }
 

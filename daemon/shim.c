@@ -372,6 +372,7 @@ start(struct shim *s)
 	shim_jail_done(&sj);
 	fd_close(&s->fds[JOB_FD_WORKSPACE]);
 	fd_close(&s->fds[JOB_FD_CA]);
+	fd_close(&s->fds[JOB_FD_TRUST]);
 	fd_close(&s->fds[JOB_FD_DIR]);
 	fd_close(&s->fds[JOB_FD_STATE]);
 	if (rc_build == 0 && s->spec.job.tty) {
@@ -481,11 +482,13 @@ on_prepare(struct chan *c, struct msg *m, void *ctx)
 	if (cur_end(&m->body) < 0 || s->started)
 		return -1;
 	/* The job that comes will try again, and can say what is wrong. */
-	if (ahead_make(&s->ahead, s->fds[JOB_FD_CA], &err) < 0)
+	if (ahead_make(
+		&s->ahead, s->fds[JOB_FD_CA], s->fds[JOB_FD_TRUST], &err) < 0)
 		log_debug("%s", err.msg);
 	self_prepare_shim(&s->filter);
-	/* Its job will come with one, which may be another. */
+	/* Its job will come with its own, which may be others. */
 	fd_close(&s->fds[JOB_FD_CA]);
+	fd_close(&s->fds[JOB_FD_TRUST]);
 	return 0;
 }
 

@@ -120,6 +120,7 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	c->hostname = s->spec.hostname;
 	c->ahead = &s->ahead;
 	c->ca_fd = s->fds[JOB_FD_CA];
+	c->trust_fd = s->fds[JOB_FD_TRUST];
 	c->read_default =
 	    profile_default(s->profile, POLICY_READ) == EFFECT_ALLOW;
 	c->write_default =

@@ -87,11 +87,12 @@ maker(const struct jail_config *c, int ctl)
 }
 
 static int
-make_tree(struct jail_ahead *a, int ca_fd, struct error *err)
+make_tree(struct jail_ahead *a, int ca_fd, int trust_fd, struct error *err)
 {
-	const struct jail_config c = {
-		.ca_fd = ca_fd, .image_fd = -1, .home_fd = -1
-	};
+	const struct jail_config c = { .ca_fd = ca_fd,
+		.trust_fd = trust_fd,
+		.image_fd = -1,
+		.home_fd = -1 };
 	struct clone_args ca = { .flags = AHEAD_FLAGS, .exit_signal = SIGCHLD };
 	int sv[2], fds[CTL_FDS_MAX], r;
 	pid_t pid;
@@ -127,13 +128,13 @@ make_tree(struct jail_ahead *a, int ca_fd, struct error *err)
 }
 
 int
-ahead_make(struct jail_ahead *a, int ca_fd, struct error *err)
+ahead_make(struct jail_ahead *a, int ca_fd, int trust_fd, struct error *err)
 {
 	int r;
 
 	ahead_init(a);
 	r = capture_make(&a->net, err);
-	if (make_tree(a, ca_fd, err) < 0) {
+	if (make_tree(a, ca_fd, trust_fd, err) < 0) {
 		close_tree(a);
 		r = -1;
 	}

@@ -29,10 +29,12 @@ struct jail_ahead {
 
 void ahead_init(struct jail_ahead *a); /* all -1 */
 /*
- * Make it, with a copy of ca_fd.  Needs what jail_build() needs; blocks some
+ * Make it, with copies of ca_fd and trust_fd, which
+ * belong together (as in jail_config).  Needs what jail_build() needs; blocks some
  * milliseconds.  -1 with err if a part could not be made; what could is there.
  */
-int ahead_make(struct jail_ahead *a, int ca_fd, struct error *err);
+int ahead_make(
+    struct jail_ahead *a, int ca_fd, int trust_fd, struct error *err);
 /* Its tree is what jail_build() would make for c now. */
 bool ahead_fits(const struct jail_ahead *a, const struct jail_config *c);
 /* In pid 1: the namespaces, with the tree as "/". */

@@ -10,6 +10,7 @@ static const char *const fixed[] = {
 	"USER=" JAIL_USER,
 	"LOGNAME=" JAIL_USER,
 	"TMPDIR=/tmp",
+	/* OpenSSL, Go, Ruby, PHP; then those that look elsewhere. */
 	"SSL_CERT_FILE=" JAIL_CA_FILE,
 	"NODE_EXTRA_CA_CERTS=" JAIL_CA_FILE,
 	"REQUESTS_CA_BUNDLE=" JAIL_CA_FILE,
@@ -17,6 +18,16 @@ static const char *const fixed[] = {
 	"GIT_SSL_CAINFO=" JAIL_CA_FILE,
 	"DENO_CERT=" JAIL_CA_FILE,
 	"CARGO_HTTP_CAINFO=" JAIL_CA_FILE,
+	"AWS_CA_BUNDLE=" JAIL_CA_FILE,
+	"PIP_CERT=" JAIL_CA_FILE,
+	"NIX_SSL_CERT_FILE=" JAIL_CA_FILE,
+	"GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=" JAIL_CA_FILE,
+	"npm_config_cafile=" JAIL_CA_FILE,
+	"YARN_HTTPS_CA_FILE_PATH=" JAIL_CA_FILE,
+	/* A JDK of Debian finds the file by itself; others are told. */
+	"JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=" JAIL_TRUST_FILE
+	" -Djavax.net.ssl.trustStoreType=PKCS12"
+	" -Djavax.net.ssl.trustStorePassword=changeit",
 };
 
 static const char *const defaults[] = {

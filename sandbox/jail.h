@@ -28,6 +28,7 @@
 	3128 /* the TCP capture socket's own port: connects                    \
 	      * to 127.0.0.1 and ::1 reach it there */
 #define JAIL_CA_FILE "/etc/ssl/certs/ca-certificates.crt"
+#define JAIL_TRUST_FILE "/etc/ssl/certs/java/cacerts" /* Java's, PKCS#12 */
 
 #define JAIL_RULES_MAX 1024u
 #define JAIL_MASKS_MAX 1024u  /* places masked or made read-only */
@@ -73,6 +74,7 @@ struct jail_config {
 	const char *hostname; /* NULL: "brig" */
 	int ca_fd;            /* PEM bundle, read from offset 0; -1: the
 			       * host's own bundle */
+	int trust_fd;         /* the same as PKCS#12, likewise */
 
 	const struct jail_rule *rules;
 	size_t nrules;

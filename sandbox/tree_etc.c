@@ -13,6 +13,7 @@
 
 #define COPY_MAX (1024 * 1024) /* larger files of /etc are left out */
 #define CA_IN_ETC (&JAIL_CA_FILE[sizeof("/etc/") - 1])
+#define TRUST_IN_ETC (&JAIL_TRUST_FILE[sizeof("/etc/") - 1])
 #define CA_MAX (16 * 1024 * 1024)
 
 /* What programs need of the host's /etc and what holds no secret: never
@@ -60,26 +61,27 @@ copy_etc(int src, int etc, const char *name, struct error *err)
 	return mnt_copy(fd, etc, name, (size_t)st.st_size, err);
 }
 
+/* A bundle of certificates: fd, or the host's own of that path if there is. */
 static int
-add_ca(int etc, int given, struct error *err)
+add_bundle(
+    int etc, const char *name, int given, const char *path, struct error *err)
 {
 	cleanup_fd int fd = -1;
 	struct stat st;
 
 	if (given < 0) {
-		fd = open(JAIL_CA_FILE, O_RDONLY | O_CLOEXEC);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
-			return errno == ENOENT
-				   ? 0
-				   : error_set(err, errno, "tree: open %s",
-					 JAIL_CA_FILE);
+			return errno == ENOENT ? 0
+					       : error_set(err, errno,
+						     "tree: open %s", path);
 		given = fd;
 	}
 	if (fstat(given, &st) < 0)
-		return error_set(err, errno, "tree: CA bundle");
+		return error_set(err, errno, "tree: %s", name);
 	if (!S_ISREG(st.st_mode) || st.st_size > CA_MAX)
-		return error_set(err, EFBIG, "tree: CA bundle");
-	return mnt_copy(given, etc, CA_IN_ETC, (size_t)st.st_size, err);
+		return error_set(err, EFBIG, "tree: %s", name);
+	return mnt_copy(given, etc, name, (size_t)st.st_size, err);
 }
 
 static int
@@ -127,14 +129,16 @@ tree_etc(const struct jail_config *c, int src, struct error *err)
 
 	etc = mnt_new(
 	    "tmpfs", opts, nitems(opts), MNT_COMMON | MOUNT_ATTR_NOEXEC, err);
-	if (etc < 0 || mnt_mkdirs(etc, "ssl/certs", err) < 0)
+	if (etc < 0 || mnt_mkdirs(etc, "ssl/certs/java", err) < 0)
 		return -1;
 	if (add_own(etc, err) < 0)
 		return -1;
 	for (i = 0; i < nitems(etc_files); i++)
 		if (copy_etc(src, etc, etc_files[i], err) < 0)
 			return -1;
-	if (add_ca(etc, c->ca_fd, err) < 0)
+	if (add_bundle(etc, CA_IN_ETC, c->ca_fd, JAIL_CA_FILE, err) < 0 ||
+	    add_bundle(etc, TRUST_IN_ETC, c->trust_fd, JAIL_TRUST_FILE, err) <
+		0)
 		return -1;
 	return steal_fd(&etc);
 }

@@ -44,6 +44,14 @@ EXTRA_DIST += tests/daemon/load.sh tests/daemon/processes.sh \
 TESTS += tests/daemon/homes.sh tests/daemon/badconfig.sh
 EXTRA_DIST += tests/daemon/homes.sh tests/daemon/badconfig.sh
 
+# What Java trusts.
+check_PROGRAMS += tests/daemon/test_truststore
+TESTS += tests/daemon/test_truststore
+tests_daemon_test_truststore_SOURCES = tests/daemon/test_truststore.c \
+	daemon/truststore.c
+tests_daemon_test_truststore_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS) \
+	$(PROXY_LIBS)
+
 # What a job staged.
 STAGE_TEST_LIBS = libstage.a libjobspec.a libsandbox.a libbase.a \
 	$(CMOCKA_LIBS) $(SECCOMP_LIBS) $(CAP_LIBS) $(CRYPTO_LIBS) $(MD_LIBS)

@@ -144,6 +144,8 @@ print(*[p["pid"] for p in json.load(sys.stdin)["processes"]
 }
 old=$(spare)
 kill -9 "$old"
+# A shim that is dying but not yet known to be would be given the job.
+wait_for 10 sh -c "! kill -0 $old 2>/dev/null"
 check "a job starts while no shim waits for it" brig run -- true
 another() {
     new=$(spare) && [ -n "$new" ] && [ "$new" != "$old" ]

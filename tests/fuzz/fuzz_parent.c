@@ -73,8 +73,12 @@ int
 parent_make_bundle(struct parent *pa, struct error *err)
 {
 	fd_close(&pa->bundle_fd);
+	fd_close(&pa->trust_fd);
 	pa->bundle_fd = fd_memfd("bundle", "x", 1);
-	return pa->bundle_fd < 0 ? error_set(err, errno, "memfd") : 0;
+	pa->trust_fd = fd_memfd("trust", "x", 1);
+	return pa->bundle_fd < 0 || pa->trust_fd < 0
+		   ? error_set(err, errno, "memfd")
+		   : 0;
 }
 
 int
@@ -214,6 +218,7 @@ end(struct parent *pa)
 			fd_close(&pa->pending[i].fd[k]);
 	chan_free(pa->audit);
 	fd_close(&pa->bundle_fd);
+	fd_close(&pa->trust_fd);
 	fd_close(&pa->policy_fd);
 	buf_free(&pa->ca_pem);
 	ev_once(pa->ev, 0);
@@ -234,6 +239,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.jobs_fd = -1,
 		.roots_fd = -1,
 		.bundle_fd = -1,
+		.trust_fd = -1,
 		.policy_fd = -1 };
 	struct play_step st;
 

@@ -274,7 +274,7 @@ serve(struct jail_config *c)
 	int status = 0;
 
 	for (;;) {
-		if (ahead_make(&ahead, c->ca_fd, &err) < 0)
+		if (ahead_make(&ahead, c->ca_fd, c->trust_fd, &err) < 0)
 			fatalx("%s", err.msg);
 		if (write(STDOUT_FILENO, "2", 1) != 1 ||
 		    read(STDIN_FILENO, &byte, 1) != 1)
@@ -334,6 +334,7 @@ main(int argc, char **argv)
 		.host_gid = HOST_UID,
 		.workspace_fd = -1,
 		.ca_fd = -1,
+		.trust_fd = -1,
 		.image_fd = -1,
 		.home_fd = -1,
 		.rules = rules,
@@ -455,7 +456,8 @@ main(int argc, char **argv)
 	if (server)
 		return serve(&c);
 	while (n-- > 0) {
-		if (use_ahead && ahead_make(&ahead, c.ca_fd, &err) < 0)
+		if (use_ahead &&
+		    ahead_make(&ahead, c.ca_fd, c.trust_fd, &err) < 0)
 			fatalx("%s", err.msg);
 		c.ahead = use_ahead ? &ahead : NULL;
 		status = run(&c, times, capture);

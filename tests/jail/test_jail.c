@@ -38,6 +38,7 @@ config(char *const *argv)
 		.host_gid = 64322,
 		.workspace_fd = -1,
 		.ca_fd = -1,
+		.trust_fd = -1,
 		.image_fd = -1,
 		.home_fd = -1,
 		.argv = argv,
@@ -108,7 +109,7 @@ failure_names_the_step_and_leaves_nothing(void **state)
 	c = config(true_argv);
 	c.ca_fd = 250; /* fails in the caller */
 	assert_int_equal(jail_build(&c, &j, &err), -1);
-	assert_true(str_starts(err.msg, "tree: CA bundle"));
+	assert_true(str_starts(err.msg, "tree: ssl/certs/ca-cert"));
 	assert_int_equal(open_fds(), before);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
@@ -319,6 +320,7 @@ fits_with(const struct jail_ahead *a, const char *pattern, bool allow)
 {
 	struct jail_rule r = { .allow = allow, .pattern = pattern };
 	const struct jail_config c = { .ca_fd = -1,
+		.trust_fd = -1,
 		.image_fd = -1,
 		.home_fd = -1,
 		.rules = &r,
@@ -331,13 +333,15 @@ static void
 a_tree_made_ahead_is_for_those_it_fits(void **state)
 {
 	const char *const trees[] = { "/opt" };
-	struct jail_config c = { .ca_fd = -1, .image_fd = -1, .home_fd = -1 };
+	struct jail_config c = {
+		.ca_fd = -1, .trust_fd = -1, .image_fd = -1, .home_fd = -1
+	};
 	struct jail_ahead a;
 	struct error err = { 0 };
 
 	if (getuid() != 0)
 		skip();
-	assert_int_equal(ahead_make(&a, -1, &err), 0);
+	assert_int_equal(ahead_make(&a, -1, -1, &err), 0);
 	assert_true(ahead_fits(&a, &c));
 	c.image_fd = 0;
 	assert_false(ahead_fits(&a, &c));

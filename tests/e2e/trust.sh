@@ -1,0 +1,78 @@
+#!/bin/sh
+# Every client in the jail trusts what the proxy shows it, without a setting of
+# its own: the bundle, the variables, Java's trust store.
+# shellcheck source=../attack/lib.sh
+. "$BRIG_SRCDIR/tests/attack/lib.sh"
+
+attack_setup trust
+G="https://good.test:$GOOD"
+
+check "every variable that names a file names one that is there" job '
+    for v in SSL_CERT_FILE NODE_EXTRA_CA_CERTS REQUESTS_CA_BUNDLE \
+        CURL_CA_BUNDLE GIT_SSL_CAINFO DENO_CERT CARGO_HTTP_CAINFO \
+        AWS_CA_BUNDLE PIP_CERT NIX_SSL_CERT_FILE npm_config_cafile \
+        GRPC_DEFAULT_SSL_ROOTS_FILE_PATH YARN_HTTPS_CA_FILE_PATH; do
+        eval "f=\$$v"
+        grep -q "BEGIN CERTIFICATE" "$f" || { echo "$v: $f"; exit 1; }
+    done'
+check "the trust store is PKCS#12 and holds the whole bundle" job '
+    openssl pkcs12 -in /etc/ssl/certs/java/cacerts -nokeys -passin pass: \
+        -nomacver >/tmp/all.pem &&
+    have=$(grep -c "BEGIN CERTIFICATE" /tmp/all.pem) &&
+    want=$(grep -c "BEGIN CERTIFICATE" "$SSL_CERT_FILE") &&
+    echo "$have of $want" && test "$have" = "$want" && test "$have" -gt 1'
+check "the same certificates, byte for byte" job '
+    one() {
+        awk -v n="$2" "/BEGIN CERT/ { i++ } i == n" "$1" |
+            openssl x509 -noout -fingerprint -sha256
+    }
+    openssl pkcs12 -in /etc/ssl/certs/java/cacerts -nokeys -passin pass: \
+        -nomacver >/tmp/all.pem
+    last=$(grep -c "BEGIN CERTIFICATE" /tmp/all.pem)
+    for n in 1 2 "$last"; do
+        test "$(one /tmp/all.pem $n)" = "$(one "$SSL_CERT_FILE" $n)" || exit 1
+    done'
+check "a job cannot change either" job '
+    ! (echo x >>/etc/ssl/certs/java/cacerts) 2>/dev/null &&
+    ! (echo x >>"$SSL_CERT_FILE") 2>/dev/null'
+
+check "curl" job "curl -sSf $G/curl"
+check "python" job "python3 -c '
+import urllib.request
+urllib.request.urlopen(\"$G/python\").read()'"
+check "node: https and fetch" job "node -e '
+fetch(\"$G/node\").then(r => r.text()).then(() => require(\"https\")
+    .get(\"$G/https\", r => process.exit(r.statusCode == 200 ? 0 : 1)))'"
+check "openssl with its defaults" job "
+    echo | openssl s_client -connect good.test:$GOOD -servername good.test \
+        -verify_return_error -brief 2>&1 | grep -q 'Verification: OK'"
+
+# Java reads its store only when it is used: a program that fetches something.
+if command -v javac >/dev/null 2>&1; then
+    cat >"$T/ws/Fetch.java" <<'JAVA_END'
+public class Fetch {
+    public static void main(String[] a) throws Exception {
+        var c = (javax.net.ssl.HttpsURLConnection)
+            new java.net.URL(a[0]).openConnection();
+        System.out.println(c.getResponseCode());
+    }
+}
+JAVA_END
+    check "java (control): with another store it refuses the proxy" job "
+        cd /tmp && javac -d . /workspace/Fetch.java 2>/dev/null &&
+        awk '/BEGIN CERT/ { i++ } i == 1' \$SSL_CERT_FILE >one.pem &&
+        keytool -importcert -noprompt -alias one -file one.pem \
+            -keystore one.p12 -storepass changeit 2>/dev/null &&
+        ! JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=/tmp/one.p12 \
+            java -cp . Fetch $G/java 2>err && grep -q PKIX err"
+    check "java: HttpsURLConnection" job "
+        cd /tmp && javac -d . /workspace/Fetch.java 2>/dev/null &&
+        java -cp . Fetch $G/java | grep -qx 200"
+    check "java: as Debian's own store, without a variable" job "
+        cd /tmp && javac -d . /workspace/Fetch.java 2>/dev/null &&
+        env -u JAVA_TOOL_OPTIONS java -cp . Fetch $G/java | grep -qx 200"
+else
+    skip "java: HttpsURLConnection" "no Java compiler"
+fi
+
+attack_end
