@@ -34,6 +34,8 @@ libproxy_a_SOURCES += \
 	proxy/back_judge.c proxy/back_record.c proxy/back_request.c \
 	proxy/back_response.c proxy/back_steps.c proxy/back_stream.c \
 	proxy/binding.c proxy/binding.h \
+	proxy/codec.c proxy/codec.h proxy/codec_int.h \
+	proxy/codec_decode.c proxy/codec_encode.c \
 	proxy/deny.c proxy/deny.h \
 	proxy/netaddr.c proxy/netaddr.h \
 	proxy/scan.c proxy/scan.h \

@@ -28,7 +28,8 @@ tests_proxy_test_vault_SOURCES = tests/proxy/test_vault.c
 tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 
 # back and its pure parts.
-BACK_LIST = tests/proxy/test_back tests/proxy/test_netaddr \
+BACK_LIST = tests/proxy/test_back tests/proxy/test_codec \
+	tests/proxy/test_netaddr \
 	tests/proxy/test_scrub tests/proxy/test_swap
 check_PROGRAMS += $(BACK_LIST)
 TESTS += $(BACK_LIST)
@@ -36,6 +37,9 @@ TESTS += $(BACK_LIST)
 tests_proxy_test_back_SOURCES = tests/proxy/test_back.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) \
+	$(CMOCKA_LIBS)
+tests_proxy_test_codec_SOURCES = tests/proxy/test_codec.c
+tests_proxy_test_codec_LDADD = libproxy.a libbase.a $(CODEC_LIBS) \
 	$(CMOCKA_LIBS)
 tests_proxy_test_netaddr_SOURCES = tests/proxy/test_netaddr.c
 tests_proxy_test_netaddr_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
