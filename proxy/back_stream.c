@@ -64,6 +64,11 @@ on_failed(void *arg, enum upstream_fail how, const char *why)
 		xch_fail(x, 502, "upstream_unreachable", why,
 		    "check the host name and port, or try again later");
 		return;
+	case UPSTREAM_PROXY:
+		xch_fail(x, 502, "upstream_proxy", why,
+		    "tell the user: the proxy that all connections go "
+		    "through refuses this one");
+		return;
 	case UPSTREAM_TLS:
 		xch_fail(x, 502, "upstream_tls", why,
 		    "this cannot be switched off; use a host with a valid "

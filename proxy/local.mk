@@ -14,7 +14,8 @@ libproxy_a_SOURCES += \
 # TLS of both sides.
 libproxy_a_SOURCES += \
 	proxy/tls.c proxy/tls.h proxy/tls_int.h \
-	proxy/tls_client.c proxy/tls_server.c
+	proxy/tls_client.c proxy/tls_identity.c proxy/tls_server.c \
+	proxy/tls_session.c
 
 # keyd and its parts.
 libproxy_a_SOURCES += \
@@ -37,6 +38,8 @@ libproxy_a_SOURCES += \
 	proxy/codec.c proxy/codec.h proxy/codec_int.h \
 	proxy/codec_decode.c proxy/codec_encode.c \
 	proxy/deny.c proxy/deny.h \
+	proxy/dial.c proxy/dial.h proxy/dial_int.h proxy/dial_proxy.c \
+	proxy/dialer.c \
 	proxy/netaddr.c proxy/netaddr.h \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \

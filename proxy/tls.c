@@ -134,6 +134,18 @@ explain_queue(struct tls *t)
 			    "authority (%s)",
 			    who);
 			return;
+		case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+			tls_set_why(
+			    t, "peer wants a client certificate (%s)", who);
+			return;
+		case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+		case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+		case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+		case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+		case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+			tls_set_why(t,
+			    "peer does not accept our certificate (%s)", who);
+			return;
 		case SSL_R_UNSUPPORTED_PROTOCOL:
 		case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
 			tls_set_why(t,
@@ -200,12 +212,15 @@ tls_handshake(struct tls *t)
 		if (io == TLS_EOF) {
 			t->dead = true;
 			tls_set_why(t, "peer closed during the handshake");
-			return TLS_ERROR;
+			io = TLS_ERROR;
 		}
+		if (io == TLS_ERROR && t->client != NULL)
+			tls_client_failed(t);
 		return io;
 	}
 	if (t->client != NULL && tls_client_done(t) < 0) {
 		t->dead = true;
+		tls_client_failed(t);
 		return TLS_ERROR;
 	}
 	t->done = true;
@@ -279,7 +294,12 @@ tls_free(struct tls *t)
 {
 	if (t == NULL)
 		return;
+	/* Else OpenSSL takes the session for a broken one and spoils it. */
+	if (t->ssl != NULL && t->done && !t->dead)
+		SSL_set_shutdown(
+		    t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
+	tls_client_free(t->client);
 	free(t);
 }
 
@@ -299,6 +319,22 @@ const char *
 tls_leaf_name(const struct tls *t)
 {
 	return t->sni[0] != '\0' ? t->sni : t->host;
+}
+
+bool
+tls_is_h2(const struct tls *t)
+{
+	const unsigned char *alpn;
+	unsigned int n;
+
+	SSL_get0_alpn_selected(t->ssl, &alpn, &n);
+	return n == 2 && memcmp(alpn, "h2", 2) == 0;
+}
+
+bool
+tls_is_resumed(const struct tls *t)
+{
+	return SSL_session_reused(t->ssl) == 1;
 }
 
 const char *

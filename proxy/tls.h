@@ -12,9 +12,16 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "base/secret.h"
+
+#define TLS_SESSIONS_MAX 32u      /* kept for resumption; the oldest goes */
+#define TLS_SESSIONS_EACH_MAX 4u  /* of them, of one origin */
+#define TLS_SESSION_S (60u * 60)  /* then the certificate is looked at again */
+#define TLS_IDENTITY_CHAIN_MAX 8u /* certificates of a client's identity */
+#define TLS_KEY_SIZE 32u
 
 struct tls_server; /* front: context, key, cache of leaves */
-struct tls_client; /* back: context, trust store */
+struct tls_client; /* back: context, trust store, sessions */
 struct tls;        /* one session; does not own the socket */
 
 enum tls_io {
@@ -49,13 +56,38 @@ void tls_server_free(struct tls_server *s);
  */
 struct tls *tls_accept_new(struct tls_server *s, int fd, const char *fallback);
 
-/* roots: PEM of every trusted CA (parsed on first use), borrowed for life. */
+/*
+ * roots: PEM of every trusted CA, parsed by the first tls_connect_new();
+ * borrowed until that has succeeded.
+ */
 struct tls_client *tls_client_new(
     const void *roots, size_t n, struct error *err);
+/* Sessions made by it stay valid: they hold a reference. */
 void tls_client_free(struct tls_client *c);
-/* Verifies chain and host (name or IP literal); sends SNI for a name. */
-struct tls *tls_connect_new(
-    struct tls_client *c, int fd, const char *host, struct error *err);
+/*
+ * More roots, for that host alone; before the first connection.  pem is
+ * borrowed until c connects no more.
+ */
+void tls_client_host_roots(
+    struct tls_client *c, const char *host, const void *pem, size_t n);
+/* Forget sessions: with one origin, or all of them (host NULL). */
+void tls_client_forget(struct tls_client *c, const char *host, uint16_t port);
+
+struct tls_target {
+	const char *host; /* name or IP literal: verified; SNI for a name */
+	uint16_t port;    /* together they are what sessions are kept for */
+	bool offer_h2;    /* h2 and http/1.1 by ALPN; else http/1.1 alone */
+	bool no_alpn;     /* neither */
+	/* PEM: private key, certificate, chain; or NULL.  Borrowed for the
+	 * call only. */
+	const struct secret *identity;
+};
+
+/* Verifies chain and host, always. */
+struct tls *tls_connect_new(struct tls_client *c, int fd,
+    const struct tls_target *target, struct error *err);
+/* Which identity that is: a digest, all zero for NULL. */
+void tls_identity_key(const struct secret *identity, uint8_t key[TLS_KEY_SIZE]);
 
 void tls_free(struct tls *t);
 enum tls_io tls_handshake(struct tls *t);
@@ -74,6 +106,10 @@ bool tls_pending(const struct tls *t);
 const char *tls_sni(const struct tls *t);
 /* Server: name to mint for on TLS_WANT_LEAF: SNI, or fallback without one. */
 const char *tls_leaf_name(const struct tls *t);
+/* Both sides agreed on HTTP/2. */
+bool tls_is_h2(const struct tls *t);
+/* The handshake took up an earlier session. */
+bool tls_is_resumed(const struct tls *t);
 /* One line: "certificate has expired (api.example.com)". */
 const char *tls_why(const struct tls *t);
 

@@ -11,67 +11,41 @@
 #include "base/str.h"
 #include "proxy/tls_int.h"
 
-#define SESSIONS_MAX 16u
 #define ROOTS_MAX 4096u
 /* Names of a wrong certificate that are worth showing. */
 #define SHOW_NAMES_MAX 3
 
-struct resume {
+/* Roots of one host beside the ones of all. */
+struct host_roots {
 	char *host;
-	SSL_SESSION *session;
+	const void *pem;
+	size_t n;
+	X509_STORE *store; /* with those of all; made when it is needed */
 };
 
 struct tls_client {
+	unsigned int refs;
 	SSL_CTX *ctx;
 	const void *roots;
 	size_t roots_len;
 	bool loaded;
-	struct resume resume[SESSIONS_MAX]; /* ring, newest at next - 1 */
-	size_t next;
+	struct host_roots *extra;
+	size_t nextra;
+	struct tls_sessions sessions;
 };
-
-static void
-resume_clear(struct resume *r)
-{
-	free(r->host);
-	r->host = NULL;
-	SSL_SESSION_free(r->session);
-	r->session = NULL;
-}
 
 /* OpenSSL hands over a session (TLS 1.3: after the handshake). */
 static int
 on_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *t = tls_of(ssl);
-	struct tls_client *c = t->client;
-	struct resume *r = &c->resume[c->next++ % SESSIONS_MAX];
 
-	resume_clear(r);
-	r->host = xstrdup(t->host);
-	r->session = session;
+	tls_sessions_add(&t->client->sessions, t, session);
 	return 1; /* ours now */
 }
 
-/* A TLS 1.3 ticket is used once, so that connections cannot be linked. */
-static void
-try_resume(struct tls_client *c, SSL *ssl, const char *host)
-{
-	for (size_t i = 0; i < SESSIONS_MAX; i++) {
-		struct resume *r = &c->resume[i];
-
-		if (r->host == NULL || !str_eq(r->host, host))
-			continue;
-		if (SSL_SESSION_is_resumable(r->session))
-			SSL_set_session(ssl, r->session);
-		resume_clear(r);
-		return;
-	}
-}
-
-/* Append a name of the peer's certificate with what is not LDH replaced. */
-static void
-show_name(char *dst, size_t size, const unsigned char *p, int n)
+void
+tls_show_name(char *dst, size_t size, const unsigned char *p, int n)
 {
 	size_t len = strlen(dst);
 
@@ -80,7 +54,7 @@ show_name(char *dst, size_t size, const unsigned char *p, int n)
 		bool ok = (ch >= 'a' && ch <= 'z') ||
 			  (ch >= 'A' && ch <= 'Z') ||
 			  (ch >= '0' && ch <= '9') || ch == '-' || ch == '.' ||
-			  ch == '*' || ch == '_';
+			  ch == '*' || ch == '_' || ch == ' ';
 
 		dst[len++] = ok ? (char)ch : '?';
 	}
@@ -107,7 +81,7 @@ cert_names(X509 *cert, char *dst, size_t size)
 		}
 		if (shown++ > 0)
 			strlcat(dst, ", ", size);
-		show_name(dst, size, ASN1_STRING_get0_data(g->d.dNSName),
+		tls_show_name(dst, size, ASN1_STRING_get0_data(g->d.dNSName),
 		    ASN1_STRING_length(g->d.dNSName));
 	}
 	GENERAL_NAMES_free(names);
@@ -115,6 +89,24 @@ cert_names(X509 *cert, char *dst, size_t size)
 		strlcpy(dst, "no host name", size);
 	else if (more > 0)
 		strlcat(dst, " and others", size);
+}
+
+/* What an authority calls itself. */
+static void
+authority(X509 *cert, char *dst, size_t size)
+{
+	X509_NAME *subject = cert == NULL ? NULL : X509_get_subject_name(cert);
+	int at = subject == NULL
+		     ? -1
+		     : X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	const ASN1_STRING *cn =
+	    at < 0 ? NULL
+		   : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+
+	dst[0] = '\0';
+	if (cn != NULL)
+		tls_show_name(dst, size, ASN1_STRING_get0_data(cn),
+		    ASN1_STRING_length(cn));
 }
 
 static int
@@ -145,7 +137,20 @@ on_verify(int ok, X509_STORE_CTX *sctx)
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 		tls_set_why(t, "self-signed certificate (%s)", t->host);
 		break;
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+		tls_set_why(t,
+		    "certificate ends in an authority that is not "
+		    "trusted (%s)",
+		    t->host);
+		break;
 	default:
+		if (X509_STORE_CTX_get_error_depth(sctx) > 0) {
+			authority(X509_STORE_CTX_get_current_cert(sctx), names,
+			    sizeof(names));
+			tls_set_why(t, "authority \"%s\": %s (%s)", names,
+			    X509_verify_cert_error_string(e), t->host);
+			break;
+		}
 		tls_set_why(
 		    t, "%s (%s)", X509_verify_cert_error_string(e), t->host);
 		break;
@@ -156,9 +161,9 @@ on_verify(int ok, X509_STORE_CTX *sctx)
 struct tls_client *
 tls_client_new(const void *roots, size_t n, struct error *err)
 {
-	static const unsigned char alpn[] = "\x08http/1.1";
 	struct tls_client *c = xcalloc(1, sizeof(*c));
 
+	c->refs = 1;
 	c->roots = roots;
 	c->roots_len = n;
 	c->ctx = SSL_CTX_new(TLS_client_method());
@@ -171,8 +176,7 @@ tls_client_new(const void *roots, size_t n, struct error *err)
 		tls_client_free(c);
 		return NULL;
 	}
-	if (SSL_CTX_set_alpn_protos(c->ctx, alpn, sizeof(alpn) - 1) != 0 ||
-	    SSL_CTX_set_cipher_list(
+	if (SSL_CTX_set_cipher_list(
 		c->ctx, "HIGH:!aNULL:!eNULL:!PSK:!SRP:!DSS") != 1) {
 		tls_error(err, "TLS client");
 		tls_client_free(c);
@@ -188,30 +192,49 @@ tls_client_new(const void *roots, size_t n, struct error *err)
 void
 tls_client_free(struct tls_client *c)
 {
-	if (c == NULL)
+	if (c == NULL || --c->refs > 0)
 		return;
-	for (size_t i = 0; i < SESSIONS_MAX; i++)
-		resume_clear(&c->resume[i]);
+	tls_sessions_forget(&c->sessions, NULL, 0);
+	for (size_t i = 0; i < c->nextra; i++) {
+		free(c->extra[i].host);
+		X509_STORE_free(c->extra[i].store);
+	}
+	free(c->extra);
 	SSL_CTX_free(c->ctx);
 	free(c);
 }
 
-/*
- * Many jobs never dial out, and a system bundle costs tens of milliseconds
- * and a megabyte, hence only on first use.
- */
-static int
-load_roots(struct tls_client *c, struct error *err)
+void
+tls_client_host_roots(
+    struct tls_client *c, const char *host, const void *pem, size_t n)
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(c->ctx);
+	struct host_roots *h;
+
+	c->extra = xreallocarray(c->extra, c->nextra + 1, sizeof(*c->extra));
+	h = &c->extra[c->nextra++];
+	memset(h, 0, sizeof(*h));
+	h->host = xstrdup(host);
+	str_lower(h->host);
+	h->pem = pem;
+	h->n = n;
+}
+
+void
+tls_client_forget(struct tls_client *c, const char *host, uint16_t port)
+{
+	tls_sessions_forget(&c->sessions, host, port);
+}
+
+/* How many certificates of the PEM were added to store. */
+static size_t
+add_pem(X509_STORE *store, const void *pem, size_t n)
+{
 	size_t added = 0;
 	BIO *bio = NULL;
 
-	if (c->roots_len > 0 && c->roots_len <= INT_MAX)
-		bio = BIO_new_mem_buf(c->roots, (int)c->roots_len);
-	if (bio == NULL)
-		return error_set(err, 0, "no trusted certificate authorities");
-	while (added < ROOTS_MAX) {
+	if (n > 0 && n <= INT_MAX)
+		bio = BIO_new_mem_buf(pem, (int)n);
+	while (bio != NULL && added < ROOTS_MAX) {
 		size_t before = BIO_ctrl_pending(bio);
 		X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
 
@@ -230,9 +253,61 @@ load_roots(struct tls_client *c, struct error *err)
 	}
 	BIO_free(bio);
 	ERR_clear_error();
-	if (added == 0)
+	return added;
+}
+
+/*
+ * Many jobs never dial out, and a system bundle costs tens of milliseconds
+ * and a megabyte, hence only on first use.
+ */
+static int
+load_roots(struct tls_client *c, struct error *err)
+{
+	if (add_pem(SSL_CTX_get_cert_store(c->ctx), c->roots, c->roots_len) ==
+	    0)
 		return error_set(err, 0, "no trusted certificate authorities");
 	c->loaded = true;
+	c->roots = NULL;
+	return 0;
+}
+
+/* The store with the roots of all and the host's own. */
+static X509_STORE *
+make_store(const struct tls_client *c, const struct host_roots *h)
+{
+	STACK_OF(X509_OBJECT) *all =
+	    X509_STORE_get0_objects(SSL_CTX_get_cert_store(c->ctx));
+	X509_STORE *store = X509_STORE_new();
+
+	for (int i = 0; store != NULL && i < sk_X509_OBJECT_num(all); i++) {
+		X509 *cert =
+		    X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+
+		if (cert != NULL && X509_STORE_add_cert(store, cert) != 1) {
+			X509_STORE_free(store);
+			return NULL;
+		}
+	}
+	if (store != NULL)
+		(void)add_pem(store, h->pem, h->n);
+	return store;
+}
+
+static int
+use_host_roots(struct tls_client *c, SSL *ssl, const char *host)
+{
+	for (size_t i = 0; i < c->nextra; i++) {
+		struct host_roots *h = &c->extra[i];
+
+		if (!str_eq(h->host, host))
+			continue;
+		if (h->store == NULL)
+			h->store = make_store(c, h);
+		return h->store != NULL &&
+			       SSL_set1_verify_cert_store(ssl, h->store) == 1
+			   ? 0
+			   : -1;
+	}
 	return 0;
 }
 
@@ -256,9 +331,23 @@ expect_host(SSL *ssl, const char *host, struct tls *t)
 	return 0;
 }
 
+static int
+set_alpn(SSL *ssl, const struct tls_target *target)
+{
+	static const unsigned char both[] = "\x02h2\x08http/1.1";
+	static const unsigned char one[] = "\x08http/1.1";
+
+	if (target->no_alpn)
+		return 0;
+	/* 0 is success here. */
+	if (target->offer_h2)
+		return SSL_set_alpn_protos(ssl, both, sizeof(both) - 1);
+	return SSL_set_alpn_protos(ssl, one, sizeof(one) - 1);
+}
+
 struct tls *
-tls_connect_new(
-    struct tls_client *c, int fd, const char *host, struct error *err)
+tls_connect_new(struct tls_client *c, int fd, const struct tls_target *target,
+    struct error *err)
 {
 	struct tls *t;
 	SSL *ssl;
@@ -267,14 +356,19 @@ tls_connect_new(
 		return NULL;
 	t = xcalloc(1, sizeof(*t));
 	t->client = c;
-	if (strlcpy(t->host, host, sizeof(t->host)) >= sizeof(t->host)) {
+	c->refs++;
+	t->port = target->port;
+	t->offer_h2 = target->offer_h2;
+	if (strlcpy(t->host, target->host, sizeof(t->host)) >=
+	    sizeof(t->host)) {
 		tls_free(t);
 		error_set(err, 0, "host name is too long");
 		return NULL;
 	}
 	str_lower(t->host);
 	ssl = SSL_new(c->ctx);
-	if (ssl == NULL || tls_attach(t, ssl, fd) < 0) {
+	if (ssl == NULL || tls_attach(t, ssl, fd) < 0 ||
+	    set_alpn(ssl, target) != 0 || use_host_roots(c, ssl, t->host) < 0) {
 		tls_free(t);
 		error_set(err, 0, "OpenSSL cannot make a session");
 		return NULL;
@@ -284,8 +378,14 @@ tls_connect_new(
 		tls_error(err, "host name for TLS");
 		return NULL;
 	}
+	if (target->identity != NULL &&
+	    tls_identity_use(ssl, target->identity, err) < 0) {
+		tls_free(t);
+		return NULL;
+	}
+	tls_identity_key(target->identity, t->identity);
 	SSL_set_connect_state(ssl);
-	try_resume(c, ssl, t->host);
+	tls_sessions_use(&c->sessions, t);
 	return t;
 }
 
@@ -301,8 +401,11 @@ tls_client_done(struct tls *t)
 		tls_set_why(t, "certificate was not verified (%s)", t->host);
 		return -1;
 	}
+	/* The client's key has done its work. */
+	SSL_certs_clear(t->ssl);
 	SSL_get0_alpn_selected(t->ssl, &alpn, &n);
-	if (n != 0 && (n != 8 || memcmp(alpn, "http/1.1", 8) != 0)) {
+	if (n != 0 && (n != 8 || memcmp(alpn, "http/1.1", 8) != 0) &&
+	    !(t->offer_h2 && tls_is_h2(t))) {
 		tls_set_why(t,
 		    "server chose a protocol that was not offered "
 		    "(%s)",
@@ -310,4 +413,10 @@ tls_client_done(struct tls *t)
 		return -1;
 	}
 	return 0;
+}
+
+void
+tls_client_failed(struct tls *t)
+{
+	tls_sessions_forget(&t->client->sessions, t->host, t->port);
 }

@@ -1,5 +1,5 @@
 /*
- * What tls.c, tls_server.c and tls_client.c share; private to them.  Types of
+ * What the sources proxy/tls*.c share; private to them.  Types of
  * OpenSSL are only named here, so that <openssl/ssl.h> stays in the sources.
  */
 #ifndef BRIG_PROXY_TLS_INT_H
@@ -15,12 +15,16 @@
 struct tls {
 	SSL *ssl;
 	struct tls_server *server; /* borrowed; NULL on the client */
-	struct tls_client *client; /* borrowed; NULL on the server */
+	struct tls_client *client; /* referenced; NULL on the server */
 	bool dead;                 /* a fatal error happened: no shutdown */
 	bool done;                 /* handshake complete */
 	char sni[P_HOST_MAX + 1];
 	char host[P_HOST_MAX + 1]; /* server: fallback name; client: peer */
 	char why[TLS_WHY_MAX];
+	/* Client. */
+	uint16_t port;
+	bool offer_h2;
+	uint8_t identity[TLS_KEY_SIZE];
 };
 
 /* What both contexts have in common.  0 or -1. */
@@ -34,7 +38,40 @@ void tls_set_why(struct tls *t, const char *fmt, ...) attr_printf(2, 3);
 /* Turn OpenSSL's error queue into an error; empties the queue.  -1. */
 int tls_error(struct error *err, const char *what);
 
+/* Append what is not odd of a name in a certificate, at most n bytes. */
+void tls_show_name(char *dst, size_t size, const unsigned char *p, int n);
+
 /* Client: the handshake is complete; last checks.  0 or -1 with why set. */
 int tls_client_done(struct tls *t);
+/* Client: it failed. */
+void tls_client_failed(struct tls *t);
+
+/* ---- tls_session.c: sessions to resume, those of one client ------------ */
+
+struct tls_session {
+	SSL_SESSION *session; /* NULL: free */
+	uint64_t made;        /* seconds, monotonic */
+	char *host;
+	uint16_t port;
+	uint8_t identity[TLS_KEY_SIZE];
+};
+
+struct tls_sessions {
+	struct tls_session s[TLS_SESSIONS_MAX];
+};
+
+/* A session for what t talks to; taken. */
+void tls_sessions_add(
+    struct tls_sessions *ss, const struct tls *t, SSL_SESSION *session);
+/* Offer the newest one that fits t, if any. */
+void tls_sessions_use(struct tls_sessions *ss, struct tls *t);
+/* Those of one origin with any identity, or all (host NULL). */
+void tls_sessions_forget(
+    struct tls_sessions *ss, const char *host, uint16_t port);
+
+/* ---- tls_identity.c ---------------------------------------------------- */
+
+/* Give ssl the key and certificates of a client.  0 or -1 with err. */
+int tls_identity_use(SSL *ssl, const struct secret *pem, struct error *err);
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/ev.h"
+#include "proxy/dial.h"
 #include "proxy/netaddr.h"
 #include "proxy/wire.h"
 
@@ -29,13 +30,6 @@
 
 struct upstream_pool;
 struct upstream;
-
-enum upstream_fail {
-	UPSTREAM_UNREACHABLE, /* no address accepted the connection */
-	UPSTREAM_TLS,         /* handshake or certificate */
-	UPSTREAM_TIMEOUT,
-	UPSTREAM_BROKEN, /* closed early, or not HTTP */
-};
 
 struct upstream_ops {
 	/* Connected and verified: upstream_head() is due. */

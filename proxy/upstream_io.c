@@ -236,7 +236,10 @@ handshake(struct upstream *u)
 		}
 		client = roots_client(u->roots, &err);
 		if (client != NULL)
-			u->tls = tls_connect_new(client, u->fd, u->host, &err);
+			u->tls = tls_connect_new(client, u->fd,
+			    &(struct tls_target){
+				.host = u->host, .port = u->port },
+			    &err);
 		if (u->tls == NULL) {
 			upstream_fail(u, UPSTREAM_TLS, err.msg);
 			return;

@@ -2,6 +2,8 @@
 
 # TLS and keyd.
 KEYD_TESTS = \
+	tests/proxy/test_dial \
+	tests/proxy/test_dial_proxy \
 	tests/proxy/test_dns \
 	tests/proxy/test_keyd \
 	tests/proxy/test_mint \
@@ -11,6 +13,12 @@ KEYD_TESTS = \
 KEYD_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(KEYD_TESTS)
 TESTS += $(KEYD_TESTS)
+tests_proxy_test_dial_SOURCES = tests/proxy/test_dial.c \
+	tests/proxy/dial_world.c tests/proxy/dial_world.h
+tests_proxy_test_dial_LDADD = $(KEYD_LDADD)
+tests_proxy_test_dial_proxy_SOURCES = tests/proxy/test_dial_proxy.c \
+	tests/proxy/dial_world.c tests/proxy/dial_world.h
+tests_proxy_test_dial_proxy_LDADD = $(KEYD_LDADD)
 tests_proxy_test_dns_SOURCES = tests/proxy/test_dns.c tests/proxy/chan_raw.h
 tests_proxy_test_dns_LDADD = libsandbox.a $(KEYD_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)

@@ -421,7 +421,8 @@ tls_is_ended_with_a_leaf_made_once(void **state)
 	tc = tls_client_new(buf_head(&roots), buf_len(&roots), &err);
 	for (int i = 0; i < 2; i++) {
 		int fd = ft_connect(&t);
-		struct tls *s = tls_connect_new(tc, fd, "a.example", &err);
+		struct tls *s = tls_connect_new(
+		    tc, fd, &(struct tls_target){ .host = "a.example" }, &err);
 		enum tls_io io;
 
 		assert_int_equal(fd_nonblock(fd), 0);
@@ -472,7 +473,8 @@ tls_without_keyd_fails_and_recovers(void **state)
 	usleep(50000);
 	fd = ft_connect(&t);
 	assert_int_equal(fd_nonblock(fd), 0);
-	s = tls_connect_new(tc, fd, "b.example", &err);
+	s = tls_connect_new(
+	    tc, fd, &(struct tls_target){ .host = "b.example" }, &err);
 	assert_int_equal(shake(s, fd, NULL), TLS_ERROR);
 	ft_event(&t, FRONT_TLS, "certificate");
 	tls_free(s);

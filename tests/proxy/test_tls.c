@@ -100,7 +100,8 @@ pair_up(struct pair *p, const char *fallback, const char *host)
 
 	assert_int_equal(fd_socketpair(p->fd), 0);
 	p->s = tls_accept_new(p->server, p->fd[0], fallback);
-	p->c = tls_connect_new(p->client, p->fd[1], host, &err);
+	p->c = tls_connect_new(
+	    p->client, p->fd[1], &(struct tls_target){ .host = host }, &err);
 	assert_non_null(p->s);
 	if (p->c == NULL)
 		fail_msg("%s", err.msg);
@@ -482,7 +483,8 @@ against_raw_server(X509 *cert, EVP_PKEY *key, bool trusted, const char *host,
 	PEM_write_bio_X509(bio, cert);
 	n = BIO_get_mem_data(bio, &pem);
 	cl = trusted ? tls_client_new(pem, (size_t)n, &err) : client();
-	t = tls_connect_new(cl, fd[1], host, &err);
+	t = tls_connect_new(
+	    cl, fd[1], &(struct tls_target){ .host = host }, &err);
 	assert_non_null(t);
 	for (int i = 0; i < 20; i++) {
 		io = tls_handshake(t);
@@ -601,6 +603,7 @@ resumed_sessions_work_and_keep_the_name(void **state)
 		shake(&p);
 		assert_int_equal(p.cio, TLS_OK);
 		assert_int_equal(p.sio, TLS_OK);
+		assert_int_equal(tls_is_resumed(p.c), i > 0);
 		assert_string_equal(tls_sni(p.s), "api.example");
 		/* The ticket of TLS 1.3 comes with the first bytes. */
 		tls_write(p.s, "x", 1, &n);
@@ -626,16 +629,21 @@ bad_hosts_and_roots_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(fd_socketpair(fd), 0);
-	assert_null(tls_connect_new(c, fd[0], "", &err));
-	assert_null(tls_connect_new(c, fd[0], "a b", &err));
-	assert_null(tls_connect_new(c, fd[0], "*.example", &err));
+	assert_null(tls_connect_new(
+	    c, fd[0], &(struct tls_target){ .host = "" }, &err));
+	assert_null(tls_connect_new(
+	    c, fd[0], &(struct tls_target){ .host = "a b" }, &err));
+	assert_null(tls_connect_new(
+	    c, fd[0], &(struct tls_target){ .host = "*.example" }, &err));
 	tls_client_free(c);
 	c = tls_client_new("no certificates here\n", 21, &err);
-	assert_null(tls_connect_new(c, fd[0], "a.example", &err));
+	assert_null(tls_connect_new(
+	    c, fd[0], &(struct tls_target){ .host = "a.example" }, &err));
 	assert_string_equal(err.msg, "no trusted certificate authorities");
 	tls_client_free(c);
 	c = tls_client_new("", 0, &err);
-	assert_null(tls_connect_new(c, fd[0], "a.example", &err));
+	assert_null(tls_connect_new(
+	    c, fd[0], &(struct tls_target){ .host = "a.example" }, &err));
 	tls_client_free(c);
 	close(fd[0]);
 	close(fd[1]);
