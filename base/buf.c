@@ -16,12 +16,29 @@ buf_init(struct buf *b, size_t limit)
 }
 
 void
+buf_init_wipe(struct buf *b, size_t limit)
+{
+	buf_init(b, limit);
+	b->wipe = true;
+}
+
+static void
+give_up(struct buf *b)
+{
+	if (b->wipe && b->data != NULL)
+		explicit_bzero(b->data, b->cap);
+	free(b->data);
+}
+
+void
 buf_free(struct buf *b)
 {
 	size_t limit = b->limit;
+	bool wipe = b->wipe;
 
-	free(b->data);
+	give_up(b);
 	buf_init(b, limit);
+	b->wipe = wipe;
 }
 
 void
@@ -35,6 +52,18 @@ bool
 buf_failed(const struct buf *b)
 {
 	return b->failed;
+}
+
+/* realloc(3) would leave a copy of the bytes behind. */
+static uint8_t *
+move_wiping(struct buf *b, size_t cap)
+{
+	uint8_t *bigger = xmalloc(cap);
+
+	if (b->len > 0)
+		memcpy(bigger, b->data, b->len);
+	give_up(b);
+	return bigger;
 }
 
 uint8_t *
@@ -65,7 +94,8 @@ buf_reserve(struct buf *b, size_t n)
 				fatalx("buffer of %zu bytes", want);
 		if (b->limit > 0 && cap > b->limit)
 			cap = b->limit;
-		b->data = xreallocarray(b->data, cap, 1);
+		b->data = b->wipe ? move_wiping(b, cap)
+				  : xreallocarray(b->data, cap, 1);
 		b->cap = cap;
 	}
 	return b->data + b->len;

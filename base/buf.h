@@ -25,9 +25,12 @@ struct buf {
 	size_t cap;
 	size_t limit; /* 0: no limit */
 	bool failed;
+	bool wipe; /* memory that it gives up is overwritten first */
 };
 
 void buf_init(struct buf *b, size_t limit);
+/* The same for bytes that may be secret. */
+void buf_init_wipe(struct buf *b, size_t limit);
 void buf_free(struct buf *b);  /* safe on a zeroed or freed buf */
 void buf_clear(struct buf *b); /* keeps the memory */
 #define cleanup_buf attr_cleanup(buf_free)

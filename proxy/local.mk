@@ -44,6 +44,7 @@ libproxy_a_SOURCES += \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \
 	proxy/swap.c proxy/swap.h \
+	proxy/swap_body.c proxy/swap_body.h \
 	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \
 	proxy/upstream_h1.c proxy/upstream_io.c
 

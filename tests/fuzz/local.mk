@@ -29,6 +29,11 @@ tests_fuzz_fuzz_swap_SOURCES = tests/fuzz/fuzz_swap.c $(FUZZ_FEED)
 tests_fuzz_fuzz_swap_LDADD = libproxy.a libbase.a
 tests_fuzz_fuzz_swap_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_swap_body
+tests_fuzz_fuzz_swap_body_SOURCES = tests/fuzz/fuzz_swap_body.c $(FUZZ_FEED)
+tests_fuzz_fuzz_swap_body_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_swap_body_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_trace_image
 tests_fuzz_fuzz_trace_image_SOURCES = tests/fuzz/fuzz_trace_image.c $(FUZZ_FEED)
 tests_fuzz_fuzz_trace_image_LDADD = libsandbox.a libbase.a

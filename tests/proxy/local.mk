@@ -82,3 +82,10 @@ tests_proxy_test_http1_SOURCES = tests/proxy/test_http1.c \
 tests_proxy_test_http1_LDADD = $(FRONT_LDADD)
 tests_proxy_test_wire_SOURCES = tests/proxy/test_wire.c
 tests_proxy_test_wire_LDADD = $(FRONT_LDADD)
+
+# Stubs in bodies, and signatures.
+SWAP_LIST = tests/proxy/test_swap_body
+check_PROGRAMS += $(SWAP_LIST)
+TESTS += $(SWAP_LIST)
+tests_proxy_test_swap_body_SOURCES = tests/proxy/test_swap_body.c
+tests_proxy_test_swap_body_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
