@@ -43,6 +43,10 @@ libproxy_a_SOURCES += \
 	proxy/netaddr.c proxy/netaddr.h \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \
+	proxy/sign_chunks.c proxy/sign_chunks.h \
+	proxy/sign_hash.c proxy/sign_hash.h \
+	proxy/sign_sigv4.c proxy/sign_sigv4.h \
+	proxy/sign_url.c proxy/sign_url.h \
 	proxy/swap.c proxy/swap.h \
 	proxy/swap_body.c proxy/swap_body.h \
 	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \

@@ -84,8 +84,11 @@ tests_proxy_test_wire_SOURCES = tests/proxy/test_wire.c
 tests_proxy_test_wire_LDADD = $(FRONT_LDADD)
 
 # Stubs in bodies, and signatures.
-SWAP_LIST = tests/proxy/test_swap_body
+SWAP_LIST = tests/proxy/test_sign_sigv4 tests/proxy/test_swap_body
 check_PROGRAMS += $(SWAP_LIST)
 TESTS += $(SWAP_LIST)
 tests_proxy_test_swap_body_SOURCES = tests/proxy/test_swap_body.c
 tests_proxy_test_swap_body_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
+tests_proxy_test_sign_sigv4_SOURCES = tests/proxy/test_sign_sigv4.c
+tests_proxy_test_sign_sigv4_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS) \
+	$(CMOCKA_LIBS)
