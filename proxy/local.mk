@@ -43,12 +43,7 @@ libproxy_a_SOURCES += \
 	proxy/netaddr.c proxy/netaddr.h \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \
-	proxy/sign_chunks.c proxy/sign_chunks.h \
-	proxy/sign_hash.c proxy/sign_hash.h \
-	proxy/sign_sigv4.c proxy/sign_sigv4.h \
-	proxy/sign_url.c proxy/sign_url.h \
 	proxy/swap.c proxy/swap.h \
-	proxy/swap_body.c proxy/swap_body.h \
 	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \
 	proxy/upstream_h1.c proxy/upstream_io.c
 
@@ -59,3 +54,11 @@ libproxy_a_SOURCES += \
 	proxy/front_conn.c proxy/front_dns.c proxy/front_http.c \
 	proxy/front_listen.c proxy/front_rsp.c proxy/front_tls.c \
 	proxy/pool.c proxy/pool.h
+
+# Stubs in bodies, and signatures.
+libproxy_a_SOURCES += \
+	proxy/sign_chunks.c proxy/sign_chunks.h \
+	proxy/sign_hash.c proxy/sign_hash.h \
+	proxy/sign_sigv4.c proxy/sign_sigv4.h \
+	proxy/sign_url.c proxy/sign_url.h \
+	proxy/swap_body.c proxy/swap_body.h
