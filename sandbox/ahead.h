@@ -29,9 +29,9 @@ struct jail_ahead {
 
 void ahead_init(struct jail_ahead *a); /* all -1 */
 /*
- * Make it, with copies of ca_fd and trust_fd, which
- * belong together (as in jail_config).  Needs what jail_build() needs; blocks some
- * milliseconds.  -1 with err if a part could not be made; what could is there.
+ * Make it, with copies of ca_fd and trust_fd, which belong together (as in
+ * jail_config).  Needs what jail_build() needs; blocks some milliseconds.  -1
+ * with err if a part could not be made; what could is there.
  */
 int ahead_make(
     struct jail_ahead *a, int ca_fd, int trust_fd, struct error *err);
