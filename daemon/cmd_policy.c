@@ -26,7 +26,7 @@ static const char usage_text[] =
     "       brig policy test [--json] [PATH...]\n"
     "       brig policy explain [--json] [-f PATH] [-p PROFILE] REQUEST\n"
     "REQUEST: exec -- ARGV... | http METHOD URL | read PATH | write PATH |\n"
-    "         net ADDRESS:PORT\n"
+    "         net ADDRESS:PORT | model PROVIDER/MODEL [MAX-OUTPUT]\n"
     "PATH: policy files or folders; default " POLICYFILES_DEFAULT "\n"
     "explain exits with 0 for allow, 10 for ask, 20 for deny.\n";
 
@@ -293,6 +293,12 @@ decide_words(const struct policy *p, const struct profile *pr, int argc,
 		policy_path(p, pr, POLICY_WRITE, argv[1], d);
 	} else if (strcmp(cls, "net") == 0 && argc == 2) {
 		policy_explain_net(p, pr, argv[1], d);
+	} else if (strcmp(cls, "model") == 0 && (argc == 2 || argc == 3)) {
+		uint64_t n = 0;
+
+		if (argc == 3 && str_to_u64(argv[2], 1, UINT32_MAX, &n) < 0)
+			return -1;
+		policy_explain_model(p, pr, argv[1], n, d);
 	} else {
 		return -1;
 	}

@@ -32,6 +32,7 @@ policy_class_name(enum policy_class c)
 	case POLICY_WRITE:
 	case POLICY_HTTP:
 	case POLICY_NET:
+	case POLICY_MODEL:
 		return class_words[c];
 	case POLICY_CLASSES:
 		break;

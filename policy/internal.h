@@ -134,6 +134,11 @@ struct net_pat {
 	uint16_t port; /* 0: any */
 };
 
+struct model_pat {
+	const char *provider; /* or "*" */
+	const char *model;    /* * matches any run of bytes */
+};
+
 struct pattern {
 	struct prog_pat *prog; /* exec */
 	size_t nprog;
@@ -148,6 +153,8 @@ struct pattern {
 	size_t nurl;
 	struct net_pat *net; /* net */
 	size_t nnet;
+	struct model_pat *model; /* model */
+	size_t nmodel;
 	/* What it matches is widened by matching: be exact, not generous. */
 	bool widens;
 };
@@ -167,6 +174,7 @@ struct rule {
 	size_t nexcept;
 	struct cond *cond;
 	size_t ncond;
+	uint64_t max_output; /* model; 0: none set */
 	const char *name;    /* "" if none */
 	const char *because; /* "" if none */
 	const char *text;
@@ -231,6 +239,7 @@ struct expect {
 	struct pos pos;
 	const char **arg; /* exec: argv; http: method, URL; else one */
 	size_t narg;
+	uint64_t max_output; /* model */
 	bool nul; /* one of them holds a NUL: no such request can be */
 };
 
@@ -292,6 +301,10 @@ int parse_choice(
     struct lex *lx, const char *what, const char *const *words, size_t n);
 int parse_class(struct lex *lx);  /* enum policy_class, or -1 */
 int parse_effect(struct lex *lx); /* enum effect, or -1 */
+/* Can a person be asked about that class? */
+bool can_ask(enum policy_class c);
+/* A number of tokens of a model, at least 1.  0, or -1 with an error. */
+int parse_tokens(struct lex *lx, uint64_t *n);
 /* The current token is the effect. */
 void parse_rule(struct lex *lx, struct profile *in);
 /* Same, when the effect (at pos) has been read: the current token is the class.
@@ -311,7 +324,7 @@ void run_tests(struct load *ld);
 
 extern const char *const effect_words[3];
 extern const char *const class_words[POLICY_CLASSES];
-extern const char *const later_classes[2];
+extern const char *const later_classes[1];
 
 /* ---- expand.c, pathpat.c, hostpat.c, net.c --------------------------------
  */
@@ -341,6 +354,8 @@ bool host_is_addr(const char *host);
 int net_pat_parse(struct load *ld, const struct pos *pos, const char *s,
     bool widens, struct net_pat *np);
 bool net_pat_match(const struct net_pat *np, const struct net_request *rq);
+int model_pat_parse(struct load *ld, const struct pos *pos, const char *s,
+    struct model_pat *mp);
 /* "10.0.0.1:80", "[::1]:80". */
 int net_request_parse(const char *s, struct net_request *rq);
 

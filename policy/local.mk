@@ -13,6 +13,7 @@ libpolicy_a_SOURCES = \
 	policy/lex.c \
 	policy/lint.c \
 	policy/load.c \
+	policy/model.c \
 	policy/net.c \
 	policy/parse.c \
 	policy/pathpat.c \

@@ -10,12 +10,12 @@
 
 static const char *const statements[] = { "allow", "ask", "default", "deny",
 	"include", "limit", "profile", "program", "sandbox", "test" };
-static const char *const later[] = { "budget", "mode", "mcp", "model", "set" };
+static const char *const later[] = { "budget", "mode", "mcp", "set" };
 
 const char *const effect_words[3] = { "deny", "ask", "allow" };
 const char *const class_words[POLICY_CLASSES] = { "exec", "read", "write",
-	"http", "net" };
-const char *const later_classes[2] = { "mcp", "model" };
+	"http", "net", "model" };
+const char *const later_classes[1] = { "mcp" };
 
 static int
 find(const char *const *words, size_t n, const char *s)
@@ -66,8 +66,9 @@ parse_class(struct lex *lx)
 		    "class %s is not supported by this version", lx->tok.s);
 		return -1;
 	}
-	return parse_choice(lx, "a class (exec, read, write, http or net)",
-	    class_words, nitems(class_words));
+	return parse_choice(lx,
+	    "a class (exec, read, write, http, net or model)", class_words,
+	    nitems(class_words));
 }
 
 /*

@@ -30,6 +30,7 @@ enum policy_class {
 	POLICY_WRITE,
 	POLICY_HTTP,
 	POLICY_NET,
+	POLICY_MODEL,
 	POLICY_CLASSES
 };
 
@@ -222,6 +223,14 @@ struct net_request {
 	uint16_t port;
 };
 
+#define MODEL_NAME_MAX 256u
+
+struct model_request {
+	const char *provider; /* as brigd.conf's model-host calls it */
+	const char *model;    /* as the request says, printable ASCII */
+	uint64_t max_output;  /* tokens; 0: the request sets no limit */
+};
+
 enum decided_by {
 	BY_FAILSAFE, /* built in: cannot be lifted by a file */
 	BY_RULE,
@@ -258,6 +267,10 @@ void policy_http(const struct policy *p, const struct profile *pr,
 void policy_net(const struct policy *p, const struct profile *pr,
     const struct net_request *rq, struct decision *d);
 
+/* Whether a model may be asked for so much output. */
+void policy_model(const struct policy *p, const struct profile *pr,
+    const struct model_request *rq, struct decision *d);
+
 /*
  * The same decisions from what a person types (brig policy explain, and the
  * embedded tests).  argv[0] without a slash is a program word; with one, an
@@ -271,6 +284,9 @@ void policy_explain_http(const struct policy *p, const struct profile *pr,
 /* addr is "10.0.0.5:80" or "[::1]:80". */
 void policy_explain_net(const struct policy *p, const struct profile *pr,
     const char *addr, struct decision *d);
+/* name is "PROVIDER/MODEL"; max_output 0: no limit said. */
+void policy_explain_model(const struct policy *p, const struct profile *pr,
+    const char *name, uint64_t max_output, struct decision *d);
 
 /* True if name is on the built-in list of risky environment variables;
  * deny is set for those that are refused outright (LD_*, GCONV_PATH). */

@@ -408,6 +408,7 @@ enforcer(const struct profile *pr, const struct rule *r)
 					 : "kernel";
 	case POLICY_HTTP:
 	case POLICY_NET:
+	case POLICY_MODEL:
 		return "proxy";
 	case POLICY_CLASSES:
 		break;

@@ -8,7 +8,25 @@
 #include "base/str.h"
 
 static const char *const clauses[] = { "except", "with", "without", "as",
-	"because" };
+	"because", "max-output" };
+
+bool
+can_ask(enum policy_class c)
+{
+	return c == POLICY_EXEC || c == POLICY_HTTP || c == POLICY_MODEL;
+}
+
+int
+parse_tokens(struct lex *lx, uint64_t *n)
+{
+	if (lx->tok.kind != TOK_WORD ||
+	    str_to_u64(lx->tok.s, 1, UINT32_MAX, n) < 0) {
+		diag_expected(lx->ld, &lx->tok, "a number of tokens", NULL, 0);
+		return -1;
+	}
+	lex_next(lx);
+	return 0;
+}
 
 static bool
 is_clause(const struct tok *t)
@@ -282,6 +300,28 @@ parse_net(struct lex *lx, struct pattern *pt)
 }
 
 static int
+parse_models(struct lex *lx, struct pattern *pt)
+{
+	const char **alt;
+	size_t n, i;
+
+	if (lx->tok.kind != TOK_WORD) {
+		diag_expected(lx->ld, &lx->tok,
+		    "PROVIDER/MODEL such as anthropic/claude-*", NULL, 0);
+		return -1;
+	}
+	if (expand_word(lx->ld, &lx->tok, &alt, &n) < 0)
+		return -1;
+	pt->model = pool_alloc(&lx->ld->p->pool, n * sizeof(*pt->model));
+	for (i = 0; i < n; i++)
+		if (model_pat_parse(lx->ld, &lx->tok.pos, alt[i],
+			&pt->model[pt->nmodel++]) < 0)
+			return -1;
+	lex_next(lx);
+	return 0;
+}
+
+static int
 parse_pattern(struct lex *lx, struct rule *r, struct pattern *pt, bool except)
 {
 	memset(pt, 0, sizeof(*pt));
@@ -298,6 +338,8 @@ parse_pattern(struct lex *lx, struct rule *r, struct pattern *pt, bool except)
 		return parse_http(lx, pt, except);
 	case POLICY_NET:
 		return parse_net(lx, pt);
+	case POLICY_MODEL:
+		return parse_models(lx, pt);
 	case POLICY_CLASSES:
 		break;
 	}
@@ -380,6 +422,26 @@ parse_cond(struct lex *lx, struct rule *r)
 }
 
 static int
+parse_max_output(struct lex *lx, struct rule *r)
+{
+	struct load *ld = lx->ld;
+	const char *why = NULL;
+
+	if (r->cls != POLICY_MODEL)
+		why = "only model rules have an output";
+	else if (r->effect == EFFECT_DENY)
+		why = "a limit is for what is allowed or asked about";
+	else if (r->max_output != 0)
+		why = "the rule has two limits";
+	if (why != NULL) {
+		diag_at(ld, &lx->tok.pos, "%s", why);
+		return -1;
+	}
+	lex_next(lx);
+	return parse_tokens(lx, &r->max_output);
+}
+
+static int
 parse_clause(struct lex *lx, struct rule *r)
 {
 	struct load *ld = lx->ld;
@@ -389,6 +451,8 @@ parse_clause(struct lex *lx, struct rule *r)
 		return parse_except(lx, r);
 	if (tok_is(&lx->tok, "with") || tok_is(&lx->tok, "without"))
 		return parse_cond(lx, r);
+	if (tok_is(&lx->tok, "max-output"))
+		return parse_max_output(lx, r);
 	if (tok_is(&lx->tok, "as")) {
 		lex_next(lx);
 		if (r->name[0] != '\0') {
@@ -446,7 +510,7 @@ parse_rule_rest(struct lex *lx, struct rule *r)
 	if (c < 0)
 		return -1;
 	r->cls = (enum policy_class)c;
-	if (r->effect == EFFECT_ASK && c != POLICY_EXEC && c != POLICY_HTTP) {
+	if (r->effect == EFFECT_ASK && !can_ask(r->cls)) {
 		diag_at(ld, &at, "ask %s is not supported by this version",
 		    class_words[c]);
 		return -1;
@@ -457,7 +521,7 @@ parse_rule_rest(struct lex *lx, struct rule *r)
 		if (parse_clause(lx, r) < 0)
 			return -1;
 	if (tok_is(&lx->tok, "when") || tok_is(&lx->tok, "mode") ||
-	    tok_is(&lx->tok, "raw-path") || tok_is(&lx->tok, "max-output")) {
+	    tok_is(&lx->tok, "raw-path")) {
 		diag_at(ld, &lx->tok.pos, "%s is not supported by this version",
 		    lx->tok.s);
 		return -1;
@@ -465,7 +529,7 @@ parse_rule_rest(struct lex *lx, struct rule *r)
 	if (lx->tok.kind != TOK_SEMI) {
 		diag_expected(ld, &lx->tok,
 		    "\";\" or a clause (except, with, "
-		    "without, as, because)",
+		    "without, max-output, as, because)",
 		    clauses, nitems(clauses));
 		return -1;
 	}

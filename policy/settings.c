@@ -107,7 +107,7 @@ parse_default(struct lex *lx, struct profile *in)
 		diag_at(lx->ld, &pos, "set twice in the same place");
 		return -1;
 	}
-	if (e == EFFECT_ASK && c != POLICY_EXEC && c != POLICY_HTTP) {
+	if (e == EFFECT_ASK && !can_ask((enum policy_class)c)) {
 		diag_at(lx->ld, &at,
 		    "default %s ask is not supported by this version",
 		    class_words[c]);

@@ -80,6 +80,13 @@ parse_request(struct lex *lx, struct expect *e)
 		return parse_one(lx, e, "a quoted URL", false);
 	case POLICY_NET:
 		return parse_one(lx, e, "ADDRESS:PORT", true);
+	case POLICY_MODEL:
+		if (parse_one(lx, e, "PROVIDER/MODEL", true) < 0)
+			return -1;
+		if (!tok_is(&lx->tok, "max-output"))
+			return 0;
+		lex_next(lx);
+		return parse_tokens(lx, &e->max_output);
 	case POLICY_CLASSES:
 		break;
 	}
@@ -226,6 +233,9 @@ run_expect(struct load *ld, const struct profile *pr, const struct expect *e)
 		break;
 	case POLICY_NET:
 		policy_explain_net(p, pr, e->arg[0], &d);
+		break;
+	case POLICY_MODEL:
+		policy_explain_model(p, pr, e->arg[0], e->max_output, &d);
 		break;
 	case POLICY_CLASSES:
 		break;

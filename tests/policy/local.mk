@@ -5,7 +5,7 @@ libpolicytest_a_SOURCES = tests/policy/policytest.c tests/policy/policytest.h
 POLICY_TEST_LIBS = libpolicytest.a libpolicy.a libbase.a $(CMOCKA_LIBS)
 
 POLICY_TESTS = tests/policy/test_load tests/policy/test_exec \
-	tests/policy/test_web
+	tests/policy/test_web tests/policy/test_model
 check_PROGRAMS += $(POLICY_TESTS) tests/policy/policy_cmd
 TESTS += $(POLICY_TESTS) tests/policy/test_policyfiles.sh
 
@@ -15,6 +15,8 @@ tests_policy_test_exec_SOURCES = tests/policy/test_exec.c
 tests_policy_test_exec_LDADD = $(POLICY_TEST_LIBS)
 tests_policy_test_web_SOURCES = tests/policy/test_web.c
 tests_policy_test_web_LDADD = $(POLICY_TEST_LIBS)
+tests_policy_test_model_SOURCES = tests/policy/test_model.c
+tests_policy_test_model_LDADD = $(POLICY_TEST_LIBS)
 
 tests_policy_policy_cmd_SOURCES = tests/policy/policy_cmd.c
 tests_policy_policy_cmd_LDADD = libcmdpolicy.a libpolicyfiles.a libpolicy.a \

@@ -110,7 +110,8 @@ caret_stands_under_the_column(void **state)
 	policy_diags_print(&ds, &b);
 	buf_put_u8(&b, 0);
 	assert_string_equal((char *)buf_head(&b),
-	    "t:1:8: expected a class (exec, read, write, http or net), found "
+	    "t:1:8: expected a class (exec, read, write, http, net or model), "
+	    "found "
 	    "\"exce\" (did you mean \"exec\"?)\n"
 	    "   allow exce ls;\n"
 	    "         ^\n");
@@ -157,7 +158,6 @@ later_features_are_named_as_not_supported(void **state)
 		{ "ask write /x;", "1:5: ask write is not supported" },
 		{ "default write ask;", "1:15: default write ask is not" },
 		{ "allow mcp a/b;", "1:7: class mcp is not supported" },
-		{ "deny model a/b;", "1:6: class model is not supported" },
 		{ "ask mcp a/b;", "1:5: class mcp is not supported" },
 		{ "budget money 1 USD;", "1:1: budget is not supported" },
 		{ "mode plan { }", "1:1: mode is not supported" },

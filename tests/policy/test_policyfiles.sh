@@ -97,6 +97,13 @@ expect 20 "explain http" explain http GET https://example.org/
 expect 0 "explain read" explain read workspace/a
 expect 20 "explain write" explain write /etc/passwd
 expect 20 "explain net" explain net 127.0.0.1:80
+printf 'profile p { allow model a/b* max-output 100; }\n' >"$T/m.policy"
+expect 0 "explain model" "$brig" explain -f "$T/m.policy" model a/b1 100
+expect 20 "explain model: more than allowed" \
+    "$brig" explain -f "$T/m.policy" model a/b1 101
+says "and why" "may take 101 tokens of output; 100 are allowed"
+expect 64 "explain model: a limit is a number" \
+    "$brig" explain -f "$T/m.policy" model a/b1 many
 printf 'profile p { sandbox trace off; deny exec rm ...; }\n' >"$T/w.policy"
 expect 20 "explain: what nobody enforces is still the rule's answer" \
     "$brig" explain -f "$T/w.policy" exec -- rm x
