@@ -8,6 +8,7 @@ PROXY_LIBS = $(SSL_LIBS) $(CRYPTO_LIBS) $(NGHTTP2_LIBS) $(CODEC_LIBS)
 # HTTP semantics between front and back, HTTP/1.1.
 libproxy_a_SOURCES += \
 	proxy/http1.c proxy/http1.h proxy/http1_write.c \
+	proxy/json_read.c proxy/json_read.h \
 	proxy/roles.h \
 	proxy/wire.c proxy/wire.h
 

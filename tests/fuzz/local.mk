@@ -29,6 +29,11 @@ tests_fuzz_fuzz_sigv4_SOURCES = tests/fuzz/fuzz_sigv4.c $(FUZZ_FEED)
 tests_fuzz_fuzz_sigv4_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_sigv4_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_json_read
+tests_fuzz_fuzz_json_read_SOURCES = tests/fuzz/fuzz_json_read.c $(FUZZ_FEED)
+tests_fuzz_fuzz_json_read_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_json_read_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_swap
 tests_fuzz_fuzz_swap_SOURCES = tests/fuzz/fuzz_swap.c $(FUZZ_FEED)
 tests_fuzz_fuzz_swap_LDADD = libproxy.a libbase.a

@@ -56,6 +56,11 @@ tests_proxy_test_scrub_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_swap_SOURCES = tests/proxy/test_swap.c
 tests_proxy_test_swap_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/proxy/test_json_read
+TESTS += tests/proxy/test_json_read
+tests_proxy_test_json_read_SOURCES = tests/proxy/test_json_read.c
+tests_proxy_test_json_read_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
+
 # HTTP/1.1, messages between front and back, DNS, front itself.
 FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_front \
 	tests/proxy/test_front_capture tests/proxy/test_front_refuse tests/proxy/test_http1 \
