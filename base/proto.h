@@ -74,8 +74,7 @@ enum msg_type {
 
 	/* control -> keyd.  The value travels in a sealed memfd, so that
 	 * control never reads it. */
-	M_SECRET_ADD = 80, /* str name, str host, u16 port, u8 surfaces,
-			    * str header, str user, str env, +fd */
+	M_SECRET_ADD = 80, /* str name, cred_spec (proxy/credspec.h), +fd */
 	M_SECRET_ROTATE,   /* str name, +fd */
 	M_SECRET_REVOKE,   /* str name: keeps the entry, releases nothing */
 	M_SECRET_RM,       /* str name */
@@ -83,10 +82,9 @@ enum msg_type {
 	/* keyd -> control */
 	M_SECRET_DONE,   /* u8 ok, str error (if ok: a note or ""),
 			  * str fingerprint */
-	M_SECRET_LISTED, /* u32 n, n * (str name, str host, u16 port,
-			  * u8 surfaces, str header, str user, str env,
-			  * str fingerprint, u8 revoked, u64 created unix s,
-			  * u64 changed unix s) */
+	M_SECRET_LISTED, /* u32 n, n * (str name, cred_spec, str fingerprint,
+			  * u8 revoked, u64 created unix s, u64 changed unix s,
+			  * u32 captured tokens) */
 
 	/* front -> keyd, keyd -> front */
 	M_MINT = 100, /* str name (host name or IP literal),
@@ -99,9 +97,9 @@ enum msg_type {
 			       * u16 port, str path, u8 asked (1: a person allowed
 			       * this very request) */
 	/* keyd -> back */
-	M_BINDINGS,     /* u32 n, n * (u32 cred, str name, str host, u16 port,
-			 * u8 surfaces, str header, str user, u8 revoked,
-			 * str stub); also unasked, whenever they change */
+	M_BINDINGS,     /* u32 n, n * (u32 cred, str name, cred_spec,
+			 * u8 revoked, str stub or ""); also unasked, whenever
+			 * they change */
 	M_RELEASED,     /* u8 ok, blob value, str why-not */
 	M_CRED_REVOKED, /* u32 cred: abort what uses it, at once */
 
@@ -296,6 +294,13 @@ enum front_event {
 /* Surfaces of a credential on which its stub is swapped. */
 #define SURFACE_HEADER 1u /* anywhere in the value of the named header */
 #define SURFACE_BASIC 2u  /* user or password of Basic auth */
+#define SURFACE_QUERY 4u  /* value of the named query parameter */
+#define SURFACE_PATH 8u   /* in the path of the target */
+#define SURFACE_BODY_JSON 16u
+#define SURFACE_BODY_FORM 32u
+#define SURFACE_BODY_TEXT 64u
+#define SURFACE_WS_TEXT 128u /* text messages of a WebSocket */
+#define SURFACE_ALL 255u
 
 const char *job_state_name(enum job_state s);
 

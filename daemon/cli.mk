@@ -39,7 +39,7 @@ bin_PROGRAMS += brig
 brig_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 brig_SOURCES = daemon/brig.c
 brig_LDADD = libcli.a libcontrol.a libaudit.a libcmdpolicy.a libpolicyfiles.a \
-	libpolicy.a libsandbox.a libbase.a $(JANSSON_LIBS) $(MD_LIBS) \
+	libproxy.a libpolicy.a libsandbox.a libbase.a $(JANSSON_LIBS) $(MD_LIBS) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
 dist_man1_MANS += man/brig.1
 bashcompletiondir = $(datadir)/bash-completion/completions

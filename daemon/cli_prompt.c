@@ -78,7 +78,7 @@ read_noecho(int fd, const char *prompt, uint8_t *p, size_t max)
 }
 
 int
-cli_read_secret(int in, const char *prompt, struct error *err)
+cli_read_secret(int in, const char *prompt, bool lines, struct error *err)
 {
 	cleanup_secret struct secret *s = secret_alloc(SECRET_MAX);
 	bool tty = isatty(in) == 1;
@@ -105,6 +105,8 @@ cli_read_secret(int in, const char *prompt, struct error *err)
 		    "the value is empty: type it, or "
 		    "pipe it in");
 	for (ssize_t i = 0; i < n; i++) {
+		if (lines && (p[i] == '\n' || p[i] == '\r'))
+			continue;
 		if (p[i] < 0x20 || p[i] == 0x7f)
 			return error_set(err, 0,
 			    "the value has a control "

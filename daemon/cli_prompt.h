@@ -5,13 +5,16 @@
 #ifndef BRIG_CLI_PROMPT_H
 #define BRIG_CLI_PROMPT_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 /*
  * The value as a sealed memfd, the caller's; one trailing newline is not part
  * of it.  -1 with err: empty, too long, holds a control character (no header
- * can carry it), or the terminal failed.  in is normally STDIN_FILENO.
+ * can carry it; with lines, line breaks are fine), or the terminal failed.  in
+ * is normally STDIN_FILENO; from a terminal comes one line.
  */
-int cli_read_secret(int in, const char *prompt, struct error *err);
+int cli_read_secret(int in, const char *prompt, bool lines, struct error *err);
 
 #endif

@@ -4,7 +4,6 @@
  */
 #include "daemon/cli.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,117 +12,107 @@
 #include "base/str.h"
 #include "daemon/cli_prompt.h"
 #include "daemon/cli_util.h"
+#include "daemon/cred_json.h"
 
 static const char usage[] =
-    "usage: brig secret add NAME --host HOST[:PORT] [--surface SURFACE]...\n"
-    "                       [--env VAR] [--user USER]\n"
+    "usage: brig secret add NAME --host HOST[:PORT]... [--kind KIND]\n"
+    "                       [--surface SURFACE]... [--user USER] [--env VAR]\n"
+    "                       [--inject[=SCHEME]] [--capture PATH:MEMBER,...]\n"
+    "                       [--region R] [--service S] [--hmac KEY=VALUE,...]\n"
     "       brig secret rotate NAME\n"
     "       brig secret revoke NAME\n"
     "       brig secret rm NAME\n"
     "       brig secret list [--json]\n"
     "The value is read from standard input or asked for, never an argument.\n"
-    "      --host HOST[:PORT]  the only place it is sent to; port 443\n"
-    "      --surface SURFACE   header:NAME (default header:Authorization) or\n"
-    "                          basic[:USER]; repeatable\n"
+    "      --host HOST[:PORT]  where it may be sent to, nowhere else; port 443;"
+    "\n"
+    "                          repeatable\n"
+    "      --kind KIND         token (default), sigv4, hmac, mtls, ssh,\n"
+    "                          postgres or proxy\n"
+    "      --surface SURFACE   of a token: header:NAME (default\n"
+    "                          header:Authorization), basic[:USER],\n"
+    "                          query:NAME, path, body:json, body:form,\n"
+    "                          body:text or ws:text; repeatable\n"
+    "      --user USER         of Basic authentication; access key id; role\n"
     "      --env VAR           variable that holds the stub in a job\n"
-    "      --user USER         user name of Basic authentication\n";
-
-/* HOST, HOST:PORT, [V6]:PORT; 0 or -1. */
-static int
-parse_host(const char *s, char host[P_HOST_MAX + 1], uint64_t *port)
-{
-	const char *colon = NULL, *end = s + strlen(s);
-
-	*port = 443;
-	if (*s == '[') {
-		end = strchr(++s, ']');
-		if (end == NULL || (end[1] != '\0' && end[1] != ':'))
-			return -1;
-		if (end[1] == ':')
-			colon = end + 1;
-	} else if ((colon = strchr(s, ':')) != NULL) {
-		if (strchr(colon + 1, ':') != NULL)
-			return -1; /* IPv6 without brackets */
-		end = colon;
-	}
-	if (end == s || (size_t)(end - s) > P_HOST_MAX)
-		return -1;
-	memcpy(host, s, (size_t)(end - s));
-	host[end - s] = '\0';
-	if (colon != NULL && str_to_u64(colon + 1, 1, 65535, port) < 0)
-		return -1;
-	/* keyd normalises and judges it; this is for the typing errors. */
-	return str_is_hostname(host) || strchr(host, ':') != NULL ? 0 : -1;
-}
+    "      --inject[=SCHEME]   send it though the agent sends nothing\n"
+    "      --capture PATH:.MEMBER[,.MEMBER]...\n"
+    "                          tokens in the JSON answers of that path are\n"
+    "                          kept, and the agent gets stubs\n"
+    "      --region R, --service S\n"
+    "                          sigv4: sign for these alone\n"
+    "      --hmac KEY=VALUE,...  header, alg, encoding, prefix, timestamp and\n"
+    "                          signed, of the signature\n";
 
 struct add {
-	char host[P_HOST_MAX + 1];
-	uint64_t port;
-	json_t *surfaces;
-	const char *user, *env;
-	bool has_header;
+	struct cred_spec spec;
+	bool has_scheme;
 };
 
-/* header:NAME, basic or basic:USER. */
 static int
-add_surface(struct add *a, const char *s)
+copy(char *dst, size_t size, const char *what, struct error *err)
 {
-	if (str_starts(s, "header:") && str_is_name(s + 7, P_NAME_MAX)) {
-		if (a->has_header)
-			return cli_usage("secret", "only one header can carry "
-						   "a secret");
-		a->has_header = true;
-		json_array_append_new(a->surfaces, json_string(s));
+	return strlcpy(dst, optarg, size) < size
+		   ? 0
+		   : error_set(err, 0, "the %s is too long", what);
+}
+
+/* One option; 0, or -1 and err. */
+static int
+add_option(struct add *a, int c, struct error *err)
+{
+	struct cred_spec *s = &a->spec;
+
+	switch (c) {
+	case 'H':
+		return cred_host_parse(s, optarg, err);
+	case 'K':
+		if (cred_kind_parse(optarg, &s->kind) < 0)
+			return error_set(err, 0, "no such kind of secret");
 		return 0;
+	case 'S':
+		return cred_surface_parse(s, optarg, err);
+	case 'E':
+		return copy(s->env, sizeof(s->env), "variable", err);
+	case 'U':
+		return copy(s->user, sizeof(s->user), "user", err);
+	case 'I':
+		s->inject = true;
+		a->has_scheme = optarg != NULL;
+		return optarg == NULL
+			   ? 0
+			   : copy(s->scheme, sizeof(s->scheme), "scheme", err);
+	case 'C':
+		return cred_capture_parse(s, optarg, err);
+	case 'R':
+		return copy(s->region, sizeof(s->region), "region", err);
+	case 'V':
+		return copy(s->service, sizeof(s->service), "service", err);
+	case 'M':
+		return cred_hmac_parse(s, optarg, err);
+	default:
+		return error_set(err, 0, "no such option");
 	}
-	if (str_eq(s, "basic") || (str_starts(s, "basic:") && s[6] != '\0')) {
-		if (s[5] == ':')
-			a->user = s + 6;
-		json_array_append_new(a->surfaces, json_string("basic"));
-		return 0;
-	}
-	return cli_usage("secret", "a surface is header:NAME or basic[:USER]");
 }
 
 static int
 add_options(struct add *a, struct cli_opts *o, int argc, char **argv)
 {
-	int c, rv;
+	struct error err;
+	int c;
 
 	while ((c = cli_getopt(o, argc, argv)) != -1) {
-		switch (c) {
-		case 'H':
-			if (parse_host(optarg, a->host, &a->port) < 0)
-				return cli_usage("secret",
-				    "--host is like "
-				    "api.example.com or api.example.com:8443");
-			break;
-		case 'S':
-			if ((rv = add_surface(a, optarg)) != 0)
-				return rv;
-			break;
-		case 'E':
-			if (!str_is_name(optarg, P_NAME_MAX) ||
-			    strpbrk(optarg, ".-") != NULL)
-				return cli_usage("secret", "--env is the name "
-							   "of a variable");
-			a->env = optarg;
-			break;
-		case 'U':
-			a->user = optarg;
-			break;
-		default:
+		if (c == '?')
 			return CLI_USAGE;
-		}
+		if (add_option(a, c, &err) < 0)
+			return cli_usage("secret", "%s", err.msg);
 	}
-	if (a->host[0] == '\0')
+	if (a->spec.nhosts == 0)
 		return cli_usage("secret", "--host is missing: say where the "
 					   "value may be sent");
-	if (a->user != NULL && !str_is_utf8(a->user, strlen(a->user)))
-		return cli_usage("secret", "USER is not UTF-8");
-	if (json_array_size(a->surfaces) == 0)
-		json_array_append_new(
-		    a->surfaces, json_string("header:Authorization"));
+	cred_spec_defaults(&a->spec, a->has_scheme);
+	if (cred_spec_check(&a->spec, &err) < 0)
+		return cli_usage("secret", "%s", err.msg);
 	return 0;
 }
 
@@ -137,10 +126,13 @@ print_note(const char *name, json_t *result)
 		cli_fail("secret %s: %s", name, note);
 }
 
-/* Read the value, send op with it, print the fingerprint. */
+/*
+ * Read the value, with line breaks if it may have some, send op with it, print
+ * the fingerprint.
+ */
 static int
 send_value(const struct cli *cli, const char *op, const char *name,
-    json_t *args, bool json)
+    json_t *args, bool lines, bool json)
 {
 	cleanup_free char *prompt =
 	    xasprintf("Value of %s (not shown): ", name);
@@ -154,7 +146,7 @@ send_value(const struct cli *cli, const char *op, const char *name,
 		json_decref(args);
 		return CLI_FAILED;
 	}
-	if ((fd = cli_read_secret(STDIN_FILENO, prompt, &err)) < 0) {
+	if ((fd = cli_read_secret(STDIN_FILENO, prompt, lines, &err)) < 0) {
 		json_decref(args);
 		return cli_fail("secret %s: %s", name, err.msg);
 	}
@@ -177,12 +169,18 @@ cmd_add(const struct cli *cli, const char *name, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "host", required_argument, NULL, 'H' },
+		{ "kind", required_argument, NULL, 'K' },
 		{ "surface", required_argument, NULL, 'S' },
 		{ "env", required_argument, NULL, 'E' },
 		{ "user", required_argument, NULL, 'U' },
+		{ "inject", optional_argument, NULL, 'I' },
+		{ "capture", required_argument, NULL, 'C' },
+		{ "region", required_argument, NULL, 'R' },
+		{ "service", required_argument, NULL, 'V' },
+		{ "hmac", required_argument, NULL, 'M' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct add a = { .surfaces = json_array() };
+	struct add a = { 0 };
 	struct cli_opts o;
 	json_t *args;
 	int rv;
@@ -191,17 +189,12 @@ cmd_add(const struct cli *cli, const char *name, int argc, char **argv)
 	rv = add_options(&a, &o, argc, argv);
 	if (rv == 0 && cli_no_operand(&o, argc, argv) < 0)
 		rv = CLI_USAGE;
-	if (rv != 0) {
-		json_decref(a.surfaces);
+	if (rv != 0)
 		return rv;
-	}
-	args = json_pack("{s:s,s:s,s:I,s:o}", "name", name, "host", a.host,
-	    "port", (json_int_t)a.port, "surfaces", a.surfaces);
-	if (a.user != NULL)
-		json_object_set_new(args, "user", json_string(a.user));
-	if (a.env != NULL)
-		json_object_set_new(args, "env", json_string(a.env));
-	return send_value(cli, "secret.add", name, args, o.json);
+	args = json_pack("{s:s}", "name", name);
+	cred_json_put(args, &a.spec);
+	return send_value(
+	    cli, "secret.add", name, args, !cred_has_stub(a.spec.kind), o.json);
 }
 
 static int
@@ -215,17 +208,17 @@ cmd_list(const struct cli *cli, bool json)
 		return CLI_FAILED;
 	if (json)
 		return cli_print_json(r);
-	table_init(&t, 7, "NAME", "HOST", "SURFACES", "ENV", "FINGERPRINT",
-	    "CHANGED", "STATE");
+	table_init(&t, 8, "NAME", "KIND", "HOST", "SURFACES", "ENV",
+	    "FINGERPRINT", "CHANGED", "STATE");
 	json_array_foreach(json_object_get(r, "secrets"), i, s)
 	{
-		cleanup_free char *host = xasprintf(
-		    "%s:%" PRId64, cli_str(s, "host"), cli_int(s, "port"));
+		cleanup_free char *host =
+		    cli_words(json_object_get(s, "hosts"));
 		cleanup_free char *surfaces =
 		    cli_words(json_object_get(s, "surfaces"));
 
-		table_row(&t, cli_str(s, "name"), host, surfaces,
-		    cli_str(s, "env"), cli_str(s, "fingerprint"),
+		table_row(&t, cli_str(s, "name"), cli_str(s, "kind"), host,
+		    surfaces, cli_str(s, "env"), cli_str(s, "fingerprint"),
 		    cli_age(cli_int(s, "changed")),
 		    json_is_true(json_object_get(s, "revoked")) ? "revoked"
 								: "active");
@@ -243,7 +236,7 @@ cmd_named(const struct cli *cli, const char *word, const char *name, bool json)
 	json_t *args = json_pack("{s:s}", "name", name), *r;
 
 	if (str_eq(word, "rotate"))
-		return send_value(cli, op, name, args, json);
+		return send_value(cli, op, name, args, true, json);
 	if ((r = cli_ask(cli, op, args)) == NULL)
 		return CLI_FAILED;
 	print_note(name, r);

@@ -9,10 +9,9 @@
 #include "base/fdutil.h"
 #include "base/secret.h"
 #include "base/str.h"
+#include "daemon/cred_json.h"
 
 #define LISTED_ROW_MIN 47u
-#define HEADER_NAME_MAX 128u
-#define USER_MAX 256u
 
 static int
 on_done(struct control *ct, struct msg *m, void *arg)
@@ -104,81 +103,26 @@ arg_name(struct request *rq)
 	return name;
 }
 
-/* ["header:Authorization", "basic"] */
-static int
-arg_surfaces(struct request *rq, uint8_t *surfaces, const char **header)
-{
-	static const char prefix[] = "header:";
-	const json_t *list = json_object_get(rq->body, "surfaces");
-	size_t n = json_array_size(list);
-
-	*surfaces = 0;
-	*header = "";
-	for (size_t i = 0; i < n; i++) {
-		const char *s = json_string_value(json_array_get(list, i));
-
-		if (str_eq(s, "basic")) {
-			*surfaces |= SURFACE_BASIC;
-		} else if (s != NULL && str_starts(s, prefix) &&
-			   !(*surfaces & SURFACE_HEADER) &&
-			   s[strlen(prefix)] != '\0' &&
-			   strlen(s) <= strlen(prefix) + HEADER_NAME_MAX) {
-			*surfaces |= SURFACE_HEADER;
-			*header = s + strlen(prefix);
-		} else {
-			*surfaces = 0;
-			break;
-		}
-	}
-	if (*surfaces == 0) {
-		request_fail(rq, REQ_BAD_REQUEST,
-		    "\"surfaces\" lists \"header:NAME\" (one) and \"basic\"");
-		return -1;
-	}
-	return 0;
-}
-
-/* An optional string: "" when absent. */
-static const char *
-arg_optional(struct request *rq, const char *key, size_t max)
-{
-	const json_t *v = json_object_get(rq->body, key);
-
-	return v == NULL || json_is_null(v) ? "" : arg_str(rq, key, max);
-}
-
 void
 op_secret_add(struct request *rq)
 {
-	const char *name, *host, *header, *user, *env;
-	char normal[P_HOST_MAX + 1];
-	uint8_t surfaces;
-	json_int_t port;
+	const char *name = arg_name(rq);
+	struct cred_spec spec;
+	struct error err;
 	struct buf b;
 	int fd;
 
-	if ((name = arg_name(rq)) == NULL ||
-	    (host = arg_str(rq, "host", P_HOST_MAX)) == NULL ||
-	    arg_int(rq, "port", 1, 65535, &port) < 0 ||
-	    arg_surfaces(rq, &surfaces, &header) < 0 ||
-	    (user = arg_optional(rq, "user", USER_MAX)) == NULL ||
-	    (env = arg_optional(rq, "env", P_NAME_MAX)) == NULL)
+	if (name == NULL)
 		return;
-	if (policy_host_normalise(host, normal, sizeof(normal)) < 0) {
-		request_fail(rq, REQ_BAD_REQUEST,
-		    "\"host\" is not a host name or address");
+	if (cred_json_get(rq->body, &spec, &err) < 0) {
+		request_fail(rq, REQ_BAD_REQUEST, "%s", err.msg);
 		return;
 	}
 	if ((fd = value_fd(rq)) < 0)
 		return;
 	buf_init(&b, 0);
 	buf_put_str(&b, name);
-	buf_put_str(&b, normal);
-	buf_put_u16(&b, (uint16_t)port);
-	buf_put_u8(&b, surfaces);
-	buf_put_str(&b, header);
-	buf_put_str(&b, user);
-	buf_put_str(&b, env);
+	cred_spec_put(&b, &spec);
 	ask_keyd(rq, M_SECRET_ADD, &b, fd, on_done);
 	buf_free(&b);
 }
@@ -217,43 +161,28 @@ op_secret_rm(struct request *rq)
 }
 
 static json_t *
-surfaces_json(uint8_t surfaces, const char *header)
-{
-	json_t *list = json_array();
-
-	if (surfaces & SURFACE_HEADER) {
-		cleanup_free char *s = xasprintf("header:%s", header);
-
-		json_array_append_new(list, json_text(s));
-	}
-	if (surfaces & SURFACE_BASIC)
-		json_array_append_new(list, json_string("basic"));
-	return list;
-}
-
-static json_t *
 secret_json(struct cur *c)
 {
 	cleanup_free char *name = cur_str(c, P_NAME_MAX);
-	cleanup_free char *host = cur_str(c, P_HOST_MAX);
-	uint16_t port = cur_u16(c);
-	uint8_t surfaces = cur_u8(c);
-	cleanup_free char *header = cur_str(c, P_TEXT_MAX);
-	cleanup_free char *user = cur_str(c, P_TEXT_MAX);
-	cleanup_free char *env = cur_str(c, P_NAME_MAX);
+	struct cred_spec spec;
+	bool bad = cred_spec_get(c, &spec) < 0;
 	cleanup_free char *fingerprint = cur_str(c, P_TEXT_MAX);
 	bool revoked = cur_bool(c);
 	uint64_t created = cur_u64(c);
 	uint64_t changed = cur_u64(c);
+	uint32_t captured = cur_u32(c);
+	json_t *o;
 
-	if (c->failed)
+	if (bad || c->failed) {
+		c->failed = true;
 		return NULL;
-	return json_pack("{s:o, s:o, s:i, s:o, s:o, s:o, s:o, s:b, s:I, s:I}",
-	    "name", json_text(name), "host", json_text(host), "port", (int)port,
-	    "surfaces", surfaces_json(surfaces, header), "user",
-	    json_text(user), "env", json_text(env), "fingerprint",
-	    json_text(fingerprint), "revoked", (int)revoked, "created",
-	    (json_int_t)created, "changed", (json_int_t)changed);
+	}
+	o = json_pack("{s:o, s:o, s:b, s:I, s:I, s:I}", "name", json_text(name),
+	    "fingerprint", json_text(fingerprint), "revoked", (int)revoked,
+	    "created", (json_int_t)created, "changed", (json_int_t)changed,
+	    "captured", (json_int_t)captured);
+	cred_json_put(o, &spec);
+	return o;
 }
 
 static int

@@ -26,6 +26,7 @@ libcontrol_a_SOURCES = \
 	daemon/control_secret.c \
 	daemon/control_stage.c \
 	daemon/control_state.c \
+	daemon/cred_json.c daemon/cred_json.h \
 	daemon/proc.c daemon/proc.h \
 	daemon/store.c daemon/store.h
 

@@ -283,7 +283,7 @@ xch_approved(struct exchange *x)
 		if (!binding_is_for(bd, x->host, x->head.port))
 			continue;
 		bound = true;
-		if (bd->revoked)
+		if (bd->revoked || bd->spec.kind != CRED_TOKEN)
 			continue;
 		if (x->ncreds == BACK_CREDS_MAX) {
 			xch_refuse(x, 403, "limit",

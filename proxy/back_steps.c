@@ -168,7 +168,9 @@ on_cred_revoked(struct chan *c, struct msg *m, void *ctx)
 		if (bd->cred != cred)
 			continue;
 		bd->revoked = true;
-		upstream_pool_forget(b->pool, bd->host, bd->port);
+		for (size_t k = 0; k < bd->spec.nhosts; k++)
+			upstream_pool_forget(b->pool, bd->spec.hosts[k].host,
+			    bd->spec.hosts[k].port);
 	}
 	for (struct exchange *x = b->list; x != NULL; x = next) {
 		next = x->next;

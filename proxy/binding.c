@@ -5,11 +5,9 @@
 
 #include "base/proto.h"
 #include "base/str.h"
-#include "proxy/http1.h"
-#include "proxy/netaddr.h"
 #include "proxy/scan.h"
 
-/* Smallest encoding of one row: two u32, u16, two u8, six empty strings. */
+/* Smallest encoding of one row. */
 #define ROW_MIN 32u
 
 static bool
@@ -21,45 +19,24 @@ is_visible(const char *s)
 	return true;
 }
 
-/* As keyd keeps it: lower case, an address in its shortest form. */
-static bool
-is_normal_host(const char *s)
-{
-	char text[NETADDR_TEXT];
-	struct netaddr a;
-
-	if (netaddr_parse(s, &a) == 0) {
-		netaddr_format(&a, text);
-		return strcmp(text, s) == 0;
-	}
-	for (const char *p = s; *p != '\0'; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			return false;
-	return str_is_hostname(s);
-}
-
 static bool
 is_sound(const struct bindings *bs, const struct binding *b)
 {
-	if (b->name == NULL || b->host == NULL || b->header == NULL ||
-	    b->user == NULL || b->stub == NULL)
+	bool stub = cred_has_stub(b->spec.kind);
+	struct error err;
+
+	if (b->name == NULL || b->stub == NULL ||
+	    !str_is_name(b->name, P_NAME_MAX) ||
+	    cred_spec_check(&b->spec, &err) < 0)
 		return false;
-	if (!is_normal_host(b->host) || !str_is_name(b->name, P_NAME_MAX) ||
-	    b->port == 0)
+	if (stub ? strlen(b->stub) < BINDING_STUB_MIN || !is_visible(b->stub)
+		 : b->stub[0] != '\0')
 		return false;
-	if ((b->surfaces & ~(SURFACE_HEADER | SURFACE_BASIC)) != 0)
-		return false;
-	if ((b->surfaces & SURFACE_HEADER) != 0 &&
-	    !http_is_token(b->header, strlen(b->header)))
-		return false;
-	if (strchr(b->user, ':') != NULL || !is_visible(b->user))
-		return false;
-	if (strlen(b->stub) < BINDING_STUB_MIN || !is_visible(b->stub))
-		return false;
-	for (size_t i = 0; i < bs->n; i++)
+	for (size_t i = 0; i < bs->n; i++) {
 		if (bs->b[i].cred == b->cred ||
-		    strcmp(bs->b[i].stub, b->stub) == 0)
+		    (stub && strcmp(bs->b[i].stub, b->stub) == 0))
 			return false;
+	}
 	return true;
 }
 
@@ -67,10 +44,24 @@ static void
 row_free(struct binding *b)
 {
 	free(b->name);
-	free(b->host);
-	free(b->header);
-	free(b->user);
 	free(b->stub);
+}
+
+/* Rows without a stub go last, so that a key's number is that of its row. */
+static void
+stubs_first(struct bindings *bs)
+{
+	struct binding *b = xcalloc(bs->n, sizeof(*b));
+	size_t at = 0;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < bs->n; i++) {
+			if ((bs->b[i].stub[0] == '\0') == (pass == 1))
+				b[at++] = bs->b[i];
+		}
+	}
+	free(bs->b);
+	bs->b = b;
 }
 
 static void
@@ -78,11 +69,14 @@ index_stubs(struct bindings *bs)
 {
 	if (bs->n == 0)
 		return;
+	stubs_first(bs);
 	bs->scan = scan_new();
 	bs->folded = scan_new();
 	for (size_t i = 0; i < bs->n; i++) {
 		cleanup_free char *low = xstrdup(bs->b[i].stub);
 
+		if (*low == '\0')
+			break;
 		str_lower(low);
 		scan_add(bs->scan, bs->b[i].stub, strlen(low), true, false);
 		scan_add(bs->folded, low, strlen(low), false, false);
@@ -95,6 +89,7 @@ int
 bindings_get(struct cur *c, struct bindings *bs)
 {
 	uint32_t n = cur_count(c, P_SECRETS_MAX, ROW_MIN);
+	bool bad;
 
 	memset(bs, 0, sizeof(*bs));
 	bs->b = xcalloc(n == 0 ? 1 : n, sizeof(*bs->b));
@@ -103,14 +98,10 @@ bindings_get(struct cur *c, struct bindings *bs)
 
 		b->cred = cur_u32(c);
 		b->name = cur_str(c, P_NAME_MAX);
-		b->host = cur_str(c, P_HOST_MAX);
-		b->port = cur_u16(c);
-		b->surfaces = cur_u8(c);
-		b->header = cur_str(c, P_NAME_MAX);
-		b->user = cur_str(c, P_TEXT_MAX);
+		bad = cred_spec_get(c, &b->spec) < 0;
 		b->revoked = cur_bool(c);
 		b->stub = cur_str(c, P_STUB_MAX);
-		if (!is_sound(bs, b)) {
+		if (bad || !is_sound(bs, b)) {
 			row_free(b);
 			bindings_free(bs);
 			return -1;
@@ -148,7 +139,7 @@ bindings_cred(const struct bindings *bs, uint32_t cred)
 bool
 binding_is_for(const struct binding *b, const char *host, uint16_t port)
 {
-	return b->port == port && strcmp(b->host, host) == 0;
+	return cred_spec_for(&b->spec, host, port);
 }
 
 static int

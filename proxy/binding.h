@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "proxy/credspec.h"
 
 #define BINDING_STUB_MIN 8u /* shorter ones would be found by chance */
 
@@ -18,13 +19,9 @@ struct scan;
 struct binding {
 	uint32_t cred; /* keyd's number */
 	char *name;
-	char *host; /* normalised */
-	uint16_t port;
-	uint8_t surfaces; /* SURFACE_* of base/proto.h */
-	char *header;     /* for SURFACE_HEADER */
-	char *user;       /* for SURFACE_BASIC, or "" for any */
+	struct cred_spec spec;
 	bool revoked;
-	char *stub;
+	char *stub; /* "" if its kind has none */
 };
 
 struct bindings {
@@ -42,7 +39,7 @@ int bindings_get(struct cur *c, struct bindings *bs);
 void bindings_free(struct bindings *bs);
 
 const struct binding *bindings_cred(const struct bindings *bs, uint32_t cred);
-/* Is it bound to exactly that host (normalised) and port? */
+/* Is it bound to that host (normalised) and port, among others? */
 bool binding_is_for(const struct binding *b, const char *host, uint16_t port);
 
 /*

@@ -40,7 +40,10 @@ is_fresh(const struct keyd *k, char *const *stubs, size_t n, const char *stub)
 	return true;
 }
 
-/* The stub of each credential, in the vault's order.  Free with free_stubs. */
+/*
+ * The stub of each credential, "" if its kind has none, in the vault's order.
+ * Free with free_stubs().
+ */
 static char **
 make_stubs(const struct keyd *k, const struct keyd_job *j)
 {
@@ -51,12 +54,16 @@ make_stubs(const struct keyd *k, const struct keyd_job *j)
 		const struct credential *c = vault_at(k->vault, i);
 		char *stub = NULL;
 
-		for (uint32_t attempt = 0;; attempt++) {
+		for (uint32_t attempt = 0; stub == NULL; attempt++) {
+			if (!cred_has_stub(c->spec.kind)) {
+				stub = xstrdup("");
+				break;
+			}
 			stub = stub_make(vault_stub_key(k->vault), j->nonce,
 			    j->job, c->id, attempt, c->shape);
 			if (is_fresh(k, stubs, i, stub))
 				break;
-			free(stub);
+			free(steal_ptr(&stub));
 		}
 		stubs[i] = stub;
 	}
@@ -74,9 +81,13 @@ free_stubs(char **stubs)
 static size_t
 row_size(const struct credential *c)
 {
+	cleanup_buf struct buf b = { 0 };
+	size_t n;
+
+	cred_spec_put(&b, &c->spec);
 	/* 64 covers the numbers and lengths of M_BINDINGS, M_SECRET_LISTED. */
-	return 64 + strlen(c->name) + strlen(c->host) + strlen(c->header) +
-	       strlen(c->user) + strlen(c->env) + strlen(c->shape);
+	n = 64 + strlen(c->name) + buf_len(&b) + strlen(c->shape);
+	return n;
 }
 
 size_t
@@ -100,10 +111,10 @@ keyd_put_stubs(const struct keyd *k, const struct keyd_job *j, struct buf *b)
 	for (size_t i = 0; i < vault_count(k->vault); i++) {
 		const struct credential *c = vault_at(k->vault, i);
 
-		if (c->revoked)
+		if (c->revoked || stubs[i][0] == '\0')
 			continue;
 		buf_put_str(b, c->name);
-		buf_put_str(b, c->env);
+		buf_put_str(b, c->spec.env);
 		buf_put_str(b, stubs[i]);
 		n++;
 	}
@@ -129,11 +140,7 @@ put_bindings(const struct keyd *k, const struct keyd_job *j, struct buf *b)
 
 		buf_put_u32(b, c->id);
 		buf_put_str(b, c->name);
-		buf_put_str(b, c->host);
-		buf_put_u16(b, c->port);
-		buf_put_u8(b, c->surfaces);
-		buf_put_str(b, c->header);
-		buf_put_str(b, c->user);
+		cred_spec_put(b, &c->spec);
 		buf_put_u8(b, c->revoked);
 		buf_put_str(b, stubs[i]);
 	}
@@ -260,10 +267,12 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 		return "there is no such credential";
 	if (c->revoked)
 		return "the credential is revoked";
+	if (c->spec.kind == CRED_SIGV4 || c->spec.kind == CRED_SSH)
+		return "a credential of this kind signs and is never released";
 	if (!str_eq(r->scheme, "https"))
 		return "the request is not https";
 	if (policy_host_normalise(r->host, host, sizeof(host)) < 0 ||
-	    !str_eq(host, c->host) || r->port != c->port)
+	    !cred_spec_for(&c->spec, host, r->port))
 		return "the credential is for another host or port";
 	if (k->policy == NULL)
 		return "there is no policy";

@@ -18,6 +18,10 @@ libproxy_a_SOURCES += \
 	proxy/tls_client.c proxy/tls_identity.c proxy/tls_server.c \
 	proxy/tls_session.c
 
+# What a credential is for: keyd, back, control and brig agree on it.
+libproxy_a_SOURCES += \
+	proxy/credspec.c proxy/credspec.h proxy/credspec_text.c
+
 # keyd and its parts.
 libproxy_a_SOURCES += \
 	proxy/keyd.c proxy/keyd.h \

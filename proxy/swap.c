@@ -99,14 +99,15 @@ leak(struct swap_plan *p, const struct binding *b, const char *host,
 		snprintf(p->reason, sizeof(p->reason),
 		    "the placeholder of credential \"%s\" is bound to %s:%u "
 		    "and was sent to %s:%u in %s",
-		    b->name, b->host, b->port, host, port, where);
+		    b->name, b->spec.hosts[0].host, b->spec.hosts[0].port, host,
+		    port, where);
 }
 
 /* Does the stub of b stand in this field the way b declares? */
 static enum swap_verdict
 slot_of(const struct field *f, const struct binding *b)
 {
-	if ((b->surfaces & SURFACE_BASIC) != 0 &&
+	if ((b->spec.surfaces & SURFACE_BASIC) != 0 &&
 	    strcasecmp(f->name, "authorization") == 0) {
 		struct basic a;
 		bool is_slot;
@@ -119,8 +120,8 @@ slot_of(const struct field *f, const struct binding *b)
 				return SWAP_BASIC;
 		}
 	}
-	if ((b->surfaces & SURFACE_HEADER) != 0 &&
-	    strcasecmp(f->name, b->header) == 0 &&
+	if ((b->spec.surfaces & SURFACE_HEADER) != 0 &&
+	    strcasecmp(f->name, b->spec.header) == 0 &&
 	    strstr(f->value, b->stub) != NULL)
 		return SWAP_HEADER;
 	return SWAP_NONE;
@@ -291,8 +292,8 @@ swap_strip(struct req_head *h, const char *host, uint16_t port,
 		if (!binding_is_for(b, host, port))
 			continue;
 		bound = true;
-		if ((b->surfaces & SURFACE_HEADER) != 0)
-			n += strip_name(h, b->header, keep);
+		if ((b->spec.surfaces & SURFACE_HEADER) != 0)
+			n += strip_name(h, b->spec.header, keep);
 	}
 	for (size_t i = 0; bound && i < nitems(auth_fields); i++)
 		n += strip_name(h, auth_fields[i], keep);
@@ -346,8 +347,8 @@ apply_basic(struct field *f, const struct binding *b, const char *value,
 		}
 		fresh = basic_write(value, a.pass);
 	} else {
-		fresh =
-		    basic_write(b->user[0] != '\0' ? b->user : a.user, value);
+		fresh = basic_write(
+		    b->spec.user[0] != '\0' ? b->spec.user : a.user, value);
 	}
 	basic_free(&a);
 	explicit_bzero(f->value, strlen(f->value));

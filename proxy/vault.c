@@ -1,6 +1,5 @@
 #include "proxy/vault.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,9 +18,10 @@
 enum kind {
 	REC_CA = 1,   /* blob key, blob cert */
 	REC_STUB_KEY, /* blob */
-	REC_PUT,      /* credential, see put_credential() */
+	REC_OLD_PUT,  /* credential with one host: read, no longer written */
 	REC_REVOKE,   /* u32 id, u64 changed */
 	REC_REMOVE,   /* u32 id */
+	REC_PUT,      /* credential, see put_credential() */
 };
 
 struct vault {
@@ -45,89 +45,12 @@ credential_clear(struct credential *c)
 
 /* ---- what a credential may hold ----------------------------------------- */
 
-static bool
-is_word(const char *s, const char *extra)
-{
-	for (; *s != '\0'; s++) {
-		if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-		    (*s >= '0' && *s <= '9') || strchr(extra, *s) != NULL)
-			continue;
-		return false;
-	}
-	return true;
-}
-
-/* Normal form only, so that one host has one spelling. */
-static bool
-is_host(const char *s)
-{
-	char text[INET6_ADDRSTRLEN];
-	const char *last = strrchr(s, '.');
-	uint8_t addr[16];
-
-	if (inet_pton(AF_INET6, s, addr) == 1)
-		return inet_ntop(AF_INET6, addr, text, sizeof(text)) != NULL &&
-		       str_eq(text, s);
-	if (inet_pton(AF_INET, s, addr) == 1)
-		return true;
-	for (const char *p = s; *p != '\0'; p++) {
-		if (*p >= 'A' && *p <= 'Z')
-			return false;
-	}
-	/* "127.1" is an address to some resolvers (RFC 3986 section 7.4). */
-	last = last == NULL ? s : last + 1;
-	return str_is_hostname(s) && (*last < '0' || *last > '9');
-}
-
-/* Framing and routing are not the place for a secret. */
-static bool
-is_forbidden_header(const char *s)
-{
-	static const char *const names[] = { "connection", "content-length",
-		"expect", "host", "keep-alive", "proxy-authenticate",
-		"proxy-authorization", "proxy-connection", "te", "trailer",
-		"transfer-encoding", "upgrade" };
-	char lower[VAULT_HEADER_MAX + 1];
-
-	strlcpy(lower, s, sizeof(lower));
-	str_lower(lower);
-	for (size_t i = 0; i < nitems(names); i++) {
-		if (str_eq(names[i], lower))
-			return true;
-	}
-	return false;
-}
-
-static bool
-is_user(const char *s)
-{
-	for (; *s != '\0'; s++) {
-		if (*s <= ' ' || *s > '~' || *s == ':')
-			return false;
-	}
-	return true;
-}
-
 int
 credential_check(const struct credential *c, struct error *err)
 {
 	if (!str_is_name(c->name, P_NAME_MAX))
 		return error_set(err, 0, "bad name of a secret");
-	if (!is_host(c->host))
-		return error_set(err, 0, "bad host");
-	if (c->port == 0)
-		return error_set(err, 0, "bad port");
-	if (c->surfaces == 0 ||
-	    (c->surfaces & ~(SURFACE_HEADER | SURFACE_BASIC)) != 0)
-		return error_set(err, 0, "bad surfaces");
-	if (!is_word(c->header, "-_") || is_forbidden_header(c->header) ||
-	    ((c->surfaces & SURFACE_HEADER) != 0 && c->header[0] == '\0'))
-		return error_set(err, 0, "bad header name");
-	if (!is_user(c->user))
-		return error_set(err, 0, "bad user name");
-	if (!is_word(c->env, "_") || (c->env[0] >= '0' && c->env[0] <= '9'))
-		return error_set(err, 0, "bad name of an environment variable");
-	return 0;
+	return cred_spec_check(&c->spec, err);
 }
 
 /* ---- records ------------------------------------------------------------ */
@@ -137,12 +60,7 @@ put_credential(struct buf *b, const struct credential *c)
 {
 	buf_put_u32(b, c->id);
 	buf_put_str(b, c->name);
-	buf_put_str(b, c->host);
-	buf_put_u16(b, c->port);
-	buf_put_u8(b, c->surfaces);
-	buf_put_str(b, c->header);
-	buf_put_str(b, c->user);
-	buf_put_str(b, c->env);
+	cred_spec_put(b, &c->spec);
 	buf_put_u8(b, c->revoked);
 	buf_put_u64(b, c->created);
 	buf_put_u64(b, c->changed);
@@ -150,30 +68,52 @@ put_credential(struct buf *b, const struct credential *c)
 	buf_put_blob(b, secret_bytes(c->value), secret_len(c->value));
 }
 
+/* One host and port, a header and Basic: every credential once was that. */
+static void
+get_old_spec(struct cur *r, struct cred_spec *s)
+{
+	s->nhosts = 1;
+	cur_str_into(r, s->hosts[0].host, sizeof(s->hosts[0].host));
+	s->hosts[0].port = cur_u16(r);
+	s->surfaces = cur_u8(r);
+	cur_str_into(r, s->header, sizeof(s->header));
+	if ((s->surfaces & SURFACE_HEADER) == 0)
+		s->header[0] = '\0';
+	cur_str_into(r, s->user, sizeof(s->user));
+	cur_str_into(r, s->env, sizeof(s->env));
+}
+
+static bool
+shape_fits(const struct credential *c)
+{
+	if (!cred_has_stub(c->spec.kind))
+		return c->shape[0] == '\0';
+	return stub_shape_check(c->shape) == 0;
+}
+
 static int
-get_credential(struct cur *r, struct credential *c, struct error *err)
+get_credential(struct cur *r, bool old, struct credential *c, struct error *err)
 {
 	const uint8_t *p;
 	size_t n;
 
 	c->id = cur_u32(r);
 	cur_str_into(r, c->name, sizeof(c->name));
-	cur_str_into(r, c->host, sizeof(c->host));
-	c->port = cur_u16(r);
-	c->surfaces = cur_u8(r);
-	cur_str_into(r, c->header, sizeof(c->header));
-	cur_str_into(r, c->user, sizeof(c->user));
-	cur_str_into(r, c->env, sizeof(c->env));
+	if (old)
+		get_old_spec(r, &c->spec);
+	else if (cred_spec_get(r, &c->spec) < 0)
+		return error_set(err, 0, "malformed");
 	c->revoked = cur_bool(r);
 	c->created = cur_u64(r);
 	c->changed = cur_u64(r);
 	c->shape = cur_str(r, P_STUB_MAX);
 	p = cur_blob(r, VAULT_VALUE_MAX, &n);
-	if (cur_end(r) < 0 || c->id == 0 || n < STUB_MIN || c->shape == NULL ||
-	    stub_shape_check(c->shape) < 0)
+	if (cur_end(r) < 0 || c->id == 0 || n < STUB_MIN || c->shape == NULL)
 		return error_set(err, 0, "malformed");
 	if (credential_check(c, err) < 0)
 		return -1;
+	if (!shape_fits(c))
+		return error_set(err, 0, "malformed");
 	c->value = secret_new(p, n);
 	if (c->value == NULL)
 		return error_set(err, errno, "memory for a secret");
@@ -251,11 +191,11 @@ apply_stub_key(struct vault *v, struct cur *r, struct error *err)
 }
 
 static int
-apply_put(struct vault *v, struct cur *r, struct error *err)
+apply_put(struct vault *v, bool old, struct cur *r, struct error *err)
 {
 	struct credential c = { 0 };
 	const struct credential *same;
-	int ret = get_credential(r, &c, err);
+	int ret = get_credential(r, old, &c, err);
 
 	if (ret == 0) {
 		same = vault_by_name(v, c.name);
@@ -300,8 +240,9 @@ vault_apply(const uint8_t *p, size_t n, void *vault, struct error *err)
 		return apply_ca(v, &r, err);
 	case REC_STUB_KEY:
 		return apply_stub_key(v, &r, err);
+	case REC_OLD_PUT:
 	case REC_PUT:
-		return apply_put(v, &r, err);
+		return apply_put(v, kind == REC_OLD_PUT, &r, err);
 	case REC_REVOKE:
 	case REC_REMOVE:
 		return apply_state(v, kind, &r, err);

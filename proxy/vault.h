@@ -15,23 +15,17 @@
 #include "base/error.h"
 #include "base/proto.h"
 #include "base/secret.h"
+#include "proxy/credspec.h"
 
-#define VAULT_USER_MAX 128u    /* user name of Basic auth */
-#define VAULT_HEADER_MAX 64u   /* field name */
 #define VAULT_VALUE_MAX 16384u /* bytes of a secret; P_STUB_MAX */
 
 struct credential {
 	uint32_t id; /* never used again after removal */
 	char name[P_NAME_MAX + 1];
-	char host[P_HOST_MAX + 1]; /* lower case name or IP literal */
-	uint16_t port;
-	uint8_t surfaces; /* SURFACE_* */
-	char header[VAULT_HEADER_MAX + 1];
-	char user[VAULT_USER_MAX + 1];
-	char env[P_NAME_MAX + 1];
+	struct cred_spec spec;
 	bool revoked;
 	uint64_t created, changed; /* unix s */
-	char *shape;               /* of its stubs: proxy/stub.h */
+	char *shape;               /* of its stubs: proxy/stub.h; "" if none */
 	struct secret *value;
 };
 

@@ -96,7 +96,11 @@ _brig() {
 		case $prev in
 		secret) words="add rotate revoke rm list --help" ;;
 		rotate | revoke | rm) words=$(_brig_secrets) ;;
-		*) words="--host --surface --env --user --help" ;;
+		--kind) words="token sigv4 hmac mtls ssh postgres proxy" ;;
+		*)
+			words="--host --kind --surface --user --env --inject
+			    --capture --region --service --hmac --help"
+			;;
 		esac
 		;;
 	policy)

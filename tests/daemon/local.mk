@@ -1,7 +1,7 @@
 # tests/daemon
 
 # The control process and its parts.
-CONTROL_TEST_LIBS = libcontrol.a libpolicy.a libjobspec.a libbase.a \
+CONTROL_TEST_LIBS = libcontrol.a libproxy.a libpolicy.a libjobspec.a libbase.a \
 	$(CMOCKA_LIBS) $(JANSSON_LIBS) $(SQLITE_LIBS)
 CONTROL_TESTS = tests/daemon/test_conf tests/daemon/test_store \
 	tests/daemon/test_proc tests/daemon/test_control \

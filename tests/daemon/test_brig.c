@@ -41,7 +41,9 @@ secret_value_goes_in_a_sealed_memfd_only(void **state)
 	assert_true(fd_is_sealed(b.fds[0]));
 	assert_int_equal(pread(b.fds[0], value, sizeof(value), 0), 10);
 	assert_string_equal(value, "ghp_secret");
-	assert_int_equal(json_integer_value(json_object_get(rq, "port")), 443);
+	assert_string_equal(
+	    json_string_value(json_array_get(json_object_get(rq, "hosts"), 0)),
+	    "api.github.com:443");
 	assert_string_equal(json_string_value(json_array_get(
 				json_object_get(rq, "surfaces"), 0)),
 	    "header:Authorization");
@@ -193,6 +195,9 @@ argument_errors_are_one_line_that_helps(void **state)
 		{ { "secret", "add", "x", "--host", "a", "--surface", "q" },
 		    64 },
 		{ { "secret", "add", "x", "--host", "a", "value" }, 64 },
+		{ { "secret", "add", "x", "--host", "a", "--kind", "q" }, 64 },
+		{ { "secret", "add", "x", "--host", "a", "--capture", "/t" },
+		    64 },
 		{ { "secret", "rotate", "a b" }, 64 },
 		{ { "audit" }, 64 },
 		{ { "audit", "tail", "-n", "many" }, 64 },

@@ -238,7 +238,7 @@ secret_must_be_a_sealed_memfd(void **state)
 {
 	static const char line[] =
 	    "{\"v\":1,\"id\":1,\"op\":\"secret.add\",\"name\":\"gh\","
-	    "\"host\":\"api.example\",\"port\":443,"
+	    "\"hosts\":[\"api.example:443\"],"
 	    "\"surfaces\":[\"header:Authorization\"],\"fds\":[\"value\"]}\n";
 	int fd = box_connect(&box, 0), null = open("/dev/null", O_RDONLY);
 	int value = fd_memfd("value", "ghp_x", 5);

@@ -34,11 +34,11 @@ fill(struct keyd *k)
 {
 	struct credential c = { .id = 1,
 		.name = "one",
-		.host = "a.example",
-		.port = 443,
-		.surfaces = SURFACE_HEADER,
-		.header = "X-Key",
-		.env = "TOKEN" };
+		.spec = { .surfaces = SURFACE_HEADER,
+		    .nhosts = 1,
+		    .hosts = { { "a.example", 443 } },
+		    .header = "X-Key",
+		    .env = "TOKEN" } };
 	cleanup_secret struct secret *key = secret_new(VALUE VALUE, 32);
 	struct error err;
 

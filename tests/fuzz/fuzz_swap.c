@@ -18,17 +18,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 make_bindings(struct bindings *bs)
 {
+	struct cred_spec s = { .surfaces = SURFACE_HEADER | SURFACE_BASIC,
+		.nhosts = 1,
+		.hosts = { { "a.example", 443 } },
+		.header = "Authorization" };
 	cleanup_buf struct buf b = { 0 };
 	struct cur c;
 
 	buf_put_u32(&b, 1);
 	buf_put_u32(&b, 1);
 	buf_put_str(&b, "one");
-	buf_put_str(&b, "a.example");
-	buf_put_u16(&b, 443);
-	buf_put_u8(&b, SURFACE_HEADER | SURFACE_BASIC);
-	buf_put_str(&b, "Authorization");
-	buf_put_str(&b, "");
+	cred_spec_put(&b, &s);
 	buf_put_u8(&b, 0);
 	buf_put_str(&b, STUB);
 	cur_init(&c, buf_head(&b), buf_len(&b));

@@ -29,6 +29,11 @@ tests_fuzz_fuzz_sigv4_SOURCES = tests/fuzz/fuzz_sigv4.c $(FUZZ_FEED)
 tests_fuzz_fuzz_sigv4_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_sigv4_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_credspec
+tests_fuzz_fuzz_credspec_SOURCES = tests/fuzz/fuzz_credspec.c $(FUZZ_FEED)
+tests_fuzz_fuzz_credspec_LDADD = libproxy.a libpolicy.a libbase.a
+tests_fuzz_fuzz_credspec_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_json_read
 tests_fuzz_fuzz_json_read_SOURCES = tests/fuzz/fuzz_json_read.c $(FUZZ_FEED)
 tests_fuzz_fuzz_json_read_LDADD = libproxy.a libbase.a
@@ -108,7 +113,7 @@ FUZZ_PLAY = tests/fuzz/play.c tests/fuzz/play.h $(FUZZ_FEED)
 FUZZ_LIST += tests/fuzz/fuzz_control
 tests_fuzz_fuzz_control_SOURCES = tests/fuzz/fuzz_control.c $(FUZZ_PLAY)
 tests_fuzz_fuzz_control_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
-tests_fuzz_fuzz_control_LDADD = libcontrol.a libpolicy.a libjobspec.a \
+tests_fuzz_fuzz_control_LDADD = libcontrol.a libproxy.a libpolicy.a libjobspec.a \
 	libbase.a $(JANSSON_LIBS) $(SQLITE_LIBS)
 tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
@@ -120,7 +125,7 @@ tests_fuzz_fuzz_parent_SOURCES = tests/fuzz/fuzz_parent.c \
 	daemon/parent_notify.c daemon/parent_proc.c \
 	daemon/parent_spare.c daemon/parent_stage.c daemon/parent_status.c \
 	daemon/parent_wire.c $(FUZZ_PLAY)
-tests_fuzz_fuzz_parent_LDADD = libcontrol.a libsandbox.a libpolicy.a \
+tests_fuzz_fuzz_parent_LDADD = libcontrol.a libsandbox.a libproxy.a libpolicy.a \
 	libjobspec.a libbase.a $(SECCOMP_LIBS) $(CAP_LIBS)
 tests_fuzz_fuzz_parent_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 

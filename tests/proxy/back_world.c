@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "policy/policy.h"
+#include "proxy/credspec.h"
 #include "proxy/mint.h"
 #include "proxy/roles.h"
 
@@ -322,16 +323,16 @@ world_disconnect(struct world *w, enum role role)
 void
 world_bindings(struct world *w)
 {
+	struct cred_spec s = { .surfaces = SURFACE_HEADER | SURFACE_BASIC,
+		.nhosts = 1,
+		.hosts = { { "good.example", w->port } },
+		.header = "Authorization" };
 	struct buf b = { 0 };
 
 	buf_put_u32(&b, 1);
 	buf_put_u32(&b, CRED);
 	buf_put_str(&b, "github");
-	buf_put_str(&b, "good.example");
-	buf_put_u16(&b, w->port);
-	buf_put_u8(&b, SURFACE_HEADER | SURFACE_BASIC);
-	buf_put_str(&b, "Authorization");
-	buf_put_str(&b, "");
+	cred_spec_put(&b, &s);
 	buf_put_u8(&b, w->revoked);
 	buf_put_str(&b, STUB);
 	reply(w->keyd, M_BINDINGS, 0, &b);

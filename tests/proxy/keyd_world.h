@@ -11,6 +11,7 @@
 #include "base/audit_event.h"
 #include "base/str.h"
 #include "policy/policy.h"
+#include "proxy/credspec.h"
 #include "proxy/roles.h"
 #include "proxy/stub.h"
 #include "tests/proxy/chan_raw.h"
@@ -148,19 +149,36 @@ static const struct add github = { "github", "api.example", 443, SURFACE_HEADER,
 	"Authorization", "", "GITHUB_TOKEN" };
 
 static void
-send_add(struct world *w, const struct add *a, int fd)
+spec_of(const struct add *a, struct cred_spec *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->nhosts = 1;
+	strlcpy(s->hosts[0].host, a->host, sizeof(s->hosts[0].host));
+	s->hosts[0].port = a->port;
+	s->surfaces = a->surfaces;
+	strlcpy(s->header, a->header, sizeof(s->header));
+	strlcpy(s->user, a->user, sizeof(s->user));
+	strlcpy(s->env, a->env, sizeof(s->env));
+}
+
+static void
+send_spec(struct world *w, const char *name, const struct cred_spec *s, int fd)
 {
 	struct buf b;
 
 	buf_init(&b, 0);
-	buf_put_str(&b, a->name);
-	buf_put_str(&b, a->host);
-	buf_put_u16(&b, a->port);
-	buf_put_u8(&b, a->surfaces);
-	buf_put_str(&b, a->header);
-	buf_put_str(&b, a->user);
-	buf_put_str(&b, a->env);
+	buf_put_str(&b, name);
+	cred_spec_put(&b, s);
 	raw_send(&w->control, M_SECRET_ADD, 0, 11, &b, fd);
+}
+
+static void
+send_add(struct world *w, const struct add *a, int fd)
+{
+	struct cred_spec s;
+
+	spec_of(a, &s);
+	send_spec(w, a->name, &s, fd);
 }
 
 static void
@@ -235,7 +253,8 @@ add(struct world *w, const struct add *a, const char *value)
 
 struct row {
 	uint32_t cred;
-	char name[P_NAME_MAX + 1], host[P_HOST_MAX + 1];
+	char name[P_NAME_MAX + 1];
+	struct cred_spec spec;
 	bool revoked;
 	char stub[256];
 };
@@ -243,7 +262,6 @@ struct row {
 static uint32_t
 get_bindings(struct world *w, struct row *rows, uint32_t max)
 {
-	char header[128], user[256];
 	uint32_t n = cur_u32(&w->back.body);
 
 	assert_true(n <= max);
@@ -252,11 +270,7 @@ get_bindings(struct world *w, struct row *rows, uint32_t max)
 
 		r->cred = cur_u32(&w->back.body);
 		cur_str_into(&w->back.body, r->name, sizeof(r->name));
-		cur_str_into(&w->back.body, r->host, sizeof(r->host));
-		cur_u16(&w->back.body);
-		cur_u8(&w->back.body);
-		cur_str_into(&w->back.body, header, sizeof(header));
-		cur_str_into(&w->back.body, user, sizeof(user));
+		assert_int_equal(cred_spec_get(&w->back.body, &r->spec), 0);
 		r->revoked = cur_bool(&w->back.body);
 		cur_str_into(&w->back.body, r->stub, sizeof(r->stub));
 	}
@@ -338,6 +352,7 @@ static void
 world_ready(struct world *w)
 {
 	struct row rows[4];
+	char env[P_NAME_MAX + 1];
 
 	world_new(w);
 	add(w, &github, VALUE "\n");
@@ -349,14 +364,14 @@ world_ready(struct world *w)
 	assert_int_equal(w->parent.serial, 77);
 	assert_int_equal(cur_u32(&w->parent.body), 1);
 	cur_str_into(&w->parent.body, rows[1].name, sizeof(rows[1].name));
-	cur_str_into(&w->parent.body, rows[1].host, sizeof(rows[1].host));
+	cur_str_into(&w->parent.body, env, sizeof(env));
 	cur_str_into(&w->parent.body, w->stub, sizeof(w->stub));
 	assert_int_equal(cur_end(&w->parent.body), 0);
 	assert_string_equal(rows[1].name, "github");
-	assert_string_equal(rows[1].host, "GITHUB_TOKEN");
+	assert_string_equal(env, "GITHUB_TOKEN");
 	assert_int_equal(expect_bindings(w, rows, 4), 1);
 	assert_string_equal(rows[0].stub, w->stub);
-	assert_string_equal(rows[0].host, "api.example");
+	assert_string_equal(rows[0].spec.hosts[0].host, "api.example");
 	assert_false(rows[0].revoked);
 	w->cred = rows[0].cred;
 }

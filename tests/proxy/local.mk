@@ -4,6 +4,7 @@
 KEYD_TESTS = \
 	tests/proxy/test_dial \
 	tests/proxy/test_dial_proxy \
+	tests/proxy/test_credspec \
 	tests/proxy/test_dns \
 	tests/proxy/test_keyd \
 	tests/proxy/test_mint \
@@ -19,6 +20,8 @@ tests_proxy_test_dial_LDADD = $(KEYD_LDADD)
 tests_proxy_test_dial_proxy_SOURCES = tests/proxy/test_dial_proxy.c \
 	tests/proxy/dial_world.c tests/proxy/dial_world.h
 tests_proxy_test_dial_proxy_LDADD = $(KEYD_LDADD)
+tests_proxy_test_credspec_SOURCES = tests/proxy/test_credspec.c
+tests_proxy_test_credspec_LDADD = $(KEYD_LDADD)
 tests_proxy_test_dns_SOURCES = tests/proxy/test_dns.c tests/proxy/chan_raw.h
 tests_proxy_test_dns_LDADD = libsandbox.a $(KEYD_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)

@@ -322,8 +322,7 @@ mistakes_of_a_person_are_answered(void **state)
 		{ { "n", "a.example", 0, 1, "X", "", "" }, VALUE, "port" },
 		{ { "n", "a.example", 443, 0, "X", "", "" }, VALUE,
 		    "surfaces" },
-		{ { "n", "a.example", 443, 8, "X", "", "" }, VALUE,
-		    "surfaces" },
+		{ { "n", "a.example", 443, 8, "X", "", "" }, VALUE, "header" },
 		{ { "n", "a.example", 443, 1, "", "", "" }, VALUE, "header" },
 		{ { "n", "a.example", 443, 1, "Host", "", "" }, VALUE,
 		    "header" },
@@ -370,7 +369,8 @@ static void
 list_shows_everything_but_the_value(void **state)
 {
 	struct world w;
-	char name[128], host[256], header[128], user[128], env[128], fp[32];
+	struct cred_spec spec;
+	char name[128], fp[32];
 
 	(void)state;
 	world_ready(&w);
@@ -380,19 +380,91 @@ list_shows_everything_but_the_value(void **state)
 	assert_null(memmem(w.control.body.p, w.control.body.left, "Real", 4));
 	assert_int_equal(cur_u32(&w.control.body), 1);
 	cur_str_into(&w.control.body, name, sizeof(name));
-	cur_str_into(&w.control.body, host, sizeof(host));
-	assert_int_equal(cur_u16(&w.control.body), 443);
-	assert_int_equal(cur_u8(&w.control.body), SURFACE_HEADER);
-	cur_str_into(&w.control.body, header, sizeof(header));
-	cur_str_into(&w.control.body, user, sizeof(user));
-	cur_str_into(&w.control.body, env, sizeof(env));
+	assert_int_equal(cred_spec_get(&w.control.body, &spec), 0);
+	assert_true(cred_spec_for(&spec, "api.example", 443));
+	assert_int_equal(spec.surfaces, SURFACE_HEADER);
 	cur_str_into(&w.control.body, fp, sizeof(fp));
 	assert_false(cur_bool(&w.control.body));
 	assert_true(cur_u64(&w.control.body) > 1000000000);
 	assert_true(cur_u64(&w.control.body) > 1000000000);
+	assert_int_equal(cur_u32(&w.control.body), 0);
 	assert_int_equal(cur_end(&w.control.body), 0);
 	assert_string_equal(name, "github");
 	assert_int_equal(strlen(fp), 12);
+	world_free(&w);
+}
+
+static void
+one_secret_is_for_each_of_its_hosts(void **state)
+{
+	struct world w;
+	struct cred_spec s;
+	struct row rows[4];
+	struct want r;
+
+	(void)state;
+	world_ready(&w);
+	spec_of(&(struct add){ "", "other.example", 443, SURFACE_HEADER, "X",
+		    "", "" },
+	    &s);
+	s.nhosts = 2;
+	strlcpy(s.hosts[1].host, "api.example", P_HOST_MAX);
+	s.hosts[1].port = 8443;
+	send_spec(&w, "two", &s, value_fd(VALUE2));
+	expect_audit(&w, "KY201", true);
+	expect_done(&w, true, "");
+	assert_int_equal(expect_bindings(&w, rows, 4), 2);
+	assert_int_equal(rows[1].spec.nhosts, 2);
+	r = get_api(&w);
+	r.cred = rows[1].cred;
+	release(&w, &r, NULL, "another host or port");
+	r.port = 8443;
+	release(&w, &r, VALUE2, "");
+	r.host = "other.example";
+	r.port = 443;
+	release(&w, &r, VALUE2, "");
+	world_free(&w);
+}
+
+#define PEM                                                                    \
+	"-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz\n"                      \
+	"-----END OPENSSH PRIVATE KEY-----\n"
+
+static void
+a_kind_without_a_stub_shows_none(void **state)
+{
+	struct world w;
+	struct cred_spec s = { .kind = CRED_SSH, .nhosts = 1 };
+	struct row rows[4];
+	struct want r;
+
+	(void)state;
+	world_ready(&w);
+	strlcpy(s.hosts[0].host, "api.example", P_HOST_MAX);
+	s.hosts[0].port = 443;
+	send_spec(&w, "key", &s, value_fd(VALUE2));
+	expect_done(&w, false, "PEM");
+	s.surfaces = SURFACE_PATH;
+	send_spec(&w, "key", &s, value_fd(PEM));
+	expect_done(&w, false, "no surfaces");
+	s.surfaces = 0;
+	strlcpy(s.env, "KEY", sizeof(s.env));
+	send_spec(&w, "key", &s, value_fd(PEM));
+	expect_done(&w, false, "no stub");
+	s.env[0] = '\0';
+	send_spec(&w, "key", &s, value_fd(PEM));
+	expect_audit(&w, "KY201", true);
+	expect_done(&w, true, "");
+	assert_int_equal(expect_bindings(&w, rows, 4), 2);
+	assert_int_equal(rows[1].spec.kind, CRED_SSH);
+	assert_string_equal(rows[1].stub, "");
+	/* Its private key stays where it is. */
+	r = get_api(&w);
+	r.cred = rows[1].cred;
+	release(&w, &r, NULL, "never released");
+	job_open(&w, 8, 'z', "coding");
+	raw_expect(&w.parent, M_JOB_STUBS);
+	assert_int_equal(cur_u32(&w.parent.body), 1);
 	world_free(&w);
 }
 
@@ -620,6 +692,8 @@ main(void)
 		cmocka_unit_test(refused_record_means_no_change),
 		cmocka_unit_test(mistakes_of_a_person_are_answered),
 		cmocka_unit_test(list_shows_everything_but_the_value),
+		cmocka_unit_test(one_secret_is_for_each_of_its_hosts),
+		cmocka_unit_test(a_kind_without_a_stub_shows_none),
 		cmocka_unit_test(restart_keeps_ca_secrets_and_stubs),
 		cmocka_unit_test(stubs_of_jobs_differ),
 		cmocka_unit_test(front_gets_leaves_for_its_key),

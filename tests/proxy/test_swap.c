@@ -22,13 +22,15 @@ put_row(struct buf *b, uint32_t cred, const char *name, const char *host,
     uint8_t surfaces, const char *header, const char *user, bool revoked,
     const char *stub)
 {
+	struct cred_spec s = { .surfaces = surfaces, .nhosts = 1 };
+
+	strlcpy(s.hosts[0].host, host, sizeof(s.hosts[0].host));
+	s.hosts[0].port = 443;
+	strlcpy(s.header, header, sizeof(s.header));
+	strlcpy(s.user, user, sizeof(s.user));
 	buf_put_u32(b, cred);
 	buf_put_str(b, name);
-	buf_put_str(b, host);
-	buf_put_u16(b, 443);
-	buf_put_u8(b, surfaces);
-	buf_put_str(b, header);
-	buf_put_str(b, user);
+	cred_spec_put(b, &s);
 	buf_put_u8(b, revoked);
 	buf_put_str(b, stub);
 }
