@@ -17,6 +17,7 @@
 #include "base/secret.h"
 #include "policy/policy.h"
 #include "proxy/binding.h"
+#include "proxy/codec.h"
 #include "proxy/deny.h"
 #include "proxy/scrub.h"
 #include "proxy/swap.h"
@@ -36,6 +37,7 @@ enum xstate {
 	X_RESOLVE, /* dns looks the name up */
 	X_CONNECT, /* dialling, TLS */
 	X_OPEN,    /* the request is on its way, or the response */
+	X_DRAIN,   /* the origin has sent all, front has not taken it */
 	X_GONE,    /* memory goes at the end of the round */
 };
 
@@ -87,6 +89,15 @@ struct exchange {
 	uint64_t rsp_credit;
 	uint64_t rsp_bytes;
 	unsigned int status;
+
+	/* With a scrubber: the body on its way through. */
+	uint32_t accepts;        /* codings the agent takes, 1 << enum coding */
+	struct decoder *decoder; /* NULL: plain */
+	struct encoder *encoder; /* NULL: goes on plain */
+	bool decoder_full;       /* it may have more without more input */
+	bool rsp_finished;       /* the end has been made ready */
+	struct buf ready;        /* waits for credit */
+	struct fields rsp_trailers;
 };
 
 struct back {
@@ -101,6 +112,7 @@ struct back {
 	struct bindings bindings;
 	bool have_bindings;
 	struct upstream_pool *pool;
+	struct codec_memory codecs;
 	struct exchange *list;
 	size_t n;
 	uint32_t serial;

@@ -71,6 +71,12 @@ xch_end(struct exchange *x, bool keep_upstream)
 	}
 	scrub_free(x->scrub);
 	x->scrub = NULL;
+	decoder_free(x->decoder);
+	encoder_free(x->encoder);
+	x->decoder = NULL;
+	x->encoder = NULL;
+	buf_free(&x->ready);
+	fields_free(&x->rsp_trailers);
 	ev_timer_free(x->timer);
 	req_head_free(&x->head);
 	fields_free(&x->req_trailers);

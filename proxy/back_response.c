@@ -2,24 +2,18 @@
 #include <strings.h>
 
 #include "base/proto.h"
+#include "base/str.h"
 #include "proxy/back.h"
 
-/* Compressed or cut, so that the scrubber would not see a value in it. */
+/* Plain bytes that are taken up at a time. */
+#define STEP 32768u
+
+/* No body follows such a head (RFC 9112 section 6.3). */
 static bool
-is_unreadable(
-    const struct exchange *x, unsigned int status, const struct fields *fs)
+is_bodyless(const struct exchange *x, unsigned int status)
 {
-	if (strcmp(x->head.method, "HEAD") == 0 || status == 204 ||
-	    status == 304)
-		return false;
-	if (status == 206)
-		return true;
-	for (size_t i = 0; i < fs->n; i++)
-		if (strcasecmp(fs->f[i].name, "content-encoding") == 0 &&
-		    strcasecmp(fs->f[i].value, "identity") != 0 &&
-		    fs->f[i].value[0] != '\0')
-			return true;
-	return false;
+	return strcmp(x->head.method, "HEAD") == 0 || status == 204 ||
+	       status == 304;
 }
 
 static void
@@ -31,18 +25,100 @@ scrub_fields(struct exchange *x, struct fields *fs)
 	}
 }
 
+/*
+ * How the body is coded.  -1 with err when it cannot be searched: the coding
+ * is unknown, or messages inside it are compressed.
+ */
+static int
+read_codings(const struct fields *fs, struct codings *cs, struct error *err)
+{
+	memset(cs, 0, sizeof(*cs));
+	for (size_t i = 0; i < fs->n; i++) {
+		const struct field *f = &fs->f[i];
+		bool bad = false;
+
+		if (strcasecmp(f->name, "content-encoding") == 0)
+			bad = codings_add(cs, f->value) < 0;
+		else if (strcasecmp(f->name, "grpc-encoding") == 0)
+			bad = strcasecmp(f->value, "identity") != 0;
+		if (bad)
+			return error_set(err, 0,
+			    "the server's response has the %s \"%.40s\", so "
+			    "it cannot be searched for credentials",
+			    f->name, f->value);
+	}
+	return 0;
+}
+
+/*
+ * The bytes of the body change: what was said about them, and the entity tag
+ * as a claim about bytes (RFC 9110 section 8.8.1), is true no longer.
+ */
+static void
+edit_fields(struct rsp_head *h, enum coding to)
+{
+	static const char *const gone[] = { "Content-Encoding", "Content-MD5",
+		"Content-Digest", "Repr-Digest", "Digest" };
+	const char *tag = fields_get(&h->fields, "ETag", NULL);
+
+	for (size_t i = 0; i < nitems(gone); i++)
+		fields_remove(&h->fields, gone[i]);
+	if (tag != NULL && tag[0] == '"') {
+		cleanup_free char *weak = xasprintf("W/%s", tag);
+
+		fields_set(&h->fields, "ETag", weak);
+	}
+	if (to != CODING_IDENTITY)
+		fields_set(&h->fields, "Content-Encoding", coding_name(to));
+	if (h->kind == BODY_LENGTH) {
+		h->kind = BODY_STREAM;
+		h->length = 0;
+	}
+}
+
+/*
+ * Have a coded body decoded and, when the agent asked for that coding, encoded
+ * again.  -1 with err when its bytes could not be searched.
+ */
+static int
+prepare_codings(struct exchange *x, struct rsp_head *h, struct error *err)
+{
+	struct codec_memory *m = &x->back->codecs;
+	enum coding to = CODING_IDENTITY;
+	struct codings cs;
+	bool body = !is_bodyless(x, h->status);
+
+	if (body && h->status == 206)
+		return error_set(err, 0,
+		    "the server sent a part of its response although it was "
+		    "asked for the whole, so it cannot be searched for "
+		    "credentials");
+	if (read_codings(&h->fields, &cs, err) < 0)
+		return body ? -1 : 0;
+	if (cs.n == 0)
+		return 0;
+	if (cs.n == 1 && (x->accepts & 1u << cs.c[0]) != 0)
+		to = cs.c[0];
+	if (body) {
+		x->decoder = decoder_new(&cs, m);
+		if (to != CODING_IDENTITY)
+			x->encoder = encoder_new(to, m);
+		if (x->encoder == NULL)
+			to = CODING_IDENTITY;
+	}
+	edit_fields(h, to);
+	return 0;
+}
+
 void
 xch_rsp_head(struct exchange *x, struct rsp_head *h)
 {
 	cleanup_buf struct buf body = { 0 };
+	struct error err = { 0 };
 
 	x->status = h->status;
-	/* It was asked for plain and whole; a value could hide in this. */
-	if (x->scrub != NULL && is_unreadable(x, h->status, &h->fields)) {
-		xch_fail(x, 502, "response_encoded",
-		    "the server compressed or cut its response although it "
-		    "was asked not to, so it cannot be searched for "
-		    "credentials",
+	if (x->scrub != NULL && prepare_codings(x, h, &err) < 0) {
+		xch_fail(x, 502, "response_encoded", err.msg,
 		    "ask for another resource");
 		return;
 	}
@@ -82,35 +158,147 @@ front_is_full(const struct back *b)
 	return b->front != NULL && chan_queued(b->front->chan) > MSG_QUEUE_HIGH;
 }
 
+/* False when front must take up what is ready before there may be more. */
+static bool
+send_ready(struct exchange *x)
+{
+	size_t n = buf_len(&x->ready);
+
+	if (n > x->rsp_credit)
+		n = (size_t)x->rsp_credit;
+	if (front_is_full(x->back))
+		n = 0;
+	send_body(x, buf_head(&x->ready), n);
+	buf_consume(&x->ready, n);
+	if (buf_len(&x->ready) == 0 && x->rsp_credit > 0 &&
+	    !front_is_full(x->back)) {
+		buf_clear(&x->ready);
+		return true;
+	}
+	x->blocked = true;
+	return false;
+}
+
+/* Plain bytes, all values replaced, onto what is ready. */
+static int
+encode(struct exchange *x, struct buf *clean, struct error *err)
+{
+	if (x->encoder != NULL)
+		return encoder_step(x->encoder, buf_head(clean), buf_len(clean),
+		    &x->ready, err);
+	buf_put(&x->ready, buf_head(clean), buf_len(clean));
+	return 0;
+}
+
+static int
+scrub_step(struct exchange *x, const uint8_t *p, size_t n, struct error *err)
+{
+	cleanup_buf struct buf clean = { 0 };
+
+	if (x->encoder == NULL) {
+		scrub_feed(x->scrub, p, n, &x->ready);
+		return 0;
+	}
+	scrub_feed(x->scrub, p, n, &clean);
+	return encode(x, &clean, err);
+}
+
+/* Take some of p[0..n); a decoder may have more even without. */
+static int
+step(struct exchange *x, const uint8_t *p, size_t n, size_t *used,
+    struct error *err)
+{
+	struct buf plain;
+	int rc;
+
+	if (x->decoder == NULL) {
+		*used = n < STEP ? n : STEP;
+		return scrub_step(x, p, *used, err);
+	}
+	buf_init(&plain, 0);
+	rc = decoder_step(x->decoder, p, n, used, &plain, STEP, err);
+	x->decoder_full = buf_len(&plain) == STEP;
+	if (rc == 0)
+		rc = scrub_step(x, buf_head(&plain), buf_len(&plain), err);
+	explicit_bzero(plain.data, plain.cap);
+	buf_free(&plain);
+	return rc;
+}
+
+/* All that can be sent of p[0..n); -1 when the exchange is gone. */
+static int
+take(struct exchange *x, const uint8_t *p, size_t n, size_t *used)
+{
+	struct error err = { 0 };
+	size_t k;
+
+	*used = 0;
+	while (send_ready(x) && (*used < n || x->decoder_full)) {
+		if (step(x, p + *used, n - *used, &k, &err) < 0) {
+			xch_fail(x, 502, "response_encoded", err.msg,
+			    "ask for another resource");
+			return -1;
+		}
+		*used += k;
+	}
+	return 0;
+}
+
 size_t
 xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n)
 {
-	struct buf out;
-	uint64_t room = x->rsp_credit;
+	uint64_t room = front_is_full(x->back) ? 0 : x->rsp_credit;
+	size_t used;
 
-	/* What the scrubber holds back needs room as well when it comes. */
-	if (x->scrub != NULL) {
-		size_t held = scrub_held(x->scrub);
-
-		room = room > held ? room - held : 0;
-	}
-	if (front_is_full(x->back))
-		room = 0;
+	if (x->scrub != NULL)
+		return take(x, p, n, &used) < 0 ? n : used;
 	if (n > room) {
 		n = (size_t)room;
 		x->blocked = true;
 	}
-	if (n == 0)
-		return 0;
-	if (x->scrub == NULL) {
-		send_body(x, p, n);
-		return n;
-	}
-	buf_init(&out, 0);
-	scrub_feed(x->scrub, p, n, &out);
-	send_body(x, buf_head(&out), buf_len(&out));
-	buf_free(&out);
+	send_body(x, p, n);
 	return n;
+}
+
+/* After the last byte: what the scrubber held back, and the coding's end. */
+static int
+finish(struct exchange *x, struct error *err)
+{
+	cleanup_buf struct buf rest = { 0 };
+
+	if (x->decoder != NULL && decoder_end(x->decoder, err) < 0)
+		return -1;
+	scrub_end(x->scrub, &rest);
+	if (encode(x, &rest, err) < 0)
+		return -1;
+	return x->encoder == NULL ? 0 : encoder_end(x->encoder, &x->ready, err);
+}
+
+/* The origin has sent all; go on as front takes it. */
+static void
+drain(struct exchange *x)
+{
+	cleanup_buf struct buf body = { 0 };
+	struct error err = { 0 };
+	size_t used;
+
+	if (x->scrub != NULL) {
+		if (take(x, NULL, 0, &used) < 0 || x->decoder_full)
+			return;
+		if (!x->rsp_finished && finish(x, &err) < 0) {
+			xch_fail(x, 502, "response_encoded", err.msg,
+			    "ask for another resource");
+			return;
+		}
+		x->rsp_finished = true;
+		(void)send_ready(x);
+		if (buf_len(&x->ready) > 0)
+			return;
+	}
+	(void)trailers_put(&body, &x->rsp_trailers);
+	record_outcome(x, NULL);
+	xch_tell(x, M_RSP_END, &body);
+	xch_end(x, false);
 }
 
 void
@@ -118,28 +306,38 @@ xch_rsp_done(struct exchange *x, struct fields *trailers)
 {
 	cleanup_buf struct buf body = { 0 };
 
-	if (x->scrub != NULL) {
-		cleanup_buf struct buf rest = { 0 };
-
-		scrub_end(x->scrub, &rest);
-		send_body(x, buf_head(&rest), buf_len(&rest));
-	}
 	scrub_fields(x, trailers);
 	if (trailers_put(&body, trailers) < 0) {
 		xch_fail(x, 502, "upstream_broken",
 		    "the trailers are too large", "ask for another resource");
 		return;
 	}
-	record_outcome(x, NULL);
-	xch_tell(x, M_RSP_END, &body);
-	xch_end(x, x->end_sent);
+	x->rsp_trailers = *trailers;
+	memset(trailers, 0, sizeof(*trailers));
+	/* The connection is free although front has not taken all. */
+	upstream_release(x->up, x->end_sent);
+	x->up = NULL;
+	x->state = X_DRAIN;
+	drain(x);
 }
 
 void
 xch_pull(struct exchange *x)
 {
-	if (!x->blocked || x->up == NULL || front_is_full(x->back))
+	if (!x->blocked || front_is_full(x->back))
 		return;
 	x->blocked = false;
+	if (x->state == X_DRAIN) {
+		drain(x);
+		return;
+	}
+	if (x->up == NULL)
+		return;
+	if (x->scrub != NULL) {
+		size_t used;
+
+		if (take(x, NULL, 0, &used) < 0 || x->blocked)
+			return;
+	}
 	upstream_resume(x->up);
 }

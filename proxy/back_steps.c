@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 #include "base/proto.h"
@@ -25,13 +26,28 @@ ask_release(struct exchange *x, struct chan *c)
 	chan_send(c, M_RELEASE, x->back->job, x->wait, &body, -1);
 }
 
-/* A response that the scrubber could not read must not come. */
+/*
+ * A response that could not be searched must not come: whole, not as the
+ * difference to an older one (RFC 3229), in codings that back can decode.
+ */
 static void
 keep_readable(struct exchange *x)
 {
-	fields_set(&x->head.fields, "Accept-Encoding", "identity");
-	fields_remove(&x->head.fields, "Range");
-	fields_remove(&x->head.fields, "If-Range");
+	static const char *const gone[] = { "Range", "If-Range", "A-IM",
+		"Available-Dictionary" };
+	struct fields *fs = &x->head.fields;
+	cleanup_buf struct buf offer = { 0 };
+
+	for (size_t i = 0; i < fs->n; i++)
+		if (strcasecmp(fs->f[i].name, "accept-encoding") == 0)
+			x->accepts |= codings_offered(fs->f[i].value, &offer);
+	buf_put_u8(&offer, 0);
+	fields_set(fs, "Accept-Encoding",
+	    buf_len(&offer) > 1 ? (const char *)buf_head(&offer) : "identity");
+	for (size_t i = 0; i < nitems(gone); i++)
+		fields_remove(fs, gone[i]);
+	if (fields_get(fs, "grpc-accept-encoding", NULL) != NULL)
+		fields_set(fs, "grpc-accept-encoding", "identity");
 }
 
 void
@@ -418,6 +434,7 @@ no_answer(struct exchange *x, const char *how)
 		return;
 	case X_CONNECT:
 	case X_OPEN:
+	case X_DRAIN:
 	case X_GONE:
 		return;
 	}

@@ -15,6 +15,7 @@
  *   /upload        {"bytes":N,"fnv":...} of the body
  *   /close         a body that ends with the connection
  *   /hang          never answers  /gzip   says gzip, is not
+ *   /coded/CODINGS/N/MS   N events with the credential, MS apart, each flushed
  *   anything else  200 "ok\n"
  */
 #include "tests/origin/origin.h"

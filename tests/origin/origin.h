@@ -31,6 +31,10 @@ struct request {
 int origin_read(struct conn *c); /* more into c->in; -1 at the end */
 int origin_write(struct conn *c, const void *p, size_t n);
 void origin_record(const struct conn *c, const struct request *r);
+/* Value of a field in the head as received, "" if absent. */
+const char *origin_field(const struct request *r, const char *name);
+/* /coded/CODINGS/N/MS: N events with Authorization's value, coded. */
+int origin_coded(struct conn *c, const struct request *r);
 /* One request and its answer; -1 when the connection is done. */
 int origin_serve_one(struct conn *c);
 

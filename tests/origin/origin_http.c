@@ -15,8 +15,8 @@
 #include "base/str.h"
 
 /* Value of a field in the raw head, trimmed, or "" (static per thread). */
-static const char *
-field(const struct request *r, const char *name)
+const char *
+origin_field(const struct request *r, const char *name)
 {
 	static _Thread_local char value[8192];
 	size_t n = strlen(name);
@@ -93,7 +93,8 @@ read_body(struct conn *c, struct request *r)
 	uint64_t n;
 	char l[256];
 
-	if (strcasestr(field(r, "Transfer-Encoding"), "chunked") != NULL) {
+	if (strcasestr(origin_field(r, "Transfer-Encoding"), "chunked") !=
+	    NULL) {
 		for (;;) {
 			if (line(c, l, sizeof(l)) < 0)
 				return -1;
@@ -106,7 +107,8 @@ read_body(struct conn *c, struct request *r)
 				return 0; /* no trailers expected */
 		}
 	}
-	if (str_to_u64(field(r, "Content-Length"), 1, UINT64_MAX, &n) == 0)
+	if (str_to_u64(origin_field(r, "Content-Length"), 1, UINT64_MAX, &n) ==
+	    0)
 		return take(c, r, n);
 	return 0;
 }
@@ -132,7 +134,7 @@ read_request(struct conn *c, struct request *r)
 	buf_consume(&c->in, (size_t)(e - p) + 4);
 	if (sscanf(r->head, "%15s %4095s", r->method, r->target) != 2)
 		return -1;
-	if (strcasestr(field(r, "Expect"), "100-continue") != NULL)
+	if (strcasestr(origin_field(r, "Expect"), "100-continue") != NULL)
 		(void)origin_write(c, "HTTP/1.1 100 Continue\r\n\r\n", 25);
 	return read_body(c, r);
 }
@@ -225,7 +227,7 @@ send_leak(struct conn *c, const struct request *r)
 	struct buf hex, pct;
 	int n, rc = -1;
 
-	snprintf(value, sizeof(value), "%s", field(r, "Authorization"));
+	snprintf(value, sizeof(value), "%s", origin_field(r, "Authorization"));
 	p = strrchr(value, ' ') == NULL ? value : strrchr(value, ' ') + 1;
 	n = snprintf(head, sizeof(head),
 	    "HTTP/1.1 200 OK\r\nX-Echo: %s\r\nTransfer-Encoding: chunked"
@@ -293,6 +295,8 @@ answer(struct conn *c, const struct request *r)
 	if (str_starts(t, "/upload"))
 		return reply(c, r, 200, "", "{\"bytes\":%zu,\"fnv\":%u}\n",
 		    r->body_bytes, r->fnv);
+	if (str_starts(t, "/coded/"))
+		return origin_coded(c, r);
 	if (str_starts(t, "/gzip"))
 		return reply(
 		    c, r, 200, "Content-Encoding: gzip\r\n", "not really\n");
@@ -320,7 +324,7 @@ origin_serve_one(struct conn *c)
 	if (read_request(c, &r) == 0) {
 		origin_record(c, &r);
 		rc = answer(c, &r);
-		if (strcasestr(field(&r, "Connection"), "close") != NULL)
+		if (strcasestr(origin_field(&r, "Connection"), "close") != NULL)
 			rc = -1;
 	}
 	free(r.head);
