@@ -146,6 +146,12 @@ explain_queue(struct tls *t)
 			tls_set_why(t,
 			    "peer does not accept our certificate (%s)", who);
 			return;
+		case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
+			tls_set_why(t,
+			    "peer has no key and cipher that are acceptable "
+			    "(%s)",
+			    who);
+			return;
 		case SSL_R_UNSUPPORTED_PROTOCOL:
 		case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
 			tls_set_why(t,

@@ -1,5 +1,6 @@
 #include "proxy/tls.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ struct host_roots {
 	char *host;
 	const void *pem;
 	size_t n;
-	X509_STORE *store; /* with those of all; made when it is needed */
+	X509_STORE *store; /* with those of all, in the host's first entry;
+			    * made when it is needed */
 };
 
 struct tls_client {
@@ -61,33 +63,47 @@ tls_show_name(char *dst, size_t size, const unsigned char *p, int n)
 	dst[len] = '\0';
 }
 
-/* The names a certificate is for: "a.example, b.example and 4 more". */
+/* Append one name; false if it is of a kind that no URL has. */
+static bool
+show_general(const GENERAL_NAME *g, bool more, char *dst, size_t size)
+{
+	const ASN1_STRING *v;
+	char text[INET6_ADDRSTRLEN] = "?";
+	int n;
+
+	if (g->type != GEN_DNS && g->type != GEN_IPADD)
+		return false;
+	if (more)
+		strlcat(dst, ", ", size);
+	v = g->type == GEN_DNS ? g->d.dNSName : g->d.iPAddress;
+	n = ASN1_STRING_length(v);
+	if (g->type == GEN_DNS) {
+		tls_show_name(dst, size, ASN1_STRING_get0_data(v), n);
+		return true;
+	}
+	if (n == 4 || n == 16)
+		(void)inet_ntop(n == 4 ? AF_INET : AF_INET6,
+		    ASN1_STRING_get0_data(v), text, sizeof(text));
+	strlcat(dst, text, size);
+	return true;
+}
+
+/* The names a certificate is for: "a.example, b.example and others". */
 static void
 cert_names(X509 *cert, char *dst, size_t size)
 {
 	GENERAL_NAMES *names =
 	    X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-	int shown = 0, more = 0;
+	int shown = 0, n = sk_GENERAL_NAME_num(names);
 
 	dst[0] = '\0';
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
-
-		if (g->type != GEN_DNS)
-			continue;
-		if (shown == SHOW_NAMES_MAX) {
-			more++;
-			continue;
-		}
-		if (shown++ > 0)
-			strlcat(dst, ", ", size);
-		tls_show_name(dst, size, ASN1_STRING_get0_data(g->d.dNSName),
-		    ASN1_STRING_length(g->d.dNSName));
-	}
+	for (int i = 0; i < n && shown < SHOW_NAMES_MAX; i++)
+		shown += show_general(
+		    sk_GENERAL_NAME_value(names, i), shown > 0, dst, size);
 	GENERAL_NAMES_free(names);
 	if (shown == 0)
 		strlcpy(dst, "no host name", size);
-	else if (more > 0)
+	else if (n > shown)
 		strlcat(dst, " and others", size);
 }
 
@@ -109,6 +125,38 @@ authority(X509 *cert, char *dst, size_t size)
 		    ASN1_STRING_length(cn));
 }
 
+/* What is wrong with a certificate, in words for those who did not make it. */
+static const char *
+fault(int e)
+{
+	switch (e) {
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return "is not signed by a trusted authority, or the server "
+		       "left out one in between";
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+		return "is not trusted";
+	case X509_V_ERR_EE_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_KEY_TOO_SMALL:
+		return "has a key that is too small";
+	case X509_V_ERR_CA_MD_TOO_WEAK:
+		return "is signed with a digest that is too weak";
+	case X509_V_ERR_INVALID_PURPOSE:
+		return "is not made for TLS servers";
+	case X509_V_ERR_INVALID_CA:
+		return "is not one that may sign others";
+	case X509_V_ERR_PERMITTED_VIOLATION:
+	case X509_V_ERR_EXCLUDED_VIOLATION:
+		return "has a name for which its authority may not sign";
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return "has expired";
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return "is not yet valid";
+	default:
+		return NULL;
+	}
+}
+
 static int
 on_verify(int ok, X509_STORE_CTX *sctx)
 {
@@ -117,43 +165,27 @@ on_verify(int ok, X509_STORE_CTX *sctx)
 	struct tls *t = tls_of(ssl);
 	X509 *leaf = X509_STORE_CTX_get0_cert(sctx);
 	int e = X509_STORE_CTX_get_error(sctx);
+	const char *what = fault(e);
 	char names[256];
 
 	if (ok)
 		return 1;
-	switch (e) {
-	case X509_V_ERR_HOSTNAME_MISMATCH:
-	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+	if (e == X509_V_ERR_HOSTNAME_MISMATCH ||
+	    e == X509_V_ERR_IP_ADDRESS_MISMATCH) {
 		cert_names(leaf, names, sizeof(names));
 		tls_set_why(t, "certificate is for %s, not %s", names, t->host);
-		break;
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-		tls_set_why(t,
-		    "certificate is not signed by a trusted "
-		    "authority (%s)",
-		    t->host);
-		break;
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	} else if (e == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT) {
 		tls_set_why(t, "self-signed certificate (%s)", t->host);
-		break;
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-		tls_set_why(t,
-		    "certificate ends in an authority that is not "
-		    "trusted (%s)",
-		    t->host);
-		break;
-	default:
-		if (X509_STORE_CTX_get_error_depth(sctx) > 0) {
-			authority(X509_STORE_CTX_get_current_cert(sctx), names,
-			    sizeof(names));
-			tls_set_why(t, "authority \"%s\": %s (%s)", names,
-			    X509_verify_cert_error_string(e), t->host);
-			break;
-		}
+	} else if (what == NULL) {
 		tls_set_why(
 		    t, "%s (%s)", X509_verify_cert_error_string(e), t->host);
-		break;
+	} else if (X509_STORE_CTX_get_error_depth(sctx) > 0) {
+		authority(X509_STORE_CTX_get_current_cert(sctx), names,
+		    sizeof(names));
+		tls_set_why(
+		    t, "authority \"%s\" %s (%s)", names, what, t->host);
+	} else {
+		tls_set_why(t, "certificate %s (%s)", what, t->host);
 	}
 	return 0;
 }
@@ -288,8 +320,9 @@ make_store(const struct tls_client *c, const struct host_roots *h)
 			return NULL;
 		}
 	}
-	if (store != NULL)
-		(void)add_pem(store, h->pem, h->n);
+	for (size_t i = 0; store != NULL && i < c->nextra; i++)
+		if (str_eq(c->extra[i].host, h->host))
+			(void)add_pem(store, c->extra[i].pem, c->extra[i].n);
 	return store;
 }
 

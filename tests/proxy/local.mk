@@ -100,3 +100,8 @@ tests_proxy_test_swap_body_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_sign_sigv4_SOURCES = tests/proxy/test_sign_sigv4.c
 tests_proxy_test_sign_sigv4_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS) \
 	$(CMOCKA_LIBS)
+
+# Through a whole brigd.
+PROXY_SH_LIST = tests/proxy/certs.sh
+TESTS += $(PROXY_SH_LIST)
+EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/certs_origin.py
