@@ -22,9 +22,11 @@
 
 /*
  * Beyond this many connections the one idle for longest is closed, and if none
- * is idle the new one.
+ * is idle the new one.  An idle one costs some kilobytes.
  */
-#define FRONT_CONNS_MAX 512u
+#define FRONT_CONNS_MAX 12288u
+/* Exchanges under way: beyond it 503, or the stream is refused. */
+#define FRONT_EXCHANGES_MAX 2048u
 /* First byte to last of TLS handshake and request head: else 408, close. */
 #define FRONT_HEAD_MS 30000u
 /* Between requests: then close. */
@@ -49,7 +51,7 @@
 #define FRONT_EVENT_MS 1000u
 #define FRONT_DNS_TTL 60u
 
-#define FRONT_HASH 64u
+#define FRONT_HASH 512u
 
 enum conn_state {
 	CONN_DEAD,  /* waits to be freed */
@@ -69,48 +71,102 @@ enum conn_timer {
 	TIMER_LINGER,
 };
 
-/* The one request of a connection that back has and is not done with. */
+/* Why a request is answered here; all text is static. */
+struct refusal {
+	unsigned int status;
+	const char *error, *reason, *next_steps;
+};
+
+/*
+ * A request and its response.  An HTTP/1.1 connection has one at a time, an
+ * HTTP/2 connection one for each stream.  Memory is the protocol's.
+ */
 struct exchange {
-	uint32_t serial; /* 0: none */
-	struct conn *hash_next;
-	bool orphan;   /* back died under it */
-	bool req_done; /* all of the request is sent to back */
-	bool rsp_head; /* head of the response is written */
-	bool no_body;  /* HEAD, 204, 304 */
-	bool chunked;
+	struct conn *c;
+	uint32_t serial; /* 0: back does not know of it, not yet or no more */
+	struct exchange *hash_next;
+	bool orphan;         /* back died under it */
+	bool req_done;       /* all of the request is sent to back */
+	bool rsp_head;       /* head of the response is written */
+	bool head;           /* the method is HEAD */
+	bool no_body;        /* HEAD, 204, 304 */
+	bool chunked;        /* HTTP/1.1 */
 	bool expect;         /* agent waits for 100 (Continue) */
+	bool tunnel;         /* another protocol is asked for */
 	enum body_kind kind; /* of the response */
 	uint64_t left;       /* BODY_LENGTH */
 	size_t tx_credit;    /* body bytes back takes */
 	size_t rx_credit;    /* body bytes back may send */
-	size_t rx_taken;     /* received and not granted again */
+	size_t rx_taken;     /* written out and not granted again */
+};
+
+/*
+ * A protocol that agents speak.  The first functions are about a connection,
+ * those with an exchange say what back has said about it.
+ */
+struct front_proto {
+	/* Use what is in c->in; true if more bytes are wanted. */
+	bool (*advance)(struct conn *c);
+	/* Does it want to read now? */
+	bool (*wants_input)(const struct conn *c);
+	/* The agent closed its side. */
+	void (*eof)(struct conn *c);
+	/* Add to c->out, which is empty, what may be written now; false if
+	 * there is none. */
+	bool (*fill)(struct conn *c);
+	/* Bytes were written. */
+	void (*wrote)(struct conn *c);
+	/* Which timer runs while nothing waits to be written, and its end;
+	 * false: the connection is to be closed. */
+	enum conn_timer (*timer)(const struct conn *c);
+	bool (*expired)(struct conn *c);
+	/* Free what the connection has, aborting its exchanges. */
+	void (*end)(struct conn *c);
+
+	void (*on_continue)(struct exchange *ex);
+	void (*on_head)(struct exchange *ex, struct rsp_head *h);
+	/* Within the credit and the length. */
+	void (*on_body)(struct exchange *ex, const uint8_t *p, size_t n);
+	void (*on_end)(struct exchange *ex, const struct fields *trailers);
+	/* A whole answer in back's words. */
+	void (*on_deny)(struct exchange *ex, unsigned int status,
+	    const char *json, size_t n, bool close);
+	/* It is over with back and not done: say why, or cut the response. */
+	void (*on_fail)(struct exchange *ex, const struct refusal *r);
+	/* Back takes n bytes more. */
+	void (*on_credit)(struct exchange *ex, size_t n);
 };
 
 struct conn {
 	struct front *f;
 	struct conn *next, *prev;
+	struct conn *idle_next, *idle_prev; /* while TIMER_IDLE is set */
 	int fd;
 	struct ev_io *io;
 	struct ev_timer *timer;
 	enum conn_timer timer_kind;
 	struct tls *tls;
 	enum conn_state state;
-	char addr[INET6_ADDRSTRLEN]; /* literal, as dialled */
+	const struct front_proto *proto; /* from CONN_OPEN on */
+	char *addr;                      /* literal, as dialled */
 	char *dst;      /* addr or the name behind it; NULL: an unknown
 			 * synthetic one, learnt from SNI or Host */
 	uint32_t index; /* of the synthetic address, 0 if literal */
 	uint16_t port;
 	struct buf in, out;
-	struct http_parser req;
-	struct exchange ex;
-	uint64_t idle_since;
+	size_t nexchanges;      /* that back knows of */
+	struct http_parser req; /* HTTP/1.1 */
+	struct exchange *ex;    /* HTTP/1.1: the one under way */
+	struct h2 *h2;          /* HTTP/2 */
 	size_t lingered;
 	bool readable; /* there may be bytes to read */
 	bool work_due;
 	bool progress;  /* bytes moved since the timer was set */
 	bool head_open; /* part of a head is here */
+	bool used;      /* a request came */
 	bool keep;      /* connection outlives this exchange */
 	bool closing;   /* close once out is written */
+	bool owes;      /* ... though the agent may still be sending */
 };
 
 /* A token bucket. */
@@ -137,7 +193,9 @@ struct front {
 	struct tls_server *tls; /* made for the first TLS connection */
 	struct conn *conns;
 	size_t nconns;
-	struct conn *hash[FRONT_HASH];
+	struct conn *idle_first, *idle_last; /* by how long they are */
+	struct exchange *hash[FRONT_HASH];
+	size_t nexchanges;
 	uint32_t next_serial, next_mint;
 	struct mint *mints;
 	size_t nmints;
@@ -182,7 +240,8 @@ void conn_event(const struct conn *c, enum front_event kind, const char *text);
 void conn_close(struct conn *c);    /* at once, flushing nothing */
 void conn_reset(struct conn *c);    /* the agent must see a broken end */
 void conn_schedule(struct conn *c); /* conn_work() at the round's end */
-void conn_opened(struct conn *c);   /* HTTP begins */
+/* The protocol begins. */
+void conn_opened(struct conn *c, const struct front_proto *proto);
 /*
  * Write n bytes, buffering what the socket does not take.  With nothing
  * buffered before them they are not copied.
@@ -190,32 +249,51 @@ void conn_opened(struct conn *c);   /* HTTP begins */
 void conn_put(struct conn *c, const void *p, size_t n);
 /* No more requests: close when out is written. */
 void conn_finish(struct conn *c);
+/* Close the connection that has been idle for longest; false if none is. */
+bool conn_close_idle(struct front *f);
+/* Tell every agent that front is going. */
+void conn_goodbye(struct front *f);
 
-/* front_http.c: the request side. */
-/* Use what is in c->in; true if more bytes are wanted. */
-bool http_advance(struct conn *c);
-/* Does this connection want to read now? */
-bool http_wants_input(const struct conn *c);
-/* The agent closed its side. */
-void http_eof(struct conn *c);
-/* Answer with a JSON body; the exchange, if any, is over for the caller. */
-void http_answer(
-    struct conn *c, unsigned int status, const char *json, size_t n);
-/* Answer with an explanation and close.  A response under way is cut. */
-void http_refuse(struct conn *c, unsigned int status, const char *error,
-    const char *reason, const char *next_steps);
+/* front_http.c: HTTP/1.1. */
+extern const struct front_proto front_http;
+/* front_h2.c: HTTP/2. */
+extern const struct front_proto front_h2;
+/* The first bytes of a connection in clear are HTTP/2's, or may become so. */
+bool h2_preface(const struct buf *b, bool *whole);
+int h2_start(struct conn *c);
 
-/* front_rsp.c: the response side, and the exchange's life. */
+/* front_request.c: what both do with the head of a request. */
+/*
+ * Fill in what the connection knows (tls, sni, and dst and port if dst is
+ * NULL), drop what does not travel, hand it to back.  The strings of h stay
+ * the caller's; h->fields is used up.  NULL, or why not.
+ */
+const struct refusal *request_begin(struct exchange *ex, struct req_head *h);
+/* All of the body is sent.  NULL, or why not. */
+const struct refusal *request_end(
+    struct exchange *ex, const struct fields *trailers);
+/* Of method CONNECT, which request_begin() does not take. */
+extern const struct refusal refusal_connect;
+/* The JSON of a refusal. */
+void refusal_body(struct buf *b, const struct refusal *r);
+/* The fields of an answer of ours. */
+void answer_fields(struct fields *fs, unsigned int status);
+
+/* front_exchange.c: messages of back, and the exchange's life. */
 extern const struct msg_rule front_back_rules[];
 extern const size_t front_back_nrules;
-void exchange_begin(struct conn *c);
-void exchange_end(struct conn *c);
-/* Give it up and tell back why. */
-void exchange_abort(struct conn *c, const char *why);
+/* Give it a serial. */
+void exchange_begin(struct exchange *ex);
+/* Back is done with it: it loses its serial. */
+void exchange_end(struct exchange *ex);
+/* Give it up and tell back why.  Nothing happens without a serial. */
+void exchange_abort(struct exchange *ex, const char *why);
 /* Send a message about the exchange, unless its back is gone. */
-void exchange_send(struct conn *c, uint16_t type, const void *p, size_t n);
-/* Grant back what has been written out. */
-void exchange_grant(struct conn *c);
+void exchange_send(struct exchange *ex, uint16_t type, const void *p, size_t n);
+/* n <= tx_credit bytes of the body, in as many messages as it takes. */
+void exchange_send_body(struct exchange *ex, const uint8_t *p, size_t n);
+/* Grant back what has been written out (rx_taken), once it is worth it. */
+void exchange_grant(struct exchange *ex);
 /* Is back's channel so full that no body should be read? */
 bool front_congested(const struct front *f);
 void front_back_up(struct peer *p);

@@ -26,7 +26,7 @@ conn_new(struct front *f, int fd, const char *addr, const char *dst,
 
 	c->f = f;
 	c->fd = fd;
-	strlcpy(c->addr, addr, sizeof(c->addr));
+	c->addr = xstrdup(addr);
 	c->dst = dst == NULL ? NULL : xstrdup(dst);
 	c->index = index;
 	c->port = port;
@@ -50,6 +50,46 @@ conn_event(const struct conn *c, enum front_event kind, const char *text)
 	    text, strlen(text));
 }
 
+static void
+idle_add(struct conn *c)
+{
+	struct front *f = c->f;
+
+	c->idle_prev = f->idle_last;
+	if (f->idle_last != NULL)
+		f->idle_last->idle_next = c;
+	else
+		f->idle_first = c;
+	f->idle_last = c;
+}
+
+static void
+idle_drop(struct conn *c)
+{
+	struct front *f = c->f;
+
+	if (c->idle_prev == NULL && f->idle_first != c)
+		return;
+	if (c->idle_prev != NULL)
+		c->idle_prev->idle_next = c->idle_next;
+	else
+		f->idle_first = c->idle_next;
+	if (c->idle_next != NULL)
+		c->idle_next->idle_prev = c->idle_prev;
+	else
+		f->idle_last = c->idle_prev;
+	c->idle_next = c->idle_prev = NULL;
+}
+
+bool
+conn_close_idle(struct front *f)
+{
+	if (f->idle_first == NULL)
+		return false;
+	conn_close(f->idle_first);
+	return true;
+}
+
 /* What goes at once; the struct itself stays until the round's end. */
 void
 conn_close(struct conn *c)
@@ -58,9 +98,10 @@ conn_close(struct conn *c)
 
 	if (c->state == CONN_DEAD)
 		return;
-	if (c->ex.serial != 0)
-		exchange_abort(c, "the agent's connection is gone");
+	if (c->proto != NULL)
+		c->proto->end(c);
 	c->state = CONN_DEAD;
+	idle_drop(c);
 	ev_undefer(f->ev, conn_work, c);
 	ev_timer_free(c->timer);
 	ev_io_free(c->io);
@@ -69,6 +110,7 @@ conn_close(struct conn *c)
 	buf_free(&c->in);
 	buf_free(&c->out);
 	http_parser_free(&c->req);
+	free(c->addr);
 	free(c->dst);
 	if (c->prev != NULL)
 		c->prev->next = c->next;
@@ -101,9 +143,10 @@ conn_schedule(struct conn *c)
 }
 
 void
-conn_opened(struct conn *c)
+conn_opened(struct conn *c, const struct front_proto *proto)
 {
 	c->state = CONN_OPEN;
+	c->proto = proto;
 	c->readable = true;
 	conn_schedule(c);
 }
@@ -132,13 +175,7 @@ timer_wanted(const struct conn *c)
 	case CONN_OPEN:
 		break;
 	}
-	if (buf_len(&c->out) > 0)
-		return TIMER_WRITE;
-	if (c->ex.serial == 0)
-		return c->head_open || c->timer_kind == TIMER_HEAD ? TIMER_HEAD
-								   : TIMER_IDLE;
-	/* An answer may wait for a person: back knows when to give up. */
-	return c->ex.req_done || c->ex.tx_credit == 0 ? TIMER_NONE : TIMER_BODY;
+	return buf_len(&c->out) > 0 ? TIMER_WRITE : c->proto->timer(c);
 }
 
 static void
@@ -157,13 +194,14 @@ arm_timer(struct conn *c)
 	c->progress = false;
 	if (want == c->timer_kind && !again)
 		return;
+	idle_drop(c);
 	c->timer_kind = want;
 	if (want == TIMER_NONE) {
 		ev_timer_clear(c->timer);
 		return;
 	}
 	if (want == TIMER_IDLE)
-		c->idle_since = ev_now_ms();
+		idle_add(c);
 	ev_timer_set(c->timer, ms[want]);
 }
 
@@ -172,14 +210,9 @@ on_timer(void *arg)
 {
 	struct conn *c = arg;
 
-	if (c->timer_kind == TIMER_HEAD && c->state == CONN_OPEN &&
-	    c->head_open) {
-		c->timer_kind = TIMER_NONE;
-		http_refuse(c, 408, "request_timeout",
-		    "the request head took too long",
-		    "Send the whole request head without a pause.");
+	if (c->state == CONN_OPEN && buf_len(&c->out) == 0 &&
+	    c->proto->expired(c))
 		return;
-	}
 	if (c->state == CONN_HANDSHAKE || c->state == CONN_MINT)
 		conn_event(c, FRONT_TLS, "TLS handshake took too long");
 	if (c->state == CONN_SNIFF)
@@ -299,7 +332,7 @@ conn_put(struct conn *c, const void *p, size_t n)
 static void
 linger(struct conn *c)
 {
-	bool owes = !c->ex.req_done || buf_len(&c->in) > 0;
+	bool owes = c->owes || buf_len(&c->in) > 0;
 
 	if (c->tls != NULL)
 		tls_close(c->tls);
@@ -342,7 +375,7 @@ update_events(struct conn *c)
 {
 	unsigned int events = 0;
 
-	if (!c->closing && http_wants_input(c))
+	if (!c->closing && c->proto->wants_input(c))
 		events |= EV_READ;
 	if (buf_len(&c->out) > 0)
 		events |= EV_WRITE;
@@ -355,16 +388,16 @@ conn_input(struct conn *c)
 	for (int i = 0; i < READS_PER_ROUND; i++) {
 		ssize_t n;
 
-		if (buf_len(&c->in) > 0 || c->ex.serial != 0) {
-			bool more = http_advance(c);
+		if (buf_len(&c->in) > 0 || c->ex != NULL) {
+			bool more = c->proto->advance(c);
 			if (c->state != CONN_OPEN || c->closing || !more)
 				return;
 		}
 		if (!c->readable)
 			return;
-		n = read_some(c, c->ex.serial == 0 ? READ_HEAD : READ_BODY);
+		n = read_some(c, c->nexchanges == 0 ? READ_HEAD : READ_BODY);
 		if (n < 0) {
-			http_eof(c);
+			c->proto->eof(c);
 			return;
 		}
 		if (n == 0)
@@ -375,7 +408,7 @@ conn_input(struct conn *c)
 	if (c->tls != NULL && tls_pending(c->tls))
 		conn_schedule(c);
 	else if (buf_len(&c->in) > 0)
-		http_advance(c);
+		c->proto->advance(c);
 }
 
 static void
@@ -390,20 +423,21 @@ conn_work(void *arg)
 		conn_input(c);
 	if (c->state != CONN_OPEN)
 		return;
-	if (write_some(c) < 0) {
-		conn_close(c);
-		return;
-	}
-	if (c->ex.serial != 0)
-		exchange_grant(c);
+	do {
+		if (write_some(c) < 0) {
+			conn_close(c);
+			return;
+		}
+	} while (buf_len(&c->out) == 0 && c->proto->fill(c));
+	c->proto->wrote(c);
 	if (c->closing && buf_len(&c->out) == 0) {
 		linger(c);
 		return;
 	}
 	/* An idle connection holds no buffer; a busy one keeps its pages. */
-	if (c->ex.serial == 0 && buf_len(&c->out) == 0)
+	if (c->nexchanges == 0 && buf_len(&c->out) == 0)
 		buf_free(&c->out);
-	if (c->ex.serial == 0 && buf_len(&c->in) == 0)
+	if (c->nexchanges == 0 && buf_len(&c->in) == 0)
 		buf_free(&c->in);
 	update_events(c);
 	arm_timer(c);
@@ -435,7 +469,7 @@ sniff(struct conn *c)
 		c->state = CONN_HANDSHAKE;
 		conn_handshake(c);
 	} else if (http_is_token((const char *)first + sizeof(what) - 1, 1)) {
-		conn_opened(c);
+		conn_opened(c, &front_http);
 	} else {
 		front_event(c->f, FRONT_NOT_HTTP,
 		    c->dst == NULL ? c->addr : c->dst, c->port,

@@ -5,10 +5,11 @@
 #include <strings.h>
 
 #include "base/str.h"
-#include "proxy/deny.h"
 
-void
-http_answer(struct conn *c, unsigned int status, const char *json, size_t n)
+/* ---- answers of ours --------------------------------------------------- */
+
+static void
+answer(struct conn *c, unsigned int status, const char *json, size_t n)
 {
 	struct fields fs = { 0 };
 	const char *method = c->req.method;
@@ -17,11 +18,7 @@ http_answer(struct conn *c, unsigned int status, const char *json, size_t n)
 
 	if (c->req.minor == 0)
 		flags |= HTTP_RSP_1_0;
-	fields_set(&fs, "Content-Type", "application/json");
-	fields_set(&fs, "Cache-Control", "no-store");
-	if (status == 405)
-		fields_set(&fs, "Allow",
-		    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+	answer_fields(&fs, status);
 	http_put_response(&c->out, status, "", &fs, BODY_LENGTH, n, flags);
 	if (!head)
 		buf_put(&c->out, json, n);
@@ -29,31 +26,54 @@ http_answer(struct conn *c, unsigned int status, const char *json, size_t n)
 	conn_schedule(c);
 }
 
-void
-http_refuse(struct conn *c, unsigned int status, const char *error,
-    const char *reason, const char *next_steps)
+static void
+drop(struct conn *c)
+{
+	free(c->ex);
+	c->ex = NULL;
+}
+
+/* Answer with an explanation and close.  A response under way is cut. */
+static void
+refuse(struct conn *c, const struct refusal *r)
 {
 	cleanup_buf struct buf b = { 0 };
+	struct exchange *ex = c->ex;
+	bool cut = ex != NULL && ex->rsp_head;
 
-	if (c->ex.serial != 0) {
-		bool cut = c->ex.rsp_head;
-
-		exchange_abort(c, reason);
-		if (cut) {
-			conn_reset(c);
-			return;
-		}
-	} else {
-		c->ex.req_done = false;
+	c->owes = ex == NULL || !ex->req_done;
+	if (ex != NULL) {
+		exchange_abort(ex, r->reason);
+		drop(c);
+	}
+	if (cut) {
+		conn_reset(c);
+		return;
 	}
 	c->keep = false;
-	deny_body(&b, &(struct denial){ .status = status,
-			  .error = error,
-			  .reason = reason,
-			  .next_steps = { next_steps } });
-	http_answer(c, status, (const char *)buf_head(&b), buf_len(&b));
+	refusal_body(&b, r);
+	answer(c, r->status, (const char *)buf_head(&b), buf_len(&b));
 	conn_finish(c);
 }
+
+/* The exchange is done with: on to the next, or no more. */
+static void
+over(struct conn *c)
+{
+	bool done = c->ex->req_done;
+
+	exchange_end(c->ex);
+	drop(c);
+	if (c->keep && done) {
+		http_parser_reset(&c->req);
+	} else {
+		c->owes = !done;
+		conn_finish(c);
+	}
+	conn_schedule(c);
+}
+
+/* ---- requests ---------------------------------------------------------- */
 
 /*
  * Bytes that no HTTP client would begin with: a token and a blank within the
@@ -87,26 +107,26 @@ bad_request(struct conn *c)
 		return;
 	}
 	conn_event(c, FRONT_BAD_HTTP, p->why);
-	http_refuse(c, p->bad_status, "bad_request", p->why,
-	    "Send the request as RFC 9112 defines it; this proxy refuses what "
-	    "could be read in two ways.");
+	refuse(c,
+	    &(struct refusal){ p->bad_status, "bad_request", p->why,
+		"Send the request as RFC 9112 defines it; this proxy refuses "
+		"what could be read in two ways." });
 }
 
 /*
  * Authority and origin-form target of the request (RFC 9112 section 3.2).
- * *target is malloc'ed.  NULL, or why the request is refused.
+ * Both are malloc'ed.  NULL, or why the request is refused.
  */
 static const char *
-split_target(const struct conn *c, const char **authority, char **target)
+split_target(const struct conn *c, char **authority, char **target)
 {
-	static char none[] = "";
 	const struct http_parser *p = &c->req;
 	const char *raw = p->raw_target, *host, *rest;
 	size_t n;
 	bool https;
 
 	host = fields_get(&p->fields, "Host", NULL);
-	*authority = host == NULL ? none : host;
+	*authority = xstrdup(host == NULL ? "" : host);
 	if (raw[0] == '/' || raw[0] == '*') {
 		*target = xstrdup(raw);
 		return NULL;
@@ -124,23 +144,6 @@ split_target(const struct conn *c, const char **authority, char **target)
 	else
 		*target = xasprintf("%s%s", *rest == '/' ? "" : "/", rest);
 	return NULL;
-}
-
-/* As learn_name() of TLS, from the Host field. */
-static bool
-learn_name(struct conn *c, const char *authority)
-{
-	cleanup_free char *name = NULL;
-
-	if (c->dst != NULL)
-		return true;
-	name = xstrndup(authority, strcspn(authority, ":"));
-	str_lower(name);
-	if (!str_is_hostname(name) ||
-	    addr_pool_add(c->f->pool, name) != c->index)
-		return false;
-	c->dst = steal_ptr(&name);
-	return true;
 }
 
 /*
@@ -190,135 +193,99 @@ wants_upgrade(const struct fields *fs)
 	return false;
 }
 
+/* The head is complete: hand it on, or say why not. */
 static void
-send_head(struct conn *c, const char *authority, char *target, char *dst,
-    uint16_t port)
+begin(struct conn *c)
 {
+	static const struct refusal upgrade = { 501, "upgrade_refused",
+		"protocol upgrades (WebSocket among them) are not supported "
+		"by this proxy",
+		"Use the service's plain HTTP interface." };
+	static const struct refusal no_host = { 400, "bad_request",
+		"the target names no host that can be asked",
+		"Use a host name of letters, digits and hyphens." };
 	static char none[] = "";
 	struct http_parser *p = &c->req;
-	cleanup_free char *auth = xstrdup(authority);
-	cleanup_free char *sni =
-	    xstrdup(c->tls == NULL ? none : tls_sni(c->tls));
-	cleanup_buf struct buf b = { 0 };
+	const struct refusal *no;
+	const char *why;
+	cleanup_free char *target = NULL, *dst = NULL, *authority = NULL;
 	struct req_head h = {
-		.tls = c->tls != NULL,
-		.sni = sni,
-		.dst = dst,
-		.port = port,
 		.method = p->method,
-		.authority = auth,
-		.target = target,
+		.protocol = none,
 		.kind = p->kind,
 		.length = p->length,
 		.expect_continue = p->expect_continue,
 	};
 
-	fields_strip_hop(&p->fields);
-	fields_remove(&p->fields, "Host");
-	fields_remove(&p->fields, "Expect");
-	h.fields = p->fields;
-	if (req_head_put(&b, &h) < 0) {
-		http_refuse(c, 431, "bad_request", "the head is too large",
-		    "Send fewer or shorter header fields.");
-		return;
-	}
-	exchange_begin(c);
-	exchange_send(c, M_REQ_HEAD, buf_head(&b), buf_len(&b));
-	fields_free(&p->fields);
-}
-
-/* The head is complete: hand it on, or say why not. */
-static void
-begin(struct conn *c)
-{
-	struct http_parser *p = &c->req;
-	const char *authority, *why;
-	cleanup_free char *target = NULL, *dst = NULL;
-	uint16_t port = c->port;
-
 	c->keep = p->keep_alive;
 	c->head_open = false;
+	c->used = true;
 	if (strcmp(p->method, "CONNECT") == 0) {
-		http_refuse(c, 405, "connect_refused",
-		    "tunnels are not needed here: every connection is already "
-		    "intercepted",
-		    "Unset the proxy setting and connect to the host itself.");
-		return;
-	}
-	if (wants_upgrade(&p->fields)) {
-		http_refuse(c, 501, "upgrade_refused",
-		    "protocol upgrades (WebSocket among them) are not "
-		    "supported by this proxy",
-		    "Use the service's plain HTTP interface.");
+		refuse(c, &refusal_connect);
 		return;
 	}
 	why = split_target(c, &authority, &target);
 	if (why != NULL) {
 		conn_event(c, FRONT_BAD_HTTP, why);
-		http_refuse(c, 400, "bad_request", why,
-		    "Send the Host of the URL that is asked for.");
+		refuse(c, &(struct refusal){ 400, "bad_request", why,
+			      "Send the Host of the URL that is asked for." });
 		return;
 	}
-	if (!learn_name(c, authority)) {
-		static const char moved[] =
-		    "the address dialled stands for no name";
-
-		conn_event(c, FRONT_NO_NAME, moved);
-		http_refuse(c, 421, "unknown_address", moved,
-		    "Resolve the host name again and retry.");
+	if (wants_upgrade(&p->fields)) {
+		refuse(c, &upgrade);
 		return;
 	}
-	if (c->f->back == NULL) {
-		http_refuse(c, 503, "unavailable", "proxy back end unavailable",
-		    "Retry in a few seconds.");
+	if (is_proxy_request(c) && proxy_target(authority, &dst, &h.port) < 0) {
+		refuse(c, &no_host);
 		return;
 	}
-	if (is_proxy_request(c) && proxy_target(authority, &dst, &port) < 0) {
-		http_refuse(c, 400, "bad_request",
-		    "the target names no host that can be asked",
-		    "Use a host name of letters, digits and hyphens.");
-		return;
+	h.dst = dst;
+	h.authority = authority;
+	h.target = target;
+	h.fields = p->fields;
+	memset(&p->fields, 0, sizeof(p->fields));
+	c->ex = xcalloc(1, sizeof(*c->ex));
+	c->ex->c = c;
+	no = request_begin(c->ex, &h);
+	fields_free(&h.fields);
+	if (no != NULL) {
+		drop(c);
+		refuse(c, no);
 	}
-	send_head(c, authority, target, dst == NULL ? c->dst : dst, port);
 }
 
 static void
 end(struct conn *c)
 {
-	cleanup_buf struct buf b = { 0 };
+	const struct refusal *no = request_end(c->ex, &c->req.trailers);
 
-	if (trailers_put(&b, &c->req.trailers) < 0) {
-		http_refuse(c, 431, "bad_request", "the trailers are too large",
-		    "Send fewer or shorter trailer fields.");
-		return;
-	}
-	c->ex.req_done = true;
-	exchange_send(c, M_REQ_END, buf_head(&b), buf_len(&b));
+	if (no != NULL)
+		refuse(c, no);
 }
 
-bool
+static bool
 http_wants_input(const struct conn *c)
 {
-	if (c->ex.serial == 0)
+	if (c->ex == NULL)
 		return true;
-	if (c->ex.req_done)
+	if (c->ex->req_done)
 		return buf_len(&c->in) < FRONT_PIPELINE_MAX;
-	return c->ex.tx_credit > 0 && !front_congested(c->f);
+	return c->ex->tx_credit > 0 && !front_congested(c->f);
 }
 
-bool
+static bool
 http_advance(struct conn *c)
 {
 	const uint8_t *data;
 	size_t n;
 
 	while (c->state == CONN_OPEN && !c->closing) {
-		if (c->ex.serial != 0 && c->ex.req_done)
+		if (c->ex != NULL && c->ex->req_done)
 			return http_wants_input(c);
 		switch (http_parse(&c->req, &c->in, &data, &n)) {
 		case HTTP_MORE:
 			c->head_open =
-			    c->ex.serial == 0 &&
+			    c->ex == NULL &&
 			    (buf_len(&c->in) > 0 || c->req.head_bytes > 0);
 			return http_wants_input(c);
 		case HTTP_HEAD:
@@ -327,10 +294,9 @@ http_advance(struct conn *c)
 		case HTTP_DATA:
 			if (!http_wants_input(c))
 				return false;
-			if (n > c->ex.tx_credit)
-				n = c->ex.tx_credit;
-			c->ex.tx_credit -= n;
-			exchange_send(c, M_REQ_BODY, data, n);
+			if (n > c->ex->tx_credit)
+				n = c->ex->tx_credit;
+			exchange_send_body(c->ex, data, n);
 			http_parser_took(&c->req, &c->in, n);
 			break;
 		case HTTP_DONE:
@@ -344,12 +310,156 @@ http_advance(struct conn *c)
 	return false;
 }
 
-void
+static void
 http_eof(struct conn *c)
 {
 	/* What is written already may still be wanted by a half-closed end. */
-	if (c->ex.serial == 0 && buf_len(&c->out) > 0)
+	if (c->ex == NULL && buf_len(&c->out) > 0)
 		conn_finish(c);
 	else
 		conn_close(c);
 }
+
+/* ---- responses --------------------------------------------------------- */
+
+static bool
+http_fill(struct conn *c)
+{
+	return false;
+}
+
+static void
+http_wrote(struct conn *c)
+{
+	if (c->ex != NULL && buf_len(&c->out) <= WIRE_WINDOW / 2)
+		exchange_grant(c->ex);
+}
+
+static enum conn_timer
+http_timer(const struct conn *c)
+{
+	if (c->ex == NULL)
+		return c->head_open || !c->used ? TIMER_HEAD : TIMER_IDLE;
+	/* An answer may wait for a person: back knows when to give up. */
+	return c->ex->req_done || c->ex->tx_credit == 0 ? TIMER_NONE
+							: TIMER_BODY;
+}
+
+static bool
+http_expired(struct conn *c)
+{
+	static const struct refusal late = { 408, "request_timeout",
+		"the request head took too long",
+		"Send the whole request head without a pause." };
+
+	if (c->timer_kind != TIMER_HEAD || !c->head_open)
+		return false;
+	c->timer_kind = TIMER_NONE;
+	refuse(c, &late);
+	return true;
+}
+
+static void
+http_end(struct conn *c)
+{
+	if (c->ex != NULL)
+		exchange_abort(c->ex, "the agent's connection is gone");
+	drop(c);
+}
+
+static void
+http_on_continue(struct exchange *ex)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	buf_put(&ex->c->out, text, sizeof(text) - 1);
+	conn_schedule(ex->c);
+}
+
+static void
+http_on_head(struct exchange *ex, struct rsp_head *h)
+{
+	struct conn *c = ex->c;
+	enum body_kind kind = h->kind;
+	unsigned int flags = 0;
+
+	ex->chunked = ex->kind == BODY_STREAM && c->req.minor >= 1;
+	if (c->req.minor == 0) {
+		flags |= HTTP_RSP_1_0;
+		if (ex->kind == BODY_STREAM) {
+			flags |= HTTP_RSP_UNTIL_CLOSE;
+			c->keep = false;
+		} else if (kind == BODY_STREAM) {
+			kind = BODY_NONE;
+		}
+	}
+	if (ex->head)
+		flags |= HTTP_RSP_NO_BODY;
+	if (!c->keep)
+		flags |= HTTP_RSP_CLOSE;
+	http_put_response(
+	    &c->out, h->status, h->reason, &h->fields, kind, h->length, flags);
+	conn_schedule(c);
+}
+
+static void
+http_on_body(struct exchange *ex, const uint8_t *p, size_t n)
+{
+	struct conn *c = ex->c;
+
+	ex->rx_taken += n;
+	if (ex->chunked) {
+		http_put_chunk(&c->out, p, n);
+		conn_schedule(c);
+	} else {
+		conn_put(c, p, n);
+	}
+}
+
+static void
+http_on_end(struct exchange *ex, const struct fields *trailers)
+{
+	if (ex->chunked)
+		http_put_last_chunk(&ex->c->out, trailers);
+	over(ex->c);
+}
+
+static void
+http_on_deny(struct exchange *ex, unsigned int status, const char *json,
+    size_t n, bool close)
+{
+	if (close || !ex->req_done)
+		ex->c->keep = false;
+	answer(ex->c, status, json, n);
+	over(ex->c);
+}
+
+static void
+http_on_fail(struct exchange *ex, const struct refusal *r)
+{
+	refuse(ex->c, r);
+}
+
+static void
+http_on_credit(struct exchange *ex, size_t n)
+{
+	conn_schedule(ex->c);
+}
+
+const struct front_proto front_http = {
+	.advance = http_advance,
+	.wants_input = http_wants_input,
+	.eof = http_eof,
+	.fill = http_fill,
+	.wrote = http_wrote,
+	.timer = http_timer,
+	.expired = http_expired,
+	.end = http_end,
+	.on_continue = http_on_continue,
+	.on_head = http_on_head,
+	.on_body = http_on_body,
+	.on_end = http_on_end,
+	.on_deny = http_on_deny,
+	.on_fail = http_on_fail,
+	.on_credit = http_on_credit,
+};

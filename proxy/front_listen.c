@@ -49,19 +49,6 @@ literal(const struct in6_addr *a, char text[INET6_ADDRSTRLEN])
 		fatal("inet_ntop");
 }
 
-/* The connection that has waited longest for another request, or NULL. */
-static struct conn *
-most_idle(struct front *f)
-{
-	struct conn *best = NULL;
-
-	for (struct conn *c = f->conns; c != NULL; c = c->next)
-		if (c->state == CONN_OPEN && c->timer_kind == TIMER_IDLE &&
-		    (best == NULL || c->idle_since < best->idle_since))
-			best = c;
-	return best;
-}
-
 static void
 accepted(struct front *f, int fd)
 {
@@ -74,7 +61,6 @@ accepted(struct front *f, int fd)
 	const char *name = text;
 	uint32_t index = 0;
 	uint16_t port;
-	struct conn *idle;
 
 	/* sk_lookup leaves the address that the agent dialled. */
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0) {
@@ -85,15 +71,10 @@ accepted(struct front *f, int fd)
 	literal(&a, text);
 	if (addr_pool_index(&a, &index))
 		name = index == 0 ? text : addr_pool_name(f->pool, index);
-	if (f->nconns >= FRONT_CONNS_MAX) {
-		idle = most_idle(f);
-		if (idle == NULL) {
-			front_event(
-			    f, FRONT_LIMIT, text, port, full, sizeof(full) - 1);
-			close(fd);
-			return;
-		}
-		conn_close(idle);
+	if (f->nconns >= FRONT_CONNS_MAX && !conn_close_idle(f)) {
+		front_event(f, FRONT_LIMIT, text, port, full, sizeof(full) - 1);
+		close(fd);
+		return;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	conn_new(f, fd, text, name, index, port);
@@ -124,6 +105,9 @@ on_tcp(int lfd, unsigned int events, void *arg)
 			continue;
 		if (errno == EAGAIN)
 			return;
+		/* As many as the administrator lets this process have. */
+		if (errno == EMFILE && conn_close_idle(f))
+			continue;
 		log_warn("accept");
 		ev_io_set(f->ios[CAPTURE_TCP], 0);
 		if (f->accept_timer == NULL)

@@ -101,7 +101,7 @@ conn_handshake(struct conn *c)
 			return;
 		}
 		ev_io_set(c->io, EV_READ);
-		conn_opened(c);
+		conn_opened(c, &front_http);
 		return;
 	case TLS_WANT_READ:
 		ev_io_set(c->io, EV_READ);

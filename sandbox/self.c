@@ -57,7 +57,7 @@ static const struct role_limits limits[ROLE_MAX] = {
 	[ROLE_AUDIT] = { 4096, 0 },
 	[ROLE_DNS] = { 4096, 0 },
 	[ROLE_SHIM] = { 0, 0 },
-	[ROLE_FRONT] = { 4096, 0 },
+	[ROLE_FRONT] = { 16384, 0 },
 	[ROLE_BACK] = { 4096, MEMLOCK_WANTED },
 	[ROLE_STAGE] = { 4096, 0, DATA_STAGE },
 };

@@ -212,7 +212,7 @@ ft_start(struct ft *t)
 	ft_new_back(t);
 	ft_new_keyd(t);
 	fd = loopback(SOCK_STREAM, &t->port);
-	assert_int_equal(listen(fd, 16), 0);
+	assert_int_equal(listen(fd, 4096), 0);
 	ft_give(t, CAPTURE_TCP, fd);
 	close(fd);
 	fd = loopback(SOCK_DGRAM, &t->dns_port);
