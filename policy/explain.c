@@ -115,13 +115,16 @@ policy_explain_net(const struct policy *p, const struct profile *pr,
     const char *addr, struct decision *d)
 {
 	struct net_request rq;
+	char host[256];
 
-	if (net_request_parse(addr, &rq) < 0) {
+	if (net_request_parse(addr, &rq) == 0) {
+		policy_net(p, pr, &rq, d);
+	} else if (net_name_split(addr, host, sizeof(host), &rq.port) == 0) {
+		policy_raw(p, pr, host, rq.port, d);
+	} else {
 		memset(d, 0, sizeof(*d));
 		decision_show(d, addr, NULL, 0);
-		decision_failsafe(
-		    d, "address", "expected ADDRESS:PORT or [ADDRESS]:PORT");
-		return;
+		decision_failsafe(d, "address",
+		    "expected ADDRESS:PORT, [ADDRESS]:PORT or NAME:PORT");
 	}
-	policy_net(p, pr, &rq, d);
 }

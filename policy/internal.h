@@ -129,9 +129,10 @@ struct url_pat {
 
 struct net_pat {
 	uint8_t addr[16];
-	uint8_t family; /* 4 or 6 */
+	uint8_t family; /* 4 or 6; 0: host */
 	uint8_t len;
-	uint16_t port; /* 0: any */
+	uint16_t port;    /* 0: any */
+	const char *host; /* pattern; NULL for an address */
 };
 
 struct model_pat {
@@ -348,6 +349,9 @@ int jail_path(const char *in, char *out, size_t size);
 bool path_below(const char *path, const char *dir); /* or dir itself */
 int url_pat_parse(struct load *ld, const struct pos *pos, const char *s,
     bool widens, struct url_pat *up);
+/* Check the host part of a pattern; lower-cases it in place. */
+int host_pat_check(struct load *ld, const struct pos *pos, char *s, bool widens,
+    struct url_pat *up);
 bool host_pat_match(const char *pat, const char *host);
 /* True if a normalised host name is an address. */
 bool host_is_addr(const char *host);
@@ -358,6 +362,20 @@ int model_pat_parse(struct load *ld, const struct pos *pos, const char *s,
     struct model_pat *mp);
 /* "10.0.0.1:80", "[::1]:80". */
 int net_request_parse(const char *s, struct net_request *rq);
+/* "NAME:PORT"; port is 0 where there is none.  0 or -1. */
+int net_name_split(const char *s, char *host, size_t size, uint16_t *port);
+/* NAME:PORT of a net rule; false if s does not look like one. */
+bool net_is_name(const char *s);
+int net_name_parse(struct load *ld, const struct pos *pos, const char *s,
+    bool widens, struct net_pat *np);
+/* A port that http rules judge cannot be opened by others. */
+int net_port_check(struct load *ld, const struct pos *pos, uint16_t port);
+/* May no rule let a connection to it through?  Then *why says so. */
+bool net_is_never(const struct net_request *rq, const char **why);
+/* Only rules of one address and one port count for it. */
+bool net_is_exact(const struct net_request *rq);
+/* IPv4 in a mapped address is judged as itself. */
+void net_request_plain(struct net_request *rq, bool *translated);
 
 #define JAIL_WORKSPACE "/workspace"
 #define JAIL_SCRATCH "/tmp"

@@ -14,7 +14,7 @@ libpolicy_a_SOURCES = \
 	policy/lint.c \
 	policy/load.c \
 	policy/model.c \
-	policy/net.c \
+	policy/net.c policy/netname.c \
 	policy/parse.c \
 	policy/pathpat.c \
 	policy/pool.c \

@@ -137,22 +137,59 @@ net_normal(const struct net_request *rq, struct decision *d)
 }
 
 void
+net_request_plain(struct net_request *rq, bool *translated)
+{
+	uint8_t v4[4];
+
+	*translated = false;
+	if (rq->family != 6 ||
+	    (memcmp(rq->addr, mapped, 12) != 0 &&
+		!(*translated = memcmp(rq->addr, nat64, 12) == 0)))
+		return;
+	memcpy(v4, rq->addr + 12, 4);
+	memset(rq->addr, 0, sizeof(rq->addr));
+	memcpy(rq->addr, v4, 4);
+	rq->family = 4;
+}
+
+static enum zone
+zone_of_request(const struct net_request *rq)
+{
+	return zone_of(rq->family, rq->addr, rq->family == 4 ? 32 : 128);
+}
+
+bool
+net_is_never(const struct net_request *rq, const char **why)
+{
+	if (rq->family != 4 && rq->family != 6)
+		*why = "not an IPv4 or IPv6 address";
+	else if (rq->port == 0)
+		*why = "port 0 cannot be dialled";
+	else if (zone_of_request(rq) == ZONE_NEVER)
+		*why = "an address that is not for one host on a network is "
+		       "never dialled";
+	else
+		return false;
+	return true;
+}
+
+bool
+net_is_exact(const struct net_request *rq)
+{
+	return zone_of_request(rq) == ZONE_EXACT;
+}
+
+void
 policy_net(const struct policy *p, const struct profile *pr,
     const struct net_request *rq, struct decision *d)
 {
 	struct net_ask a = { *rq, false };
 	struct verdict v;
 	enum zone zone;
-	bool translated = false;
+	bool translated;
 
 	memset(d, 0, sizeof(*d));
-	if (rq->family == 6 &&
-	    (memcmp(rq->addr, mapped, 12) == 0 ||
-		(translated = memcmp(rq->addr, nat64, 12) == 0))) {
-		memset(a.rq.addr, 0, sizeof(a.rq.addr));
-		memcpy(a.rq.addr, rq->addr + 12, 4);
-		a.rq.family = 4;
-	}
+	net_request_plain(&a.rq, &translated);
 	net_normal(&a.rq, d);
 	if (a.rq.family != 4 && a.rq.family != 6) {
 		decision_failsafe(d, "address", "not an IPv4 or IPv6 address");
@@ -162,7 +199,7 @@ policy_net(const struct policy *p, const struct profile *pr,
 		decision_failsafe(d, "address", "port 0 cannot be dialled");
 		return;
 	}
-	zone = zone_of(a.rq.family, a.rq.addr, a.rq.family == 4 ? 32 : 128);
+	zone = zone_of_request(&a.rq);
 	a.exact = zone == ZONE_EXACT;
 	decide(pr, POLICY_NET, net_rule_match, &a, &v);
 	if (v.rule != NULL && v.effect == EFFECT_DENY) {
@@ -253,9 +290,11 @@ net_pat_parse(struct load *ld, const struct pos *pos, const char *s,
 	unsigned int i;
 
 	if (addr_split(s, np) < 0) {
+		if (net_is_name(s))
+			return net_name_parse(ld, pos, s, widens, np);
 		diag_at(ld, pos,
 		    "expected ADDRESS[/LEN][:PORT] with an IPv4 "
-		    "address, or [IPv6-ADDRESS[/LEN]]:PORT");
+		    "address, [IPv6-ADDRESS[/LEN]]:PORT, or NAME:PORT");
 		return -1;
 	}
 	full = np->family == 4 ? 32 : 128;
@@ -290,11 +329,14 @@ net_pat_parse(struct load *ld, const struct pos *pos, const char *s,
 	case ZONE_PRIVATE:
 		return 0;
 	case ZONE_GLOBAL:
+		/* One alone: a range could hold what is not global. */
+		if (np->len == full && np->port != 0)
+			return net_port_check(ld, pos, np->port);
 		break;
 	}
 	diag_at(ld, pos,
-	    "not inside one block of private addresses: global "
-	    "addresses are judged by http rules");
+	    "not inside one block of private addresses: a global address is "
+	    "named alone and with its port, or by http rules");
 	return -1;
 }
 

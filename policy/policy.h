@@ -272,6 +272,23 @@ void policy_model(const struct policy *p, const struct profile *pr,
     const struct model_request *rq, struct decision *d);
 
 /*
+ * Whether a connection that is neither TLS nor HTTP may be made to host (a name
+ * or an address literal, as dialled) and port: only if a net rule names the
+ * host, or the address, with that port.  Never to ports 80 and 443, and not to
+ * an address itself where an http rule of the profile is for the same port:
+ * http rules would be got around.  The addresses of a name have to pass
+ * policy_net() as well.
+ */
+void policy_raw(const struct policy *p, const struct profile *pr,
+    const char *host, uint16_t port, struct decision *d);
+/*
+ * Could any http rule of the profile let a request to that host and port
+ * through, or have it asked?  Then one who says nothing may yet speak HTTP.
+ */
+bool policy_http_reaches(
+    const struct profile *pr, const char *host, uint16_t port);
+
+/*
  * The same decisions from what a person types (brig policy explain, and the
  * embedded tests).  argv[0] without a slash is a program word; with one, an
  * absolute path in the jail or one that begins with an anchor, and the file
@@ -281,7 +298,8 @@ void policy_explain_exec(const struct policy *p, const struct profile *pr,
     const char *const *argv, size_t argc, struct decision *d);
 void policy_explain_http(const struct policy *p, const struct profile *pr,
     const char *method, const char *url, struct decision *d);
-/* addr is "10.0.0.5:80" or "[::1]:80". */
+/* addr is "10.0.0.5:80" or "[::1]:80" for policy_net(), or "NAME:PORT" for
+ * policy_raw(). */
 void policy_explain_net(const struct policy *p, const struct profile *pr,
     const char *addr, struct decision *d);
 /* name is "PROVIDER/MODEL"; max_output 0: no limit said. */

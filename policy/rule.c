@@ -500,6 +500,17 @@ rule_text(struct lex *lx, const struct pos *from, size_t to)
 	return pool_strndup(&lx->ld->p->pool, out, n);
 }
 
+static bool
+has_address(const struct pattern *pt)
+{
+	size_t i;
+
+	for (i = 0; i < pt->nnet; i++)
+		if (pt->net[i].host == NULL)
+			return true;
+	return false;
+}
+
 static int
 parse_rule_rest(struct lex *lx, struct rule *r)
 {
@@ -510,13 +521,19 @@ parse_rule_rest(struct lex *lx, struct rule *r)
 	if (c < 0)
 		return -1;
 	r->cls = (enum policy_class)c;
-	if (r->effect == EFFECT_ASK && !can_ask(r->cls)) {
+	if (r->effect == EFFECT_ASK && c != POLICY_NET && !can_ask(r->cls)) {
 		diag_at(ld, &at, "ask %s is not supported by this version",
 		    class_words[c]);
 		return -1;
 	}
 	if (parse_pattern(lx, r, &r->pat, false) < 0)
 		return -1;
+	if (r->effect == EFFECT_ASK && has_address(&r->pat)) {
+		diag_at(ld, &at,
+		    "only connections to a NAME:PORT can be asked "
+		    "about, not addresses");
+		return -1;
+	}
 	while (is_clause(&lx->tok))
 		if (parse_clause(lx, r) < 0)
 			return -1;

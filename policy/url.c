@@ -187,8 +187,7 @@ policy_url_split(const char *url, char scheme[8], char host[256],
 	return 0;
 }
 
-/* Check the host part of a pattern; lower-cases it in place. */
-static int
+int
 host_pat_check(struct load *ld, const struct pos *pos, char *s, bool widens,
     struct url_pat *up)
 {

@@ -370,8 +370,11 @@ net_rules_that_permit_too_much_are_refused(void **state)
 		"allow net 169.254.0.0/16;", "allow net 169.254.169.254;",
 		"allow net ::1;", "allow net [::1]/64:80;",
 		"allow net fe80::/10;", "allow net fd00:ec2::254;",
-		"allow net 0.0.0.0/0;", "allow net ::/0;",
-		"allow net 8.8.8.8:53;", "allow net 0.0.0.0:80;",
+		"allow net 0.0.0.0/0;", "allow net ::/0;", "allow net 8.8.8.8;",
+		"allow net 8.8.8.0/24:53;", "allow net 8.8.8.8:443;",
+		"allow net db.example.com;", "allow net db.example.com:443;",
+		"allow net *.com:22;", "allow net db.example.com:0;",
+		"allow net db..example.com:5432;", "allow net 0.0.0.0:80;",
 		"allow net 224.0.0.0/4;", "allow net 10.0.0.1/8;",
 		"allow net 10.0.0.0/33;", "allow net 10.0.0.0:0;",
 		"allow net 10.0.0.0:65536;", "allow net 10.0.0;",
@@ -382,6 +385,98 @@ net_rules_that_permit_too_much_are_refused(void **state)
 	for (i = 0; i < nitems(bad); i++)
 		(void)first_mistake(bad[i]);
 	policy_free(P("deny net 0.0.0.0/0; deny net ::/0;"));
+}
+
+static void
+connections_by_name_need_a_rule_with_the_port(void **state)
+{
+	struct policy *p =
+	    P("allow net {db,cache}.example.com:5432; allow net 10.1.0.0/16;"
+	      "allow net *.git.example.com:22 except evil.git.example.com:22;"
+	      "ask net asked.example.com:25; deny net **.bad.example.com;"
+	      "allow net **.bad.example.com:5432;");
+	static const struct {
+		const char *to;
+		enum effect want;
+	} t[] = {
+		{ "db.example.com:5432", EFFECT_ALLOW },
+		{ "DB.Example.COM.:5432", EFFECT_ALLOW },
+		{ "cache.example.com:5432", EFFECT_ALLOW },
+		{ "db.example.com:5433", EFFECT_DENY },
+		{ "db.example.com:80", EFFECT_DENY },
+		{ "db.example.com:443", EFFECT_DENY },
+		{ "db.example.com", EFFECT_DENY },
+		{ "xdb.example.com:5432", EFFECT_DENY },
+		{ "db.example.com.evil.org:5432", EFFECT_DENY },
+		{ "a.git.example.com:22", EFFECT_ALLOW },
+		{ "evil.git.example.com:22", EFFECT_DENY },
+		{ "b.a.git.example.com:22", EFFECT_DENY },
+		{ "git.example.com:22", EFFECT_DENY },
+		{ "asked.example.com:25", EFFECT_ASK },
+		{ "x.bad.example.com:5432", EFFECT_DENY },
+	};
+	size_t i;
+
+	for (i = 0; i < nitems(t); i++) {
+		if (on_net(p, t[i].to) != t[i].want)
+			fprintf(stderr, "# %s\n", t[i].to);
+		assert_int_equal(last.effect, t[i].want);
+	}
+	policy_free(p);
+}
+
+static enum effect
+raw(const struct policy *p, const char *host, uint16_t port)
+{
+	policy_raw(p, policy_profile(p, "p"), host, port, &last);
+	return last.effect;
+}
+
+static void
+connections_to_an_address_never_get_around_http_rules(void **state)
+{
+	struct policy *p = P("allow net {10.1.0.0/16:5432,10.2.0.0/16};"
+			     "allow net {10.3.0.1:8443,127.0.0.1:6000};"
+			     "allow net {8.8.4.4:22,[fd12::/16]:5432};"
+			     "deny net 10.1.9.9;"
+			     "allow http GET https://api.example.com:8443/**;");
+
+	assert_int_equal(raw(p, "10.1.2.3", 5432), EFFECT_ALLOW);
+	assert_int_equal(raw(p, "fd12::5", 5432), EFFECT_ALLOW);
+	assert_int_equal(raw(p, "8.8.4.4", 22), EFFECT_ALLOW);
+	assert_int_equal(raw(p, "127.0.0.1", 6000), EFFECT_ALLOW);
+	/* Global or not: what no rule names. */
+	assert_int_equal(raw(p, "8.8.8.8", 22), EFFECT_DENY);
+	assert_int_equal(raw(p, "8.8.4.4", 23), EFFECT_DENY);
+	assert_int_equal(raw(p, "10.1.2.3", 5433), EFFECT_DENY);
+	assert_int_equal(raw(p, "127.0.0.2", 6000), EFFECT_DENY);
+	assert_int_equal(raw(p, "10.1.9.9", 5432), EFFECT_DENY);
+	/* A rule without a port says what names may lead to. */
+	assert_int_equal(raw(p, "10.2.0.1", 5432), EFFECT_DENY);
+	/* HTTP is spoken there. */
+	assert_int_equal(raw(p, "10.3.0.1", 8443), EFFECT_DENY);
+	assert_int_equal(raw(p, "10.1.2.3", 443), EFFECT_DENY);
+	assert_int_equal(raw(p, "0.0.0.0", 5432), EFFECT_DENY);
+	assert_int_equal(raw(p, "0x7f.1", 6000), EFFECT_DENY);
+	policy_free(p);
+}
+
+static void
+http_reaches_what_one_of_its_rules_is_for(void **state)
+{
+	struct policy *p =
+	    P("allow http GET https://{a,*.b}.example.com:8443/x;"
+	      "deny http * https://c.example.com:8443/**;");
+	const struct profile *pr = policy_profile(p, "p");
+
+	assert_true(policy_http_reaches(pr, "a.example.com", 8443));
+	assert_true(policy_http_reaches(pr, "x.b.example.com", 8443));
+	assert_false(policy_http_reaches(pr, "a.example.com", 443));
+	assert_false(policy_http_reaches(pr, "c.example.com", 8443));
+	policy_free(p);
+	p = P("default http ask;");
+	assert_true(policy_http_reaches(policy_profile(p, "p"), "z", 1));
+	policy_free(p);
 }
 
 /* ---- a property -----------------------------------------------------------
@@ -420,10 +515,12 @@ static const char *const pool[] = {
 	"net 10.0.0.0/8",
 	"net 10.1.1.1:80",
 	"net 127.0.0.1:80",
+	"net a.example.org:22",
+	"net *.example.org:22 except b.example.org:22",
 };
 
 static void
-decide_all(const struct policy *p, enum effect out[14])
+decide_all(const struct policy *p, enum effect out[15])
 {
 	size_t n = 0;
 
@@ -441,13 +538,14 @@ decide_all(const struct policy *p, enum effect out[14])
 	out[n++] = on_net(p, "10.1.1.1:80");
 	out[n++] = on_net(p, "127.0.0.1:80");
 	out[n++] = on_net(p, "8.8.8.8:80");
+	out[n++] = on_net(p, "a.example.org:22");
 }
 
 static void
 adding_a_deny_never_allows_more(void **state)
 {
 	unsigned int seed = 20240229;
-	enum effect before[14], after[14];
+	enum effect before[15], after[15];
 	struct policy *p;
 	size_t round, k, rules;
 	struct buf b;
@@ -480,7 +578,7 @@ adding_a_deny_never_allows_more(void **state)
 		p = must_load(text);
 		decide_all(p, after);
 		policy_free(p);
-		for (k = 0; k < 14; k++) {
+		for (k = 0; k < 15; k++) {
 			if (after[k] > before[k])
 				fprintf(stderr, "# request %zu: %s\n", k, text);
 			assert_true(after[k] <= before[k]);
@@ -506,6 +604,10 @@ main(void)
 		cmocka_unit_test(
 		    private_addresses_need_a_rule_and_global_ones_none),
 		cmocka_unit_test(net_rules_that_permit_too_much_are_refused),
+		cmocka_unit_test(connections_by_name_need_a_rule_with_the_port),
+		cmocka_unit_test(
+		    connections_to_an_address_never_get_around_http_rules),
+		cmocka_unit_test(http_reaches_what_one_of_its_rules_is_for),
 		cmocka_unit_test(adding_a_deny_never_allows_more),
 	};
 
