@@ -165,6 +165,12 @@ buf_put_u64(struct buf *b, uint64_t v)
 }
 
 void
+buf_put_be32(struct buf *b, uint32_t v)
+{
+	put_le(b, __builtin_bswap32(v), 4);
+}
+
+void
 buf_put_blob(struct buf *b, const void *p, size_t n)
 {
 	if (n > UINT32_MAX) {
@@ -271,6 +277,12 @@ uint64_t
 cur_u64(struct cur *c)
 {
 	return get_le(c, 8);
+}
+
+uint32_t
+cur_be32(struct cur *c)
+{
+	return __builtin_bswap32(cur_u32(c));
 }
 
 bool

@@ -58,6 +58,8 @@ void buf_put_u8(struct buf *b, uint8_t v);
 void buf_put_u16(struct buf *b, uint16_t v);
 void buf_put_u32(struct buf *b, uint32_t v);
 void buf_put_u64(struct buf *b, uint64_t v);
+/* Network order, for protocols of others. */
+void buf_put_be32(struct buf *b, uint32_t v);
 void buf_put_blob(struct buf *b, const void *p, size_t n);
 void buf_put_str(struct buf *b, const char *s); /* NULL is written as "" */
 void buf_printf(struct buf *b, const char *fmt, ...) attr_printf(2, 3);
@@ -75,7 +77,8 @@ uint8_t cur_u8(struct cur *c);
 uint16_t cur_u16(struct cur *c);
 uint32_t cur_u32(struct cur *c);
 uint64_t cur_u64(struct cur *c);
-bool cur_bool(struct cur *c); /* fails unless 0 or 1 */
+uint32_t cur_be32(struct cur *c); /* network order */
+bool cur_bool(struct cur *c);     /* fails unless 0 or 1 */
 /* Borrowed bytes, valid as long as the source; n <= max or the cursor fails. */
 const uint8_t *cur_blob(struct cur *c, size_t max, size_t *n);
 /* A string without NUL, at most max bytes.  malloc'ed; NULL on failure. */

@@ -52,6 +52,11 @@ libproxy_a_SOURCES += \
 	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \
 	proxy/upstream_h1.c proxy/upstream_io.c
 
+# Protocols that are not HTTP.
+libproxy_a_SOURCES += \
+	proxy/pgwire.c proxy/pgwire.h \
+	proxy/scram.c proxy/scram.h
+
 # front: capture sockets, DNS, the agent's side of HTTP.
 libproxy_a_SOURCES += \
 	proxy/dnswire.c proxy/dnswire.h \

@@ -105,3 +105,12 @@ tests_proxy_test_sign_sigv4_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS) \
 PROXY_SH_LIST = tests/proxy/certs.sh
 TESTS += $(PROXY_SH_LIST)
 EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/certs_origin.py
+
+# Protocols that are not HTTP.
+RAW_LIST = tests/proxy/test_pgwire tests/proxy/test_scram
+check_PROGRAMS += $(RAW_LIST)
+TESTS += $(RAW_LIST)
+tests_proxy_test_scram_SOURCES = tests/proxy/test_scram.c
+tests_proxy_test_scram_LDADD = $(FRONT_LDADD)
+tests_proxy_test_pgwire_SOURCES = tests/proxy/test_pgwire.c
+tests_proxy_test_pgwire_LDADD = $(FRONT_LDADD)
