@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/proto.h"
 #include "base/str.h"
+#include "proxy/back_raw.h"
 #include "proxy/roles.h"
 #include "proxy/tls.h"
 
@@ -106,6 +107,7 @@ on_policy(struct chan *c, struct msg *m, void *ctx)
 	choose_profile(b);
 	/* Their addresses were judged by the old one. */
 	upstream_pool_clear(b->pool);
+	back_raw_rejudge(b);
 	return 0;
 }
 

@@ -46,6 +46,8 @@ struct cred_use {
 	struct secret *value; /* NULL until released */
 };
 
+struct raw; /* proxy/back_raw.h */
+
 struct exchange {
 	struct back *back;
 	struct exchange *next;
@@ -82,6 +84,7 @@ struct exchange {
 	struct netaddr addrs[UPSTREAM_ADDRS_MAX];
 	size_t naddrs;
 	struct upstream *up;
+	struct raw *raw; /* NULL: it is HTTP */
 	bool retried;
 
 	bool rsp_started;

@@ -6,6 +6,7 @@
 
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_raw.h"
 
 /*
  * SHA-256 over all of the head that was judged, so that what a person allowed
@@ -89,13 +90,16 @@ xch_ask(struct exchange *x)
 	x->by = "rule";
 	(void)record_decision(x, "HT102", "ask", x->dec.because, 0);
 	head_digest(x, digest);
-	buf_put_u8(&body, POLICY_HTTP);
+	buf_put_u8(&body, x->raw != NULL ? POLICY_NET : POLICY_HTTP);
 	buf_put_str(&body, x->dec.rule);
 	buf_put_str(&body, x->dec.name);
 	buf_put_str(&body, x->dec.because);
 	buf_put_str(&body, digest);
 	buf_put_u32(&body, timeout);
-	put_lines(&body, x);
+	if (x->raw != NULL)
+		raw_put_lines(&body, x);
+	else
+		put_lines(&body, x);
 	xch_wait(x, X_ASK, (uint64_t)timeout * 1000 + BACK_ASK_SLACK_MS);
 	chan_send(c, M_ASK, b->job, x->wait, &body, -1);
 }

@@ -4,6 +4,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_raw.h"
 #include "proxy/scan.h"
 
 /* More credit than this at once is a mistake of front. */
@@ -65,6 +66,8 @@ xch_end(struct exchange *x, bool keep_upstream)
 		}
 	upstream_release(x->up, keep_upstream);
 	x->up = NULL;
+	raw_free(x->raw);
+	x->raw = NULL;
 	for (size_t i = 0; i < x->ncreds; i++) {
 		secret_free(x->cred[i].value);
 		x->cred[i].value = NULL;
@@ -94,6 +97,8 @@ xch_deny(struct exchange *x, const struct denial *d)
 		xch_abort(x, d->reason);
 		return;
 	}
+	if (x->raw != NULL && raw_deny(x, d))
+		return;
 	deny_body(&json, d);
 	buf_put_u16(&body, (uint16_t)d->status);
 	/* What is left of the request would be read as the next one. */
@@ -207,7 +212,10 @@ on_body(struct chan *c, struct msg *m, void *ctx)
 		return -1;
 	x->req_credit -= n;
 	x->req_seen += n;
-	look_for_stubs(x, p, n);
+	if (x->raw == NULL)
+		look_for_stubs(x, p, n);
+	else if (!raw_look(x, p, n))
+		return 0;
 	buf_put(&x->req, p, n);
 	xch_push(x);
 	return 0;

@@ -5,6 +5,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_raw.h"
 
 void
 xch_refuse(struct exchange *x, unsigned int status, const char *error,
@@ -185,7 +186,10 @@ ask_policy(struct exchange *x)
 		.port = x->head.port,
 		.target = x->head.target };
 
-	policy_http(b->policy, b->profile, &rq, &x->dec);
+	if (x->raw != NULL)
+		raw_ask_policy(x);
+	else
+		policy_http(b->policy, b->profile, &rq, &x->dec);
 	x->by = by_name(x->dec.by);
 }
 
@@ -213,6 +217,11 @@ xch_judge(struct exchange *x)
 	struct back *b = x->back;
 	const char *m = x->head.method;
 
+	if (raw_is(&x->head)) {
+		if (raw_admit(x))
+			judge_policy(x);
+		return;
+	}
 	if (!names_agree(x))
 		return;
 	if (b->profile == NULL) {
@@ -274,6 +283,10 @@ xch_approved(struct exchange *x)
 	struct back *b = x->back;
 	bool bound = false;
 
+	if (x->raw != NULL) {
+		raw_approved(x);
+		return;
+	}
 	if (!stubs_are_fine(x))
 		return;
 	x->ncreds = x->released = 0;

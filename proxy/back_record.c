@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_raw.h"
 
 /* RFC 9110 section 9.2.1: these change nothing at the origin. */
 bool
@@ -72,6 +73,8 @@ record_decision(struct exchange *x, const char *code, const char *effect,
 	bool denied = strcmp(effect, "deny") == 0;
 	struct audit_ev e;
 
+	if (x->raw != NULL)
+		return raw_record_decision(x, code, effect, why, serial);
 	audit_ev_init(&e, code, "http.decide",
 	    allowed  ? 1
 	    : denied ? 3
@@ -102,6 +105,10 @@ record_outcome(struct exchange *x, const char *error)
 {
 	struct audit_ev e;
 
+	if (x->raw != NULL) {
+		raw_record_outcome(x, error);
+		return;
+	}
 	audit_ev_init(&e, error == NULL ? "HT201" : "HT501",
 	    error == NULL ? "http.done" : "http.failed", error == NULL ? 1 : 2,
 	    false);

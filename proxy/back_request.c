@@ -2,6 +2,7 @@
 
 #include "base/proto.h"
 #include "proxy/back.h"
+#include "proxy/back_raw.h"
 
 #define PUSH_MAX 16384u
 
@@ -72,6 +73,10 @@ xch_push(struct exchange *x)
 {
 	if (x->state != X_OPEN)
 		return;
+	if (x->raw != NULL) {
+		raw_schedule(x->raw);
+		return;
+	}
 	while (buf_len(&x->req) > 0 &&
 	       upstream_queued(x->up) < UPSTREAM_OUT_HIGH) {
 		size_t n = buf_len(&x->req);

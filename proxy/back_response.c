@@ -4,6 +4,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_raw.h"
 
 /* Plain bytes that are taken up at a time. */
 #define STEP 32768u
@@ -324,6 +325,8 @@ xch_rsp_done(struct exchange *x, struct fields *trailers)
 void
 xch_pull(struct exchange *x)
 {
+	if (x->raw != NULL)
+		raw_schedule(x->raw);
 	if (!x->blocked || front_is_full(x->back))
 		return;
 	x->blocked = false;

@@ -7,6 +7,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_raw.h"
 
 /* ---- keyd: what is bound to the host ----------------------------------- */
 
@@ -17,7 +18,7 @@ ask_release(struct exchange *x, struct chan *c)
 
 	buf_put_u32(&body, x->cred[x->released].cred);
 	buf_put_str(&body, x->head.method);
-	buf_put_str(&body, "https");
+	buf_put_str(&body, x->raw != NULL ? raw_scheme(x) : "https");
 	buf_put_str(&body, x->host);
 	buf_put_u16(&body, x->head.port);
 	buf_put_str(&body, x->head.target);
@@ -65,7 +66,8 @@ xch_release(struct exchange *x)
 		    "try again in a minute");
 		return;
 	}
-	keep_readable(x);
+	if (x->raw == NULL)
+		keep_readable(x);
 	ask_release(x, c);
 }
 
@@ -343,7 +345,7 @@ xch_resolve(struct exchange *x)
 		dial_or_refuse(x, bad);
 		return;
 	}
-	if (!x->retried) {
+	if (!x->retried && x->raw == NULL) {
 		xch_dial(x, true);
 		if (x->up != NULL)
 			return;

@@ -3,6 +3,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_raw.h"
 
 void
 xch_tell(struct exchange *x, uint16_t type, const struct buf *body)
@@ -127,6 +128,10 @@ xch_dial(struct exchange *x, bool reuse)
 {
 	struct back *b = x->back;
 
+	if (x->raw != NULL) {
+		raw_dial(x);
+		return;
+	}
 	if (reuse)
 		x->up = upstream_reuse(
 		    b->pool, x->head.tls, x->host, x->head.port, &ops, x);

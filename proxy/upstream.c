@@ -1,6 +1,7 @@
 #include "proxy/upstream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -46,7 +47,14 @@ upstream_pool_new(struct ev *ev)
 	struct upstream_pool *p = xcalloc(1, sizeof(*p));
 
 	p->ev = ev;
+	p->dialer = dialer_new(ev);
 	return p;
+}
+
+struct dialer *
+upstream_pool_dialer(struct upstream_pool *p)
+{
+	return p->dialer;
 }
 
 void
@@ -54,6 +62,7 @@ upstream_pool_roots(struct upstream_pool *p, int fd)
 {
 	struct roots *r = xcalloc(1, sizeof(*r));
 
+	dialer_roots(p->dialer, fcntl(fd, F_DUPFD_CLOEXEC, 3));
 	r->refs = 1;
 	r->fd = fd;
 	buf_init(&r->pem, 0);
@@ -120,6 +129,7 @@ upstream_pool_free(struct upstream_pool *p)
 	if (p == NULL)
 		return;
 	upstream_pool_clear(p);
+	dialer_free(p->dialer);
 	roots_unref(p->roots);
 	ev_defer(p->ev, on_freed, p);
 }

@@ -50,6 +50,7 @@ struct upstream_ops {
 
 struct upstream_pool *upstream_pool_new(struct ev *ev);
 void upstream_pool_free(struct upstream_pool *p);
+struct dialer *upstream_pool_dialer(struct upstream_pool *p);
 /*
  * The trusted roots for connections made from now on: a sealed memfd with
  * their PEM, which the pool takes and reads when it first needs them.

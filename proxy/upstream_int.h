@@ -67,6 +67,7 @@ struct upstream_pool {
 	struct ev *ev;
 	struct roots *roots;
 	struct upstream *kept;
+	struct dialer *dialer;
 };
 
 /* upstream.c */

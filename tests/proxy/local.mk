@@ -107,10 +107,14 @@ TESTS += $(PROXY_SH_LIST)
 EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/certs_origin.py
 
 # Protocols that are not HTTP.
-RAW_LIST = tests/proxy/test_pgwire tests/proxy/test_scram
+RAW_LIST = tests/proxy/test_back_raw tests/proxy/test_pgwire tests/proxy/test_scram
 check_PROGRAMS += $(RAW_LIST)
 TESTS += $(RAW_LIST)
 tests_proxy_test_scram_SOURCES = tests/proxy/test_scram.c
 tests_proxy_test_scram_LDADD = $(FRONT_LDADD)
 tests_proxy_test_pgwire_SOURCES = tests/proxy/test_pgwire.c
 tests_proxy_test_pgwire_LDADD = $(FRONT_LDADD)
+tests_proxy_test_back_raw_SOURCES = tests/proxy/test_back_raw.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_raw_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(PROXY_LIBS) $(CMOCKA_LIBS)
