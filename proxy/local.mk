@@ -9,6 +9,7 @@ PROXY_LIBS = $(SSL_LIBS) $(CRYPTO_LIBS) $(NGHTTP2_LIBS) $(CODEC_LIBS)
 libproxy_a_SOURCES += \
 	proxy/http1.c proxy/http1.h proxy/http1_write.c \
 	proxy/json_read.c proxy/json_read.h \
+	proxy/model.c proxy/model.h proxy/model_usage.c \
 	proxy/roles.h \
 	proxy/wire.c proxy/wire.h
 

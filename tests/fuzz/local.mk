@@ -39,6 +39,11 @@ tests_fuzz_fuzz_json_read_SOURCES = tests/fuzz/fuzz_json_read.c $(FUZZ_FEED)
 tests_fuzz_fuzz_json_read_LDADD = libproxy.a libbase.a
 tests_fuzz_fuzz_json_read_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_model
+tests_fuzz_fuzz_model_SOURCES = tests/fuzz/fuzz_model.c $(FUZZ_FEED)
+tests_fuzz_fuzz_model_LDADD = libproxy.a libpolicy.a libbase.a
+tests_fuzz_fuzz_model_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_swap
 tests_fuzz_fuzz_swap_SOURCES = tests/fuzz/fuzz_swap.c $(FUZZ_FEED)
 tests_fuzz_fuzz_swap_LDADD = libproxy.a libbase.a

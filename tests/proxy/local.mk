@@ -59,6 +59,11 @@ tests_proxy_test_scrub_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_swap_SOURCES = tests/proxy/test_swap.c
 tests_proxy_test_swap_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/proxy/test_model
+TESTS += tests/proxy/test_model
+tests_proxy_test_model_SOURCES = tests/proxy/test_model.c
+tests_proxy_test_model_LDADD = libproxy.a libpolicy.a libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/proxy/test_json_read
 TESTS += tests/proxy/test_json_read
 tests_proxy_test_json_read_SOURCES = tests/proxy/test_json_read.c
