@@ -12,6 +12,7 @@
 
 #include "base/fdutil.h"
 #include "base/str.h"
+#include "proxy/model.h"
 
 /* One word of a line and where it began, for error messages. */
 struct word {
@@ -267,6 +268,20 @@ do_resolve(struct parse *p)
 }
 
 static int
+do_model_host(struct parse *p)
+{
+	cleanup_free char *entry = xasprintf("%s %s", p->w[1].s, p->w[2].s);
+	struct model_host h;
+	struct error err = { 0 };
+
+	if (model_host_parse(entry, &h, &err) < 0)
+		return conf_bad(p, 1,
+		    "HOST[:PORT] and openai, anthropic or "
+		    "gemini, maybe with :PROVIDER");
+	return list_add(p, &p->c->model_hosts, entry);
+}
+
+static int
 do_shim(struct parse *p)
 {
 	return set_path(p, &p->c->shim);
@@ -370,6 +385,8 @@ static const struct directive {
 	{ "ca-roots", "PATH", 1, false, do_ca_roots },
 	{ "extra-ca", "PATH", 1, true, do_extra_ca },
 	{ "resolve", "NAME ADDR[,ADDR...]", 2, true, do_resolve },
+	{ "model-host", "HOST[:PORT] SHAPE[:PROVIDER]", 2, true,
+	    do_model_host },
 	{ "shim", "PATH", 1, false, do_shim },
 	{ "default-profile", "NAME", 1, false, do_default_profile },
 	{ "vault-key", "PATH", 1, false, do_vault_key },
@@ -547,6 +564,7 @@ conf_free(struct conf *c)
 	list_free(&c->policy);
 	list_free(&c->extra_ca);
 	list_free(&c->resolve);
+	list_free(&c->model_hosts);
 	memset(c, 0, sizeof(*c));
 }
 

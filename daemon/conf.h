@@ -72,7 +72,8 @@ struct conf {
 	bool has_admin_gid; /* false: only root administers */
 	char *ca_roots;
 	struct conf_list extra_ca;
-	struct conf_list resolve; /* "NAME ADDR[,ADDR]" */
+	struct conf_list model_hosts; /* as model_host_parse() reads them */
+	struct conf_list resolve;     /* "NAME ADDR[,ADDR]" */
 	char *shim;
 	char *default_profile;
 	char *vault_key; /* NULL: state_dir/vault.key */

@@ -172,6 +172,9 @@ send_config(struct proc *p)
 	if (p->role == ROLE_DNS)
 		for (size_t i = 0; i < c->resolve.n; i++)
 			pair(&ps, "resolve", "%s", c->resolve.v[i]);
+	if (p->role == ROLE_BACK)
+		for (size_t i = 0; i < c->model_hosts.n; i++)
+			pair(&ps, "model-host", "%s", c->model_hosts.v[i]);
 	if (p->job != NULL) {
 		pair(&ps, "job", "%u", p->job->id);
 		pair(&ps, "profile", "%s", p->job->spec.profile);

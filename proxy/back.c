@@ -8,11 +8,12 @@
 #include "base/log.h"
 #include "base/proto.h"
 #include "base/str.h"
+#include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 #include "proxy/roles.h"
 #include "proxy/tls.h"
 
-#define CONFIG_MAX 64u
+#define CONFIG_MAX 256u
 
 struct chan *
 back_chan(struct back *b, enum role role)
@@ -67,6 +68,8 @@ on_config(struct chan *c, struct msg *m, void *ctx)
 		else if (strcmp(key, "job") == 0 &&
 			 str_to_u64(value, 1, UINT32_MAX, &job) == 0)
 			b->job = (uint32_t)job;
+		else if (strcmp(key, "model-host") == 0)
+			back_model_host(b, value);
 		else if (strcmp(key, "log-level") == 0)
 			log_set_level_name(value);
 	}
@@ -210,6 +213,7 @@ back_main(void)
 	peers_free(b.peers);
 	upstream_pool_free(b.pool);
 	bindings_free(&b.bindings);
+	free(b.model_hosts);
 	policy_free(b.policy);
 	/* What was to go at the end of the round goes now. */
 	ev_once(b.ev, 0);

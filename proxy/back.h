@@ -32,6 +32,7 @@
 
 enum xstate {
 	X_ASK,     /* a person is asked */
+	X_GATHER,  /* the whole request is waited for */
 	X_RELEASE, /* keyd releases what is bound to the host */
 	X_AUDIT,   /* the record is on its way to the disk */
 	X_RESOLVE, /* dns looks the name up */
@@ -47,6 +48,7 @@ struct cred_use {
 };
 
 struct raw; /* proxy/back_raw.h */
+struct xmodel; /* proxy/back_model.h */
 
 struct exchange {
 	struct back *back;
@@ -67,6 +69,7 @@ struct exchange {
 	struct cred_use cred[BACK_CREDS_MAX];
 	size_t ncreds;
 	size_t released;       /* of them, so far */
+	struct xmodel *model;  /* NULL: no call of a model */
 	unsigned int stripped; /* fields with the caller's own key */
 	struct scrub *scrub;   /* NULL: no credential on this host */
 
@@ -75,6 +78,7 @@ struct exchange {
 	uint64_t req_seen;
 	uint64_t req_sent;
 	uint32_t req_taken; /* of them, not yet granted anew */
+	size_t req_prepaid; /* of req, granted already */
 	bool req_ended;     /* M_REQ_END came */
 	bool end_sent;      /* the end went to the origin */
 	struct fields req_trailers;
@@ -114,6 +118,8 @@ struct back {
 	const struct profile *profile; /* NULL: nothing is allowed */
 	struct bindings bindings;
 	bool have_bindings;
+	struct model_host *model_hosts; /* of brigd.conf */
+	size_t nmodel_hosts;
 	struct upstream_pool *pool;
 	struct codec_memory codecs;
 	struct exchange *list;
@@ -174,6 +180,8 @@ void xch_fail(struct exchange *x, unsigned int status, const char *error,
 /* back_request.c: towards the origin */
 void xch_ready(struct exchange *x);
 void xch_push(struct exchange *x); /* request body onwards */
+/* Let front send as many bytes again. */
+void xch_grant(struct exchange *x, size_t n);
 
 /* back_response.c: towards front */
 void xch_rsp_head(struct exchange *x, struct rsp_head *h);
@@ -182,6 +190,8 @@ void xch_rsp_done(struct exchange *x, struct fields *trailers);
 void xch_pull(struct exchange *x); /* front can take more response */
 
 /* back_record.c: audit events */
+/* Send and free e; serial 0 wants no answer.  False: audit is down. */
+bool back_send_event(struct back *b, struct audit_ev *e, uint32_t serial);
 /* True when it was sent; serial 0 wants no answer. */
 bool record_decision(struct exchange *x, const char *code, const char *effect,
     const char *why, uint32_t serial);

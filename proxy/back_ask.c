@@ -6,20 +6,31 @@
 
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 
+/* The question is about the model that a request calls. */
+static bool
+is_model(const struct exchange *x)
+{
+	return x->model != NULL && x->model->asking;
+}
+
 /*
- * SHA-256 over all of the head that was judged, so that what a person allowed
- * can be told apart from anything else.  Stubs only: nothing secret.
+ * SHA-256 over all that was judged, so that what a person allowed can be told
+ * apart from anything else: the head, for a model the body as well.  Stubs
+ * only: nothing secret.
  */
 static void
-head_digest(const struct exchange *x, char hex[SHA256_DIGEST_LENGTH * 2 + 1])
+request_digest(const struct exchange *x, char hex[SHA256_DIGEST_LENGTH * 2 + 1])
 {
 	cleanup_buf struct buf b = { 0 };
 	uint8_t md[SHA256_DIGEST_LENGTH];
 
 	if (req_head_put(&b, &x->head) < 0)
 		buf_clear(&b);
+	if (is_model(x))
+		buf_put(&b, buf_head(&x->req), buf_len(&x->req));
 	SHA256(buf_head(&b), buf_len(&b), md);
 	for (size_t i = 0; i < sizeof(md); i++)
 		snprintf(hex + i * 2, 3, "%02x", md[i]);
@@ -60,7 +71,9 @@ put_lines(struct buf *b, const struct exchange *x)
 		strlcpy((char *)buf_head(&names) + P_TEXT_MAX - 3, "...", 4);
 	if (strlen(body) > P_TEXT_MAX)
 		body[P_TEXT_MAX] = '\0';
-	buf_put_u32(b, x->plan.name[0] != '\0' ? 4 : 3);
+	buf_put_u32(b, 3u + (x->plan.name[0] != '\0') + is_model(x));
+	if (is_model(x))
+		xmodel_line(b, x);
 	buf_put_str(b, what);
 	buf_put_str(b, (const char *)buf_head(&names));
 	buf_put_str(b, body);
@@ -79,6 +92,7 @@ xch_ask(struct exchange *x)
 	cleanup_buf struct buf body = { 0 };
 	char digest[SHA256_DIGEST_LENGTH * 2 + 1];
 	uint32_t timeout = profile_settings(b->profile)->ask_timeout_s;
+	const struct decision *d = is_model(x) ? &x->model->dec : &x->dec;
 
 	if (c == NULL) {
 		xch_refuse(x, 503, "ask_unavailable",
@@ -88,12 +102,15 @@ xch_ask(struct exchange *x)
 		return;
 	}
 	x->by = "rule";
-	(void)record_decision(x, "HT102", "ask", x->dec.because, 0);
-	head_digest(x, digest);
-	buf_put_u8(&body, x->raw != NULL ? POLICY_NET : POLICY_HTTP);
-	buf_put_str(&body, x->dec.rule);
-	buf_put_str(&body, x->dec.name);
-	buf_put_str(&body, x->dec.because);
+	if (!is_model(x))
+		(void)record_decision(x, "HT102", "ask", d->because, 0);
+	request_digest(x, digest);
+	buf_put_u8(&body, is_model(x)      ? POLICY_MODEL
+			  : x->raw != NULL ? POLICY_NET
+					   : POLICY_HTTP);
+	buf_put_str(&body, d->rule);
+	buf_put_str(&body, d->name);
+	buf_put_str(&body, d->because);
 	buf_put_str(&body, digest);
 	buf_put_u32(&body, timeout);
 	if (x->raw != NULL)
@@ -137,7 +154,7 @@ ask_denied(struct exchange *x, const char *by, const char *message)
 	bool is_timeout = strcmp(by, "timeout") == 0;
 	struct denial d = { .status = 403,
 		.error = is_timeout ? "ask_timeout" : "ask_denied",
-		.rule = x->dec.rule,
+		.rule = is_model(x) ? x->model->dec.rule : x->dec.rule,
 		.ask_id = x->ask_id };
 
 	/* Control's own refusals are signed "brig". */

@@ -4,6 +4,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 #include "proxy/scan.h"
 
@@ -72,6 +73,8 @@ xch_end(struct exchange *x, bool keep_upstream)
 		secret_free(x->cred[i].value);
 		x->cred[i].value = NULL;
 	}
+	xmodel_free(x->model);
+	x->model = NULL;
 	scrub_free(x->scrub);
 	x->scrub = NULL;
 	decoder_free(x->decoder);
@@ -91,7 +94,7 @@ xch_end(struct exchange *x, bool keep_upstream)
 void
 xch_deny(struct exchange *x, const struct denial *d)
 {
-	cleanup_buf struct buf body = { 0 }, json = { 0 };
+	cleanup_buf struct buf body = { 0 }, json = { 0 }, plain = { 0 };
 
 	if (x->rsp_started) {
 		xch_abort(x, d->reason);
@@ -99,7 +102,9 @@ xch_deny(struct exchange *x, const struct denial *d)
 	}
 	if (x->raw != NULL && raw_deny(x, d))
 		return;
-	deny_body(&json, d);
+	deny_body(&plain, d);
+	model_error(&json, x->model == NULL ? MODEL_NONE : x->model->host.shape,
+	    d->status, d->reason, buf_head(&plain), buf_len(&plain));
 	buf_put_u16(&body, (uint16_t)d->status);
 	/* What is left of the request would be read as the next one. */
 	buf_put_u8(&body, x->head.kind != BODY_NONE && !x->req_ended);
@@ -217,7 +222,10 @@ on_body(struct chan *c, struct msg *m, void *ctx)
 	else if (!raw_look(x, p, n))
 		return 0;
 	buf_put(&x->req, p, n);
-	xch_push(x);
+	if (x->state == X_GATHER)
+		(void)xmodel_body(x, n);
+	else
+		xch_push(x);
 	return 0;
 }
 
@@ -261,7 +269,10 @@ on_end(struct chan *c, struct msg *m, void *ctx)
 		    "send it in the header it is made for");
 		return 0;
 	}
-	xch_push(x);
+	if (x->state == X_GATHER)
+		xmodel_gathered(x);
+	else
+		xch_push(x);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 
 void
@@ -205,7 +206,8 @@ judge_policy(struct exchange *x)
 		xch_ask(x);
 		return;
 	case EFFECT_ALLOW:
-		xch_approved(x);
+		if (!xmodel_judge(x))
+			xch_approved(x);
 		return;
 	}
 	policy_said_no(x);
@@ -222,7 +224,7 @@ xch_judge(struct exchange *x)
 			judge_policy(x);
 		return;
 	}
-	if (!names_agree(x))
+	if (!names_agree(x) || !xmodel_admit(x))
 		return;
 	if (b->profile == NULL) {
 		xch_refuse(x, 503, "policy_unavailable",
@@ -270,7 +272,10 @@ xch_answered(struct exchange *x)
 		return;
 	}
 	x->by = "human";
-	xch_approved(x);
+	if (x->model != NULL && x->model->asking)
+		xmodel_answered(x);
+	else if (!xmodel_judge(x))
+		xch_approved(x);
 }
 
 /*

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 
 /* RFC 9110 section 9.2.1: these change nothing at the origin. */
@@ -54,8 +55,8 @@ put_object(struct audit_ev *e, const struct exchange *x)
 	audit_ev_u64(e, "obj.port", x->head.port);
 }
 
-static bool
-send_event(struct back *b, struct audit_ev *e, uint32_t serial)
+bool
+back_send_event(struct back *b, struct audit_ev *e, uint32_t serial)
 {
 	struct chan *c = back_chan(b, ROLE_AUDIT);
 
@@ -97,7 +98,7 @@ record_decision(struct exchange *x, const char *code, const char *effect,
 		audit_ev_str(&e, "ask.id", x->ask_id);
 		audit_ev_str(&e, "ask.by", x->ask_by);
 	}
-	return send_event(x->back, &e, serial);
+	return back_send_event(x->back, &e, serial);
 }
 
 void
@@ -120,7 +121,8 @@ record_outcome(struct exchange *x, const char *error)
 		audit_ev_u64(&e, "obj.scrubbed", scrub_count(x->scrub));
 	if (error != NULL)
 		audit_ev_str(&e, "obj.error", error);
-	(void)send_event(x->back, &e, 0);
+	(void)back_send_event(x->back, &e, 0);
+	xmodel_done(x);
 }
 
 void
@@ -136,7 +138,7 @@ record_leak(struct exchange *x, const char *cred, const char *why, bool passed)
 	audit_ev_str(&e, "dec.by", "failsafe");
 	audit_ev_str(&e, "dec.enforce", "proxy");
 	audit_ev_str(&e, "dec.reason", why);
-	(void)send_event(x->back, &e, 0);
+	(void)back_send_event(x->back, &e, 0);
 }
 
 void
@@ -165,5 +167,5 @@ record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
 	audit_ev_str(&e, "dec.by", "failsafe");
 	audit_ev_str(&e, "dec.enforce", "proxy");
 	audit_ev_str(&e, "dec.reason", text);
-	(void)send_event(b, &e, 0);
+	(void)back_send_event(b, &e, 0);
 }

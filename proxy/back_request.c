@@ -54,8 +54,8 @@ xch_ready(struct exchange *x)
 	xch_push(x);
 }
 
-static void
-grant(struct exchange *x, size_t n)
+void
+xch_grant(struct exchange *x, size_t n)
 {
 	cleanup_buf struct buf body = { 0 };
 
@@ -79,14 +79,16 @@ xch_push(struct exchange *x)
 	}
 	while (buf_len(&x->req) > 0 &&
 	       upstream_queued(x->up) < UPSTREAM_OUT_HIGH) {
-		size_t n = buf_len(&x->req);
+		size_t n = buf_len(&x->req), free_of_charge;
 
 		if (n > PUSH_MAX)
 			n = PUSH_MAX;
 		upstream_body(x->up, buf_head(&x->req), n);
 		buf_consume(&x->req, n);
 		x->req_sent += n;
-		grant(x, n);
+		free_of_charge = n < x->req_prepaid ? n : x->req_prepaid;
+		x->req_prepaid -= free_of_charge;
+		xch_grant(x, n - free_of_charge);
 	}
 	if (buf_len(&x->req) > 0)
 		return;

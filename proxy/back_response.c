@@ -4,6 +4,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 
 /* Plain bytes that are taken up at a time. */
@@ -123,6 +124,7 @@ xch_rsp_head(struct exchange *x, struct rsp_head *h)
 		    "ask for another resource");
 		return;
 	}
+	xmodel_rsp_head(x, h);
 	/* Offers another protocol, which the jail cannot speak. */
 	fields_remove(&h->fields, "Alt-Svc");
 	scrub_fields(x, &h->fields);
@@ -196,6 +198,7 @@ scrub_step(struct exchange *x, const uint8_t *p, size_t n, struct error *err)
 {
 	cleanup_buf struct buf clean = { 0 };
 
+	xmodel_rsp_data(x, p, n);
 	if (x->encoder == NULL) {
 		scrub_feed(x->scrub, p, n, &x->ready);
 		return 0;
@@ -257,6 +260,7 @@ xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n)
 		n = (size_t)room;
 		x->blocked = true;
 	}
+	xmodel_rsp_data(x, p, n);
 	send_body(x, p, n);
 	return n;
 }

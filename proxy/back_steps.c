@@ -57,6 +57,10 @@ xch_release(struct exchange *x)
 	struct chan *c = back_chan(x->back, ROLE_KEYD);
 
 	if (x->ncreds == 0) {
+		/* What it used is read from the response. */
+		if (x->model != NULL)
+			fields_set(
+			    &x->head.fields, "Accept-Encoding", "identity");
 		xch_record(x);
 		return;
 	}
@@ -414,6 +418,12 @@ no_answer(struct exchange *x, const char *how)
 	char why[128];
 
 	switch (x->state) {
+	case X_GATHER:
+		xch_refuse(x, 408, "request_timeout",
+		    "the request has to be here whole before it is judged, "
+		    "and did not come to its end in time",
+		    "send it again");
+		return;
 	case X_ASK:
 		x->by = "timeout";
 		xch_refuse(x, 403, "ask_timeout",

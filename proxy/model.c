@@ -82,19 +82,21 @@ model_host_parse(const char *text, struct model_host *h, struct error *err)
 {
 	cleanup_free char *copy = xstrdup(text);
 	char *at = copy, *host = next_word(&at), *shape = next_word(&at);
-	char *provider = next_word(&at);
+	const char *provider = shape;
 
 	memset(h, 0, sizeof(*h));
 	if (host == NULL || split_host(host, h) < 0)
 		return error_set(err, 0,
 		    "a model host is like api.example.com or "
 		    "api.example.com:8443");
+	if (shape != NULL && strchr(shape, ':') != NULL) {
+		provider = strchr(shape, ':') + 1;
+		shape[provider - shape - 1] = '\0';
+	}
 	h->shape = shape == NULL ? MODEL_NONE : model_shape_by_name(shape);
 	if (h->shape == MODEL_NONE)
 		return error_set(
 		    err, 0, "the shape is openai, anthropic or gemini");
-	if (provider == NULL)
-		provider = shape;
 	if (!str_is_name(provider, P_NAME_MAX - 1) || next_word(&at) != NULL)
 		return error_set(err, 0,
 		    "the provider is one word of letters, digits, \"-\", "

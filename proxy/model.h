@@ -42,7 +42,7 @@ struct model_host {
 };
 
 /*
- * "HOST[:PORT] SHAPE [PROVIDER]", as in brigd.conf; PROVIDER is SHAPE if not
+ * "HOST[:PORT] SHAPE[:PROVIDER]", as in brigd.conf; PROVIDER is SHAPE if not
  * given, the port 443.  0, or -1 and err.
  */
 int model_host_parse(const char *text, struct model_host *h, struct error *err);

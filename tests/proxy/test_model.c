@@ -23,7 +23,8 @@ hosts_are_parsed(void **state)
 	static const char *const bad[] = { "", "x.test", "x.test none",
 		"x.test open", ":1 openai", "x.test:0 openai",
 		"x.test:65536 openai", "x.test:1x openai", "x_y:a openai",
-		"x.test openai a b", "x.test openai a/b", "[::1 openai",
+		"x.test openai a", "x.test openai:a/b",
+		"x.test openai:", "x.test openai:a:b", "[::1 openai",
 		"[::1]x openai", "http://x openai" };
 
 	(void)state;
@@ -33,12 +34,12 @@ hosts_are_parsed(void **state)
 	assert_int_equal(h.shape, MODEL_OPENAI);
 	assert_string_equal(h.provider, "openai");
 	assert_int_equal(
-	    model_host_parse("[::1]:8080  gemini  mine", &h, &err), 0);
+	    model_host_parse("[::1]:8080  gemini:mine", &h, &err), 0);
 	assert_string_equal(h.host, "::1");
 	assert_int_equal(h.port, 8080);
 	assert_string_equal(h.provider, "mine");
 	assert_int_equal(
-	    model_host_parse("x.test:8443 anthropic a-b", &h, &err), 0);
+	    model_host_parse("x.test:8443 anthropic:a-b", &h, &err), 0);
 	assert_int_equal(h.port, 8443);
 	for (size_t i = 0; i < nitems(bad); i++) {
 		if (model_host_parse(bad[i], &h, &err) == 0)
