@@ -51,7 +51,9 @@ libproxy_a_SOURCES += \
 	proxy/netaddr.c proxy/netaddr.h \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \
-	proxy/swap.c proxy/swap.h \
+	proxy/swap.c proxy/swap.h proxy/swap_int.h \
+	proxy/swap_apply.c proxy/swap_basic.c \
+	proxy/swap_split.c proxy/swap_target.c \
 	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \
 	proxy/upstream_h1.c proxy/upstream_io.c
 

@@ -7,64 +7,7 @@
 
 #include "base/proto.h"
 #include "base/str.h"
-#include "proxy/scan.h"
-
-/* Decoded Basic credentials: user ':' password, NUL-terminated parts. */
-struct basic {
-	char *text; /* owns; wiped */
-	size_t len;
-	char *user;
-	char *pass;
-};
-
-static void
-basic_free(struct basic *a)
-{
-	if (a->text != NULL)
-		explicit_bzero(a->text, a->len);
-	free(a->text);
-	a->text = NULL;
-}
-
-/* The part of a Basic field value after the scheme; NULL if not Basic. */
-static const char *
-basic_token(const char *value)
-{
-	if (strncasecmp(value, "basic", 5) != 0 ||
-	    (value[5] != ' ' && value[5] != '\t'))
-		return NULL;
-	value += 5;
-	return value + strspn(value, " \t");
-}
-
-/* Alphabet and padding at the end only: what every reader reads alike. */
-static bool
-basic_is_plain(const char *s)
-{
-	while (*s != '\0' && scan_b64_value((uint8_t)*s) >= 0)
-		s++;
-	return s[strspn(s, "=")] == '\0';
-}
-
-static bool
-basic_parse(const char *value, struct basic *a)
-{
-	const char *token = basic_token(value);
-
-	memset(a, 0, sizeof(*a));
-	if (token == NULL || !basic_is_plain(token))
-		return false;
-	a->text = xcalloc(1, strlen(token) + 4);
-	a->len = binding_b64_lax(token, strlen(token), (uint8_t *)a->text);
-	a->user = a->text;
-	a->pass = memchr(a->text, ':', a->len);
-	if (a->pass == NULL || memchr(a->text, '\0', a->len) != NULL) {
-		basic_free(a);
-		return false;
-	}
-	*a->pass++ = '\0';
-	return true;
-}
+#include "proxy/swap_int.h"
 
 /* Any stub in a field value, also behind a scheme in lax base64. */
 static const struct binding *
@@ -152,6 +95,30 @@ residue(const struct bindings *bs, const struct field *f,
 	return value_find(bs, rest);
 }
 
+/* Another stub in its right place; false when that is a leak after all. */
+static bool
+add_slot(struct swap_plan *p, const struct binding *b, enum swap_verdict kind,
+    const char *host, uint16_t port)
+{
+	bool twice = p->n == SWAP_SLOTS_MAX;
+
+	for (size_t i = 0; i < p->n; i++)
+		twice = twice || p->slot[i].cred == b->cred;
+	if (twice) {
+		leak(p, b, host, port, "more than one place");
+		return false;
+	}
+	if (p->n == 0) {
+		p->verdict = kind;
+		p->cred = b->cred;
+		strlcpy(p->name, b->name, sizeof(p->name));
+	}
+	p->slot[p->n].kind = kind;
+	p->slot[p->n].cred = b->cred;
+	p->n++;
+	return true;
+}
+
 /* Judge one field: false when the plan is final (a leak). */
 static bool
 judge_field(const struct req_head *h, size_t i, const char *host, uint16_t port,
@@ -161,6 +128,7 @@ judge_field(const struct req_head *h, size_t i, const char *host, uint16_t port,
 	enum swap_verdict kind = SWAP_NONE;
 	const struct binding *b;
 	char where[WIRE_NAME_MAX + 32];
+	size_t count;
 
 	if ((b = bindings_find(bs, f->name, strlen(f->name))) != NULL) {
 		leak(p, b, host, port, "the name of a field");
@@ -174,11 +142,10 @@ judge_field(const struct req_head *h, size_t i, const char *host, uint16_t port,
 		leak(p, b, host, port, where);
 		return false;
 	}
-	if (p->verdict != SWAP_NONE || residue(bs, f, b, kind) != NULL) {
+	if (residue(bs, f, b, kind) != NULL) {
 		leak(p, b, host, port, "more than one place");
 		return false;
 	}
-	size_t count;
 	fields_get(&h->fields, f->name, &count);
 	if (count != 1) {
 		snprintf(where, sizeof(where), "one of several \"%s\" fields",
@@ -186,11 +153,34 @@ judge_field(const struct req_head *h, size_t i, const char *host, uint16_t port,
 		leak(p, b, host, port, where);
 		return false;
 	}
-	p->verdict = kind;
-	p->cred = b->cred;
-	p->field = i;
-	strlcpy(p->name, b->name, sizeof(p->name));
+	if (!add_slot(p, b, kind, host, port))
+		return false;
+	p->slot[p->n - 1].field = i;
 	return true;
+}
+
+/* The target: what is in no slot must hold no stub. */
+static bool
+judge_target(const struct req_head *h, const char *host, uint16_t port,
+    const struct bindings *bs, struct swap_plan *p)
+{
+	struct swap_slot found[SWAP_SLOTS_MAX];
+	cleanup_free char *rest = xstrdup(h->target);
+	const struct binding *b;
+	size_t n =
+	    target_slots(h->target, host, port, bs, found, SWAP_SLOTS_MAX);
+
+	for (size_t i = 0; i < n; i++) {
+		b = bindings_cred(bs, found[i].cred);
+		if (!add_slot(p, b, found[i].kind, host, port))
+			return false;
+		p->slot[p->n - 1] = found[i];
+		memset(rest + found[i].at, ' ', found[i].len);
+	}
+	if ((b = bindings_find(bs, rest, strlen(rest))) == NULL)
+		return true;
+	leak(p, b, host, port, "the request target");
+	return false;
 }
 
 /* The parts of a head in which no stub is ever right. */
@@ -202,7 +192,6 @@ judge_rest(const struct req_head *h, const char *host, uint16_t port,
 		const char *text;
 		const char *where;
 	} parts[] = {
-		{ h->target, "the request target" },
 		{ h->authority, "the host name" },
 		{ h->sni, "the TLS server name" },
 		{ h->dst, "the name of the destination" },
@@ -212,7 +201,7 @@ judge_rest(const struct req_head *h, const char *host, uint16_t port,
 
 	for (size_t i = 0; i < nitems(parts); i++) {
 		b = bindings_find(bs, parts[i].text, strlen(parts[i].text));
-		if (b == NULL && i > 0) {
+		if (b == NULL) {
 			/* Cut into labels of a host name. */
 			cleanup_free char *joined = xstrdup(parts[i].text);
 			size_t n = 0;
@@ -230,6 +219,47 @@ judge_rest(const struct req_head *h, const char *host, uint16_t port,
 	return true;
 }
 
+/* Credentials that are put in unasked; a field takes one. */
+static void
+add_injected(const struct req_head *h, const char *host, uint16_t port,
+    const struct bindings *bs, struct swap_plan *p)
+{
+	for (size_t i = 0; i < bs->n; i++) {
+		const struct binding *b = &bs->b[i];
+		const char *name = "Authorization";
+		bool taken = !b->spec.inject || b->revoked ||
+			     b->spec.kind != CRED_TOKEN ||
+			     p->n == SWAP_SLOTS_MAX ||
+			     !binding_is_for(b, host, port);
+
+		if ((b->spec.surfaces & SURFACE_HEADER) != 0)
+			name = b->spec.header;
+		for (size_t k = 0; k < p->n && !taken; k++) {
+			const struct swap_slot *s = &p->slot[k];
+			const struct binding *other =
+			    bindings_cred(bs, s->cred);
+			const char *used = "Authorization";
+
+			if (s->kind == SWAP_HEADER || s->kind == SWAP_BASIC)
+				used = h->fields.f[s->field].name;
+			else if ((other->spec.surfaces & SURFACE_HEADER) != 0)
+				used = other->spec.header;
+			taken =
+			    s->cred == b->cred ||
+			    (s->kind != SWAP_QUERY && s->kind != SWAP_PATH &&
+				strcasecmp(used, name) == 0);
+		}
+		if (!taken)
+			(void)add_slot(p, b, SWAP_INJECT, host, port);
+	}
+}
+
+bool
+swap_is_fine(const struct swap_plan *p)
+{
+	return p->verdict >= SWAP_NONE;
+}
+
 void
 swap_judge(const struct req_head *h, const char *host, uint16_t port,
     const struct bindings *bs, struct swap_plan *p)
@@ -241,170 +271,30 @@ swap_judge(const struct req_head *h, const char *host, uint16_t port,
 	for (size_t i = 0; i < h->fields.n; i++)
 		if (!judge_field(h, i, host, port, bs, p))
 			return;
-	if (!judge_rest(h, host, port, bs, p) || p->verdict == SWAP_NONE)
+	if (!judge_target(h, host, port, bs, p) ||
+	    !judge_rest(h, host, port, bs, p))
 		return;
-	b = bindings_cred(bs, p->cred);
-	if (b->revoked) {
+	if ((b = split_find(h, bs)) != NULL) {
+		leak(p, b, host, port, "several parts");
+		return;
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		b = bindings_cred(bs, p->slot[i].cred);
+		if (!b->revoked)
+			continue;
 		p->verdict = SWAP_REVOKED;
+		p->cred = b->cred;
+		strlcpy(p->name, b->name, sizeof(p->name));
 		snprintf(p->reason, sizeof(p->reason),
 		    "credential \"%s\" has been revoked", b->name);
-	} else if (!h->tls) {
+		return;
+	}
+	if (p->n > 0 && !h->tls) {
 		p->verdict = SWAP_PLAINTEXT;
 		snprintf(p->reason, sizeof(p->reason),
-		    "credential \"%s\" is only sent over https", b->name);
+		    "credential \"%s\" is only sent over https", p->name);
+		return;
 	}
-}
-
-/* Fields that carry a caller's own key at one API or another. */
-static const char *const auth_fields[] = { "Authorization",
-	"Proxy-Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key",
-	"X-Auth-Token", "X-Access-Token", "Private-Token", "Job-Token",
-	"X-Gitlab-Token", "X-Amz-Security-Token", "Apikey" };
-
-static unsigned int
-strip_name(struct req_head *h, const char *name, const char *keep)
-{
-	size_t count;
-
-	if (keep != NULL && strcasecmp(name, keep) == 0)
-		return 0;
-	fields_get(&h->fields, name, &count);
-	if (count > 0)
-		fields_remove(&h->fields, name);
-	return (unsigned int)count;
-}
-
-unsigned int
-swap_strip(struct req_head *h, const char *host, uint16_t port,
-    const struct bindings *bs)
-{
-	struct swap_plan p;
-	cleanup_free char *keep = NULL;
-	unsigned int n = 0;
-	bool bound = false;
-
-	swap_judge(h, host, port, bs, &p);
-	if (p.verdict == SWAP_HEADER || p.verdict == SWAP_BASIC)
-		keep = xstrdup(h->fields.f[p.field].name);
-	for (size_t i = 0; i < bs->n; i++) {
-		const struct binding *b = &bs->b[i];
-
-		if (!binding_is_for(b, host, port))
-			continue;
-		bound = true;
-		if ((b->spec.surfaces & SURFACE_HEADER) != 0)
-			n += strip_name(h, b->spec.header, keep);
-	}
-	for (size_t i = 0; bound && i < nitems(auth_fields); i++)
-		n += strip_name(h, auth_fields[i], keep);
-	return n;
-}
-
-static char *
-basic_write(const char *user, const char *pass)
-{
-	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				  "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *text = xasprintf("%s:%s", user, pass);
-	size_t n = strlen(text), at = 0;
-	char *out = xmalloc(6 + (n + 2) / 3 * 4 + 1);
-
-	memcpy(out, "Basic ", 6);
-	at = 6;
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t v = (uint32_t)(uint8_t)text[i] << 16;
-
-		if (i + 1 < n)
-			v |= (uint32_t)(uint8_t)text[i + 1] << 8;
-		if (i + 2 < n)
-			v |= (uint8_t)text[i + 2];
-		out[at++] = set[v >> 18];
-		out[at++] = set[(v >> 12) & 63];
-		out[at++] = i + 1 < n ? set[(v >> 6) & 63] : '=';
-		out[at++] = i + 2 < n ? set[v & 63] : '=';
-	}
-	out[at] = '\0';
-	explicit_bzero(text, n);
-	free(text);
-	return out;
-}
-
-static int
-apply_basic(struct field *f, const struct binding *b, const char *value,
-    struct error *err)
-{
-	struct basic a;
-	char *fresh;
-
-	if (!basic_parse(f->value, &a))
-		return error_set(err, 0, "Basic authentication is malformed");
-	if (strcmp(a.user, b->stub) == 0) {
-		/* A colon would move the border to the password. */
-		if (strchr(value, ':') != NULL) {
-			basic_free(&a);
-			return error_set(err, 0,
-			    "credential \"%s\" cannot be a user name", b->name);
-		}
-		fresh = basic_write(value, a.pass);
-	} else {
-		fresh = basic_write(
-		    b->spec.user[0] != '\0' ? b->spec.user : a.user, value);
-	}
-	basic_free(&a);
-	explicit_bzero(f->value, strlen(f->value));
-	free(f->value);
-	f->value = fresh;
-	return 0;
-}
-
-/* The value may be longer or shorter than its placeholder. */
-static void
-apply_header(struct field *f, const char *stub, const uint8_t *v, size_t n)
-{
-	size_t before = (size_t)(strstr(f->value, stub) - f->value);
-	const char *rest = f->value + before + strlen(stub);
-	size_t after = strlen(rest) + 1;
-	char *fresh = xmalloc(before + n + after);
-
-	memcpy(fresh, f->value, before);
-	memcpy(fresh + before, v, n);
-	memcpy(fresh + before + n, rest, after);
-	free(f->value);
-	f->value = fresh;
-}
-
-int
-swap_apply(struct req_head *h, const char *host, uint16_t port,
-    const struct bindings *bs, uint32_t cred, const struct secret *value,
-    struct error *err)
-{
-	const uint8_t *v = secret_bytes(value);
-	size_t n = secret_len(value);
-	const struct binding *b;
-	struct swap_plan p;
-	struct field *f;
-	int rc = 0;
-
-	swap_judge(h, host, port, bs, &p);
-	if ((p.verdict != SWAP_HEADER && p.verdict != SWAP_BASIC) ||
-	    p.cred != cred)
-		return error_set(err, 0, "the credential changed meanwhile");
-	b = bindings_cred(bs, cred);
-	f = &h->fields.f[p.field];
-	/* No way to end the field and start another (attack 16). */
-	for (size_t i = 0; i < n; i++)
-		if (v[i] < 0x20 || v[i] == 0x7f)
-			return error_set(err, 0,
-			    "credential \"%s\" does not fit a header field",
-			    b->name);
-	f->secret = true;
-	if (p.verdict == SWAP_HEADER) {
-		apply_header(f, b->stub, v, n);
-		return 0;
-	}
-	char *text = xstrndup((const char *)v, n);
-	rc = apply_basic(f, b, text, err);
-	explicit_bzero(text, n);
-	free(text);
-	return rc;
+	if (h->tls)
+		add_injected(h, host, port, bs, p);
 }

@@ -1,0 +1,249 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/proto.h"
+#include "base/str.h"
+#include "proxy/swap_int.h"
+
+/* Fields that carry a caller's own key at one API or another. */
+static const char *const auth_fields[] = { "Authorization",
+	"Proxy-Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key",
+	"X-Auth-Token", "X-Access-Token", "Private-Token", "Job-Token",
+	"X-Gitlab-Token", "X-Amz-Security-Token", "Apikey" };
+
+/* Is there a slot in the fields of that name? */
+static bool
+holds_slot(
+    const struct req_head *h, const struct swap_plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const struct swap_slot *s = &p->slot[i];
+
+		if ((s->kind == SWAP_HEADER || s->kind == SWAP_BASIC) &&
+		    strcasecmp(h->fields.f[s->field].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What a signature is made anew from stays until then. */
+static bool
+is_signature(
+    const struct req_head *h, const struct binding *b, const char *name)
+{
+	const char *v = fields_get(&h->fields, name, NULL);
+
+	if (b->revoked || v == NULL)
+		return false;
+	if (b->spec.kind == CRED_SIGV4)
+		return strcasecmp(name, "authorization") == 0 &&
+		       str_starts(v, "AWS4-");
+	return b->spec.kind == CRED_HMAC &&
+	       strcasecmp(name, b->spec.hmac.header) == 0;
+}
+
+static unsigned int
+strip_name(struct req_head *h, const struct swap_plan *p, const char *name,
+    const char *host, uint16_t port, const struct bindings *bs)
+{
+	size_t count;
+
+	fields_get(&h->fields, name, &count);
+	if (count == 0 || holds_slot(h, p, name))
+		return 0;
+	for (size_t i = 0; i < bs->n; i++)
+		if (binding_is_for(&bs->b[i], host, port) &&
+		    is_signature(h, &bs->b[i], name))
+			return 0;
+	fields_remove(&h->fields, name);
+	return (unsigned int)count;
+}
+
+unsigned int
+swap_strip(struct req_head *h, const char *host, uint16_t port,
+    const struct bindings *bs)
+{
+	struct swap_plan p;
+	unsigned int n = 0;
+	bool bound = false;
+
+	swap_judge(h, host, port, bs, &p);
+	/* Slots of fields move when one is removed: judge again each time. */
+	for (size_t i = 0; i < bs->n; i++) {
+		const struct binding *b = &bs->b[i];
+		unsigned int k = 0;
+
+		if (!binding_is_for(b, host, port))
+			continue;
+		bound = true;
+		if ((b->spec.surfaces & SURFACE_HEADER) != 0)
+			k = strip_name(h, &p, b->spec.header, host, port, bs);
+		if ((b->spec.surfaces & SURFACE_QUERY) != 0)
+			k += target_strip(h->target, b->spec.query, &p);
+		if (k > 0)
+			swap_judge(h, host, port, bs, &p);
+		n += k;
+	}
+	for (size_t i = 0; bound && i < nitems(auth_fields); i++) {
+		unsigned int k =
+		    strip_name(h, &p, auth_fields[i], host, port, bs);
+
+		if (k > 0)
+			swap_judge(h, host, port, bs, &p);
+		n += k;
+	}
+	return n;
+}
+
+/* ---- putting in ---------------------------------------------------------- */
+
+static void
+set_value(struct field *f, char *fresh)
+{
+	explicit_bzero(f->value, strlen(f->value));
+	free(f->value);
+	f->value = fresh;
+	f->secret = true;
+}
+
+static int
+apply_basic(struct field *f, const struct binding *b, const char *value,
+    struct error *err)
+{
+	struct basic a;
+	char *fresh;
+
+	if (!basic_parse(f->value, &a))
+		return error_set(err, 0, "Basic authentication is malformed");
+	if (strcmp(a.user, b->stub) == 0) {
+		/* A colon would move the border to the password. */
+		if (strchr(value, ':') != NULL) {
+			basic_free(&a);
+			return error_set(err, 0,
+			    "credential \"%s\" cannot be a user name", b->name);
+		}
+		fresh = basic_write(value, a.pass);
+	} else {
+		fresh = basic_write(
+		    b->spec.user[0] != '\0' ? b->spec.user : a.user, value);
+	}
+	basic_free(&a);
+	set_value(f, fresh);
+	return 0;
+}
+
+/* The value may be longer or shorter than its placeholder. */
+static void
+apply_header(struct field *f, const char *stub, const char *value)
+{
+	size_t before = (size_t)(strstr(f->value, stub) - f->value);
+	const char *rest = f->value + before + strlen(stub);
+
+	set_value(f, xasprintf("%.*s%s%s", (int)before, f->value, value, rest));
+}
+
+/* Fields of that name have been stripped. */
+static void
+inject(struct req_head *h, const struct binding *b, const char *value)
+{
+	bool header = (b->spec.surfaces & SURFACE_HEADER) != 0;
+	const char *name = header ? b->spec.header : "Authorization";
+	char *text;
+
+	if (!header)
+		text = basic_write(b->spec.user, value);
+	else
+		text = xasprintf("%s%s%s", b->spec.scheme,
+		    b->spec.scheme[0] != '\0' ? " " : "", value);
+	fields_remove(&h->fields, name);
+	fields_add(&h->fields, name, strlen(name), text, strlen(text));
+	h->fields.f[h->fields.n - 1].secret = true;
+	explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+static int
+apply_slot(struct req_head *h, const struct swap_slot *s,
+    const struct binding *b, const char *value, struct error *err)
+{
+	char *target;
+
+	switch (s->kind) {
+	case SWAP_HEADER:
+		apply_header(&h->fields.f[s->field], b->stub, value);
+		return 0;
+	case SWAP_BASIC:
+		return apply_basic(&h->fields.f[s->field], b, value, err);
+	case SWAP_QUERY:
+	case SWAP_PATH:
+		target = target_swap(h->target, s, value, strlen(value));
+		explicit_bzero(h->target, strlen(h->target));
+		free(h->target);
+		h->target = target;
+		return 0;
+	case SWAP_INJECT:
+		inject(h, b, value);
+		return 0;
+	case SWAP_LEAK:
+	case SWAP_REVOKED:
+	case SWAP_PLAINTEXT:
+	case SWAP_NONE:
+		break;
+	}
+	return error_set(err, 0, "a credential has no place in the request");
+}
+
+/* A copy with its end, for text functions; NULL if it does not fit a head. */
+static char *
+value_text(const struct swap_value *v, size_t n, uint32_t cred)
+{
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *p;
+		size_t len;
+
+		if (v[i].cred != cred || v[i].value == NULL)
+			continue;
+		p = secret_bytes(v[i].value);
+		len = secret_len(v[i].value);
+		/* No way to end the field and start another (attack 16). */
+		for (size_t k = 0; k < len; k++)
+			if (p[k] < 0x20 || p[k] == 0x7f)
+				return NULL;
+		return xstrndup((const char *)p, len);
+	}
+	return NULL;
+}
+
+int
+swap_apply(struct req_head *h, const char *host, uint16_t port,
+    const struct bindings *bs, const struct swap_value *v, size_t n,
+    struct error *err)
+{
+	struct swap_plan p;
+	int rc = 0;
+
+	swap_judge(h, host, port, bs, &p);
+	if (!swap_is_fine(&p))
+		return error_set(err, 0, "the credential changed meanwhile");
+	/* From the end, where the target's places stay what they are; what is
+	 * added to the fields comes last of all. */
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = p.n; i-- > 0 && rc == 0;) {
+			const struct swap_slot *s = &p.slot[i];
+			const struct binding *b = bindings_cred(bs, s->cred);
+			char *text;
+
+			if ((s->kind == SWAP_INJECT) != (pass == 1))
+				continue;
+			if ((text = value_text(v, n, s->cred)) == NULL)
+				return error_set(err, 0,
+				    "credential \"%s\" is not there or does "
+				    "not fit the head of a request",
+				    b->name);
+			rc = apply_slot(h, s, b, text, err);
+			explicit_bzero(text, strlen(text));
+			free(text);
+		}
+	return rc;
+}
