@@ -26,6 +26,9 @@
 
 #define BACK_EXCHANGES_MAX 256u /* at once; then 503 */
 #define BACK_CREDS_MAX 8u       /* bound to one host and port; then 403 */
+/* A body whose length changes with what is put in, or that is signed as a
+ * whole, is held up to this size; beyond, 413. */
+#define BODY_REWRITE_MAX (1024u * 1024)
 #define BACK_STEP_MS 10000u     /* keyd and audit answer within this, or 503 */
 #define BACK_RESOLVE_MS 15000u  /* dns, or 502 */
 #define BACK_ASK_SLACK_MS 5000u /* control's own time-out comes first */
@@ -47,8 +50,9 @@ struct cred_use {
 	struct secret *value; /* NULL until released */
 };
 
-struct raw; /* proxy/back_raw.h */
+struct raw;    /* proxy/back_raw.h */
 struct xmodel; /* proxy/back_model.h */
+struct xch_body;
 
 struct exchange {
 	struct back *back;
@@ -73,14 +77,16 @@ struct exchange {
 	unsigned int stripped; /* fields with the caller's own key */
 	struct scrub *scrub;   /* NULL: no credential on this host */
 
-	struct buf req;      /* body bytes not yet passed on */
-	uint64_t req_credit; /* bytes front may still send */
+	struct xch_body *body; /* NULL: the body goes as it comes */
+	struct buf req;        /* body bytes not yet passed on */
+	uint64_t req_credit;   /* bytes front may still send */
 	uint64_t req_seen;
 	uint64_t req_sent;
 	uint32_t req_taken; /* of them, not yet granted anew */
 	size_t req_prepaid; /* of req, granted already */
 	bool req_ended;     /* M_REQ_END came */
-	bool end_sent;      /* the end went to the origin */
+	bool head_sent;     /* the head went to the origin */
+	bool end_sent;      /* so did the end */
 	struct fields req_trailers;
 	uint32_t scan_state;
 	bool body_stub; /* a stub in the body has been recorded */
@@ -176,6 +182,20 @@ void xch_tell(struct exchange *x, uint16_t type, const struct buf *body);
 /* After the decision was recorded as allowed: the outcome is a record, too. */
 void xch_fail(struct exchange *x, unsigned int status, const char *error,
     const char *why, const char *step);
+
+/* back_body.c: what is put into the request's body */
+/* All values are here.  False when the exchange has been refused. */
+bool xch_body_prepare(struct exchange *x);
+void xch_body_free(struct exchange *x);
+/* Must the head wait for more of the body? */
+bool xch_body_waits(const struct exchange *x);
+/* Of what goes out, when it is known and may differ. */
+void xch_body_length(const struct exchange *x, struct req_head *h);
+/* Move bytes from x->req on; returns how many.  It may end the exchange. */
+size_t xch_body_fill(struct exchange *x);
+/* What goes out next. */
+struct buf *xch_body_data(struct exchange *x);
+uint64_t xch_body_swapped(const struct exchange *x); /* stubs, so far */
 
 /* back_request.c: towards the origin */
 void xch_ready(struct exchange *x);

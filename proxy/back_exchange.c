@@ -6,7 +6,6 @@
 #include "proxy/back.h"
 #include "proxy/back_model.h"
 #include "proxy/back_raw.h"
-#include "proxy/scan.h"
 
 /* More credit than this at once is a mistake of front. */
 #define CREDIT_MAX (UINT64_C(1) << 30)
@@ -75,6 +74,7 @@ xch_end(struct exchange *x, bool keep_upstream)
 	}
 	xmodel_free(x->model);
 	x->model = NULL;
+	xch_body_free(x);
 	scrub_free(x->scrub);
 	x->scrub = NULL;
 	decoder_free(x->decoder);
@@ -176,29 +176,6 @@ on_head(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
-/* A stub in a body is let pass: a chat history may hold one. */
-static void
-look_for_stubs(struct exchange *x, const uint8_t *p, size_t n)
-{
-	const struct bindings *bs = &x->back->bindings;
-	uint32_t match;
-
-	if (bs->n == 0 || x->body_stub)
-		return;
-	for (size_t at = 0; at < n;) {
-		at +=
-		    scan_step(bs->scan, &x->scan_state, p + at, n - at, &match);
-		if (match == 0)
-			continue;
-		x->body_stub = true;
-		record_leak(x, bs->b[scan_hit(bs->scan, match)->key].name,
-		    "the placeholder stands in the request's body, where it "
-		    "is not replaced",
-		    true);
-		return;
-	}
-}
-
 static int
 on_body(struct chan *c, struct msg *m, void *ctx)
 {
@@ -217,9 +194,7 @@ on_body(struct chan *c, struct msg *m, void *ctx)
 		return -1;
 	x->req_credit -= n;
 	x->req_seen += n;
-	if (x->raw == NULL)
-		look_for_stubs(x, p, n);
-	else if (!raw_look(x, p, n))
+	if (x->raw != NULL && !raw_look(x, p, n))
 		return 0;
 	buf_put(&x->req, p, n);
 	if (x->state == X_GATHER)

@@ -125,16 +125,14 @@ stubs_are_fine(struct exchange *x)
 	struct back *b = x->back;
 
 	swap_judge(&x->head, x->host, x->head.port, &b->bindings, &x->plan);
-	switch (x->plan.verdict) {
-	case SWAP_NONE:
-	case SWAP_HEADER:
-	case SWAP_BASIC:
+	if (swap_is_fine(&x->plan))
 		return true;
+	switch (x->plan.verdict) {
 	case SWAP_LEAK:
 		record_leak(x, x->plan.name, x->plan.reason, false);
 		xch_refuse(x, 403, "credential_leak", x->plan.reason,
 		    "send the credential's variable only to the host and in "
-		    "the header it is made for");
+		    "the place it is made for");
 		return false;
 	case SWAP_REVOKED:
 		xch_refuse(x, 403, "credential_revoked", x->plan.reason,
@@ -144,8 +142,9 @@ stubs_are_fine(struct exchange *x)
 		xch_refuse(x, 403, "credential_plaintext", x->plan.reason,
 		    "use https");
 		return false;
+	default:
+		return false;
 	}
-	return false;
 }
 
 static void

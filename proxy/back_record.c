@@ -14,6 +14,28 @@ record_is_barrier(const char *method)
 	       strcmp(method, "OPTIONS") != 0;
 }
 
+/* The path, with the names of credentials that stand in it. */
+static void
+put_path(struct buf *b, const struct exchange *x, size_t n)
+{
+	const char *t = x->head.target;
+	size_t at = 0;
+
+	for (size_t i = 0; i < x->plan.n; i++) {
+		const struct swap_slot *s = &x->plan.slot[i];
+		const struct binding *bd =
+		    bindings_cred(&x->back->bindings, s->cred);
+
+		if (s->kind != SWAP_PATH || s->at < at || s->at + s->len > n ||
+		    bd == NULL)
+			continue;
+		buf_put(b, t + at, s->at - at);
+		buf_printf(b, "{%s}", bd->name);
+		at = s->at + s->len;
+	}
+	buf_put(b, t + at, n - at);
+}
+
 /*
  * The URL with query values left out: "?a=#&b=#".  What stands without a "="
  * is a value itself.
@@ -24,7 +46,7 @@ put_url(struct buf *b, const struct exchange *x)
 	const char *t = x->head.target, *q = strchr(t, '?');
 
 	buf_printf(b, "%s://%s", x->head.tls ? "https" : "http", x->hostport);
-	buf_put(b, t, q == NULL ? strlen(t) : (size_t)(q - t));
+	put_path(b, x, q == NULL ? strlen(t) : (size_t)(q - t));
 	if (q == NULL)
 		return;
 	buf_put_u8(b, '?');
@@ -119,6 +141,8 @@ record_outcome(struct exchange *x, const char *error)
 	audit_ev_u64(&e, "obj.received", x->rsp_bytes);
 	if (x->scrub != NULL)
 		audit_ev_u64(&e, "obj.scrubbed", scrub_count(x->scrub));
+	if (xch_body_swapped(x) > 0)
+		audit_ev_u64(&e, "obj.swapped", xch_body_swapped(x));
 	if (error != NULL)
 		audit_ev_str(&e, "obj.error", error);
 	(void)back_send_event(x->back, &e, 0);

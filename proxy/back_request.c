@@ -1,8 +1,11 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/proto.h"
+#include "base/str.h"
 #include "proxy/back.h"
 #include "proxy/back_raw.h"
+#include "proxy/scan.h"
 
 #define PUSH_MAX 16384u
 
@@ -12,7 +15,8 @@ put_head(struct exchange *x)
 {
 	const struct fields *from = &x->head.fields;
 	struct req_head out = x->head;
-	const struct secret *value = NULL;
+	struct swap_value v[BACK_CREDS_MAX];
+	size_t n = 0;
 	struct error err = { 0 };
 	int rc = 0;
 
@@ -23,35 +27,27 @@ put_head(struct exchange *x)
 		fields_add(&out.fields, f->name, strlen(f->name), f->value,
 		    strlen(f->value));
 	}
-	for (size_t i = 0; i < x->ncreds; i++)
-		if (x->cred[i].cred == x->plan.cred)
-			value = x->cred[i].value;
-	if (x->plan.verdict == SWAP_HEADER || x->plan.verdict == SWAP_BASIC)
-		rc = value == NULL
-			 ? error_set(&err, 0, "the credential is gone")
-			 : swap_apply(&out, x->host, x->head.port,
-			       &x->back->bindings, x->plan.cred, value, &err);
+	out.target = xstrdup(x->head.target);
+	for (size_t i = 0; i < x->ncreds; i++) {
+		v[n].cred = x->cred[i].cred;
+		v[n++].value = x->cred[i].value;
+	}
+	rc = swap_apply(
+	    &out, x->host, x->head.port, &x->back->bindings, v, n, &err);
 	if (rc == 0) {
 		fields_strip_hop(&out.fields);
 		fields_remove(&out.fields, "Expect");
+		xch_body_length(x, &out);
 		upstream_head(x->up, &out, x->hostport);
 	}
+	explicit_bzero(out.target, strlen(out.target));
+	free(out.target);
 	fields_free(&out.fields);
+	x->head_sent = rc == 0;
 	if (rc < 0)
 		xch_fail(
 		    x, 503, "credentials_unavailable", err.msg, "try again");
 	return rc == 0;
-}
-
-void
-xch_ready(struct exchange *x)
-{
-	x->state = X_OPEN;
-	if (!put_head(x))
-		return;
-	if (x->head.expect_continue && x->req_seen == 0 && !x->req_ended)
-		xch_tell(x, M_RSP_CONTINUE, NULL);
-	xch_push(x);
 }
 
 void
@@ -60,7 +56,7 @@ xch_grant(struct exchange *x, size_t n)
 	cleanup_buf struct buf body = { 0 };
 
 	x->req_taken += (uint32_t)n;
-	if (x->req_taken < WIRE_WINDOW / 4 || x->req_ended)
+	if (n == 0 || x->req_taken < WIRE_WINDOW / 4 || x->req_ended)
 		return;
 	buf_put_u32(&body, x->req_taken);
 	x->req_credit += x->req_taken;
@@ -68,29 +64,76 @@ xch_grant(struct exchange *x, size_t n)
 	xch_tell(x, M_RSP_WINDOW, &body);
 }
 
+/* n bytes of x->req are gone; some of them front may have been told of. */
+static void
+settle(struct exchange *x, size_t n)
+{
+	size_t free_of_charge = n < x->req_prepaid ? n : x->req_prepaid;
+
+	x->req_prepaid -= free_of_charge;
+	xch_grant(x, n - free_of_charge);
+}
+
+/* A stub that is still in the body is let pass: a chat history may hold one. */
+static void
+look_for_stubs(struct exchange *x, const uint8_t *p, size_t n)
+{
+	const struct bindings *bs = &x->back->bindings;
+	uint32_t match;
+
+	if (bs->n == 0 || x->body_stub)
+		return;
+	for (size_t at = 0; at < n;) {
+		at +=
+		    scan_step(bs->scan, &x->scan_state, p + at, n - at, &match);
+		if (match == 0)
+			continue;
+		x->body_stub = true;
+		record_leak(x, bs->b[scan_hit(bs->scan, match)->key].name,
+		    "the placeholder stands in the request's body, where it "
+		    "is not replaced",
+		    true);
+		return;
+	}
+}
+
+/* One piece onwards; false when there is none or the origin is slow. */
+static bool
+push_piece(struct exchange *x)
+{
+	struct buf *data = xch_body_data(x);
+	size_t n = buf_len(data);
+
+	if (n == 0 || upstream_queued(x->up) >= UPSTREAM_OUT_HIGH)
+		return false;
+	if (n > PUSH_MAX)
+		n = PUSH_MAX;
+	look_for_stubs(x, buf_head(data), n);
+	upstream_body(x->up, buf_head(data), n);
+	buf_consume(data, n);
+	x->req_sent += n;
+	if (x->body == NULL)
+		settle(x, n);
+	return true;
+}
+
 void
 xch_push(struct exchange *x)
 {
-	if (x->state != X_OPEN)
-		return;
-	if (x->raw != NULL) {
+	if (x->state == X_OPEN && x->raw != NULL) {
 		raw_schedule(x->raw);
 		return;
 	}
-	while (buf_len(&x->req) > 0 &&
-	       upstream_queued(x->up) < UPSTREAM_OUT_HIGH) {
-		size_t n = buf_len(&x->req), free_of_charge;
-
-		if (n > PUSH_MAX)
-			n = PUSH_MAX;
-		upstream_body(x->up, buf_head(&x->req), n);
-		buf_consume(&x->req, n);
-		x->req_sent += n;
-		free_of_charge = n < x->req_prepaid ? n : x->req_prepaid;
-		x->req_prepaid -= free_of_charge;
-		xch_grant(x, n - free_of_charge);
-	}
-	if (buf_len(&x->req) > 0)
+	do {
+		if (x->state != X_OPEN)
+			return;
+		settle(x, xch_body_fill(x));
+		if (x->state != X_OPEN || xch_body_waits(x))
+			return;
+		if (!x->head_sent && !put_head(x))
+			return;
+	} while (push_piece(x));
+	if (buf_len(&x->req) > 0 || buf_len(xch_body_data(x)) > 0)
 		return;
 	buf_free(&x->req);
 	buf_init(&x->req, 0);
@@ -98,4 +141,16 @@ xch_push(struct exchange *x)
 		return;
 	x->end_sent = true;
 	upstream_end(x->up, &x->req_trailers);
+}
+
+void
+xch_ready(struct exchange *x)
+{
+	x->state = X_OPEN;
+	x->head_sent = false;
+	if (!xch_body_waits(x) && !put_head(x))
+		return;
+	if (x->head.expect_continue && x->req_seen == 0 && !x->req_ended)
+		xch_tell(x, M_RSP_CONTINUE, NULL);
+	xch_push(x);
 }

@@ -143,7 +143,8 @@ on_released(struct chan *c, struct msg *m, void *ctx)
 		    "the credential changed meanwhile", "try again");
 		return 0;
 	}
-	xch_record(x);
+	if (xch_body_prepare(x))
+		xch_record(x);
 	return 0;
 }
 

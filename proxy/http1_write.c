@@ -93,6 +93,7 @@ http_reason(unsigned int status)
 		{ 403, "Forbidden" }, { 404, "Not Found" },
 		{ 405, "Method Not Allowed" }, { 408, "Request Timeout" },
 		{ 413, "Content Too Large" }, { 414, "URI Too Long" },
+		{ 415, "Unsupported Media Type" },
 		{ 417, "Expectation Failed" }, { 421, "Misdirected Request" },
 		{ 429, "Too Many Requests" },
 		{ 431, "Request Header Fields Too Large" },

@@ -37,7 +37,8 @@ libproxy_a_SOURCES += proxy/dns.c
 
 # back: decision of record, credentials, the way out.
 libproxy_a_SOURCES += \
-	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_exchange.c \
+	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_body.c \
+	proxy/back_exchange.c \
 	proxy/back_judge.c proxy/back_model.c proxy/back_model.h \
 	proxy/back_record.c proxy/back_request.c \
 	proxy/back_response.c proxy/back_steps.c proxy/back_stream.c \

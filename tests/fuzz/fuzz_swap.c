@@ -18,7 +18,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 make_bindings(struct bindings *bs)
 {
-	struct cred_spec s = { .surfaces = SURFACE_HEADER | SURFACE_BASIC,
+	struct cred_spec s = { .surfaces = SURFACE_HEADER | SURFACE_BASIC |
+					   SURFACE_QUERY | SURFACE_PATH,
+		.query = "key",
 		.nhosts = 1,
 		.hosts = { { "a.example", 443 } },
 		.header = "Authorization" };
@@ -72,6 +74,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cleanup_free char *text = xstrndup((const char *)data, size);
 	struct secret *value = secret_new(REAL, strlen(REAL));
 	struct error err = { 0 };
+	struct swap_value v = { 1, value };
 	struct swap_plan p;
 	struct bindings bs;
 	struct req_head h;
@@ -83,8 +86,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	make_head(text, &h);
 	swap_judge(&h, "a.example", 443, &bs, &p);
 	swap_strip(&h, "a.example", 443, &bs);
-	rc = swap_apply(&h, "a.example", 443, &bs, 1, value, &err);
-	if (rc == 0 && p.verdict != SWAP_HEADER && p.verdict != SWAP_BASIC)
+	rc = swap_apply(&h, "a.example", 443, &bs, &v, 1, &err);
+	if (rc == 0 && !swap_is_fine(&p))
+		abort();
+	if (rc == 0 && strstr(h.target, STUB) != NULL)
 		abort();
 	for (size_t i = 0; rc == 0 && i < h.fields.n; i++)
 		if (strstr(h.fields.f[i].value, STUB) != NULL)

@@ -23,7 +23,6 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "policy/policy.h"
-#include "proxy/credspec.h"
 #include "proxy/mint.h"
 #include "proxy/roles.h"
 
@@ -80,7 +79,8 @@ on_release(struct chan *c, struct msg *m, void *ctx)
 	if (w->keyd_mode == MODE_SILENT)
 		return 0;
 	buf_put_u8(&b, w->keyd_mode == MODE_OK);
-	buf_put_blob(&b, REAL, w->keyd_mode == MODE_OK ? strlen(REAL) : 0);
+	buf_put_blob(
+	    &b, w->real, w->keyd_mode == MODE_OK ? strlen(w->real) : 0);
 	buf_put_str(&b, w->keyd_mode == MODE_OK ? "" : "not by my policy");
 	reply(c, M_RELEASED, m->serial, &b);
 	return 0;
@@ -323,12 +323,12 @@ world_disconnect(struct world *w, enum role role)
 void
 world_bindings(struct world *w)
 {
-	struct cred_spec s = { .surfaces = SURFACE_HEADER | SURFACE_BASIC,
-		.nhosts = 1,
-		.hosts = { { "good.example", w->port } },
-		.header = "Authorization" };
+	struct cred_spec s = w->spec;
 	struct buf b = { 0 };
 
+	s.nhosts = 1;
+	strlcpy(s.hosts[0].host, "good.example", sizeof(s.hosts[0].host));
+	s.hosts[0].port = w->port;
 	buf_put_u32(&b, 1);
 	buf_put_u32(&b, CRED);
 	buf_put_str(&b, "github");
@@ -609,6 +609,10 @@ world_reset(void **state)
 
 	w->audit_mode = w->keyd_mode = w->ask_mode = w->dns_mode = MODE_OK;
 	w->revoked = false;
+	w->spec =
+	    (struct cred_spec){ .surfaces = SURFACE_HEADER | SURFACE_BASIC,
+		    .header = "Authorization" };
+	w->real = REAL;
 	w->grant = true;
 	memcpy(w->dns_addr[0], "\x7f\0\0\1", 4);
 	w->dns_n = 1;

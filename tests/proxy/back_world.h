@@ -12,6 +12,7 @@
 #include "base/ev.h"
 #include "base/msg.h"
 #include "base/proto.h"
+#include "proxy/credspec.h"
 #include "proxy/wire.h"
 
 #define STUB "ghp_PLACEHOLDERvalue0123456789abcdefgh"
@@ -44,7 +45,9 @@ struct world {
 	struct buf roots;
 	struct chan *parent, *front, *keyd, *dns, *audit, *control;
 	enum mode audit_mode, keyd_mode, ask_mode, dns_mode;
-	bool revoked; /* the binding */
+	bool revoked;          /* the binding */
+	struct cred_spec spec; /* of it; its host is good.example */
+	const char *real;      /* what it is released as */
 	uint8_t dns_addr[2][4];
 	unsigned int dns_n;
 	unsigned int resolves, releases, asks, cancels, bad_peers, binding_gets;

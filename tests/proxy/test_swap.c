@@ -117,7 +117,9 @@ swapped(const char *value, const char *user, const char *real)
 	make_bindings(&bs, false, user);
 	make_head(&h);
 	add(&h, "Authorization", value);
-	if (swap_apply(&h, "api.example.com", 443, &bs, 1, s, &err) == 0)
+	struct swap_value v = { 1, s };
+
+	if (swap_apply(&h, "api.example.com", 443, &bs, &v, 1, &err) == 0)
 		out = xstrdup(fields_get(&h.fields, "authorization", NULL));
 	req_head_free(&h);
 	bindings_free(&bs);
