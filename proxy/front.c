@@ -180,8 +180,7 @@ front_main(void)
 	ev_run(f->ev);
 
 	front_drop_fds(f);
-	while (f->conns != NULL)
-		conn_close(f->conns);
+	conn_goodbye(f);
 	f->back = f->keyd = NULL;
 	peers_free(f->ps);
 	ev_once(f->ev, 0);

@@ -122,6 +122,8 @@ struct front_proto {
 	bool (*expired)(struct conn *c);
 	/* Free what the connection has, aborting its exchanges. */
 	void (*end)(struct conn *c);
+	/* Front is to end: add to c->out what an agent should hear; or NULL. */
+	void (*goodbye)(struct conn *c);
 
 	void (*on_continue)(struct exchange *ex);
 	void (*on_head)(struct exchange *ex, struct rsp_head *h);
@@ -258,9 +260,7 @@ void conn_goodbye(struct front *f);
 extern const struct front_proto front_http;
 /* front_h2.c: HTTP/2. */
 extern const struct front_proto front_h2;
-/* The first bytes of a connection in clear are HTTP/2's, or may become so. */
-bool h2_preface(const struct buf *b, bool *whole);
-int h2_start(struct conn *c);
+void h2_start(struct conn *c);
 
 /* front_request.c: what both do with the head of a request. */
 /*

@@ -15,6 +15,7 @@
 #define DIRECT_MIN 4096u
 
 static void conn_work(void *arg);
+static int write_some(struct conn *c);
 static void on_io(int fd, unsigned int events, void *arg);
 static void on_timer(void *arg);
 
@@ -156,6 +157,22 @@ conn_finish(struct conn *c)
 {
 	c->closing = true;
 	conn_schedule(c);
+}
+
+void
+conn_goodbye(struct front *f)
+{
+	struct conn *next;
+
+	for (struct conn *c = f->conns; c != NULL; c = next) {
+		next = c->next;
+		if (c->state == CONN_OPEN && c->proto->goodbye != NULL) {
+			c->proto->goodbye(c);
+			c->proto->fill(c);
+			(void)write_some(c);
+		}
+		conn_close(c);
+	}
 }
 
 /* ---- timers ------------------------------------------------------------ */

@@ -1,5 +1,7 @@
 #include "proxy/front.h"
 
+#include <nghttp2/nghttp2.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -273,12 +275,35 @@ http_wants_input(const struct conn *c)
 	return c->ex->tx_credit > 0 && !front_congested(c->f);
 }
 
+/*
+ * HTTP/2 by prior knowledge (RFC 9113 section 3.3): the connection begins with
+ * what no HTTP/1.1 request can be.  True if it may be that.
+ */
+static bool
+is_preface(struct conn *c)
+{
+	static const char magic[] = NGHTTP2_CLIENT_MAGIC;
+	size_t n = buf_len(&c->in);
+
+	if (c->used || c->tls != NULL || n == 0)
+		return false;
+	if (n > sizeof(magic) - 1)
+		n = sizeof(magic) - 1;
+	if (memcmp(buf_head(&c->in), magic, n) != 0)
+		return false;
+	if (n == sizeof(magic) - 1)
+		h2_start(c);
+	return true;
+}
+
 static bool
 http_advance(struct conn *c)
 {
 	const uint8_t *data;
 	size_t n;
 
+	if (is_preface(c))
+		return c->proto == &front_http || c->proto->advance(c);
 	while (c->state == CONN_OPEN && !c->closing) {
 		if (c->ex != NULL && c->ex->req_done)
 			return http_wants_input(c);

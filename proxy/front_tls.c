@@ -101,7 +101,10 @@ conn_handshake(struct conn *c)
 			return;
 		}
 		ev_io_set(c->io, EV_READ);
-		conn_opened(c, &front_http);
+		if (tls_is_h2(c->tls))
+			h2_start(c);
+		else
+			conn_opened(c, &front_http);
 		return;
 	case TLS_WANT_READ:
 		ev_io_set(c->io, EV_READ);

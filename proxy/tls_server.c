@@ -138,12 +138,12 @@ static int
 on_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen,
     const unsigned char *in, unsigned int inlen, void *arg)
 {
-	static const unsigned char ours[] = "\x08http/1.1";
+	static const unsigned char ours[] = "\x02h2\x08http/1.1";
 	unsigned char *sel;
 
 	if (SSL_select_next_proto(&sel, outlen, ours, sizeof(ours) - 1, in,
 		inlen) != OPENSSL_NPN_NEGOTIATED) {
-		tls_set_why(tls_of(ssl), "client offers no HTTP/1.1 (ALPN)");
+		tls_set_why(tls_of(ssl), "client offers no HTTP (ALPN)");
 		return SSL_TLSEXT_ERR_ALERT_FATAL;
 	}
 	*out = sel;

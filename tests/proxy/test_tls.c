@@ -384,16 +384,19 @@ no_server_name_uses_the_fallback_or_fails(void **state)
 }
 
 static void
-alpn_without_http1_is_refused(void **state)
+alpn_without_http_is_refused(void **state)
 {
 	char why[256], leaf[254];
 
 	(void)state;
 	assert_int_equal(
-	    raw_shake("a.example", "\x02h2", NULL, why, sizeof(why), leaf),
+	    raw_shake("a.example", "\x02h3", NULL, why, sizeof(why), leaf),
 	    TLS_ERROR);
-	assert_non_null(strstr(why, "HTTP/1.1"));
-	assert_int_equal(raw_shake("a.example", "\x02h2\x08http/1.1", NULL, why,
+	assert_non_null(strstr(why, "no HTTP"));
+	assert_int_equal(
+	    raw_shake("a.example", "\x02h2", NULL, why, sizeof(why), leaf),
+	    TLS_OK);
+	assert_int_equal(raw_shake("a.example", "\x08http/1.1", NULL, why,
 			     sizeof(why), leaf),
 	    TLS_OK);
 }
@@ -683,7 +686,7 @@ main(void)
 		cmocka_unit_test(leaf_cache_is_bounded_and_drops_the_oldest),
 		cmocka_unit_test(bad_server_names_fail_the_handshake),
 		cmocka_unit_test(no_server_name_uses_the_fallback_or_fails),
-		cmocka_unit_test(alpn_without_http1_is_refused),
+		cmocka_unit_test(alpn_without_http_is_refused),
 		cmocka_unit_test(wrong_host_is_refused),
 		cmocka_unit_test(unknown_authority_is_refused),
 		cmocka_unit_test(self_signed_is_refused),
