@@ -29,6 +29,11 @@
 #define FRONT_EXCHANGES_MAX 2048u
 /* First byte to last of TLS handshake and request head: else 408, close. */
 #define FRONT_HEAD_MS 30000u
+/*
+ * An agent that has said nothing for so long may wait for the server to speak
+ * first: back is asked whether the connection may be opened as it is.
+ */
+#define FRONT_RAW_WAIT_MS 150u
 /* Between requests: then close. */
 #define FRONT_IDLE_MS 120000u
 /* An agent that neither sends the body it owes nor reads: reset. */
@@ -65,6 +70,7 @@ enum conn_state {
 enum conn_timer {
 	TIMER_NONE,
 	TIMER_HEAD,
+	TIMER_QUIET, /* nothing has been said yet */
 	TIMER_IDLE,
 	TIMER_BODY,
 	TIMER_WRITE,
@@ -158,7 +164,8 @@ struct conn {
 	struct buf in, out;
 	size_t nexchanges;      /* that back knows of */
 	struct http_parser req; /* HTTP/1.1 */
-	struct exchange *ex;    /* HTTP/1.1: the one under way */
+	struct exchange *ex;    /* HTTP/1.1 and raw: the one under way */
+	struct raw_conn *raw;   /* neither HTTP nor TLS */
 	struct h2 *h2;          /* HTTP/2 */
 	size_t lingered;
 	bool readable; /* there may be bytes to read */
@@ -242,6 +249,8 @@ void conn_event(const struct conn *c, enum front_event kind, const char *text);
 void conn_close(struct conn *c);    /* at once, flushing nothing */
 void conn_reset(struct conn *c);    /* the agent must see a broken end */
 void conn_schedule(struct conn *c); /* conn_work() at the round's end */
+/* Back to CONN_SNIFF: nothing has come, and nothing is known. */
+void conn_sniff_again(struct conn *c);
 /* The protocol begins. */
 void conn_opened(struct conn *c, const struct front_proto *proto);
 /*
@@ -261,6 +270,17 @@ extern const struct front_proto front_http;
 /* front_h2.c: HTTP/2. */
 extern const struct front_proto front_h2;
 void h2_start(struct conn *c);
+
+/* front_raw.c: what is not HTTP. */
+extern const struct front_proto front_raw;
+/* c->in holds the first bytes of what no HTTP client says: take it over. */
+bool raw_begins(struct conn *c);
+/* It may be the begin of HTTP, and of anything else. */
+bool raw_undecided(const struct conn *c);
+/* May one who says nothing wait for a server that is not HTTP's? */
+bool raw_may_wait(const struct conn *c);
+/* Nothing, or not enough, has been said for FRONT_RAW_WAIT_MS. */
+void raw_quiet(struct conn *c);
 
 /* front_request.c: what both do with the head of a request. */
 /*

@@ -35,8 +35,9 @@ conn_new(struct front *f, int fd, const char *addr, const char *dst,
 	http_parser_init(&c->req, false);
 	c->io = ev_io_new(f->ev, fd, EV_READ, on_io, c);
 	c->timer = ev_timer_new(f->ev, on_timer, c);
-	c->timer_kind = TIMER_HEAD;
-	ev_timer_set(c->timer, FRONT_HEAD_MS);
+	c->timer_kind = raw_may_wait(c) ? TIMER_QUIET : TIMER_HEAD;
+	ev_timer_set(c->timer,
+	    c->timer_kind == TIMER_QUIET ? FRONT_RAW_WAIT_MS : FRONT_HEAD_MS);
 	c->next = f->conns;
 	if (c->next != NULL)
 		c->next->prev = c;
@@ -153,6 +154,16 @@ conn_opened(struct conn *c, const struct front_proto *proto)
 }
 
 void
+conn_sniff_again(struct conn *c)
+{
+	c->state = CONN_SNIFF;
+	c->proto = NULL;
+	c->timer_kind = TIMER_HEAD;
+	ev_timer_set(c->timer, FRONT_HEAD_MS);
+	ev_io_set(c->io, EV_READ);
+}
+
+void
 conn_finish(struct conn *c)
 {
 	c->closing = true;
@@ -200,6 +211,7 @@ arm_timer(struct conn *c)
 {
 	static const uint32_t ms[] = {
 		[TIMER_HEAD] = FRONT_HEAD_MS,
+		[TIMER_QUIET] = FRONT_RAW_WAIT_MS,
 		[TIMER_IDLE] = FRONT_IDLE_MS,
 		[TIMER_BODY] = FRONT_STALL_MS,
 		[TIMER_WRITE] = FRONT_STALL_MS,
@@ -227,6 +239,14 @@ on_timer(void *arg)
 {
 	struct conn *c = arg;
 
+	if (c->timer_kind == TIMER_QUIET) {
+		c->timer_kind = TIMER_HEAD;
+		ev_timer_set(c->timer, FRONT_HEAD_MS);
+		if (c->state == CONN_SNIFF ||
+		    (c->state == CONN_OPEN && raw_undecided(c)))
+			raw_quiet(c);
+		return;
+	}
 	if (c->state == CONN_OPEN && buf_len(&c->out) == 0 &&
 	    c->proto->expired(c))
 		return;
@@ -461,18 +481,15 @@ conn_work(void *arg)
 }
 
 /*
- * TLS or HTTP?  The bytes stay in the socket for whoever is chosen.  A first
+ * TLS or not?  The bytes stay in the socket for whoever is chosen.  A first
  * byte is enough: 0x16 begins a TLS record and no HTTP method.
  */
 static void
 sniff(struct conn *c)
 {
-	static const char what[] = "neither TLS nor HTTP: first bytes ";
-	uint8_t first[16 + sizeof(what)];
-	ssize_t n;
+	uint8_t first;
+	ssize_t n = recv(c->fd, &first, 1, MSG_PEEK);
 
-	memcpy(first, what, sizeof(what) - 1);
-	n = recv(c->fd, first + sizeof(what) - 1, 16, MSG_PEEK);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -480,18 +497,11 @@ sniff(struct conn *c)
 		if (c->index == 0)
 			conn_event(c, FRONT_NOT_HTTP, "closed without a byte");
 		conn_close(c);
-		return;
-	}
-	if (first[sizeof(what) - 1] == 0x16) {
+	} else if (first == 0x16) {
 		c->state = CONN_HANDSHAKE;
 		conn_handshake(c);
-	} else if (http_is_token((const char *)first + sizeof(what) - 1, 1)) {
-		conn_opened(c, &front_http);
 	} else {
-		front_event(c->f, FRONT_NOT_HTTP,
-		    c->dst == NULL ? c->addr : c->dst, c->port,
-		    (const char *)first, sizeof(what) - 1 + (size_t)n);
-		conn_close(c);
+		conn_opened(c, &front_http);
 	}
 }
 

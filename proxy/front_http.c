@@ -77,37 +77,11 @@ over(struct conn *c)
 
 /* ---- requests ---------------------------------------------------------- */
 
-/*
- * Bytes that no HTTP client would begin with: a token and a blank within the
- * longest method are missing.
- */
-static bool
-looks_like_http(const struct buf *b)
-{
-	const char *s = (const char *)buf_head(b);
-	size_t n = buf_len(b);
-	const char *sp;
-
-	if (n > WIRE_METHOD_MAX + 1)
-		n = WIRE_METHOD_MAX + 1;
-	sp = n == 0 ? NULL : memchr(s, ' ', n);
-	return sp != NULL && http_is_token(s, (size_t)(sp - s));
-}
-
 static void
 bad_request(struct conn *c)
 {
 	const struct http_parser *p = &c->req;
 
-	if (c->tls == NULL && p->method == NULL && p->bad_status == 400 &&
-	    !looks_like_http(&c->in)) {
-		front_event(c->f, FRONT_NOT_HTTP,
-		    c->dst == NULL ? c->addr : c->dst, c->port,
-		    (const char *)buf_head(&c->in),
-		    buf_len(&c->in) < 32 ? buf_len(&c->in) : 32);
-		conn_close(c);
-		return;
-	}
 	conn_event(c, FRONT_BAD_HTTP, p->why);
 	refuse(c,
 	    &(struct refusal){ p->bad_status, "bad_request", p->why,
@@ -304,6 +278,8 @@ http_advance(struct conn *c)
 
 	if (is_preface(c))
 		return c->proto == &front_http || c->proto->advance(c);
+	if (raw_begins(c))
+		return false;
 	while (c->state == CONN_OPEN && !c->closing) {
 		if (c->ex != NULL && c->ex->req_done)
 			return http_wants_input(c);
@@ -338,6 +314,10 @@ http_advance(struct conn *c)
 static void
 http_eof(struct conn *c)
 {
+	if (raw_undecided(c) && raw_may_wait(c)) {
+		raw_quiet(c);
+		return;
+	}
 	/* What is written already may still be wanted by a half-closed end. */
 	if (c->ex == NULL && buf_len(&c->out) > 0)
 		conn_finish(c);
@@ -363,6 +343,9 @@ http_wrote(struct conn *c)
 static enum conn_timer
 http_timer(const struct conn *c)
 {
+	/* Until then it runs on. */
+	if (c->timer_kind == TIMER_QUIET && raw_undecided(c))
+		return TIMER_QUIET;
 	if (c->ex == NULL)
 		return c->head_open || !c->used ? TIMER_HEAD : TIMER_IDLE;
 	/* An answer may wait for a person: back knows when to give up. */

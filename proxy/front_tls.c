@@ -101,7 +101,9 @@ conn_handshake(struct conn *c)
 			return;
 		}
 		ev_io_set(c->io, EV_READ);
-		if (tls_is_h2(c->tls))
+		if (c->raw != NULL)
+			conn_opened(c, &front_raw);
+		else if (tls_is_h2(c->tls))
 			h2_start(c);
 		else
 			conn_opened(c, &front_http);

@@ -13,6 +13,7 @@ ATTACK_LIST = tests/attack/swap.sh tests/attack/host.sh \
 	tests/attack/syscalls.sh \
 	tests/attack/edges.sh \
 	tests/attack/processes.sh tests/attack/record.sh \
+	tests/attack/raw.sh \
 	tests/attack/rogue.sh tests/attack/asks.sh tests/attack/abuse.sh
 TESTS += $(ATTACK_LIST)
 EXTRA_DIST += $(ATTACK_LIST) tests/attack/lib.sh tests/attack/README.md \

@@ -85,6 +85,7 @@ tests_proxy_test_front_SOURCES = tests/proxy/test_front.c \
 tests_proxy_test_front_LDADD = libsandbox.a $(FRONT_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_front_capture_SOURCES = tests/proxy/test_front_capture.c \
+	tests/proxy/fronttest_net.c tests/proxy/fronttest_net.h \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
 tests_proxy_test_front_capture_LDADD = libsandbox.a $(FRONT_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
@@ -125,9 +126,15 @@ TESTS += $(PROXY_SH_LIST)
 EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/certs_origin.py
 
 # Protocols that are not HTTP.
-RAW_LIST = tests/proxy/test_back_raw tests/proxy/test_pgwire tests/proxy/test_scram
+RAW_LIST = tests/proxy/test_back_raw tests/proxy/test_front_raw \
+	tests/proxy/test_pgwire tests/proxy/test_scram
 check_PROGRAMS += $(RAW_LIST)
 TESTS += $(RAW_LIST)
+tests_proxy_test_front_raw_SOURCES = tests/proxy/test_front_raw.c \
+	tests/proxy/fronttest_net.c tests/proxy/fronttest_net.h \
+	tests/proxy/fronttest.c tests/proxy/fronttest.h
+tests_proxy_test_front_raw_LDADD = libsandbox.a $(FRONT_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_scram_SOURCES = tests/proxy/test_scram.c
 tests_proxy_test_scram_LDADD = $(FRONT_LDADD)
 tests_proxy_test_pgwire_SOURCES = tests/proxy/test_pgwire.c
