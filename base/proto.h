@@ -103,6 +103,12 @@ enum msg_type {
 	M_RELEASED,     /* u8 ok, blob value, str why-not */
 	M_CRED_REVOKED, /* u32 cred: abort what uses it, at once */
 
+	/* back -> keyd: a token endpoint issued this (proxy/credspec.h) */
+	M_CRED_CAPTURE = 400, /* u32 parent cred, str member, u8 use,
+			       * blob value */
+	/* keyd -> back, after M_BINDINGS that has it */
+	M_CRED_CAPTURED, /* u8 ok, u32 cred, str stub, str why-not */
+
 	/* back -> dns, dns -> back */
 	M_RESOLVE = 130, /* str name */
 	M_RESOLVED,      /* u8 ok, str error, u32 n, n * (u8 family 4|6,

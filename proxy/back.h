@@ -25,7 +25,10 @@
 #include "proxy/wire.h"
 
 #define BACK_EXCHANGES_MAX 256u /* at once; then 503 */
-#define BACK_CREDS_MAX 8u       /* bound to one host and port; then 403 */
+#define BACK_CREDS_MAX 40u      /* bound to one host and port; then 403 */
+#define BACK_CAPTURE_BODY (256u * 1024) /* of a token endpoint; then 502 */
+#define BACK_CAPTURE_NAMES 32u          /* members looked for; then 502 */
+#define BACK_CAPTURE_FOUND 16u          /* tokens in a response; then 502 */
 /* A body whose length changes with what is put in, or that is signed as a
  * whole, is held up to this size; beyond, 413. */
 #define BODY_REWRITE_MAX (1024u * 1024)
@@ -41,6 +44,7 @@ enum xstate {
 	X_RESOLVE, /* dns looks the name up */
 	X_CONNECT, /* dialling, TLS */
 	X_OPEN,    /* the request is on its way, or the response */
+	X_CAPTURE, /* keyd seals the tokens of the response */
 	X_DRAIN,   /* the origin has sent all, front has not taken it */
 	X_GONE,    /* memory goes at the end of the round */
 };
@@ -53,6 +57,8 @@ struct cred_use {
 struct raw;    /* proxy/back_raw.h */
 struct xmodel; /* proxy/back_model.h */
 struct xch_body;
+
+struct held; /* back_capture.c */
 
 struct exchange {
 	struct back *back;
@@ -97,6 +103,7 @@ struct exchange {
 	struct raw *raw; /* NULL: it is HTTP */
 	bool retried;
 
+	struct held *held; /* a response with tokens, not passed on yet */
 	bool rsp_started;
 	bool blocked; /* response waits for front */
 	uint64_t rsp_credit;
@@ -208,6 +215,21 @@ void xch_rsp_head(struct exchange *x, struct rsp_head *h);
 size_t xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n);
 void xch_rsp_done(struct exchange *x, struct fields *trailers);
 void xch_pull(struct exchange *x); /* front can take more response */
+/* A whole response of n plain bytes; takes head's and trailers' fields. */
+void xch_rsp_whole(struct exchange *x, struct rsp_head *head, const uint8_t *p,
+    size_t n, struct fields *trailers);
+
+/* back_capture.c: responses that issue tokens */
+/* Must the response with that status be held? */
+bool capture_is_due(const struct exchange *x, unsigned int status);
+void capture_hold(struct exchange *x, struct rsp_head *head); /* takes it */
+/* More of the plain body; -1 and err when it cannot be passed on. */
+int capture_body(
+    struct exchange *x, const uint8_t *p, size_t n, struct error *err);
+/* It is complete, the origin's connection released.  Takes the trailers. */
+void capture_end(struct exchange *x, struct fields *trailers);
+int capture_on_captured(struct chan *c, struct msg *m, void *ctx);
+void capture_free(struct held *h);
 
 /* back_record.c: audit events */
 /* Send and free e; serial 0 wants no answer.  False: audit is down. */

@@ -77,6 +77,8 @@ xch_end(struct exchange *x, bool keep_upstream)
 	xch_body_free(x);
 	scrub_free(x->scrub);
 	x->scrub = NULL;
+	capture_free(x->held);
+	x->held = NULL;
 	decoder_free(x->decoder);
 	encoder_free(x->encoder);
 	x->decoder = NULL;

@@ -112,18 +112,11 @@ prepare_codings(struct exchange *x, struct rsp_head *h, struct error *err)
 	return 0;
 }
 
-void
-xch_rsp_head(struct exchange *x, struct rsp_head *h)
+static void
+send_head(struct exchange *x, struct rsp_head *h)
 {
 	cleanup_buf struct buf body = { 0 };
-	struct error err = { 0 };
 
-	x->status = h->status;
-	if (x->scrub != NULL && prepare_codings(x, h, &err) < 0) {
-		xch_fail(x, 502, "response_encoded", err.msg,
-		    "ask for another resource");
-		return;
-	}
 	xmodel_rsp_head(x, h);
 	/* Offers another protocol, which the jail cannot speak. */
 	fields_remove(&h->fields, "Alt-Svc");
@@ -138,6 +131,26 @@ xch_rsp_head(struct exchange *x, struct rsp_head *h)
 	}
 	x->rsp_started = true;
 	xch_tell(x, M_RSP_HEAD, &body);
+}
+
+void
+xch_rsp_head(struct exchange *x, struct rsp_head *h)
+{
+	bool hold = capture_is_due(x, h->status);
+	struct error err = { 0 };
+
+	x->status = h->status;
+	if (hold && x->scrub == NULL)
+		x->scrub = scrub_new();
+	if (x->scrub != NULL && prepare_codings(x, h, &err) < 0) {
+		xch_fail(x, 502, "response_encoded", err.msg,
+		    "ask for another resource");
+		return;
+	}
+	if (hold)
+		capture_hold(x, h);
+	else
+		send_head(x, h);
 }
 
 static void
@@ -198,6 +211,8 @@ scrub_step(struct exchange *x, const uint8_t *p, size_t n, struct error *err)
 {
 	cleanup_buf struct buf clean = { 0 };
 
+	if (x->held != NULL)
+		return capture_body(x, p, n, err);
 	xmodel_rsp_data(x, p, n);
 	if (x->encoder == NULL) {
 		scrub_feed(x->scrub, p, n, &x->ready);
@@ -237,7 +252,9 @@ take(struct exchange *x, const uint8_t *p, size_t n, size_t *used)
 	size_t k;
 
 	*used = 0;
-	while (send_ready(x) && (*used < n || x->decoder_full)) {
+	/* What is held needs no room at front. */
+	while ((x->held != NULL || send_ready(x)) &&
+	       (*used < n || x->decoder_full)) {
 		if (step(x, p + *used, n - *used, &k, &err) < 0) {
 			xch_fail(x, 502, "response_encoded", err.msg,
 			    "ask for another resource");
@@ -306,8 +323,8 @@ drain(struct exchange *x)
 	xch_end(x, false);
 }
 
-void
-xch_rsp_done(struct exchange *x, struct fields *trailers)
+static void
+start_drain(struct exchange *x, struct fields *trailers)
 {
 	cleanup_buf struct buf body = { 0 };
 
@@ -319,11 +336,56 @@ xch_rsp_done(struct exchange *x, struct fields *trailers)
 	}
 	x->rsp_trailers = *trailers;
 	memset(trailers, 0, sizeof(*trailers));
+	x->state = X_DRAIN;
+	drain(x);
+}
+
+/* All of it is plain already; a decoder would only confirm that. */
+static int
+end_decoding(struct exchange *x, struct error *err)
+{
+	int rc = x->decoder == NULL ? 0 : decoder_end(x->decoder, err);
+
+	decoder_free(x->decoder);
+	x->decoder = NULL;
+	x->decoder_full = false;
+	return rc;
+}
+
+void
+xch_rsp_done(struct exchange *x, struct fields *trailers)
+{
+	struct error err = { 0 };
+
+	if (x->held != NULL && end_decoding(x, &err) < 0) {
+		xch_fail(x, 502, "response_encoded", err.msg,
+		    "ask for another resource");
+		return;
+	}
 	/* The connection is free although front has not taken all. */
 	upstream_release(x->up, x->end_sent);
 	x->up = NULL;
-	x->state = X_DRAIN;
-	drain(x);
+	if (x->held != NULL)
+		capture_end(x, trailers);
+	else
+		start_drain(x, trailers);
+}
+
+void
+xch_rsp_whole(struct exchange *x, struct rsp_head *head, const uint8_t *p,
+    size_t n, struct fields *trailers)
+{
+	struct error err = { 0 };
+
+	send_head(x, head);
+	if (x->state == X_GONE)
+		return;
+	if (scrub_step(x, p, n, &err) < 0) {
+		xch_fail(x, 502, "response_encoded", err.msg,
+		    "ask for another resource");
+		return;
+	}
+	start_drain(x, trailers);
 }
 
 void

@@ -11,19 +11,19 @@
 
 /* ---- keyd: what is bound to the host ----------------------------------- */
 
+/* keyd answers in the order of the questions. */
 static void
-ask_release(struct exchange *x, struct chan *c)
+ask_release(struct exchange *x, struct chan *c, uint32_t cred)
 {
 	cleanup_buf struct buf body = { 0 };
 
-	buf_put_u32(&body, x->cred[x->released].cred);
+	buf_put_u32(&body, cred);
 	buf_put_str(&body, x->head.method);
 	buf_put_str(&body, x->raw != NULL ? raw_scheme(x) : "https");
 	buf_put_str(&body, x->host);
 	buf_put_u16(&body, x->head.port);
 	buf_put_str(&body, x->head.target);
 	buf_put_u8(&body, strcmp(x->by, "human") == 0);
-	xch_wait(x, X_RELEASE, BACK_STEP_MS);
 	chan_send(c, M_RELEASE, x->back->job, x->wait, &body, -1);
 }
 
@@ -72,7 +72,9 @@ xch_release(struct exchange *x)
 	}
 	if (x->raw == NULL)
 		keep_readable(x);
-	ask_release(x, c);
+	xch_wait(x, X_RELEASE, BACK_STEP_MS);
+	for (size_t i = 0; i < x->ncreds; i++)
+		ask_release(x, c, x->cred[i].cred);
 }
 
 /*
@@ -117,11 +119,11 @@ on_released(struct chan *c, struct msg *m, void *ctx)
 	const uint8_t *v = cur_blob(&m->body, P_STUB_MAX, &n);
 	cleanup_free char *why = cur_str(&m->body, P_TEXT_MAX);
 
+	(void)c;
 	if (cur_end(&m->body) < 0 || (ok && n == 0))
 		return -1;
 	if (x == NULL)
 		return 0;
-	ev_timer_clear(x->timer);
 	if (!ok) {
 		xch_refuse(x, 403, "credential_refused", why,
 		    "tell the user that the credential cannot be used here");
@@ -134,10 +136,9 @@ on_released(struct chan *c, struct msg *m, void *ctx)
 		    "make fewer requests at the same time");
 		return 0;
 	}
-	if (++x->released < x->ncreds) {
-		ask_release(x, c);
+	if (++x->released < x->ncreds)
 		return 0;
-	}
+	ev_timer_clear(x->timer);
 	if (!prepare_scrub(x)) {
 		xch_refuse(x, 503, "credentials_unavailable",
 		    "the credential changed meanwhile", "try again");
@@ -213,6 +214,7 @@ const struct msg_rule back_from_keyd[] = {
 	{ M_BINDINGS, MSG_ALLOWED, on_bindings },
 	{ M_RELEASED, MSG_ALLOWED | MSG_WIPE, on_released },
 	{ M_CRED_REVOKED, MSG_ALLOWED, on_cred_revoked },
+	{ M_CRED_CAPTURED, MSG_ALLOWED, capture_on_captured },
 };
 const size_t back_nfrom_keyd = nitems(back_from_keyd);
 
@@ -445,6 +447,11 @@ no_answer(struct exchange *x, const char *how)
 		xch_refuse(
 		    x, 504, "dns_unavailable", why, "try again in a minute");
 		return;
+	case X_CAPTURE:
+		snprintf(why, sizeof(why), "the credential store %s", how);
+		xch_fail(x, 503, "credentials_unavailable", why,
+		    "try again in a minute");
+		return;
 	case X_CONNECT:
 	case X_OPEN:
 	case X_DRAIN:
@@ -467,7 +474,8 @@ back_peer_lost(struct back *b, enum role role)
 	for (struct exchange *x = b->list; x != NULL; x = next) {
 		next = x->next;
 		if ((role == ROLE_CONTROL && x->state == X_ASK) ||
-		    (role == ROLE_KEYD && x->state == X_RELEASE) ||
+		    (role == ROLE_KEYD &&
+			(x->state == X_RELEASE || x->state == X_CAPTURE)) ||
 		    (role == ROLE_AUDIT && x->state == X_AUDIT) ||
 		    (role == ROLE_DNS && x->state == X_RESOLVE))
 			no_answer(x, "went away");

@@ -509,3 +509,31 @@ cred_captures(const struct cred_spec *s, const char *target)
 	same = str_eq(want, got);
 	return same;
 }
+
+enum token_use
+cred_member_use(const char *member)
+{
+	const char *last = strrchr(member, '.');
+
+	cleanup_free char *name = xstrdup(last == NULL ? member : last);
+	enum token_use use;
+
+	str_lower(name);
+	use = strstr(name, "refresh") != NULL ? TOKEN_REFRESH : TOKEN_ACCESS;
+	return use;
+}
+
+void
+cred_spec_captured(
+    const struct cred_spec *s, enum token_use use, struct cred_spec *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->nhosts = s->nhosts;
+	memcpy(out->hosts, s->hosts, sizeof(out->hosts));
+	out->surfaces = s->surfaces | SURFACE_HEADER;
+	strlcpy(out->header, "Authorization", sizeof(out->header));
+	strlcpy(out->query, s->query, sizeof(out->query));
+	strlcpy(out->user, s->user, sizeof(out->user));
+	if (use == TOKEN_REFRESH)
+		out->surfaces |= SURFACE_BODY_FORM | SURFACE_BODY_JSON;
+}

@@ -96,6 +96,21 @@ bool cred_has_stub(enum cred_kind kind);
 /* Is a request for target (path and query) one to the token endpoint? */
 bool cred_captures(const struct cred_spec *s, const char *target);
 
+/* What a captured token is for: numbers of M_CRED_CAPTURE. */
+enum token_use {
+	TOKEN_ACCESS,
+	TOKEN_REFRESH, /* goes back to the token endpoint, in a body */
+	TOKEN_USE_MAX
+};
+enum token_use cred_member_use(const char *member);
+
+/*
+ * The description of a token that s captured: for the same hosts, in the same
+ * places, and in Authorization.
+ */
+void cred_spec_captured(
+    const struct cred_spec *s, enum token_use use, struct cred_spec *out);
+
 /* ---- text --------------------------------------------------------------- */
 
 const char *cred_kind_name(enum cred_kind kind);

@@ -112,7 +112,8 @@ start(struct keyd *k)
 	chan_send(peers_parent(k->peers), M_CA_CERT, 0, 0, &b, -1);
 	buf_free(&b);
 	peers_ready(k->peers);
-	log_info("serving secrets=%zu", vault_count(k->vault));
+	keyd_capture_start(k);
+	log_info("serving secrets=%zu", vault_secrets(k->vault));
 }
 
 /* ---- messages of the parent --------------------------------------------- */
@@ -258,9 +259,13 @@ on_job_close(struct chan *c, struct msg *m, void *ctx)
 	for (size_t i = 0; i < k->njobs; i++) {
 		if (k->jobs[i].job != m->job)
 			continue;
+		for (size_t n = 0; n < vault_count(k->vault); n++) {
+			if (keyd_has(&k->jobs[i], vault_at(k->vault, n)))
+				keyd_push_revoked(
+				    k, m->job, vault_at(k->vault, n)->id);
+		}
 		k->jobs[i] = k->jobs[--k->njobs];
-		for (size_t n = 0; n < vault_count(k->vault); n++)
-			keyd_push_revoked(k, m->job, vault_at(k->vault, n)->id);
+		keyd_capture_forget(k, m->job);
 		keyd_push_bindings(k, m->job);
 		return 0;
 	}
@@ -330,6 +335,7 @@ void
 keyd_clear(struct keyd *k)
 {
 	keyd_pending_free(k);
+	ev_timer_free(k->orphans);
 	mint_free(k->mint);
 	vault_free(k->vault);
 	policy_free(k->policy);

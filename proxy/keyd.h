@@ -14,6 +14,8 @@
  *	KY202 secret.rotate	barrier, before it takes effect
  *	KY203 secret.revoke	barrier, but takes effect at once
  *	KY204 secret.rm		barrier, but takes effect at once
+ *	KY301 secret.capture	stream, a token is sealed and has a stub
+ *	KY302 secret.capture	stream, severity 3; it could not be: dec.because
  * What lessens authority does not wait for the log; it is reported as failed
  * when it could not be recorded.
  */
@@ -49,6 +51,7 @@ struct keyd {
 	struct keyd_pending *pending;
 	size_t npending;
 	uint32_t last_serial; /* of barrier events */
+	struct ev_timer *orphans;
 };
 
 extern const struct msg_rule keyd_from_parent[5];
@@ -60,9 +63,19 @@ const struct keyd_job *keyd_job(const struct keyd *k, uint32_t job);
 void keyd_clear(struct keyd *k);
 
 /* keyd_release.c: bindings and values for back. */
-extern const struct msg_rule keyd_from_back[2];
+extern const struct msg_rule keyd_from_back[3];
 void keyd_back_up(struct peer *back);
-/* Room that all credentials take in one message, c (may be NULL) added. */
+/* Does the job have c, which another job may have been issued? */
+bool keyd_has(const struct keyd_job *j, const struct credential *c);
+/*
+ * The stub of each credential in the vault's order, "" if its kind has none,
+ * NULL if the job has not c.  Freed before the vault changes.
+ */
+char **keyd_stubs(const struct keyd *k, const struct keyd_job *j);
+void keyd_free_stubs(const struct keyd *k, char **stubs);
+/* Room that a credential takes in a message. */
+size_t keyd_row_size(const struct credential *c);
+/* Room that all but captured ones take, c (may be NULL) added. */
 size_t keyd_bindings_size(const struct keyd *k, const struct credential *c);
 /* Body of M_JOB_STUBS. */
 void keyd_put_stubs(
@@ -77,5 +90,19 @@ extern const struct msg_rule keyd_from_control[5];
 extern const struct msg_rule keyd_from_audit[1];
 void keyd_audit_down(struct peer *audit);
 void keyd_pending_free(struct keyd *k);
+
+/* keyd_capture.c: tokens that a job was issued. */
+#define CAPTURE_VALUE_MAX 8192u /* bytes of a token; else it is refused */
+#define CAPTURE_KIND_MAX 4u     /* of one member in a job; oldest goes */
+#define CAPTURE_JOB_MAX 32u     /* in a job; oldest goes */
+#define CAPTURE_ROOM_MAX 24576u /* of their bindings; oldest goes */
+#define CAPTURE_ORPHAN_MS                                                      \
+	120000u /* after a restart: jobs not told of by then                   \
+		 * have ended */
+int keyd_on_capture(struct chan *c, struct msg *m, void *ctx);
+/* The job has ended. */
+void keyd_capture_forget(struct keyd *k, uint32_t job);
+/* Start waiting for the jobs that were running. */
+void keyd_capture_start(struct keyd *k);
 
 #endif

@@ -30,7 +30,7 @@ static bool
 is_fresh(const struct keyd *k, char *const *stubs, size_t n, const char *stub)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (strcasecmp(stubs[i], stub) == 0)
+		if (stubs[i] != NULL && strcasecmp(stubs[i], stub) == 0)
 			return false;
 	}
 	for (size_t i = 0; i < vault_count(k->vault); i++) {
@@ -40,46 +40,55 @@ is_fresh(const struct keyd *k, char *const *stubs, size_t n, const char *stub)
 	return true;
 }
 
-/*
- * The stub of each credential, "" if its kind has none, in the vault's order.
- * Free with free_stubs().
- */
-static char **
-make_stubs(const struct keyd *k, const struct keyd_job *j)
+bool
+keyd_has(const struct keyd_job *j, const struct credential *c)
+{
+	return c->parent == 0 ||
+	       (c->job == j->job &&
+		   memcmp(c->nonce, j->nonce, STUB_NONCE_SIZE) == 0);
+}
+
+static char *
+make_stub(const struct keyd *k, const struct keyd_job *j,
+    const struct credential *c, char *const *others, size_t n)
+{
+	if (!cred_has_stub(c->spec.kind))
+		return xstrdup("");
+	for (uint32_t attempt = 0;; attempt++) {
+		char *stub = stub_make(vault_stub_key(k->vault), j->nonce,
+		    j->job, c->id, attempt, c->shape);
+
+		if (is_fresh(k, others, n, stub))
+			return stub;
+		free(stub);
+	}
+}
+
+char **
+keyd_stubs(const struct keyd *k, const struct keyd_job *j)
 {
 	size_t n = vault_count(k->vault);
 	char **stubs = xcalloc(n + 1, sizeof(*stubs));
 
 	for (size_t i = 0; i < n; i++) {
 		const struct credential *c = vault_at(k->vault, i);
-		char *stub = NULL;
 
-		for (uint32_t attempt = 0; stub == NULL; attempt++) {
-			if (!cred_has_stub(c->spec.kind)) {
-				stub = xstrdup("");
-				break;
-			}
-			stub = stub_make(vault_stub_key(k->vault), j->nonce,
-			    j->job, c->id, attempt, c->shape);
-			if (is_fresh(k, stubs, i, stub))
-				break;
-			free(steal_ptr(&stub));
-		}
-		stubs[i] = stub;
+		if (keyd_has(j, c))
+			stubs[i] = make_stub(k, j, c, stubs, i);
 	}
 	return stubs;
 }
 
-static void
-free_stubs(char **stubs)
+void
+keyd_free_stubs(const struct keyd *k, char **stubs)
 {
-	for (size_t i = 0; stubs[i] != NULL; i++)
+	for (size_t i = 0; i < vault_count(k->vault); i++)
 		free(stubs[i]);
 	free(stubs);
 }
 
-static size_t
-row_size(const struct credential *c)
+size_t
+keyd_row_size(const struct credential *c)
 {
 	cleanup_buf struct buf b = { 0 };
 	size_t n;
@@ -93,17 +102,21 @@ row_size(const struct credential *c)
 size_t
 keyd_bindings_size(const struct keyd *k, const struct credential *c)
 {
-	size_t n = c == NULL ? 0 : row_size(c);
+	size_t n = c == NULL ? 0 : keyd_row_size(c);
 
-	for (size_t i = 0; i < vault_count(k->vault); i++)
-		n += row_size(vault_at(k->vault, i));
+	for (size_t i = 0; i < vault_count(k->vault); i++) {
+		const struct credential *o = vault_at(k->vault, i);
+
+		if (o->parent == 0)
+			n += keyd_row_size(o);
+	}
 	return n;
 }
 
 void
 keyd_put_stubs(const struct keyd *k, const struct keyd_job *j, struct buf *b)
 {
-	char **stubs = make_stubs(k, j);
+	char **stubs = keyd_stubs(k, j);
 	size_t at = b->len;
 	uint32_t n = 0;
 
@@ -111,7 +124,7 @@ keyd_put_stubs(const struct keyd *k, const struct keyd_job *j, struct buf *b)
 	for (size_t i = 0; i < vault_count(k->vault); i++) {
 		const struct credential *c = vault_at(k->vault, i);
 
-		if (c->revoked || stubs[i][0] == '\0')
+		if (c->revoked || c->parent != 0 || stubs[i][0] == '\0')
 			continue;
 		buf_put_str(b, c->name);
 		buf_put_str(b, c->spec.env);
@@ -119,7 +132,7 @@ keyd_put_stubs(const struct keyd *k, const struct keyd_job *j, struct buf *b)
 		n++;
 	}
 	buf_patch_u32(b, at, n);
-	free_stubs(stubs);
+	keyd_free_stubs(k, stubs);
 }
 
 /* A closed job has no bindings.  Revoked ones are listed: a stub of theirs
@@ -127,24 +140,28 @@ keyd_put_stubs(const struct keyd *k, const struct keyd_job *j, struct buf *b)
 static void
 put_bindings(const struct keyd *k, const struct keyd_job *j, struct buf *b)
 {
+	size_t at = b->len;
+	uint32_t n = 0;
 	char **stubs;
 
-	if (j == NULL || k->vault == NULL) {
-		buf_put_u32(b, 0);
+	buf_put_u32(b, 0);
+	if (j == NULL || k->vault == NULL)
 		return;
-	}
-	stubs = make_stubs(k, j);
-	buf_put_u32(b, (uint32_t)vault_count(k->vault));
+	stubs = keyd_stubs(k, j);
 	for (size_t i = 0; i < vault_count(k->vault); i++) {
 		const struct credential *c = vault_at(k->vault, i);
 
+		if (stubs[i] == NULL)
+			continue;
 		buf_put_u32(b, c->id);
 		buf_put_str(b, c->name);
 		cred_spec_put(b, &c->spec);
 		buf_put_u8(b, c->revoked);
 		buf_put_str(b, stubs[i]);
+		n++;
 	}
-	free_stubs(stubs);
+	buf_patch_u32(b, at, n);
+	keyd_free_stubs(k, stubs);
 }
 
 static void
@@ -263,7 +280,7 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 		return "the audit log is not available";
 	if (j == NULL)
 		return "the job is not open";
-	if (c == NULL)
+	if (c == NULL || !keyd_has(j, c))
 		return "there is no such credential";
 	if (c->revoked)
 		return "the credential is revoked";
@@ -368,4 +385,5 @@ on_release(struct chan *ch, struct msg *m, void *ctx)
 const struct msg_rule keyd_from_back[] = {
 	{ M_BINDINGS_GET, MSG_ALLOWED, on_bindings_get },
 	{ M_RELEASE, MSG_ALLOWED, on_release },
+	{ M_CRED_CAPTURE, MSG_ALLOWED | MSG_WIPE, keyd_on_capture },
 };

@@ -13,8 +13,8 @@
 #include "base/str.h"
 
 #define PENDING_MAX 64u
-/* All credentials must fit one message each way. */
-#define BINDINGS_MAX (MSG_BODY_MAX - 64)
+/* All credentials must fit one message each way, with a job's own tokens. */
+#define BINDINGS_MAX (MSG_BODY_MAX - 64 - CAPTURE_ROOM_MAX)
 
 enum change {
 	CHANGE_ADD,
@@ -92,7 +92,7 @@ check_add(const struct keyd *k, const struct credential *c, struct error *err)
 		return error_set(err, 0,
 		    "there is a secret named %s already; rotate it instead",
 		    c->name);
-	if (vault_count(k->vault) >= P_SECRETS_MAX)
+	if (vault_secrets(k->vault) >= P_SECRETS_MAX)
 		return error_set(err, 0, "the vault holds %u secrets already",
 		    P_SECRETS_MAX);
 	if (keyd_bindings_size(k, c) > BINDINGS_MAX)
@@ -107,7 +107,7 @@ check_add(const struct keyd *k, const struct credential *c, struct error *err)
 	for (size_t i = 0; i < vault_count(k->vault); i++) {
 		const struct credential *o = vault_at(k->vault, i);
 
-		if (str_eq(o->spec.env, c->spec.env))
+		if (o->parent == 0 && str_eq(o->spec.env, c->spec.env))
 			return error_set(err, 0,
 			    "the variable %s belongs to secret %s", c->spec.env,
 			    o->name);
@@ -482,6 +482,12 @@ take_away(struct keyd *k, struct msg *m, enum change change)
 		return -1;
 	}
 	id = c->id;
+	for (size_t i = 0; i < vault_count(k->vault); i++) {
+		const struct credential *o = vault_at(k->vault, i);
+
+		if (o->parent == id)
+			keyd_push_revoked(k, o->job, o->id);
+	}
 	ret = change == CHANGE_REVOKE
 		  ? vault_revoke(k->vault, id, (uint64_t)time(NULL), &err)
 		  : vault_remove(k->vault, id, &err);
@@ -514,32 +520,42 @@ on_remove(struct chan *ch, struct msg *m, void *ctx)
 	return take_away(p->owner, m, CHANGE_REMOVE);
 }
 
+static void
+put_row(const struct keyd *k, const struct credential *c, struct buf *b)
+{
+	char fingerprint[STUB_FINGERPRINT_SIZE];
+	uint32_t captured = 0;
+
+	for (size_t i = 0; i < vault_count(k->vault); i++)
+		captured += vault_at(k->vault, i)->parent == c->id;
+	stub_fingerprint(vault_stub_key(k->vault), c->value, fingerprint);
+	buf_put_str(b, c->name);
+	cred_spec_put(b, &c->spec);
+	buf_put_str(b, fingerprint);
+	buf_put_u8(b, c->revoked);
+	buf_put_u64(b, c->created);
+	buf_put_u64(b, c->changed);
+	buf_put_u32(b, captured);
+}
+
 static int
 on_list(struct chan *ch, struct msg *m, void *ctx)
 {
 	struct peer *p = ctx;
 	struct keyd *k = p->owner;
 	size_t n = k->vault == NULL ? 0 : vault_count(k->vault);
-	char fingerprint[STUB_FINGERPRINT_SIZE];
 	struct buf b;
 
 	(void)ch;
 	if (cur_end(&m->body) < 0)
 		return -1;
 	buf_init(&b, 0);
-	buf_put_u32(&b, (uint32_t)n);
+	buf_put_u32(&b, n == 0 ? 0 : (uint32_t)vault_secrets(k->vault));
 	for (size_t i = 0; i < n; i++) {
 		const struct credential *c = vault_at(k->vault, i);
 
-		stub_fingerprint(
-		    vault_stub_key(k->vault), c->value, fingerprint);
-		buf_put_str(&b, c->name);
-		cred_spec_put(&b, &c->spec);
-		buf_put_str(&b, fingerprint);
-		buf_put_u8(&b, c->revoked);
-		buf_put_u64(&b, c->created);
-		buf_put_u64(&b, c->changed);
-		buf_put_u32(&b, 0);
+		if (c->parent == 0)
+			put_row(k, c, &b);
 	}
 	chan_send(p->chan, M_SECRET_LISTED, 0, m->serial, &b, -1);
 	buf_free(&b);

@@ -26,7 +26,7 @@ libproxy_a_SOURCES += \
 # keyd and its parts.
 libproxy_a_SOURCES += \
 	proxy/keyd.c proxy/keyd.h \
-	proxy/keyd_release.c proxy/keyd_secret.c \
+	proxy/keyd_capture.c proxy/keyd_release.c proxy/keyd_secret.c \
 	proxy/mint.c proxy/mint.h \
 	proxy/prf.c proxy/prf.h \
 	proxy/stub.c proxy/stub.h \
@@ -38,6 +38,7 @@ libproxy_a_SOURCES += proxy/dns.c
 # back: decision of record, credentials, the way out.
 libproxy_a_SOURCES += \
 	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_body.c \
+	proxy/back_capture.c \
 	proxy/back_exchange.c \
 	proxy/back_judge.c proxy/back_model.c proxy/back_model.h \
 	proxy/back_record.c proxy/back_request.c \
@@ -47,6 +48,7 @@ libproxy_a_SOURCES += \
 	proxy/codec.c proxy/codec.h proxy/codec_int.h \
 	proxy/codec_decode.c proxy/codec_encode.c \
 	proxy/deny.c proxy/deny.h \
+	proxy/json_string.c proxy/json_string.h \
 	proxy/dial.c proxy/dial.h proxy/dial_int.h proxy/dial_proxy.c \
 	proxy/dialer.c \
 	proxy/netaddr.c proxy/netaddr.h \

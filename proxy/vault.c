@@ -22,6 +22,8 @@ enum kind {
 	REC_REVOKE,   /* u32 id, u64 changed */
 	REC_REMOVE,   /* u32 id */
 	REC_PUT,      /* credential, see put_credential() */
+	REC_CAPTURED, /* u32 parent, u32 job, nonce, credential */
+	REC_FORGET,   /* u32 job: all that it captured */
 };
 
 struct vault {
@@ -58,6 +60,11 @@ credential_check(const struct credential *c, struct error *err)
 static void
 put_credential(struct buf *b, const struct credential *c)
 {
+	if (c->parent != 0) {
+		buf_put_u32(b, c->parent);
+		buf_put_u32(b, c->job);
+		buf_put(b, c->nonce, sizeof(c->nonce));
+	}
 	buf_put_u32(b, c->id);
 	buf_put_str(b, c->name);
 	cred_spec_put(b, &c->spec);
@@ -158,6 +165,18 @@ forget(struct vault *v, size_t i)
 	memmove(&v->c[i], &v->c[i + 1], (v->n - i) * sizeof(*v->c));
 }
 
+/* What was captured by a credential, or by a job; 0 is no such. */
+static void
+forget_captured(struct vault *v, uint32_t parent, uint32_t job)
+{
+	for (size_t i = v->n; i > 0; i--) {
+		const struct credential *c = &v->c[i - 1];
+
+		if (c->parent != 0 && (c->parent == parent || c->job == job))
+			forget(v, i - 1);
+	}
+}
+
 static int
 apply_ca(struct vault *v, struct cur *r, struct error *err)
 {
@@ -190,21 +209,48 @@ apply_stub_key(struct vault *v, struct cur *r, struct error *err)
 		   : error_set(err, errno, "memory for the stub key");
 }
 
+/* May c be stored beside what is there? */
 static int
-apply_put(struct vault *v, bool old, struct cur *r, struct error *err)
+check_place(const struct vault *v, const struct credential *c)
+{
+	const struct credential *same = vault_by_name(v, c->name);
+	const struct credential *up = vault_by_id(v, c->parent);
+	bool fresh = vault_by_id(v, c->id) == NULL;
+
+	if (c->id == UINT32_MAX)
+		return -1;
+	if (c->parent == 0)
+		return (same == NULL || same->id == c->id) &&
+			       (!fresh || vault_secrets(v) < P_SECRETS_MAX)
+			   ? 0
+			   : -1;
+	return fresh && up != NULL && up->parent == 0 && !up->revoked &&
+		       c->job != 0 &&
+		       v->n - vault_secrets(v) < VAULT_CAPTURED_MAX
+		   ? 0
+		   : -1;
+}
+
+static int
+apply_put(struct vault *v, enum kind kind, struct cur *r, struct error *err)
 {
 	struct credential c = { 0 };
-	const struct credential *same;
-	int ret = get_credential(r, old, &c, err);
+	const uint8_t *nonce;
+	int ret;
 
-	if (ret == 0) {
-		same = vault_by_name(v, c.name);
-		if ((same != NULL && same->id != c.id) || c.id == UINT32_MAX ||
-		    (same == NULL && v->n >= P_SECRETS_MAX))
-			ret = error_set(err, 0, "malformed");
-		else
-			store(v, &c);
+	if (kind == REC_CAPTURED) {
+		c.parent = cur_u32(r);
+		c.job = cur_u32(r);
+		nonce = cur_bytes(r, sizeof(c.nonce));
+		if (nonce == NULL || c.parent == 0)
+			return error_set(err, 0, "malformed");
+		memcpy(c.nonce, nonce, sizeof(c.nonce));
 	}
+	ret = get_credential(r, kind == REC_OLD_PUT, &c, err);
+	if (ret == 0 && check_place(v, &c) < 0)
+		ret = error_set(err, 0, "malformed");
+	if (ret == 0)
+		store(v, &c);
 	credential_clear(&c);
 	return ret;
 }
@@ -218,11 +264,24 @@ apply_state(struct vault *v, enum kind kind, struct cur *r, struct error *err)
 
 	if (cur_end(r) < 0 || i == v->n)
 		return error_set(err, 0, "malformed");
+	forget_captured(v, id, 0);
 	if (kind == REC_REVOKE) {
+		i = index_of(v, id);
 		v->c[i].revoked = true;
 		v->c[i].changed = changed;
 	} else
-		forget(v, i);
+		forget(v, index_of(v, id));
+	return 0;
+}
+
+static int
+apply_forget(struct vault *v, struct cur *r, struct error *err)
+{
+	uint32_t job = cur_u32(r);
+
+	if (cur_end(r) < 0 || job == 0)
+		return error_set(err, 0, "malformed");
+	forget_captured(v, 0, job);
 	return 0;
 }
 
@@ -242,10 +301,13 @@ vault_apply(const uint8_t *p, size_t n, void *vault, struct error *err)
 		return apply_stub_key(v, &r, err);
 	case REC_OLD_PUT:
 	case REC_PUT:
-		return apply_put(v, kind == REC_OLD_PUT, &r, err);
+	case REC_CAPTURED:
+		return apply_put(v, kind, &r, err);
 	case REC_REVOKE:
 	case REC_REMOVE:
 		return apply_state(v, kind, &r, err);
+	case REC_FORGET:
+		return apply_forget(v, &r, err);
 	}
 	return error_set(err, 0, "of unknown kind %u", kind);
 }
@@ -386,11 +448,21 @@ vault_at(const struct vault *v, size_t i)
 	return &v->c[i];
 }
 
+size_t
+vault_secrets(const struct vault *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->n; i++)
+		n += v->c[i].parent == 0;
+	return n;
+}
+
 const struct credential *
 vault_by_name(const struct vault *v, const char *name)
 {
 	for (size_t i = 0; i < v->n; i++) {
-		if (str_eq(v->c[i].name, name))
+		if (v->c[i].parent == 0 && str_eq(v->c[i].name, name))
 			return &v->c[i];
 	}
 	return NULL;
@@ -417,15 +489,24 @@ vault_put(struct vault *v, struct credential *c, struct error *err)
 
 	if (credential_check(c, err) < 0)
 		return -1;
-	if (vault_by_id(v, c->id) == NULL && v->n >= P_SECRETS_MAX)
-		return error_set(err, 0, "the vault holds %u secrets already",
-		    P_SECRETS_MAX);
-	record_init(&b, REC_PUT);
+	if (check_place(v, c) < 0)
+		return error_set(err, 0,
+		    "the vault holds too many secrets, or one of that name");
+	record_init(&b, c->parent == 0 ? REC_PUT : REC_CAPTURED);
 	put_credential(&b, c);
 	if (record_write(v, &b, err) < 0)
 		return -1;
 	store(v, c);
 	return 0;
+}
+
+void
+vault_touch(struct vault *v, uint32_t id, uint64_t now)
+{
+	size_t i = index_of(v, id);
+
+	if (i < v->n)
+		v->c[i].changed = now;
 }
 
 int
@@ -436,6 +517,8 @@ vault_revoke(struct vault *v, uint32_t id, uint64_t now, struct error *err)
 
 	if (i == v->n)
 		return error_set(err, ENOENT, "credential %u", id);
+	forget_captured(v, id, 0);
+	i = index_of(v, id);
 	v->c[i].revoked = true;
 	v->c[i].changed = now;
 	record_init(&b, REC_REVOKE);
@@ -453,6 +536,8 @@ vault_remove(struct vault *v, uint32_t id, struct error *err)
 	if (i == v->n)
 		return error_set(err, ENOENT, "credential %u", id);
 	/* If the write fails the entry stays, but nothing is released. */
+	forget_captured(v, id, 0);
+	i = index_of(v, id);
 	v->c[i].revoked = true;
 	record_init(&b, REC_REMOVE);
 	buf_put_u32(&b, id);
@@ -460,4 +545,18 @@ vault_remove(struct vault *v, uint32_t id, struct error *err)
 		return -1;
 	forget(v, i);
 	return 0;
+}
+
+int
+vault_forget_job(struct vault *v, uint32_t job, struct error *err)
+{
+	size_t before = v->n;
+	struct buf b;
+
+	forget_captured(v, 0, job);
+	if (v->n == before)
+		return 0;
+	record_init(&b, REC_FORGET);
+	buf_put_u32(&b, job);
+	return record_write(v, &b, err);
 }

@@ -16,13 +16,21 @@
 #include "base/proto.h"
 #include "base/secret.h"
 #include "proxy/credspec.h"
+#include "proxy/stub.h"
 
-#define VAULT_VALUE_MAX 16384u /* bytes of a secret; P_STUB_MAX */
+#define VAULT_VALUE_MAX 16384u  /* bytes of a secret; P_STUB_MAX */
+#define VAULT_CAPTURED_MAX 512u /* of all jobs; then no more are taken */
 
 struct credential {
 	uint32_t id; /* never used again after removal */
 	char name[P_NAME_MAX + 1];
 	struct cred_spec spec;
+	/*
+	 * Of a token that a job was issued: the credential that captured it,
+	 * and the job, which alone has it.  Else 0.
+	 */
+	uint32_t parent, job;
+	uint8_t nonce[STUB_NONCE_SIZE]; /* of that job */
 	bool revoked;
 	uint64_t created, changed; /* unix s */
 	char *shape;               /* of its stubs: proxy/stub.h; "" if none */
@@ -49,6 +57,9 @@ int vault_set_stub_key(
 /* Credentials, in ascending order of id; borrowed until the next change. */
 size_t vault_count(const struct vault *v);
 const struct credential *vault_at(const struct vault *v, size_t i);
+/* How many were not captured. */
+size_t vault_secrets(const struct vault *v);
+/* Never a captured one: their names are not unique. */
 const struct credential *vault_by_name(const struct vault *v, const char *name);
 const struct credential *vault_by_id(const struct vault *v, uint32_t id);
 uint32_t vault_next_id(const struct vault *v);
@@ -63,12 +74,16 @@ void credential_clear(struct credential *c);
  * (they become NULL) when it returns 0.
  */
 int vault_put(struct vault *v, struct credential *c, struct error *err);
+/* It was issued again: the youngest of its kind from now on, until restart. */
+void vault_touch(struct vault *v, uint32_t id, uint64_t now);
 /*
  * In memory it is revoked even when the write fails (-1), so that a full disk
- * cannot keep a credential alive.
+ * cannot keep a credential alive.  What it captured goes, as in removal.
  */
 int vault_revoke(struct vault *v, uint32_t id, uint64_t now, struct error *err);
 int vault_remove(struct vault *v, uint32_t id, struct error *err);
+/* All that a job has captured: gone from memory also when it returns -1. */
+int vault_forget_job(struct vault *v, uint32_t job, struct error *err);
 
 /*
  * Apply one plaintext record, as loading does; for tests and fuzzing.

@@ -29,6 +29,12 @@ tests_fuzz_fuzz_sigv4_SOURCES = tests/fuzz/fuzz_sigv4.c $(FUZZ_FEED)
 tests_fuzz_fuzz_sigv4_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS)
 tests_fuzz_fuzz_sigv4_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_json_string
+tests_fuzz_fuzz_json_string_SOURCES = tests/fuzz/fuzz_json_string.c \
+	$(FUZZ_FEED)
+tests_fuzz_fuzz_json_string_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_json_string_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_credspec
 tests_fuzz_fuzz_credspec_SOURCES = tests/fuzz/fuzz_credspec.c $(FUZZ_FEED)
 tests_fuzz_fuzz_credspec_LDADD = libproxy.a libpolicy.a libbase.a

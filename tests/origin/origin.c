@@ -13,6 +13,7 @@
  *   /sse/N/MS      N events, MS apart, each flushed
  *   /status/N      that status    /redirect?URL   302 to URL
  *   /upload        {"bytes":N,"fnv":...} of the body
+ *   /reply         the request's body, as JSON
  *   /close         a body that ends with the connection
  *   /hang          never answers  /gzip   says gzip, is not
  *   /coded/CODINGS/N/MS   N events with the credential, MS apart, each flushed

@@ -295,6 +295,10 @@ answer(struct conn *c, const struct request *r)
 	if (str_starts(t, "/upload"))
 		return reply(c, r, 200, "", "{\"bytes\":%zu,\"fnv\":%u}\n",
 		    r->body_bytes, r->fnv);
+	if (str_starts(t, "/reply"))
+		return reply(c, r, 200,
+		    "Content-Type: application/json\r\nX-Token: kept\r\n", "%s",
+		    r->body);
 	if (str_starts(t, "/coded/"))
 		return origin_coded(c, r);
 	if (str_starts(t, "/gzip"))

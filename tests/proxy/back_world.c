@@ -73,16 +73,70 @@ static int
 on_release(struct chan *c, struct msg *m, void *ctx)
 {
 	struct world *w = ctx;
+	uint32_t cred = cur_u32(&m->body);
+	const char *value = w->real;
 	struct buf b = { 0 };
 
+	(void)c;
 	w->releases++;
 	if (w->keyd_mode == MODE_SILENT)
 		return 0;
+	if (cred > CRED && cred - CRED <= w->ntokens)
+		value = w->token[cred - CRED - 1];
 	buf_put_u8(&b, w->keyd_mode == MODE_OK);
-	buf_put_blob(
-	    &b, w->real, w->keyd_mode == MODE_OK ? strlen(w->real) : 0);
+	buf_put_blob(&b, value, w->keyd_mode == MODE_OK ? strlen(value) : 0);
 	buf_put_str(&b, w->keyd_mode == MODE_OK ? "" : "not by my policy");
 	reply(c, M_RELEASED, m->serial, &b);
+	return 0;
+}
+
+void
+world_token_stub(char *token)
+{
+	for (char *p = token; *p != '\0'; p++) {
+		if (*p >= 'a' && *p <= 'z')
+			*p = (char)('a' + (*p - 'a' + 13) % 26);
+		else if (*p >= 'A' && *p <= 'Z')
+			*p = (char)('A' + (*p - 'A' + 13) % 26);
+		else if (*p >= '0' && *p <= '9')
+			*p = (char)('0' + (*p - '0' + 5) % 10);
+	}
+}
+
+static int
+on_capture(struct chan *c, struct msg *m, void *ctx)
+{
+	struct world *w = ctx;
+	uint32_t parent = cur_u32(&m->body);
+	const uint8_t *value;
+	char *token;
+	struct buf b = { 0 };
+	unsigned int i = 0;
+	size_t n;
+
+	assert_int_equal(parent, CRED);
+	cur_str_into(&m->body, w->member, sizeof(w->member));
+	w->use = cur_u8(&m->body);
+	value = cur_blob(&m->body, P_STUB_MAX, &n);
+	assert_int_equal(cur_end(&m->body), 0);
+	w->captures++;
+	if (w->capture_mode == MODE_SILENT)
+		return 0;
+	token = xstrndup((const char *)value, n);
+	while (i < w->ntokens && strcmp(w->token[i], token) != 0)
+		i++;
+	if (i == w->ntokens && w->capture_mode == MODE_OK) {
+		assert_true(i < nitems(w->token));
+		w->token[w->ntokens++] = xstrdup(token);
+		world_bindings(w);
+	}
+	world_token_stub(token);
+	buf_put_u8(&b, w->capture_mode == MODE_OK);
+	buf_put_u32(&b, CRED + 1 + i);
+	buf_put_str(&b, w->capture_mode == MODE_OK ? token : "");
+	buf_put_str(&b, w->capture_mode == MODE_OK ? "" : "the vault is full");
+	reply(c, M_CRED_CAPTURED, m->serial, &b);
+	free(token);
 	return 0;
 }
 
@@ -226,6 +280,7 @@ static const struct msg_rule parent_rules[] = {
 static const struct msg_rule keyd_rules[] = {
 	{ M_BINDINGS_GET, MSG_ALLOWED, on_bindings_get },
 	{ M_RELEASE, MSG_ALLOWED, on_release },
+	{ M_CRED_CAPTURE, MSG_ALLOWED, on_capture },
 };
 static const struct msg_rule dns_rules[] = {
 	{ M_RESOLVE, MSG_ALLOWED, on_resolve },
@@ -324,17 +379,35 @@ void
 world_bindings(struct world *w)
 {
 	struct cred_spec s = w->spec;
+	struct cred_spec child;
 	struct buf b = { 0 };
 
 	s.nhosts = 1;
 	strlcpy(s.hosts[0].host, "good.example", sizeof(s.hosts[0].host));
 	s.hosts[0].port = w->port;
-	buf_put_u32(&b, 1);
+	if (w->capture != NULL) {
+		strlcpy(s.capture.path, w->capture, sizeof(s.capture.path));
+		strlcpy(s.capture.names[0], ".access_token", 65);
+		strlcpy(s.capture.names[1], ".data.refresh_token", 65);
+		s.capture.n = 2;
+	}
+	buf_put_u32(&b, 1 + w->ntokens);
 	buf_put_u32(&b, CRED);
 	buf_put_str(&b, "github");
 	cred_spec_put(&b, &s);
 	buf_put_u8(&b, w->revoked);
 	buf_put_str(&b, STUB);
+	cred_spec_captured(&s, TOKEN_ACCESS, &child);
+	for (unsigned int i = 0; i < w->ntokens; i++) {
+		cleanup_free char *stub = xstrdup(w->token[i]);
+
+		world_token_stub(stub);
+		buf_put_u32(&b, CRED + 1 + i);
+		buf_put_str(&b, "github.token");
+		cred_spec_put(&b, &child);
+		buf_put_u8(&b, 0);
+		buf_put_str(&b, stub);
+	}
 	reply(w->keyd, M_BINDINGS, 0, &b);
 }
 
@@ -608,6 +681,11 @@ world_reset(void **state)
 	char path[128];
 
 	w->audit_mode = w->keyd_mode = w->ask_mode = w->dns_mode = MODE_OK;
+	w->capture_mode = MODE_OK;
+	w->capture = NULL;
+	while (w->ntokens > 0)
+		free(w->token[--w->ntokens]);
+	w->captures = 0;
 	w->revoked = false;
 	w->spec =
 	    (struct cred_spec){ .surfaces = SURFACE_HEADER | SURFACE_BASIC,

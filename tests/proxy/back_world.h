@@ -52,9 +52,15 @@ struct world {
 	unsigned int dns_n;
 	unsigned int resolves, releases, asks, cancels, bad_peers, binding_gets;
 	uint32_t ask_serial; /* of the last ask */
-	bool grant;          /* give window back as bodies come */
-	struct buf codes;    /* "HT101 HT201 " */
-	struct buf events;   /* bodies of all audit events */
+	const char *capture; /* token endpoint of the binding, NULL: none */
+	enum mode capture_mode;
+	char *token[8]; /* captured so far: credentials CRED + 1... */
+	unsigned int ntokens, captures;
+	char member[65]; /* of the last one */
+	uint8_t use;
+	bool grant;        /* give window back as bodies come */
+	struct buf codes;  /* "HT101 HT201 " */
+	struct buf events; /* bodies of all audit events */
 	uint32_t id;
 	struct answer a; /* to the exchange id */
 };
@@ -82,6 +88,8 @@ void world_body(struct world *w, const void *p, size_t n);
 void world_end(struct world *w);
 /* Until the exchange has ended; false when it has not in time. */
 bool world_finish(struct world *w);
+/* The stub of a token, in place: letters and digits exchanged. */
+void world_token_stub(char *token);
 /* Run for some time. */
 void world_run(struct world *w, unsigned int ms);
 /* A whole request without body, to its end. */

@@ -1,6 +1,6 @@
 /*
  * The world around a keyd under test: its parent, control, audit, front and
- * back, played by the test.  Included by tests/proxy/test_keyd.c only.
+ * back, played by the test.  Included by tests/proxy/test_keyd*.c only.
  */
 #ifndef BRIG_TESTS_KEYD_WORLD_H
 #define BRIG_TESTS_KEYD_WORLD_H
@@ -348,7 +348,7 @@ get_api(const struct world *w)
 }
 
 /* A secret in the vault and job 7 open. */
-static void
+static inline void
 world_ready(struct world *w)
 {
 	struct row rows[4];

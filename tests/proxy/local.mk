@@ -7,6 +7,7 @@ KEYD_TESTS = \
 	tests/proxy/test_credspec \
 	tests/proxy/test_dns \
 	tests/proxy/test_keyd \
+	tests/proxy/test_keyd_capture \
 	tests/proxy/test_mint \
 	tests/proxy/test_stub \
 	tests/proxy/test_tls \
@@ -29,6 +30,10 @@ tests_proxy_test_keyd_SOURCES = tests/proxy/test_keyd.c \
 	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
 tests_proxy_test_keyd_LDADD = libsandbox.a $(KEYD_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
+tests_proxy_test_keyd_capture_SOURCES = tests/proxy/test_keyd_capture.c \
+	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
+tests_proxy_test_keyd_capture_LDADD = libsandbox.a $(KEYD_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_mint_SOURCES = tests/proxy/test_mint.c
 tests_proxy_test_mint_LDADD = $(KEYD_LDADD)
 tests_proxy_test_stub_SOURCES = tests/proxy/test_stub.c
@@ -44,6 +49,13 @@ BACK_LIST = tests/proxy/test_back tests/proxy/test_codec \
 	tests/proxy/test_scrub tests/proxy/test_swap
 check_PROGRAMS += $(BACK_LIST)
 TESTS += $(BACK_LIST)
+
+check_PROGRAMS += tests/proxy/test_back_capture
+TESTS += tests/proxy/test_back_capture
+tests_proxy_test_back_capture_SOURCES = tests/proxy/test_back_capture.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_capture_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(PROXY_LIBS) $(CMOCKA_LIBS)
 
 tests_proxy_test_back_SOURCES = tests/proxy/test_back.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h

@@ -501,6 +501,95 @@ a_kind_without_a_stub_is_kept(void **state)
 	vault_free(v);
 }
 
+static void
+put_captured(struct vault *v, uint32_t parent, uint32_t job, const char *value)
+{
+	const struct credential *up = vault_by_id(v, parent);
+	struct credential c = { .parent = parent, .job = job, .changed = 1 };
+	struct error err;
+
+	c.id = vault_next_id(v);
+	strlcpy(c.name, "one.access_token", sizeof(c.name));
+	memset(c.nonce, 'n', sizeof(c.nonce));
+	cred_spec_captured(&up->spec, TOKEN_REFRESH, &c.spec);
+	c.value = secret_new(value, strlen(value));
+	c.shape = stub_shape(c.value, &err);
+	if (vault_put(v, &c, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static void
+captured_tokens_go_with_parent_and_job(void **state)
+{
+	struct error err;
+	int fd;
+	struct vault *v = open_bytes(NULL, 0, &fd, &err);
+	const struct credential *c;
+	char nonce[STUB_NONCE_SIZE];
+
+	(void)state;
+	put(v, "one", "one.example", "ghp_aaaaaaaaaaaaaaaa");
+	put(v, "two", "two.example", "ghp_bbbbbbbbbbbbbbbb");
+	put_captured(v, 1, 7, "tok_aaaaaaaaaaaaaaaa");
+	put_captured(v, 1, 8, "tok_bbbbbbbbbbbbbbbb");
+	put_captured(v, 2, 7, "tok_cccccccccccccccc");
+	put_captured(v, 2, 9, "tok_dddddddddddddddd");
+	vault_free(v);
+	v = vault_open(dup(fd), master, &err);
+	assert_non_null(v);
+	assert_int_equal(vault_count(v), 6);
+	assert_int_equal(vault_secrets(v), 2);
+	c = vault_by_id(v, 3);
+	assert_int_equal(c->parent, 1);
+	assert_int_equal(c->job, 7);
+	memset(nonce, 'n', sizeof(nonce));
+	assert_memory_equal(c->nonce, nonce, sizeof(nonce));
+	assert_true(cred_spec_for(&c->spec, "one.example", 443));
+	assert_memory_equal(secret_bytes(c->value), "tok_aaaaaaaaaaaaaaaa", 20);
+	/* Names of captured ones are not names of secrets. */
+	assert_null(vault_by_name(v, "one.access_token"));
+	assert_int_equal(vault_forget_job(v, 7, &err), 0);
+	assert_int_equal(vault_count(v), 4);
+	assert_int_equal(vault_revoke(v, 1, 5, &err), 0);
+	assert_int_equal(vault_count(v), 3);
+	assert_int_equal(vault_remove(v, 2, &err), 0);
+	assert_int_equal(vault_count(v), 1);
+	/* And the file says the same. */
+	vault_free(v);
+	v = vault_open(fd, master, &err);
+	assert_non_null(v);
+	assert_int_equal(vault_count(v), 1);
+	assert_int_equal(vault_next_id(v), 7);
+	vault_free(v);
+}
+
+static void
+a_captured_token_needs_a_live_parent(void **state)
+{
+	struct vault *v = vault_new();
+	struct credential c = { .id = 3, .job = 1, .name = "x" };
+	struct error err;
+
+	(void)state;
+	put(v, "one", "one.example", "ghp_aaaaaaaaaaaaaaaa");
+	put_captured(v, 1, 7, "tok_aaaaaaaaaaaaaaaa");
+	c.spec = vault_by_id(v, 2)->spec;
+	c.value = secret_new("tok_eeeeeeee", 12);
+	c.shape = stub_shape(c.value, &err);
+	c.parent = 9;
+	assert_int_equal(vault_put(v, &c, &err), -1);
+	c.parent = 2;
+	assert_int_equal(vault_put(v, &c, &err), -1);
+	c.parent = 1;
+	c.job = 0;
+	assert_int_equal(vault_put(v, &c, &err), -1);
+	c.job = 7;
+	assert_int_equal(vault_revoke(v, 1, 1, &err), 0);
+	assert_int_equal(vault_put(v, &c, &err), -1);
+	credential_clear(&c);
+	vault_free(v);
+}
+
 int
 main(void)
 {
@@ -518,6 +607,8 @@ main(void)
 		    largest_value_fits_and_a_full_disk_changes_nothing),
 		cmocka_unit_test(old_records_load),
 		cmocka_unit_test(a_kind_without_a_stub_is_kept),
+		cmocka_unit_test(captured_tokens_go_with_parent_and_job),
+		cmocka_unit_test(a_captured_token_needs_a_live_parent),
 	};
 
 	return cmocka_run_group_tests_name("vault", tests, setup, teardown);
