@@ -91,6 +91,10 @@ enum msg_type {
 		       * blob SubjectPublicKeyInfo DER */
 	M_MINTED,     /* u8 ok, blob certificate DER */
 
+	/* front -> keyd, keyd -> front */
+	M_CRL_GET = 440, /* empty */
+	M_CRL,           /* u8 ok, blob DER of the list of revoked leaves */
+
 	/* back -> keyd */
 	M_BINDINGS_GET = 110, /* empty */
 	M_RELEASE,            /* u32 cred, str method, str scheme, str host,

@@ -125,8 +125,10 @@ mints_fail(void *arg)
 {
 	struct front *f = arg;
 
-	if (f->keyd == NULL)
+	if (f->keyd == NULL) {
 		front_mints_fail(f);
+		front_crl(f, NULL, 0);
+	}
 }
 
 static void
@@ -150,6 +152,7 @@ static const struct msg_rule parent_rules[] = {
 
 static const struct msg_rule keyd_rules[] = {
 	{ M_MINTED, MSG_ALLOWED, on_minted },
+	{ M_CRL, MSG_ALLOWED, front_on_crl },
 };
 
 void

@@ -175,6 +175,7 @@ struct conn {
 	bool used;      /* a request came */
 	bool keep;      /* connection outlives this exchange */
 	bool closing;   /* close once out is written */
+	bool crl_wait;  /* for keyd's list of revoked certificates */
 	bool owes;      /* ... though the agent may still be sending */
 };
 
@@ -236,6 +237,15 @@ int front_minted(
 void front_mints_fail(struct front *f);
 /* A new keyd is there: ask it for what its predecessor owed. */
 void front_mints_ask(struct front *f);
+
+/* front_crl.c: the list of revoked certificates */
+/* Is this request one for it? */
+bool crl_is_asked(
+    const struct conn *c, const char *authority, const char *target);
+void crl_ask(struct conn *c); /* answers and closes, now or later */
+/* Answer all who wait; n is 0 if there is none. */
+void front_crl(struct front *f, const void *der, size_t n);
+int front_on_crl(struct chan *ch, struct msg *m, void *ctx);
 
 /* front_conn.c */
 /*

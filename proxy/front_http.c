@@ -207,6 +207,10 @@ begin(struct conn *c)
 			      "Send the Host of the URL that is asked for." });
 		return;
 	}
+	if (crl_is_asked(c, authority, target)) {
+		crl_ask(c);
+		return;
+	}
 	if (wants_upgrade(&p->fields)) {
 		refuse(c, &upgrade);
 		return;
@@ -280,7 +284,7 @@ http_advance(struct conn *c)
 		return c->proto == &front_http || c->proto->advance(c);
 	if (raw_begins(c))
 		return false;
-	while (c->state == CONN_OPEN && !c->closing) {
+	while (c->state == CONN_OPEN && !c->closing && !c->crl_wait) {
 		if (c->ex != NULL && c->ex->req_done)
 			return http_wants_input(c);
 		switch (http_parse(&c->req, &c->in, &data, &n)) {

@@ -307,6 +307,27 @@ on_mint(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
+static int
+on_crl_get(struct chan *c, struct msg *m, void *ctx)
+{
+	struct keyd *k = keyd_of(ctx);
+	const struct peer *p = ctx;
+	cleanup_buf struct buf der = { 0 }, b = { 0 };
+	struct error err;
+	bool ok;
+
+	(void)c;
+	if (cur_end(&m->body) < 0)
+		return -1;
+	ok = k->mint != NULL && mint_crl(k->mint, &der, &err) == 0;
+	if (k->mint != NULL && !ok)
+		log_warnx("%s", err.msg);
+	buf_put_u8(&b, ok);
+	buf_put_blob(&b, buf_head(&der), ok ? buf_len(&der) : 0);
+	chan_send(p->chan, M_CRL, p->job, m->serial, &b, -1);
+	return 0;
+}
+
 /* ---- the process -------------------------------------------------------- */
 
 const struct msg_rule keyd_from_parent[] = {
@@ -319,6 +340,7 @@ const struct msg_rule keyd_from_parent[] = {
 
 static const struct msg_rule from_front[] = {
 	{ M_MINT, MSG_ALLOWED, on_mint },
+	{ M_CRL_GET, MSG_ALLOWED, on_crl_get },
 };
 
 const struct peer_def keyd_peers[] = {

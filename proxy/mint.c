@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -267,6 +268,8 @@ build_leaf(const struct mint *m, X509 *cert, EVP_PKEY *pub, const char *name)
 	    add_ext(cert, m->cert, NID_subject_key_identifier, "hash") < 0 ||
 	    add_ext(cert, m->cert, NID_authority_key_identifier,
 		"keyid:always") < 0 ||
+	    add_ext(cert, m->cert, NID_crl_distribution_points,
+		"URI:http://" MINT_CRL_HOST MINT_CRL_PATH) < 0 ||
 	    add_san(cert, name) < 0)
 		return -1;
 	return X509_sign(cert, m->key, EVP_sha256()) > 0 ? 0 : -1;
@@ -301,4 +304,56 @@ mint_leaf(const struct mint *m, const char *name, const void *spki, size_t n,
 	X509_free(cert);
 	EVP_PKEY_free(pub);
 	return ret;
+}
+
+static int
+build_crl(const struct mint *m, X509_CRL *crl)
+{
+	ASN1_TIME *from = X509_gmtime_adj(NULL, -DAY_S);
+	ASN1_TIME *to = X509_gmtime_adj(NULL, MINT_CRL_DAYS * DAY_S);
+	ASN1_INTEGER *number = ASN1_INTEGER_new();
+	AUTHORITY_KEYID *id = AUTHORITY_KEYID_new();
+	const ASN1_OCTET_STRING *key = X509_get0_subject_key_id(m->cert);
+	int ok = 0;
+
+	if (from == NULL || to == NULL || number == NULL || id == NULL ||
+	    key == NULL)
+		goto out;
+	/* It only has to grow (RFC 5280 section 5.2.3). */
+	id->keyid = ASN1_OCTET_STRING_dup(key);
+	ok = ASN1_INTEGER_set_int64(number, (int64_t)time(NULL)) == 1 &&
+	     id->keyid != NULL &&
+	     X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
+	     X509_CRL_set_issuer_name(crl, X509_get_subject_name(m->cert)) ==
+		 1 &&
+	     X509_CRL_set1_lastUpdate(crl, from) == 1 &&
+	     X509_CRL_set1_nextUpdate(crl, to) == 1 &&
+	     X509_CRL_add1_ext_i2d(
+		 crl, NID_authority_key_identifier, id, 0, 0) == 1 &&
+	     X509_CRL_add1_ext_i2d(crl, NID_crl_number, number, 0, 0) == 1 &&
+	     X509_CRL_sign(crl, m->key, EVP_sha256()) > 0;
+out:
+	ASN1_TIME_free(from);
+	ASN1_TIME_free(to);
+	ASN1_INTEGER_free(number);
+	AUTHORITY_KEYID_free(id);
+	return ok ? 0 : -1;
+}
+
+int
+mint_crl(const struct mint *m, struct buf *der, struct error *err)
+{
+	X509_CRL *crl = X509_CRL_new();
+	unsigned char *p = NULL;
+	int n = 0;
+
+	if (crl != NULL && build_crl(m, crl) == 0)
+		n = i2d_X509_CRL(crl, &p);
+	if (n > 0)
+		buf_put(der, p, (size_t)n);
+	else
+		crypto_error(err, "making the list of revoked certificates");
+	OPENSSL_free(p);
+	X509_CRL_free(crl);
+	return n > 0 ? 0 : -1;
 }

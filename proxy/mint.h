@@ -17,6 +17,15 @@
 #define MINT_LEAF_DAYS 7
 #define MINT_CA_DAYS 3652
 
+/*
+ * Where leaves say that revoked ones are listed.  None ever is: they are
+ * short-lived, and nobody but front has their key.  The list is for clients
+ * that trust nothing without one; front answers for this host itself.
+ */
+#define MINT_CRL_HOST "crl.brig.internal"
+#define MINT_CRL_PATH "/ca.crl"
+#define MINT_CRL_DAYS 30
+
 struct mint;
 
 /* A fresh P-256 CA, "brig interception CA <6 hex>".  NULL and err. */
@@ -39,5 +48,8 @@ int mint_ca_pem(const struct mint *m, struct buf *b, struct error *err);
  */
 int mint_leaf(const struct mint *m, const char *name, const void *spki,
     size_t n, struct buf *der, struct error *err);
+
+/* Append the list (DER), valid from yesterday.  0, or -1 and err. */
+int mint_crl(const struct mint *m, struct buf *der, struct error *err);
 
 #endif

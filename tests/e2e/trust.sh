@@ -47,6 +47,30 @@ check "openssl with its defaults" job "
     echo | openssl s_client -connect good.test:$GOOD -servername good.test \
         -verify_return_error -brief 2>&1 | grep -q 'Verification: OK'"
 
+# Clients that insist on a list of what is revoked.
+check "openssl (control): there is no list but what it fetches" job "
+    ! echo | openssl s_client -connect good.test:$GOOD -servername good.test \
+        -crl_check -verify_return_error -brief >/tmp/out 2>&1 &&
+    grep -q 'unable to get certificate CRL' /tmp/out"
+check "openssl fetches the list and is content" job "
+    echo | openssl s_client -connect good.test:$GOOD -servername good.test \
+        -crl_check -crl_download -verify_return_error -brief 2>&1 |
+        grep -q 'Verification: OK'"
+check "the list is there for others, too" job '
+    curl -sSf -o /tmp/crl http://crl.brig.internal/ca.crl &&
+    openssl crl -inform DER -in /tmp/crl -noout -issuer -nextupdate |
+        grep -q "brig interception CA" &&
+    curl -sSf -I http://crl.brig.internal/ca.crl | grep -qi pkix-crl &&
+    ! curl -sSf -o /dev/null http://crl.brig.internal/other 2>/dev/null'
+check "several at once" job '
+    for i in 1 2 3 4 5 6 7 8; do
+        curl -sSf -o /tmp/crl$i http://crl.brig.internal/ca.crl &
+    done
+    wait
+    for i in 1 2 3 4 5 6 7 8; do
+        openssl crl -inform DER -in /tmp/crl$i -noout -lastupdate || exit 1
+    done'
+
 # Java reads its store only when it is used: a program that fetches something.
 if command -v javac >/dev/null 2>&1; then
     cat >"$T/ws/Fetch.java" <<'JAVA_END'
@@ -71,6 +95,11 @@ JAVA_END
     check "java: as Debian's own store, without a variable" job "
         cd /tmp && javac -d . /workspace/Fetch.java 2>/dev/null &&
         env -u JAVA_TOOL_OPTIONS java -cp . Fetch $G/java | grep -qx 200"
+    check "java: with a check of revocation" job "
+        cd /tmp && javac -d . /workspace/Fetch.java 2>/dev/null &&
+        java -Dcom.sun.security.enableCRLDP=true \
+            -Dcom.sun.net.ssl.checkRevocation=true -cp . Fetch $G/java |
+            grep -qx 200"
 else
     skip "java: HttpsURLConnection" "no Java compiler"
 fi

@@ -270,6 +270,51 @@ ca_survives_export_and_load(void **state)
 	buf_free(&cert2);
 }
 
+static void
+the_list_of_revoked_leaves_is_empty_and_verifies(void **state)
+{
+	struct state *s = *state;
+	X509 *x = leaf(s, "example.com");
+	STACK_OF(DIST_POINT) *dps =
+	    X509_get_ext_d2i(x, NID_crl_distribution_points, NULL, NULL);
+	const GENERAL_NAME *where;
+	struct buf der, pem;
+	struct error err;
+	const unsigned char *p;
+	X509_CRL *crl;
+	X509 *ca;
+	BIO *bio;
+
+	assert_int_equal(sk_DIST_POINT_num(dps), 1);
+	where = sk_GENERAL_NAME_value(
+	    sk_DIST_POINT_value(dps, 0)->distpoint->name.fullname, 0);
+	assert_int_equal(where->type, GEN_URI);
+	assert_string_equal((const char *)ASN1_STRING_get0_data(
+				where->d.uniformResourceIdentifier),
+	    "http://" MINT_CRL_HOST MINT_CRL_PATH);
+	buf_init(&der, 0);
+	buf_init(&pem, 0);
+	assert_int_equal(mint_crl(s->mint, &der, &err), 0);
+	p = buf_head(&der);
+	crl = d2i_X509_CRL(NULL, &p, (long)buf_len(&der));
+	assert_non_null(crl);
+	assert_ptr_equal(p, buf_head(&der) + buf_len(&der));
+	assert_null(X509_CRL_get_REVOKED(crl));
+	assert_int_equal(mint_ca_pem(s->mint, &pem, &err), 0);
+	bio = BIO_new_mem_buf(buf_head(&pem), (int)buf_len(&pem));
+	ca = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	assert_int_equal(X509_CRL_verify(crl, X509_get0_pubkey(ca)), 1);
+	assert_true(X509_cmp_current_time(X509_CRL_get0_lastUpdate(crl)) < 0);
+	assert_true(X509_cmp_current_time(X509_CRL_get0_nextUpdate(crl)) > 0);
+	BIO_free(bio);
+	X509_free(ca);
+	X509_free(x);
+	X509_CRL_free(crl);
+	sk_DIST_POINT_pop_free(dps, DIST_POINT_free);
+	buf_free(&der);
+	buf_free(&pem);
+}
+
 int
 main(void)
 {
@@ -284,6 +329,8 @@ main(void)
 		cmocka_unit_test(ca_may_not_have_a_ca_below_it),
 		cmocka_unit_test(bad_names_and_keys_are_refused),
 		cmocka_unit_test(ca_survives_export_and_load),
+		cmocka_unit_test(
+		    the_list_of_revoked_leaves_is_empty_and_verifies),
 	};
 
 	return cmocka_run_group_tests_name("mint", tests, setup, teardown);
