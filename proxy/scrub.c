@@ -5,23 +5,24 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "proxy/scan.h"
+#include "proxy/seek.h"
 
 struct stub {
 	uint8_t *p;
 	size_t n;
-	uint64_t end;                /* where its last replacement ended, */
-	const struct scan_hit *last; /* and in which form */
+	uint64_t end;        /* where its last replacement ended, */
+	enum seek_form form; /* and in which form */
 };
 
 struct scrub {
-	struct scan *scan;
+	struct seek *seek;
 	struct stub *stub; /* by number of the key */
 	size_t n;
-	bool ready;
-	uint32_t state;
-	uint64_t pos; /* bytes fed so far */
-	struct buf held;
+	uint64_t pos;    /* of the first byte held back */
+	uint64_t edited; /* bytes before this are as they go out */
+	struct buf held; /* as they came: a value may start there */
+	struct buf part; /* the same bytes as they go out so far */
+	struct buf work; /* a value written anew */
 	uint64_t count;
 };
 
@@ -30,17 +31,11 @@ scrub_new(void)
 {
 	struct scrub *s = xcalloc(1, sizeof(*s));
 
-	s->scan = scan_new();
-	buf_init(&s->held, 0);
+	s->seek = seek_new();
+	buf_init_wipe(&s->held, 0);
+	buf_init_wipe(&s->part, 0);
+	buf_init_wipe(&s->work, 0);
 	return s;
-}
-
-static void
-wipe(struct buf *b)
-{
-	if (b->data != NULL)
-		explicit_bzero(b->data, b->cap);
-	buf_free(b);
 }
 
 void
@@ -51,15 +46,17 @@ scrub_free(struct scrub *s)
 	for (size_t i = 0; i < s->n; i++)
 		free(s->stub[i].p);
 	free(s->stub);
-	scan_free(s->scan);
-	wipe(&s->held);
+	seek_free(s->seek);
+	buf_free(&s->held);
+	buf_free(&s->part);
+	buf_free(&s->work);
 	free(s);
 }
 
 void
 scrub_add(struct scrub *s, const void *real, const void *stub, size_t n)
 {
-	uint32_t key = scan_add(s->scan, real, n, true, true);
+	uint32_t key = seek_add(s->seek, real, n, true);
 
 	s->stub = xreallocarray(s->stub, s->n + 1, sizeof(*s->stub));
 	s->stub[s->n] = (struct stub){ .p = xmemdup(stub, n), .n = n };
@@ -67,151 +64,91 @@ scrub_add(struct scrub *s, const void *real, const void *stub, size_t n)
 		fatalx("scrub: key out of order");
 }
 
+/*
+ * Write over a value found.  dst is what goes out, where bytes before *edited
+ * belong to an earlier value: of one that overlaps it only the rest is left.
+ * A value that meets itself is replaced from the left.
+ */
 static void
-put_hex(uint8_t *dst, uint8_t c, bool upper)
+replace(struct scrub *s, uint8_t *dst, const uint8_t *src, uint64_t pos,
+    const struct seek_hit *hit, uint64_t *edited)
 {
-	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
+	struct stub *t = &s->stub[hit->key];
+	uint64_t start = pos + hit->at, end = start + hit->len;
+	size_t skip = 0;
 
-	dst[0] = (uint8_t)digits[c >> 4];
-	dst[1] = (uint8_t)digits[c & 15];
+	if ((t->form == hit->form && start < t->end) || end <= *edited)
+		return;
+	if (start < *edited)
+		skip = (size_t)(*edited - start);
+	buf_clear(&s->work);
+	seek_rewrite(
+	    s->seek, buf_reserve(&s->work, hit->len), src + hit->at, hit, t->p);
+	memcpy(
+	    dst + hit->at + skip, buf_head(&s->work) + skip, hit->len - skip);
+	*edited = end;
+	t->end = end;
+	t->form = hit->form;
+	s->count++;
 }
 
-/* dst keeps its way of escaping, byte by byte, so its length stays. */
-static void
-put_escaped(uint8_t *dst, size_t len, const struct stub *t)
+/* Search src[0..n), at pos in the stream, and edit dst, its copy.  Returns
+ * how many bytes are certain. */
+static size_t
+run(struct scrub *s, uint8_t *dst, const uint8_t *src, size_t n, uint64_t pos,
+    bool last, uint64_t *edited)
 {
-	size_t at = 0;
+	struct seek_hit hit;
+	size_t hold;
 
-	for (size_t i = 0; i < t->n && at < len; i++) {
-		uint8_t c = t->p[i];
-
-		if (dst[at] == '%' && len - at >= 3) {
-			put_hex(dst + at + 1, c, true);
-			at += 3;
-		} else if (dst[at] == '\\' && len - at >= 6 &&
-			   dst[at + 1] == 'u') {
-			put_hex(dst + at + 4, c, false);
-			at += 6;
-		} else if (dst[at] == '\\' && len - at >= 2) {
-			bool quoted = c == '"' || c == '\\' || c == '/';
-
-			/* Two bytes of which none is an escape, where the
-			 * stub's byte needs none. */
-			dst[at] = quoted ? '\\' : c;
-			dst[at + 1] = c;
-			at += 2;
-		} else {
-			dst[at++] = c;
-		}
-	}
-	/* An overlapping match may have changed how dst reads. */
-	for (; at < len; at++)
-		dst[at] = t->p[at % t->n];
-}
-
-/* Bits that the value shares with its neighbours stay theirs. */
-static void
-put_b64(uint8_t *dst, const struct scan_hit *hit, const struct stub *t)
-{
-	static const char std[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				  "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	bool url = memchr(dst, '-', hit->len) || memchr(dst, '_', hit->len);
-
-	for (uint32_t j = 0; j < hit->len; j++) {
-		unsigned int old = (unsigned int)scan_b64_value(dst[j]), v = 0;
-		size_t bit = (size_t)(hit->first + j) * 6;
-
-		for (unsigned int k = 0; k < 6; k++, bit++) {
-			size_t byte = bit / 8;
-
-			v <<= 1;
-			if (byte < hit->shift || byte - hit->shift >= t->n)
-				v |= (old >> (5 - k)) & 1u;
-			else
-				v |=
-				    (t->p[byte - hit->shift] >> (7 - bit % 8)) &
-				    1u;
-		}
-		dst[j] = (uint8_t)std[v];
-		if (url && v == 62)
-			dst[j] = '-';
-		else if (url && v == 63)
-			dst[j] = '_';
-	}
+	for (size_t from = 0;
+	     seek_search(s->seek, src, n, from, last, &hit, &hold);
+	     from = hit.at + 1)
+		replace(s, dst, src, pos, &hit, edited);
+	return hold;
 }
 
 static void
-rewrite(uint8_t *dst, const struct scan_hit *hit, const struct stub *t)
+feed(struct scrub *s, const uint8_t *p, size_t n, bool last, struct buf *out)
 {
-	switch (hit->form) {
-	case FORM_RAW:
-		memcpy(dst, t->p, t->n);
+	size_t had = buf_len(&s->held), all = had + n, sure;
+	const uint8_t *src = p;
+	uint8_t *dst;
+
+	if (all == 0)
 		return;
-	case FORM_B64:
-		put_b64(dst, hit, t);
-		return;
-	case FORM_HEX:
-		for (size_t i = 0; i < t->n; i++)
-			put_hex(dst + 2 * i, t->p[i], hit->upper);
-		return;
-	case FORM_ESCAPED:
-		put_escaped(dst, hit->len, t);
-		return;
+	if (had > 0) {
+		buf_put(&s->held, p, n);
+		src = buf_head(&s->held);
 	}
-}
-
-/* Scan n bytes at p; what was held back lies before them in memory. */
-static void
-run(struct scrub *s, uint32_t *state, uint8_t *p, size_t n, uint64_t pos)
-{
-	size_t done = 0;
-
-	if (!s->ready) {
-		scan_ready(s->scan);
-		s->ready = true;
-	}
-	while (done < n) {
-		uint32_t match;
-
-		done += scan_step(s->scan, state, p + done, n - done, &match);
-		for (; match != 0; match = scan_next(s->scan, match)) {
-			const struct scan_hit *hit = scan_hit(s->scan, match);
-			struct stub *t = &s->stub[hit->key];
-			uint64_t end = pos + done;
-
-			if (hit == t->last && end - hit->len < t->end)
-				continue;
-			rewrite(p + done - hit->len, hit, t);
-			t->end = end;
-			t->last = hit;
-			s->count++;
-			break;
-		}
-	}
+	dst = buf_reserve(out, all);
+	if (had > 0)
+		memcpy(dst, buf_head(&s->part), had);
+	if (n > 0)
+		memcpy(dst + had, p, n);
+	sure = run(s, dst, src, all, s->pos, last, &s->edited);
+	s->pos += sure;
+	buf_clear(&s->part);
+	buf_put(&s->part, dst + sure, all - sure);
+	explicit_bzero(dst + sure, all - sure);
+	buf_commit(out, sure);
+	if (had > 0)
+		buf_consume(&s->held, sure);
+	else
+		buf_put(&s->held, p + sure, all - sure);
 }
 
 void
 scrub_feed(struct scrub *s, const void *p, size_t n, struct buf *out)
 {
-	size_t before = buf_len(&s->held), keep;
-
-	if (n == 0)
-		return;
-	buf_put(&s->held, p, n);
-	run(s, &s->state, buf_head(&s->held) + before, n, s->pos);
-	s->pos += n;
-	keep = scan_pending(s->scan, s->state);
-	n = buf_len(&s->held) - keep;
-	buf_put(out, buf_head(&s->held), n);
-	buf_consume(&s->held, n);
+	if (n > 0)
+		feed(s, p, n, false, out);
 }
 
 void
 scrub_end(struct scrub *s, struct buf *out)
 {
-	buf_put(out, buf_head(&s->held), buf_len(&s->held));
-	buf_consume(&s->held, buf_len(&s->held));
-	s->state = 0;
+	feed(s, NULL, 0, true, out);
 }
 
 size_t
@@ -220,16 +157,25 @@ scrub_held(const struct scrub *s)
 	return buf_len(&s->held);
 }
 
+static void
+forget(struct scrub *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		s->stub[i].end = 0;
+}
+
 void
 scrub_text(struct scrub *s, char *text, size_t n)
 {
-	uint32_t state = 0;
+	cleanup_free uint8_t *src = n == 0 ? NULL : xmemdup(text, n);
+	uint64_t edited = 0;
 
-	for (size_t i = 0; i < s->n; i++)
-		s->stub[i].last = NULL;
-	run(s, &state, (uint8_t *)text, n, 0);
-	for (size_t i = 0; i < s->n; i++)
-		s->stub[i].last = NULL;
+	if (n == 0)
+		return;
+	forget(s);
+	(void)run(s, (uint8_t *)text, src, n, 0, true, &edited);
+	forget(s);
+	explicit_bzero(src, n);
 }
 
 uint64_t

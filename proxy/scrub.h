@@ -4,8 +4,11 @@
  * be the start of a value are held back, so that an event stream is not
  * delayed.  back owns one per credentialed exchange.
  *
- * Every byte of every match is overwritten, also where values overlap.  A
- * value that meets itself ("aaaa" in "aaaaaa") is replaced from the left.
+ * Values are found as they are and in the forms of proxy/seek.h.  Every byte
+ * of every one is overwritten, also where they overlap.  A value that meets
+ * itself ("aaaa" in "aaaaaa") is replaced from the left.  One that is cut into
+ * parts with other bytes between them, such as over two events of a stream or
+ * two messages of gRPC, is not a value any more and is not found.
  */
 #ifndef BRIG_PROXY_SCRUB_H
 #define BRIG_PROXY_SCRUB_H
@@ -21,7 +24,7 @@ struct scrub;
 struct scrub *scrub_new(void);
 void scrub_free(struct scrub *s); /* wipes; NULL is fine */
 /*
- * Look for real, put stub; both n bytes, 1..SCAN_KEY_MAX, copied.  All pairs
+ * Look for real, put stub; both n bytes, 1..SEEK_KEY_MAX, copied.  All pairs
  * come before the first scrub_feed() or scrub_text().
  */
 void scrub_add(struct scrub *s, const void *real, const void *stub, size_t n);

@@ -9,8 +9,8 @@
 
 #include "base/compat.h"
 #include "base/str.h"
-#include "proxy/scan.h"
 #include "proxy/scrub.h"
+#include "proxy/seek.h"
 
 static const char REAL[] = "ghp_s3cr3tVALUE0123456789abcdefXYZw";
 static const char STUB[] = "ghp_PLACEHOLDER9876543210zyxwvuTSRq";
@@ -45,7 +45,8 @@ scrub_all(
 	scrub_end(s, &out);
 	scrub_free(s);
 	assert_int_equal(buf_len(&out), n);
-	return xstrndup((const char *)buf_head(&out), n);
+	buf_put_u8(&out, 0);
+	return xmemdup(buf_head(&out), n + 1);
 }
 
 static void
@@ -57,6 +58,22 @@ expect(const char *in, const char *want)
 		cleanup_free char *got =
 		    scrub_all(REAL, STUB, in, strlen(in), chunks[i]);
 		assert_string_equal(got, want);
+	}
+}
+
+/* Digits keep no case where a whole is written in either. */
+static void
+expect_any_case(const char *in, const char *want)
+{
+	cleanup_free char *low = xstrdup(want);
+
+	str_lower(low);
+	for (size_t chunk = 0; chunk < 4; chunk++) {
+		cleanup_free char *got =
+		    scrub_all(REAL, STUB, in, strlen(in), chunk);
+
+		str_lower(got);
+		assert_string_equal(got, low);
 	}
 }
 
@@ -138,12 +155,12 @@ hex_percent_and_json_forms_become_those_of_the_stub(void **state)
 		cleanup_free char *h = each(REAL, "", upper);
 		cleanup_free char *hw = each(STUB, "", upper);
 		cleanup_free char *p = each(REAL, "%", upper);
-		cleanup_free char *pw = each(STUB, "%", true);
+		cleanup_free char *pw = each(STUB, "%", upper);
 		cleanup_free char *j = each(REAL, "\\u00", upper);
 		cleanup_free char *jw = each(STUB, "\\u00", false);
 		expect(h, hw);
-		expect(p, pw);
-		expect(j, jw);
+		expect_any_case(p, pw);
+		expect_any_case(j, jw);
 	}
 }
 
@@ -165,6 +182,251 @@ json_escapes_inside_a_value_are_followed(void **state)
 		assert_string_equal(a, b);
 		assert_null(strstr(a, "cd"));
 		assert_null(strstr(a, "ij"));
+	}
+}
+
+/* ---- every way to write a value down ------------------------------------ */
+
+struct way {
+	const char *name;
+	/* One byte; i is its number. */
+	void (*put)(struct buf *b, uint8_t c, size_t i);
+};
+
+static void
+put_raw(struct buf *b, uint8_t c, size_t i)
+{
+	(void)i;
+	buf_put_u8(b, c);
+}
+
+static void
+put_percent(struct buf *b, uint8_t c, size_t i)
+{
+	(void)i;
+	buf_printf(b, "%%%02X", c);
+}
+
+static void
+put_percent_twice(struct buf *b, uint8_t c, size_t i)
+{
+	(void)i;
+	buf_printf(b, "%%25%02X", c);
+}
+
+static void
+put_percent_some(struct buf *b, uint8_t c, size_t i)
+{
+	buf_printf(b, i % 3 == 1 ? "%%%02X" : "%c", c);
+}
+
+static void
+put_hex(struct buf *b, uint8_t c, size_t i)
+{
+	(void)i;
+	buf_printf(b, "%02x", c);
+}
+
+static void
+put_json(struct buf *b, uint8_t c, size_t i)
+{
+	buf_printf(b, i % 2 == 0 ? "\\u00%02x" : "%c", c);
+}
+
+static void
+put_json_x(struct buf *b, uint8_t c, size_t i)
+{
+	(void)i;
+	buf_printf(b, "\\x%02x", c);
+}
+
+static void
+put_json_twice(struct buf *b, uint8_t c, size_t i)
+{
+	buf_printf(b, i % 4 == 3 ? "\\\\u00%02x" : "%c", c);
+}
+
+static void
+put_html(struct buf *b, uint8_t c, size_t i)
+{
+	if (i % 3 == 0)
+		buf_printf(b, "&#%03u;", c);
+	else if (i % 3 == 1)
+		buf_printf(b, "&#x%02X;", c);
+	else
+		buf_put_u8(b, c);
+}
+
+static void
+put_quoted(struct buf *b, uint8_t c, size_t i)
+{
+	buf_printf(b, i % 7 == 5 ? "=\r\n%c" : i % 7 == 6 ? "=%02X" : "%c", c);
+}
+
+static void
+put_utf16le(struct buf *b, uint8_t c, size_t i)
+{
+	(void)i;
+	buf_put_u8(b, c);
+	buf_put_u8(b, 0);
+}
+
+static void
+put_utf16be(struct buf *b, uint8_t c, size_t i)
+{
+	(void)i;
+	buf_put_u8(b, 0);
+	buf_put_u8(b, c);
+}
+
+static const struct way ways[] = {
+	{ "raw", put_raw },
+	{ "percent", put_percent },
+	{ "percent twice", put_percent_twice },
+	{ "percent here and there", put_percent_some },
+	{ "hex", put_hex },
+	{ "\\u in JSON", put_json },
+	{ "\\x in JSON", put_json_x },
+	{ "JSON in JSON", put_json_twice },
+	{ "HTML", put_html },
+	{ "quoted-printable", put_quoted },
+	{ "UTF-16LE", put_utf16le },
+	{ "UTF-16BE", put_utf16be },
+};
+
+static void
+write_down(struct buf *b, const struct way *w, const char *value)
+{
+	for (size_t i = 0; value[i] != '\0'; i++)
+		w->put(b, (uint8_t)value[i], i);
+}
+
+static void
+every_form_becomes_that_of_the_stub(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < nitems(ways); i++)
+		for (size_t chunk = 0; chunk < 20; chunk++) {
+			cleanup_buf struct buf in = { 0 }, want = { 0 };
+
+			buf_put(&in, "abc ", 4);
+			buf_put(&want, "abc ", 4);
+			write_down(&in, &ways[i], REAL);
+			write_down(&want, &ways[i], STUB);
+			write_down(&in, &ways[i], REAL);
+			write_down(&want, &ways[i], STUB);
+			cleanup_free char *got = scrub_all(
+			    REAL, STUB, buf_head(&in), buf_len(&in), chunk);
+			if (memcmp(got, buf_head(&want), buf_len(&want)) != 0)
+				fail_msg("%s, chunk %zu: %s", ways[i].name,
+				    chunk, got);
+		}
+}
+
+static void
+base64_over_lines_becomes_that_of_the_stub(void **state)
+{
+	static const char *const breaks[] = { "\n", "\r\n", "\\n", "\\r\\n" };
+
+	(void)state;
+	for (size_t i = 0; i < nitems(breaks); i++)
+		for (size_t line = 1; line < 20; line++) {
+			cleanup_buf struct buf in = { 0 }, want = { 0 };
+			cleanup_free char *a = b64("xy", REAL, "z", false);
+			cleanup_free char *b = b64("xy", STUB, "z", false);
+
+			for (size_t k = 0; a[k] != '\0'; k++) {
+				buf_printf(&in, "%c%s", a[k],
+				    k % line == 0 ? breaks[i] : "");
+				buf_printf(&want, "%c%s", b[k],
+				    k % line == 0 ? breaks[i] : "");
+			}
+			buf_put_u8(&in, 0);
+			buf_put_u8(&want, 0);
+			expect((char *)buf_head(&in), (char *)buf_head(&want));
+		}
+}
+
+/* Any bytes that a value may hold, and what looks like an escape in it. */
+static void
+value_that_looks_like_an_escape_is_found(void **state)
+{
+	static const struct {
+		const char *real, *in;
+	} t[] = {
+		{ "abc==def", "abc==def" },
+		{ "abc==def", "abc=3D=3Ddef" },
+		{ "a&b<c>d\"e'f", "a&amp;b&lt;c&gt;d&quot;e&#39;f" },
+		{ "50%25off%", "50%25off%" },
+		{ "50%25off%", "50%2525off%25" },
+		{ "50%25off%", "50%252525off%2525" },
+		{ "C:\\new\\table", "C:\\new\\table" },
+		{ "C:\\new\\table", "C:\\\\new\\\\table" },
+		{ "C:\\new\\table", "C:\\\\\\\\new\\\\\\\\table" },
+		{ "line1\nline2\n", "line1\\nline2\\n" },
+		{ "line1\nline2\n", "line1\\\\nline2\\\\n" },
+		{ "say \"hello\"", "say \\\\\\\"hello\\\\\\\"" },
+		{ "ghp_under_score", "ghp\\_under\\_score" },
+		{ "\\u0041bcdef", "\\u0041bcdef" },
+		{ "\\u0041bcdef", "\\\\u0041bcdef" },
+		{ "=3D=3D=3D", "=3D=3D=3D" },
+		{ "=3D=3D=3D", "=3D3D=3D3D=3D3D" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < nitems(t); i++)
+		for (size_t chunk = 0; chunk < 6; chunk++) {
+			struct scrub *s = scrub_new();
+			cleanup_buf struct buf out = { 0 };
+			char stub[64];
+			size_t n = strlen(t[i].in), at = 0;
+
+			memset(stub, 'Z', sizeof(stub));
+			scrub_add(s, t[i].real, stub, strlen(t[i].real));
+			while (at < n) {
+				size_t k = chunk == 0 ? n : chunk;
+
+				k = k < n - at ? k : n - at;
+				scrub_feed(s, t[i].in + at, k, &out);
+				at += k;
+			}
+			scrub_end(s, &out);
+			assert_int_equal(buf_len(&out), n);
+			if (scrub_count(s) != 1)
+				fail_msg("%s in %s, chunk %zu", t[i].real,
+				    t[i].in, chunk);
+			scrub_free(s);
+		}
+}
+
+/* What swap does in some form, scrub undoes: the agent sees its own bytes. */
+static void
+swap_then_scrub_is_the_identity(void **state)
+{
+	static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq"
+				  "rstuvwxyz0123456789-_.";
+
+	(void)state;
+	for (int round = 0; round < 3000; round++) {
+		char real[40] = { 0 }, stub[40] = { 0 };
+		cleanup_buf struct buf in = { 0 };
+		size_t n = 8 + rnd(31);
+
+		for (size_t i = 0; i < n; i++) {
+			real[i] = set[rnd(sizeof(set) - 1)];
+			stub[i] = set[rnd(sizeof(set) - 1)];
+		}
+		for (unsigned int k = rnd(5); k > 0; k--) {
+			for (uint32_t j = rnd(9); j > 0; j--)
+				buf_put_u8(&in, (uint8_t)rnd(256));
+			write_down(&in, &ways[rnd(nitems(ways))], stub);
+		}
+		buf_put_u8(&in, '.');
+		cleanup_free char *out =
+		    scrub_all(stub, real, buf_head(&in), buf_len(&in), rnd(9));
+		cleanup_free char *back =
+		    scrub_all(real, stub, out, buf_len(&in), rnd(9));
+		assert_memory_equal(back, buf_head(&in), buf_len(&in));
 	}
 }
 
@@ -261,40 +523,42 @@ any_chunking_gives_the_same_and_no_value_survives(void **state)
 }
 
 static void
-scan_finds_what_a_plain_search_finds(void **state)
+seek_finds_what_a_plain_search_finds(void **state)
 {
 	(void)state;
 	for (int round = 0; round < 300; round++) {
 		char keys[4][8] = { 0 }, text[65] = { 0 };
-		struct scan *s = scan_new();
-		size_t found = 0, want = 0, at = 0;
-		uint32_t st = 0, match;
+		struct seek *s = seek_new();
+		struct seek_hit hit;
+		size_t hold, from = 0;
 
 		for (size_t k = 0; k < 4; k++) {
 			size_t n = 1 + rnd(6);
 			for (size_t i = 0; i < n; i++)
 				keys[k][i] = (char)('a' + rnd(2));
-			/* Twice the same key counts once. */
-			for (size_t j = 0; j < k; j++)
-				if (strcmp(keys[j], keys[k]) == 0)
-					keys[k][0] = (char)('c' + k);
-			scan_add(s, keys[k], strlen(keys[k]), false, false);
+			seek_add(s, keys[k], strlen(keys[k]), false);
 		}
-		scan_ready(s);
 		for (size_t i = 0; i < 64; i++)
 			text[i] = (char)('a' + rnd(2));
-		for (size_t k = 0; k < 4; k++)
-			for (const char *p = text;
-			     (p = strstr(p, keys[k])) != NULL; p++)
-				want++;
-		while (at < 64) {
-			at += scan_step(
-			    s, &st, (uint8_t *)text + at, 64 - at, &match);
-			for (; match != 0; match = scan_next(s, match))
-				found++;
+		/* At each place the longest. */
+		for (size_t at = 0; at < 64; at++) {
+			size_t want = 0;
+
+			for (size_t k = 0; k < 4; k++)
+				if (str_starts(text + at, keys[k]) &&
+				    strlen(keys[k]) > want)
+					want = strlen(keys[k]);
+			if (want == 0)
+				continue;
+			assert_true(seek_search(
+			    s, (uint8_t *)text, 64, from, true, &hit, &hold));
+			assert_int_equal(hit.at, at);
+			assert_int_equal(hit.len, want);
+			from = at + 1;
 		}
-		assert_int_equal(found, want);
-		scan_free(s);
+		assert_false(seek_search(
+		    s, (uint8_t *)text, 64, from, true, &hit, &hold));
+		seek_free(s);
 	}
 }
 
@@ -308,6 +572,10 @@ main(void)
 		cmocka_unit_test(
 		    hex_percent_and_json_forms_become_those_of_the_stub),
 		cmocka_unit_test(json_escapes_inside_a_value_are_followed),
+		cmocka_unit_test(every_form_becomes_that_of_the_stub),
+		cmocka_unit_test(base64_over_lines_becomes_that_of_the_stub),
+		cmocka_unit_test(value_that_looks_like_an_escape_is_found),
+		cmocka_unit_test(swap_then_scrub_is_the_identity),
 		cmocka_unit_test(other_text_is_not_delayed),
 		cmocka_unit_test(start_of_a_value_at_the_end_is_passed_on),
 		cmocka_unit_test(
@@ -316,7 +584,7 @@ main(void)
 		cmocka_unit_test(field_value_is_scrubbed_in_place),
 		cmocka_unit_test(
 		    any_chunking_gives_the_same_and_no_value_survives),
-		cmocka_unit_test(scan_finds_what_a_plain_search_finds),
+		cmocka_unit_test(seek_finds_what_a_plain_search_finds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
