@@ -121,7 +121,7 @@ on_roots(struct chan *c, struct msg *m, void *ctx)
 
 	(void)c;
 	if (cur_end(&m->body) < 0 || !fd_is_sealed(m->fd) ||
-	    lseek(m->fd, 0, SEEK_END) > (off_t)UPSTREAM_ROOTS_MAX)
+	    lseek(m->fd, 0, SEEK_END) > (off_t)DIAL_ROOTS_MAX)
 		return -1;
 	upstream_pool_roots(b->pool, steal_fd(&m->fd));
 	return 0;

@@ -102,6 +102,9 @@ struct exchange {
 	struct upstream *up;
 	struct raw *raw; /* NULL: it is HTTP */
 	bool retried;
+	bool own_dial;  /* no connection that is there already */
+	bool rsp_half;  /* it has ended, the request of a WebSocket goes on */
+	bool rsp_ended; /* front knows */
 
 	struct held *held; /* a response with tokens, not passed on yet */
 	bool rsp_started;
@@ -214,6 +217,8 @@ void xch_grant(struct exchange *x, size_t n);
 void xch_rsp_head(struct exchange *x, struct rsp_head *h);
 size_t xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n);
 void xch_rsp_done(struct exchange *x, struct fields *trailers);
+/* So has the request of a WebSocket whose response had ended before. */
+void xch_rsp_other_half(struct exchange *x);
 void xch_pull(struct exchange *x); /* front can take more response */
 /* A whole response of n plain bytes; takes head's and trailers' fields. */
 void xch_rsp_whole(struct exchange *x, struct rsp_head *head, const uint8_t *p,

@@ -244,7 +244,8 @@ xch_judge(struct exchange *x)
 		    "this method is never sent on", "use another method");
 		return;
 	}
-	if (x->head.protocol[0] != '\0') {
+	if (x->head.protocol[0] != '\0' &&
+	    strcmp(x->head.protocol, WIRE_WEBSOCKET) != 0) {
 		xch_refuse(x, 501, "upgrade_refused",
 		    "this proxy does not pass that protocol on",
 		    "use the service's plain HTTP interface");

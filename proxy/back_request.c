@@ -125,12 +125,16 @@ xch_push(struct exchange *x)
 		return;
 	}
 	do {
-		if (x->state != X_OPEN)
+		/* It may have answered, and be gone, before it has all. */
+		if (x->state != X_OPEN || x->up == NULL)
 			return;
 		settle(x, xch_body_fill(x));
 		if (x->state != X_OPEN || xch_body_waits(x))
 			return;
 		if (!x->head_sent && !put_head(x))
+			return;
+		/* Not a byte of another protocol before it is agreed on. */
+		if (x->head.protocol[0] != '\0' && x->status != 101)
 			return;
 	} while (push_piece(x));
 	if (buf_len(&x->req) > 0 || buf_len(xch_body_data(x)) > 0)
@@ -141,6 +145,8 @@ xch_push(struct exchange *x)
 		return;
 	x->end_sent = true;
 	upstream_end(x->up, &x->req_trailers);
+	if (x->rsp_half)
+		xch_rsp_other_half(x);
 }
 
 void

@@ -131,6 +131,8 @@ send_head(struct exchange *x, struct rsp_head *h)
 	}
 	x->rsp_started = true;
 	xch_tell(x, M_RSP_HEAD, &body);
+	if (x->status == 101)
+		xch_push(x);
 }
 
 void
@@ -318,8 +320,31 @@ drain(struct exchange *x)
 			return;
 	}
 	(void)trailers_put(&body, &x->rsp_trailers);
-	record_outcome(x, NULL);
+	if (!x->rsp_half)
+		record_outcome(x, NULL);
 	xch_tell(x, M_RSP_END, &body);
+	x->rsp_ended = true;
+	if (!x->rsp_half)
+		xch_end(x, false);
+}
+
+/* The connection is free although front has not taken all. */
+static void
+let_go(struct exchange *x)
+{
+	upstream_release(x->up, x->end_sent);
+	x->up = NULL;
+}
+
+void
+xch_rsp_other_half(struct exchange *x)
+{
+	x->rsp_half = false;
+	let_go(x);
+	x->state = X_DRAIN;
+	if (!x->rsp_ended)
+		return;
+	record_outcome(x, NULL);
 	xch_end(x, false);
 }
 
@@ -336,7 +361,8 @@ start_drain(struct exchange *x, struct fields *trailers)
 	}
 	x->rsp_trailers = *trailers;
 	memset(trailers, 0, sizeof(*trailers));
-	x->state = X_DRAIN;
+	if (!x->rsp_half)
+		x->state = X_DRAIN;
 	drain(x);
 }
 
@@ -362,9 +388,10 @@ xch_rsp_done(struct exchange *x, struct fields *trailers)
 		    "ask for another resource");
 		return;
 	}
-	/* The connection is free although front has not taken all. */
-	upstream_release(x->up, x->end_sent);
-	x->up = NULL;
+	/* The other half of a WebSocket goes on. */
+	x->rsp_half = x->status == 101 && !x->end_sent;
+	if (!x->rsp_half)
+		let_go(x);
 	if (x->held != NULL)
 		capture_end(x, trailers);
 	else
@@ -396,7 +423,7 @@ xch_pull(struct exchange *x)
 	if (!x->blocked || front_is_full(x->back))
 		return;
 	x->blocked = false;
-	if (x->state == X_DRAIN) {
+	if (x->state == X_DRAIN || (x->rsp_half && !x->rsp_ended)) {
 		drain(x);
 		return;
 	}

@@ -35,7 +35,7 @@ static void
 keep_readable(struct exchange *x)
 {
 	static const char *const gone[] = { "Range", "If-Range", "A-IM",
-		"Available-Dictionary" };
+		"Available-Dictionary", "Sec-WebSocket-Extensions" };
 	struct fields *fs = &x->head.fields;
 	cleanup_buf struct buf offer = { 0 };
 
@@ -352,7 +352,7 @@ xch_resolve(struct exchange *x)
 		dial_or_refuse(x, bad);
 		return;
 	}
-	if (!x->retried && x->raw == NULL) {
+	if (!x->own_dial && x->raw == NULL) {
 		xch_dial(x, true);
 		if (x->up != NULL)
 			return;

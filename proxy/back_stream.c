@@ -45,19 +45,38 @@ is_idempotent(const char *method)
 	return false;
 }
 
+/* Another try, over a connection of its own or any. */
+static void
+try_again(struct exchange *x)
+{
+	x->up = NULL;
+	x->end_sent = false;
+	x->state = X_CONNECT;
+	xch_resolve(x);
+}
+
+static void
+on_again(void *arg)
+{
+	struct exchange *x = arg;
+
+	x->own_dial = true;
+	try_again(x);
+}
+
 static void
 on_failed(void *arg, enum upstream_fail how, const char *why)
 {
 	struct exchange *x = arg;
-	bool stale = how == UPSTREAM_BROKEN && upstream_is_reused(x->up);
+	bool stale = how == UPSTREAM_BROKEN && upstream_is_stale(x->up);
+	/* RFC 9113 section 8.7: then any method may be sent again. */
+	bool safe = upstream_is_refused(x->up) ||
+		    (stale && is_idempotent(x->head.method));
 
 	x->up = NULL;
-	if (stale && !x->retried && x->req_sent == 0 &&
-	    is_idempotent(x->head.method)) {
-		x->retried = true;
-		x->end_sent = false;
-		x->state = X_CONNECT;
-		xch_resolve(x);
+	if (safe && !x->retried && !x->rsp_started && x->req_sent == 0) {
+		x->retried = x->own_dial = true;
+		try_again(x);
 		return;
 	}
 	switch (how) {
@@ -120,6 +139,7 @@ static const struct upstream_ops ops = {
 	.head = on_head,
 	.data = on_data,
 	.done = on_done,
+	.again = on_again,
 	.failed = on_failed,
 };
 
@@ -127,17 +147,20 @@ void
 xch_dial(struct exchange *x, bool reuse)
 {
 	struct back *b = x->back;
+	struct upstream_want want = { .tls = x->head.tls,
+		.h1_only = x->head.protocol[0] != '\0',
+		.host = x->host,
+		.port = x->head.port };
 
 	if (x->raw != NULL) {
 		raw_dial(x);
 		return;
 	}
 	if (reuse)
-		x->up = upstream_reuse(
-		    b->pool, x->head.tls, x->host, x->head.port, &ops, x);
+		x->up = upstream_reuse(b->pool, &want, &ops, x);
 	else
-		x->up = upstream_dial(b->pool, x->head.tls, x->host,
-		    x->head.port, x->addrs, x->naddrs, &ops, x);
+		x->up =
+		    upstream_dial(b->pool, &want, x->addrs, x->naddrs, &ops, x);
 	if (x->up == NULL)
 		return;
 	ev_timer_clear(x->timer);

@@ -428,17 +428,12 @@ field_section(
 	return n > 0 ? HTTP_MORE : HTTP_DONE;
 }
 
-/* Fields that say how to read a message must not come after it. */
 static enum http_result
 trailers_done(struct http_parser *p)
 {
-	for (size_t i = 0; i < p->trailers.n; i++) {
-		const char *name = p->trailers.f[i].name;
-		if (wire_is_hop(name) || strcasecmp(name, "Host") == 0 ||
-		    strcasecmp(name, "Authorization") == 0 ||
-		    strcasecmp(name, "Set-Cookie") == 0)
+	for (size_t i = 0; i < p->trailers.n; i++)
+		if (!wire_is_trailer(p->trailers.f[i].name))
 			return bad(p, 400, "forbidden trailer field");
-	}
 	p->state = ST_DONE;
 	return HTTP_DONE;
 }

@@ -84,9 +84,9 @@ bool http_is_token(const char *s, size_t n);
  * Writers: append to b exactly what is given plus framing.  fs holds no
  * hop-by-hop field (fields_strip_hop()).
  */
-void http_put_request(struct buf *b, const char *method, const char *target,
-    const char *host, const struct fields *fs, enum body_kind kind,
-    uint64_t length);
+void http_put_fields(struct buf *b, const struct fields *fs);
+/* Content-Length or Transfer-Encoding, or nothing. */
+void http_put_framing(struct buf *b, enum body_kind kind, uint64_t length);
 
 #define HTTP_RSP_CLOSE 1u       /* the connection ends after this message */
 #define HTTP_RSP_UNTIL_CLOSE 2u /* BODY_STREAM without chunks, for 1.0 */

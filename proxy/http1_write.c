@@ -2,8 +2,8 @@
 
 #include <inttypes.h>
 
-static void
-put_fields(struct buf *b, const struct fields *fs)
+void
+http_put_fields(struct buf *b, const struct fields *fs)
 {
 	if (fs == NULL)
 		return;
@@ -11,8 +11,8 @@ put_fields(struct buf *b, const struct fields *fs)
 		buf_printf(b, "%s: %s\r\n", fs->f[i].name, fs->f[i].value);
 }
 
-static void
-put_framing(struct buf *b, enum body_kind kind, uint64_t length)
+void
+http_put_framing(struct buf *b, enum body_kind kind, uint64_t length)
 {
 	switch (kind) {
 	case BODY_NONE:
@@ -27,17 +27,6 @@ put_framing(struct buf *b, enum body_kind kind, uint64_t length)
 }
 
 void
-http_put_request(struct buf *b, const char *method, const char *target,
-    const char *host, const struct fields *fs, enum body_kind kind,
-    uint64_t length)
-{
-	buf_printf(b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, target, host);
-	put_fields(b, fs);
-	put_framing(b, kind, length);
-	buf_put(b, "\r\n", 2);
-}
-
-void
 http_put_response(struct buf *b, unsigned int status, const char *reason,
     const struct fields *fs, enum body_kind kind, uint64_t length,
     unsigned int flags)
@@ -45,15 +34,15 @@ http_put_response(struct buf *b, unsigned int status, const char *reason,
 	if (reason[0] == '\0')
 		reason = http_reason(status);
 	buf_printf(b, "HTTP/1.1 %u %s\r\n", status, reason);
-	put_fields(b, fs);
+	http_put_fields(b, fs);
 	if (status / 100 == 1 || status == 204 || status == 304) {
 		if (status == 304 && kind == BODY_LENGTH)
-			put_framing(b, kind, length);
+			http_put_framing(b, kind, length);
 	} else if (kind == BODY_NONE) {
 		if ((flags & HTTP_RSP_NO_BODY) == 0)
-			put_framing(b, BODY_LENGTH, 0);
+			http_put_framing(b, BODY_LENGTH, 0);
 	} else if (kind != BODY_STREAM || (flags & HTTP_RSP_UNTIL_CLOSE) == 0) {
-		put_framing(b, kind, length);
+		http_put_framing(b, kind, length);
 	}
 	if (flags & (HTTP_RSP_CLOSE | HTTP_RSP_UNTIL_CLOSE))
 		buf_printf(b, "Connection: close\r\n");
@@ -74,7 +63,7 @@ void
 http_put_last_chunk(struct buf *b, const struct fields *trailers)
 {
 	buf_put(b, "0\r\n", 3);
-	put_fields(b, trailers);
+	http_put_fields(b, trailers);
 	buf_put(b, "\r\n", 2);
 }
 

@@ -60,7 +60,8 @@ libproxy_a_SOURCES += \
 	proxy/swap_apply.c proxy/swap_basic.c \
 	proxy/swap_split.c proxy/swap_target.c \
 	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \
-	proxy/upstream_h1.c proxy/upstream_io.c
+	proxy/upstream_conn.c proxy/upstream_h1.c proxy/upstream_h2.c \
+	proxy/upstream_h2_in.c proxy/upstream_pool.c
 
 # Protocols that are not HTTP.
 libproxy_a_SOURCES += \

@@ -1,75 +1,10 @@
 #include "proxy/upstream.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/fdutil.h"
 #include "base/str.h"
 #include "proxy/upstream_int.h"
-
-static void
-roots_unref(struct roots *r)
-{
-	if (r == NULL || --r->refs > 0)
-		return;
-	tls_client_free(r->client);
-	fd_close(&r->fd);
-	buf_free(&r->pem);
-	free(r);
-}
-
-struct tls_client *
-roots_client(struct roots *r, struct error *err)
-{
-	if (r->client != NULL)
-		return r->client;
-	if (r->fd >= 0 &&
-	    fd_pread_all(r->fd, &r->pem, UPSTREAM_ROOTS_MAX) < 0) {
-		(void)error_set(err, errno, "certificate authorities");
-		buf_free(&r->pem);
-		return NULL;
-	}
-	fd_close(&r->fd);
-	r->client = tls_client_new(buf_head(&r->pem), buf_len(&r->pem), err);
-	return r->client;
-}
-
-struct upstream_pool *
-upstream_pool_new(struct ev *ev)
-{
-	struct upstream_pool *p = xcalloc(1, sizeof(*p));
-
-	p->ev = ev;
-	p->dialer = dialer_new(ev);
-	return p;
-}
-
-struct dialer *
-upstream_pool_dialer(struct upstream_pool *p)
-{
-	return p->dialer;
-}
-
-void
-upstream_pool_roots(struct upstream_pool *p, int fd)
-{
-	struct roots *r = xcalloc(1, sizeof(*r));
-
-	dialer_roots(p->dialer, fcntl(fd, F_DUPFD_CLOEXEC, 3));
-	r->refs = 1;
-	r->fd = fd;
-	buf_init(&r->pem, 0);
-	roots_unref(p->roots);
-	p->roots = r;
-	upstream_pool_clear(p);
-}
 
 static void
 on_freed(void *arg)
@@ -78,68 +13,51 @@ on_freed(void *arg)
 }
 
 static void
-destroy(struct upstream *u)
+detach(struct upstream *u)
 {
-	struct upstream_pool *p = u->pool;
+	struct upstream_conn *c = u->conn;
 
-	if (u->state == UP_DEAD)
+	if (c == NULL)
 		return;
-	for (struct upstream **pp = &p->kept; *pp != NULL; pp = &(*pp)->next)
-		if (*pp == u) {
-			*pp = u->next;
+	for (struct upstream **up = &c->users; *up != NULL; up = &(*up)->next)
+		if (*up == u) {
+			*up = u->next;
+			c->nusers--;
 			break;
 		}
+	u->conn = NULL;
+	u->next = NULL;
+}
+
+static void call_ready(void *arg);
+static void on_fail_later(void *arg);
+
+static void
+destroy(struct upstream *u)
+{
+	if (u->state == UP_DEAD)
+		return;
+	if (u->conn != NULL && u->conn->h2 != NULL)
+		uc2_release(u);
+	detach(u);
 	u->state = UP_DEAD;
 	u->ops = NULL;
-	ev_io_free(u->io);
+	ev_undefer(u->pool->ev, call_ready, u);
+	ev_undefer(u->pool->ev, on_fail_later, u);
 	ev_timer_free(u->timer);
-	tls_free(u->tls);
-	fd_close(&u->fd);
-	roots_unref(u->roots);
-	free(u->host);
-	http_parser_free(&u->parser);
-	upstream_wipe(&u->in);
-	upstream_wipe(&u->out);
-	/* The caller may be a handler of this very connection. */
-	ev_defer(p->ev, on_freed, u);
+	up_wipe(&u->out);
+	up_wipe(&u->rx);
+	fields_free(&u->fields);
+	fields_free(&u->trailers);
+	ev_defer(u->pool->ev, on_freed, u);
 }
 
 void
-upstream_pool_clear(struct upstream_pool *p)
-{
-	while (p->kept != NULL)
-		destroy(p->kept);
-}
-
-void
-upstream_pool_forget(struct upstream_pool *p, const char *host, uint16_t port)
-{
-	struct upstream *next;
-
-	for (struct upstream *u = p->kept; u != NULL; u = next) {
-		next = u->next;
-		if (u->port == port && strcmp(u->host, host) == 0)
-			destroy(u);
-	}
-}
-
-void
-upstream_pool_free(struct upstream_pool *p)
-{
-	if (p == NULL)
-		return;
-	upstream_pool_clear(p);
-	dialer_free(p->dialer);
-	roots_unref(p->roots);
-	ev_defer(p->ev, on_freed, p);
-}
-
-void
-upstream_fail(struct upstream *u, enum upstream_fail how, const char *why)
+up_fail(struct upstream *u, enum upstream_fail how, const char *why)
 {
 	const struct upstream_ops *ops = u->ops;
 	void *arg = u->arg;
-	char text[256];
+	char text[512];
 
 	if (u->state == UP_DEAD)
 		return;
@@ -150,109 +68,107 @@ upstream_fail(struct upstream *u, enum upstream_fail how, const char *why)
 }
 
 static void
-on_timer(void *arg)
+on_fail_later(void *arg)
 {
 	struct upstream *u = arg;
 
-	switch (u->state) {
-	case UP_CONNECT:
-		snprintf(u->why, sizeof(u->why), "no answer within %u s",
-		    UPSTREAM_CONNECT_MS / 1000);
-		u->at++;
-		upstream_next_addr(u);
-		return;
-	case UP_HANDSHAKE:
-		upstream_fail(
-		    u, UPSTREAM_TIMEOUT, "TLS handshake took too long");
-		return;
-	case UP_READY:
-		/* Waiting for the agent is not the origin's fault. */
-		if (u->blocked) {
-			ev_timer_set(u->timer, UPSTREAM_IDLE_MS);
-			return;
-		}
-		upstream_fail(u, UPSTREAM_TIMEOUT,
-		    "the server sent nothing for too long");
-		return;
-	case UP_KEPT:
-		destroy(u);
-		return;
-	case UP_DEAD:
-		return;
-	}
-}
-
-static struct sockaddr *
-make_sockaddr(const struct netaddr *a, uint16_t port,
-    struct sockaddr_storage *ss, socklen_t *len)
-{
-	struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
-	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
-
-	memset(ss, 0, sizeof(*ss));
-	if (a->family == 4) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(port);
-		memcpy(&v4->sin_addr, a->addr, 4);
-		*len = sizeof(*v4);
-	} else {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(port);
-		memcpy(&v6->sin6_addr, a->addr, 16);
-		*len = sizeof(*v6);
-	}
-	return (struct sockaddr *)ss;
-}
-
-/* One attempt: 0 when it is under way. */
-static int
-connect_to(struct upstream *u, const struct netaddr *a)
-{
-	struct sockaddr_storage ss;
-	socklen_t len;
-	int one = 1;
-	struct sockaddr *sa = make_sockaddr(a, u->port, &ss, &len);
-
-	ev_io_free(u->io);
-	u->io = NULL;
-	fd_close(&u->fd);
-	u->fd = socket(
-	    sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (u->fd < 0)
-		return -1;
-	/* Heads and small bodies go out at once; not vital if refused. */
-	(void)setsockopt(u->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(u->fd, sa, len) < 0 && errno != EINPROGRESS)
-		return -1;
-	u->io = ev_io_new(u->pool->ev, u->fd, EV_WRITE, upstream_on_io, u);
-	ev_timer_set(u->timer, UPSTREAM_CONNECT_MS);
-	return 0;
-}
-
-static void
-on_no_addr(void *arg)
-{
-	struct upstream *u = arg;
-	char why[400];
-
-	if (u->state != UP_CONNECT)
-		return;
-	snprintf(why, sizeof(why), "cannot connect to %s port %u: %.200s",
-	    u->host, u->port, u->why);
-	upstream_fail(u, UPSTREAM_UNREACHABLE, why);
+	up_fail(u, UPSTREAM_BROKEN, u->why);
 }
 
 void
-upstream_next_addr(struct upstream *u)
+up_fail_later(struct upstream *u, const char *why)
 {
-	for (; u->at < u->naddrs; u->at++) {
-		if (connect_to(u, &u->addrs[u->at]) == 0)
-			return;
-		strlcpy(u->why, strerror(errno), sizeof(u->why));
+	strlcpy(u->why, why, sizeof(u->why));
+	ev_defer(u->pool->ev, on_fail_later, u);
+}
+
+void
+uc_fail(struct upstream_conn *c, enum upstream_fail how, const char *why)
+{
+	char text[512];
+
+	if (c->state == UC_DEAD)
+		return;
+	strlcpy(text, why, sizeof(text));
+	c->draining = true;
+	while (c->users != NULL) {
+		struct upstream *u = c->users;
+
+		/* What came whole is delivered yet. */
+		if (u->complete && c->h2 != NULL) {
+			u->stream = 0;
+			detach(u);
+		} else {
+			up_fail(u, how, text);
+		}
 	}
-	/* Never from inside upstream_dial(): its caller has no pointer yet. */
-	ev_timer_clear(u->timer);
-	ev_defer(u->pool->ev, on_no_addr, u);
+	uc_destroy(c);
+}
+
+void
+up_alive(struct upstream *u)
+{
+	ev_timer_set(
+	    u->timer, u->raw ? UPSTREAM_RAW_IDLE_MS : UPSTREAM_IDLE_MS);
+}
+
+static void
+on_idle(void *arg)
+{
+	struct upstream *u = arg;
+	struct upstream_conn *c = u->conn;
+	bool total = ev_now_ms() - u->begun >= UPSTREAM_TOTAL_MS;
+
+	/* Waiting for the agent is not the origin's fault. */
+	if (!total && (u->blocked || u->state != UP_OPEN)) {
+		up_alive(u);
+		return;
+	}
+	up_fail(u, UPSTREAM_TIMEOUT,
+	    total ? "the exchange took too long"
+		  : "the server sent nothing for too long");
+	if (c == NULL || c->state != UC_OPEN)
+		return;
+	/* One of HTTP/1.1 cannot go on. */
+	if (c->h2 == NULL || c->users == NULL)
+		uc_destroy(c);
+	else
+		uc_pump_soon(c);
+}
+
+static struct upstream *
+attach(struct upstream_conn *c, const struct upstream_want *w,
+    const struct upstream_ops *ops, void *arg)
+{
+	struct upstream *u = xcalloc(1, sizeof(*u)), **up;
+
+	u->pool = c->pool;
+	u->conn = c;
+	u->ops = ops;
+	u->arg = arg;
+	u->proxy = w->proxy;
+	u->begun = ev_now_ms();
+	buf_init(&u->out, 0);
+	buf_init(&u->rx, 0);
+	u->timer = ev_timer_new(c->pool->ev, on_idle, u);
+	for (up = &c->users; *up != NULL; up = &(*up)->next)
+		continue;
+	*up = u;
+	c->nusers++;
+	return u;
+}
+
+static void
+make_ready(struct upstream *u)
+{
+	struct upstream_conn *c = u->conn;
+
+	u->state = UP_OPEN;
+	up_alive(u);
+	/* What it writes goes out in one go. */
+	u->ops->ready(u->arg);
+	if (c->state == UC_OPEN)
+		uc_pump_soon(c);
 }
 
 static void
@@ -260,129 +176,275 @@ call_ready(void *arg)
 {
 	struct upstream *u = arg;
 
-	if (u->state == UP_READY && u->ops != NULL)
-		upstream_is_ready(u);
-}
-
-void
-upstream_is_ready(struct upstream *u)
-{
-	u->state = UP_READY;
-	ev_timer_set(u->timer, UPSTREAM_IDLE_MS);
-	/* Else an event tells. */
-	u->readable = u->tls != NULL && tls_pending(u->tls);
-	/* What it writes goes out below. */
-	u->in_pump = true;
-	u->ops->ready(u->arg);
-	u->in_pump = false;
-	if (u->state == UP_READY)
-		upstream_pump(u);
+	if (u->state == UP_WAIT && u->conn != NULL)
+		make_ready(u);
 }
 
 struct upstream *
-upstream_dial(struct upstream_pool *p, bool tls, const char *host,
-    uint16_t port, const struct netaddr *addrs, size_t n,
+upstream_reuse(struct upstream_pool *p, const struct upstream_want *w,
     const struct upstream_ops *ops, void *arg)
 {
-	struct upstream *u = xcalloc(1, sizeof(*u));
+	struct upstream_conn *idle = NULL, *coming = NULL, *c;
+	struct upstream *u;
 
-	u->pool = p;
-	u->fd = -1;
-	u->is_tls = tls;
-	u->host = xstrdup(host);
-	u->port = port;
-	u->naddrs = n < UPSTREAM_ADDRS_MAX ? n : UPSTREAM_ADDRS_MAX;
-	memcpy(u->addrs, addrs, u->naddrs * sizeof(*addrs));
-	strlcpy(u->why, "no address", sizeof(u->why));
-	u->ops = ops;
-	u->arg = arg;
-	u->timer = ev_timer_new(p->ev, on_timer, u);
-	http_parser_init(&u->parser, true);
-	buf_init(&u->in, 0);
-	buf_init(&u->out, 0);
-	if (tls && p->roots != NULL) {
-		u->roots = p->roots;
-		u->roots->refs++;
+	for (c = p->conns; c != NULL; c = c->next) {
+		if (!uc_fits(c, w))
+			continue;
+		if (c->state == UC_DIAL) {
+			if (coming == NULL && !c->h1_only)
+				coming = c;
+		} else if (c->state == UC_OPEN && c->h2 != NULL) {
+			if (!w->h1_only && uc2_has_room(c))
+				break;
+		} else if (uc_is_idle(c) && idle == NULL) {
+			idle = c;
+		}
 	}
-	upstream_next_addr(u);
-	return u;
-}
-
-struct upstream *
-upstream_reuse(struct upstream_pool *p, bool tls, const char *host,
-    uint16_t port, const struct upstream_ops *ops, void *arg)
-{
-	struct upstream **pp, *u;
-
-	for (pp = &p->kept; (u = *pp) != NULL; pp = &u->next)
-		if (u->is_tls == tls && u->port == port &&
-		    strcmp(u->host, host) == 0)
-			break;
-	if (u == NULL)
-		return NULL;
-	*pp = u->next;
-	u->next = NULL;
-	u->state = UP_READY;
+	if (c == NULL)
+		c = idle;
+	if (c == NULL) {
+		/* It may turn out to carry many. */
+		if (coming == NULL || w->h1_only || !w->tls ||
+		    pool_speaks_h1(p, w))
+			return NULL;
+		return attach(coming, w, ops, arg);
+	}
+	if (uc_is_idle(c))
+		ev_timer_clear(c->timer);
+	u = attach(c, w, ops, arg);
 	u->reused = true;
-	u->got_bytes = u->complete = u->blocked = false;
-	u->interim = 0;
-	u->ops = ops;
-	u->arg = arg;
-	ev_timer_set(u->timer, UPSTREAM_IDLE_MS);
 	ev_defer(p->ev, call_ready, u);
 	return u;
 }
 
+static void
+on_dialled(void *arg, int fd, struct tls *t, bool h2)
+{
+	struct upstream_conn *c = arg;
+
+	c->dial = NULL;
+	c->fd = fd;
+	c->tls = t;
+	c->state = UC_OPEN;
+	/* Else an event tells. */
+	c->readable = t != NULL && tls_pending(t);
+	c->in_pump = true;
+	if (h2) {
+		uc2_open(c);
+	} else {
+		if (!c->h1_only && c->is_tls)
+			pool_note_h1(c);
+		while (c->users != NULL && c->users->next != NULL) {
+			struct upstream *u = c->users->next;
+			const struct upstream_ops *ops = u->ops;
+			void *uarg = u->arg;
+
+			destroy(u);
+			ops->again(uarg);
+		}
+	}
+	for (struct upstream *u = c->users, *next; u != NULL; u = next) {
+		next = u->next;
+		if (u->state == UP_WAIT)
+			make_ready(u);
+	}
+	c->in_pump = false;
+	uc_pump(c);
+}
+
+static void
+on_dial_failed(void *arg, enum upstream_fail how, const char *why)
+{
+	struct upstream_conn *c = arg;
+
+	c->dial = NULL;
+	uc_fail(c, how, why);
+}
+
+static const struct dial_ops dial_ops = { on_dialled, on_dial_failed };
+
+struct upstream *
+upstream_dial(struct upstream_pool *p, const struct upstream_want *w,
+    const struct netaddr *addrs, size_t n, const struct upstream_ops *ops,
+    void *arg)
+{
+	struct upstream_conn *c = uc_new(p, w);
+	struct dial_opts o = { .tls = w->tls,
+		.host = w->host,
+		.port = w->port,
+		.addrs = addrs,
+		.naddrs = n,
+		.offer_h2 = !c->h1_only,
+		.identity = w->identity,
+		.proxy = w->proxy };
+
+	c->dial = dial_start(p->dialer, &o, &dial_ops, c);
+	return attach(c, w, ops, arg);
+}
+
 bool
-upstream_is_reused(const struct upstream *u)
+upstream_is_stale(const struct upstream *u)
 {
 	return u->reused && !u->got_bytes;
+}
+
+bool
+upstream_is_refused(const struct upstream *u)
+{
+	return u->refused;
+}
+
+/* ---- what the user says ------------------------------------------------ */
+
+void
+upstream_head(
+    struct upstream *u, const struct req_head *h, const char *hostport)
+{
+	if (u->state != UP_OPEN || u->conn == NULL)
+		return;
+	u->kind = h->kind;
+	if (u->conn->h2 != NULL)
+		uc2_head(u, h, hostport);
+	else
+		uc1_head(u, h, hostport);
+}
+
+void
+upstream_body(struct upstream *u, const void *p, size_t n)
+{
+	if (u->state != UP_OPEN || u->conn == NULL || u->ended || n == 0)
+		return;
+	if (u->conn->h2 != NULL)
+		uc2_body(u, p, n);
+	else
+		uc1_body(u, p, n);
+	if (upstream_queued(u) >= UPSTREAM_OUT_HIGH)
+		u->was_high = true;
+}
+
+void
+upstream_end(struct upstream *u, const struct fields *trailers)
+{
+	if (u->state != UP_OPEN || u->conn == NULL || u->ended)
+		return;
+	u->ended = true;
+	if (u->conn->h2 != NULL)
+		uc2_end(u, trailers);
+	else
+		uc1_end(u, trailers);
 }
 
 size_t
 upstream_queued(const struct upstream *u)
 {
-	return buf_len(&u->out);
-}
-
-static void
-trim_pool(struct upstream_pool *p)
-{
-	size_t n = 0;
-	struct upstream *next;
-
-	for (struct upstream *u = p->kept; u != NULL; u = next) {
-		next = u->next;
-		if (++n > UPSTREAM_KEEP_MAX)
-			destroy(u);
-	}
+	if (u->conn == NULL)
+		return 0;
+	return u->conn->h2 != NULL ? buf_len(&u->out) : buf_len(&u->conn->out);
 }
 
 void
-upstream_release(struct upstream *u, bool keep)
+upstream_resume(struct upstream *u)
 {
+	if (u->state != UP_OPEN || !u->blocked)
+		return;
+	u->blocked = false;
+	if (u->conn != NULL && u->conn->h2 == NULL)
+		uc_pump(u->conn);
+	else
+		uc2_resume(u);
+}
+
+void
+up_done(struct upstream *u, struct fields *trailers)
+{
+	/* What they belong to may go with the release. */
+	struct fields t = *trailers;
+
+	memset(trailers, 0, sizeof(*trailers));
+	u->complete = u->told = true;
+	fields_strip_hop(&t);
+	u->ops->done(u->arg, &t);
+	fields_free(&t);
+	/* The user always releases; if not, nothing more is to be had. */
+	if (u->state == UP_OPEN && !u->raw)
+		upstream_release(u, false);
+}
+
+bool
+up_interim(struct upstream *u)
+{
+	if (++u->interim <= UPSTREAM_INTERIM_MAX)
+		return true;
+	strlcpy(u->why, "too many interim responses", sizeof(u->why));
+	return false;
+}
+
+/* May an HTTP/1.1 connection serve another exchange? */
+static bool
+is_clean(const struct upstream_conn *c, const struct upstream *u)
+{
+	/* Bytes nobody asked for: not to be trusted. */
+	return c->state == UC_OPEN && u->complete && !u->raw && !u->upgrade &&
+	       !c->draining && c->parser.keep_alive && buf_len(&c->in) == 0 &&
+	       buf_len(&c->out) == 0 &&
+	       (c->tls == NULL || !tls_pending(c->tls)) &&
+	       c->generation == dialer_generation(c->pool->dialer);
+}
+
+static void
+release_h1(struct upstream_conn *c, struct upstream *u, bool keep_it)
+{
+	bool clean = keep_it && is_clean(c, u);
+	bool linger = u->raw && u->ended && buf_len(&c->out) > 0;
+
+	destroy(u);
+	if (c->state == UC_DEAD)
+		return;
+	if (clean) {
+		http_parser_reset(&c->parser);
+		up_wipe(&c->in);
+		up_wipe(&c->out);
+		uc_watch(c, EV_READ);
+		uc_keep(c);
+		return;
+	}
+	c->draining = true;
+	if (linger && c->state == UC_OPEN) {
+		c->state = UC_LINGER;
+		ev_timer_set(c->timer, UPSTREAM_LINGER_MS);
+		uc_pump_soon(c);
+		return;
+	}
+	if (c->tls != NULL && c->state == UC_OPEN)
+		tls_close(c->tls);
+	uc_destroy(c);
+}
+
+void
+upstream_release(struct upstream *u, bool keep_it)
+{
+	struct upstream_conn *c;
+
 	if (u == NULL || u->state == UP_DEAD)
 		return;
-	ev_undefer(u->pool->ev, call_ready, u);
-	ev_undefer(u->pool->ev, on_no_addr, u);
-	u->ops = NULL;
-	/* Bytes nobody asked for, or roots that changed: not to be trusted. */
-	if (!keep || u->state != UP_READY || !u->complete ||
-	    !u->parser.keep_alive || buf_len(&u->in) > 0 ||
-	    buf_len(&u->out) > 0 || (u->tls != NULL && tls_pending(u->tls)) ||
-	    (u->is_tls && u->roots != u->pool->roots)) {
-		if (u->tls != NULL && u->state == UP_READY)
-			tls_close(u->tls);
+	c = u->conn;
+	if (c == NULL) {
 		destroy(u);
 		return;
 	}
-	http_parser_reset(&u->parser);
-	upstream_wipe(&u->in);
-	upstream_wipe(&u->out);
-	u->state = UP_KEPT;
-	u->next = u->pool->kept;
-	u->pool->kept = u;
-	ev_io_set(u->io, EV_READ);
-	ev_timer_set(u->timer, UPSTREAM_KEEP_MS);
-	trim_pool(u->pool);
+	if (c->state == UC_DIAL) {
+		destroy(u);
+		if (c->users == NULL)
+			uc_destroy(c);
+		return;
+	}
+	if (c->h2 == NULL) {
+		release_h1(c, u, keep_it);
+		return;
+	}
+	destroy(u);
+	if (c->state == UC_OPEN)
+		uc_pump_soon(c);
+	if (c->state == UC_OPEN && c->users == NULL && !c->draining)
+		uc_keep(c);
 }

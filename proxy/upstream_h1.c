@@ -1,147 +1,273 @@
+#include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <string.h>
+#include <strings.h>
 
+#include "base/log.h"
+#include "base/str.h"
 #include "proxy/upstream_int.h"
 
 #define HEAD_SLACK 1024u /* request line, framing, what printing needs */
 #define CHUNK_SLACK 64u
+#define KEY_BYTES 16u
+#define KEY_TEXT 25u /* in base64, with NUL */
 
-void
-upstream_head(
-    struct upstream *u, const struct req_head *h, const char *hostport)
+/* ---- request ----------------------------------------------------------- */
+
+static size_t
+fields_size(const struct fields *fs)
 {
-	size_t size = HEAD_SLACK + strlen(h->target) + strlen(hostport);
+	size_t size = 0;
 
-	if (u->state != UP_READY)
-		return;
-	for (size_t i = 0; i < h->fields.n; i++)
-		size += strlen(h->fields.f[i].name) +
-			strlen(h->fields.f[i].value) + 4;
-	http_parser_for(&u->parser, h->method);
-	u->kind = h->kind;
-	upstream_reserve(u, size);
-	http_put_request(&u->out, h->method, h->target, hostport, &h->fields,
-	    h->kind, h->length);
-	upstream_wrote(u);
+	for (size_t i = 0; i < fs->n; i++)
+		size += strlen(fs->f[i].name) + strlen(fs->f[i].value) + 4;
+	return size;
+}
+
+/* A fresh key, and the answer that RFC 6455 section 4.2.2 asks for. */
+static void
+make_key(char key[KEY_TEXT], char accept[29])
+{
+	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+	unsigned char raw[KEY_BYTES], sum[20];
+	char text[KEY_TEXT + sizeof(guid)];
+	unsigned int n = 0;
+
+	if (RAND_bytes(raw, sizeof(raw)) != 1)
+		fatalx("no random bytes");
+	EVP_EncodeBlock((unsigned char *)key, raw, sizeof(raw));
+	strlcpy(text, key, sizeof(text));
+	strlcat(text, guid, sizeof(text));
+	if (EVP_Digest(text, strlen(text), sum, &n, EVP_sha1(), NULL) != 1 ||
+	    n != sizeof(sum))
+		fatalx("no SHA-1");
+	EVP_EncodeBlock((unsigned char *)accept, sum, sizeof(sum));
+}
+
+/* Through a proxy without a tunnel: the whole URL, and who we are there. */
+static void
+put_line(struct buf *b, const struct upstream *u, const struct req_head *h,
+    const char *hostport)
+{
+	bool whole = u->proxy != NULL && !u->conn->is_tls;
+
+	buf_printf(b, "%s %s%s%s HTTP/1.1\r\nHost: %s\r\n", h->method,
+	    whole ? "http://" : "", whole ? hostport : "", h->target, hostport);
+	if (whole && u->proxy->auth != NULL) {
+		buf_printf(b, "Proxy-Authorization: ");
+		dial_proxy_auth(u->proxy, b);
+		buf_printf(b, "\r\n");
+	}
 }
 
 void
-upstream_body(struct upstream *u, const void *p, size_t n)
+uc1_head(struct upstream *u, const struct req_head *h, const char *hostport)
 {
-	if (u->state != UP_READY || n == 0)
-		return;
-	upstream_reserve(u, n + CHUNK_SLACK);
-	if (u->kind == BODY_STREAM)
-		http_put_chunk(&u->out, p, n);
+	struct upstream_conn *c = u->conn;
+	struct buf *b = &c->out;
+	char key[KEY_TEXT];
+
+	http_parser_for(&c->parser, h->method);
+	up_reserve(b, HEAD_SLACK + strlen(h->target) + 2 * strlen(hostport) +
+			  fields_size(&h->fields));
+	put_line(b, u, h, hostport);
+	http_put_fields(b, &h->fields);
+	u->upgrade = strcmp(h->protocol, WIRE_WEBSOCKET) == 0;
+	if (u->upgrade) {
+		make_key(key, u->accept);
+		buf_printf(b,
+		    "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+		    "Sec-WebSocket-Key: %s\r\n",
+		    key);
+	} else {
+		http_put_framing(b, h->kind, h->length);
+	}
+	buf_put(b, "\r\n", 2);
+	uc_pump_soon(c);
+}
+
+void
+uc1_body(struct upstream *u, const void *p, size_t n)
+{
+	struct upstream_conn *c = u->conn;
+
+	up_reserve(&c->out, n + CHUNK_SLACK);
+	if (u->kind == BODY_STREAM && !u->upgrade)
+		http_put_chunk(&c->out, p, n);
 	else
-		buf_put(&u->out, p, n);
-	upstream_wrote(u);
+		buf_put(&c->out, p, n);
+	uc_pump_soon(c);
 }
 
 void
-upstream_end(struct upstream *u, const struct fields *trailers)
+uc1_end(struct upstream *u, const struct fields *trailers)
 {
-	size_t size = CHUNK_SLACK;
+	struct upstream_conn *c = u->conn;
 
-	if (u->state != UP_READY || u->kind != BODY_STREAM)
-		return;
-	for (size_t i = 0; i < trailers->n; i++)
-		size += strlen(trailers->f[i].name) +
-			strlen(trailers->f[i].value) + 4;
-	upstream_reserve(u, size);
-	http_put_last_chunk(&u->out, trailers);
-	upstream_wrote(u);
+	if (u->kind == BODY_STREAM && !u->upgrade) {
+		up_reserve(&c->out, CHUNK_SLACK + fields_size(trailers));
+		http_put_last_chunk(&c->out, trailers);
+	}
+	uc_pump_soon(c);
+}
+
+/* ---- response ---------------------------------------------------------- */
+
+/* The only 101 that is taken (RFC 6455 section 4.1); NULL when it is right. */
+static const char *
+check_upgrade(const struct upstream *u, const struct fields *fs)
+{
+	size_t n;
+	const char *v = fields_get(fs, "Upgrade", &n);
+
+	if (!u->upgrade)
+		return "the server switched protocols unasked";
+	if (n != 1 || strcasecmp(v, WIRE_WEBSOCKET) != 0)
+		return "the server switched to another protocol";
+	v = fields_get(fs, "Connection", &n);
+	if (n != 1 || !wire_list_has(v, "Upgrade"))
+		return "the server's WebSocket handshake is malformed";
+	v = fields_get(fs, "Sec-WebSocket-Accept", &n);
+	if (n != 1 || strcmp(v, u->accept) != 0)
+		return "the server's WebSocket handshake is not an answer to "
+		       "ours";
+	return NULL;
 }
 
 static void
-give_head(struct upstream *u)
+give_head(struct upstream_conn *c, struct upstream *u)
 {
-	struct http_parser *p = &u->parser;
+	struct http_parser *p = &c->parser;
 	struct rsp_head h = { .status = (uint16_t)p->status,
 		.reason = p->reason,
 		.fields = p->fields,
-		.kind = p->kind,
+		.kind = u->raw ? BODY_STREAM : p->kind,
 		.length = p->length };
 
 	p->reason = NULL;
 	memset(&p->fields, 0, sizeof(p->fields));
 	fields_strip_hop(&h.fields);
+	u->headed = true;
 	u->ops->head(u->arg, &h);
 	rsp_head_free(&h);
 }
 
-static void
-on_done(struct upstream *u)
-{
-	u->complete = true;
-	fields_strip_hop(&u->parser.trailers);
-	u->ops->done(u->arg, &u->parser.trailers);
-	/* The user always releases; if not, nothing more is to be had. */
-	if (u->state == UP_READY)
-		upstream_release(u, false);
-}
-
-/* An interim answer ended: wait for the final one. */
+/* An interim answer, or the switch; false when c is no more. */
 static bool
-skip_interim(struct upstream *u)
+interim(struct upstream_conn *c, struct upstream *u)
 {
-	if (u->parser.status == 101 || ++u->interim > UPSTREAM_INTERIM_MAX) {
-		upstream_fail(u, UPSTREAM_BROKEN,
-		    u->parser.status == 101
-			? "the server switched protocols unasked"
-			: "too many interim responses");
+	const char *why;
+
+	if (c->parser.status != 101)
+		return true;
+	why = check_upgrade(u, &c->parser.fields);
+	if (why != NULL) {
+		uc_fail(c, UPSTREAM_BROKEN, why);
 		return false;
 	}
-	http_parser_reset(&u->parser);
-	return true;
+	u->raw = true;
+	up_alive(u);
+	give_head(c, u);
+	return c->state == UC_OPEN && c->users == u;
+}
+
+static bool
+give_raw(struct upstream_conn *c)
+{
+	struct upstream *u = c->users;
+
+	while (!u->blocked && buf_len(&c->in) > 0) {
+		size_t n = buf_len(&c->in), used;
+
+		used = u->ops->data(u->arg, buf_head(&c->in), n);
+		if (c->state != UC_OPEN || c->users != u)
+			return false;
+		buf_consume(&c->in, used);
+		u->blocked = used < n;
+	}
+	if (buf_len(&c->in) == 0)
+		up_wipe(&c->in);
+	return !u->blocked;
+}
+
+/* One step of what the parser found; false when no more can be used. */
+static bool
+step(struct upstream_conn *c, struct upstream *u, enum http_result r,
+    const uint8_t *data, size_t n)
+{
+	size_t used;
+
+	switch (r) {
+	case HTTP_BAD:
+		uc_fail(c, UPSTREAM_BROKEN, c->parser.why);
+		return false;
+	case HTTP_MORE:
+		return false;
+	case HTTP_HEAD:
+		if (c->parser.status / 100 == 1)
+			return interim(c, u);
+		give_head(c, u);
+		break;
+	case HTTP_DATA:
+		used = u->ops->data(u->arg, data, n);
+		if (c->state != UC_OPEN || c->users != u)
+			return false;
+		http_parser_took(&c->parser, &c->in, used);
+		u->blocked = used < n;
+		break;
+	case HTTP_DONE:
+		if (c->parser.status / 100 == 1) {
+			if (!up_interim(u)) {
+				uc_fail(c, UPSTREAM_BROKEN, u->why);
+				return false;
+			}
+			http_parser_reset(&c->parser);
+			break;
+		}
+		up_done(u, &c->parser.trailers);
+		return false;
+	}
+	return c->state == UC_OPEN && c->users == u && !u->blocked;
 }
 
 bool
-h1_parse(struct upstream *u)
+uc1_parse(struct upstream_conn *c)
 {
+	struct upstream *u = c->users;
 	const uint8_t *data;
-	size_t n, used;
+	enum http_result r = HTTP_DATA;
+	size_t n;
 
-	while (u->state == UP_READY && !u->blocked) {
-		switch (http_parse(&u->parser, &u->in, &data, &n)) {
-		case HTTP_BAD:
-			upstream_fail(u, UPSTREAM_BROKEN, u->parser.why);
-			return false;
-		case HTTP_MORE:
-			return true;
-		case HTTP_HEAD:
-			if (u->parser.status / 100 != 1)
-				give_head(u);
-			break;
-		case HTTP_DATA:
-			used = u->ops->data(u->arg, data, n);
-			if (u->state != UP_READY)
-				return false;
-			http_parser_took(&u->parser, &u->in, used);
-			if (used < n)
-				u->blocked = true;
-			break;
-		case HTTP_DONE:
-			if (u->parser.status / 100 == 1) {
-				if (!skip_interim(u))
-					return false;
-				break;
-			}
-			on_done(u);
-			return false;
-		}
-	}
-	return u->state == UP_READY;
+	if (c->state != UC_OPEN || u == NULL || u->blocked || u->complete)
+		return false;
+	do {
+		if (u->raw)
+			return give_raw(c);
+		r = http_parse(&c->parser, &c->in, &data, &n);
+	} while (step(c, u, r, data, n));
+	return r == HTTP_MORE;
 }
 
 void
-h1_eof(struct upstream *u, bool clean)
+uc1_eof(struct upstream_conn *c, bool clean)
 {
-	/* A TLS session cut off without close_notify may be truncated. */
-	if (clean && http_parse_eof(&u->parser) == HTTP_DONE) {
-		on_done(u);
+	struct upstream *u = c->users;
+	struct fields none = { 0 };
+
+	if (u == NULL) {
+		uc_destroy(c);
 		return;
 	}
-	upstream_fail(u, UPSTREAM_BROKEN,
+	if (clean && u->raw) {
+		up_done(u, &none);
+		return;
+	}
+	/* A TLS session cut off without close_notify may be truncated. */
+	if (clean && !u->raw && http_parse_eof(&c->parser) == HTTP_DONE) {
+		up_done(u, &c->parser.trailers);
+		return;
+	}
+	uc_fail(c, UPSTREAM_BROKEN,
 	    u->got_bytes ? "the server closed in the middle of its response"
 			 : "the server closed without a response");
 }

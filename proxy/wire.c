@@ -109,6 +109,14 @@ wire_is_leg(const char *name)
 }
 
 bool
+wire_is_trailer(const char *name)
+{
+	return !wire_is_hop(name) && strcasecmp(name, "Host") != 0 &&
+	       strcasecmp(name, "Authorization") != 0 &&
+	       strcasecmp(name, "Set-Cookie") != 0;
+}
+
+bool
 wire_list_has(const char *list, const char *token)
 {
 	size_t n = strlen(token);

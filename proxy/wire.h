@@ -23,7 +23,8 @@
  *                 extended CONNECT (RFC 8441) are told in this one form;
  *                 Sec-WebSocket-Key and -Accept belong to each leg.  Accepted
  *                 is RSP_HEAD with status 101 and BODY_STREAM, then bodies are
- *                 the raw bytes, each direction until its *_END.  Any other
+ *                 the raw bytes, each direction until its *_END; the exchange
+ *                 ends with the second one, or with an abort.  Any other
  *                 status is an ordinary response.
  *   "tcp", "postgres", "ssh-agent"   method CONNECT, target "", a connection
  *                 without HTTP; RSP_HEAD 200 opens it.
@@ -91,6 +92,8 @@ void fields_strip_hop(struct fields *fs);
 bool wire_is_hop(const char *name);
 /* Is name one that a WebSocket handshake makes for each leg anew? */
 bool wire_is_leg(const char *name);
+/* May it come after a body?  Not what says how to read the message. */
+bool wire_is_trailer(const char *name);
 /* Does the comma-separated list hold token, without regard to case? */
 bool wire_list_has(const char *list, const char *token);
 

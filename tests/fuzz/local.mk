@@ -97,6 +97,11 @@ tests_fuzz_fuzz_wire_SOURCES = tests/fuzz/fuzz_wire.c $(FUZZ_FEED)
 tests_fuzz_fuzz_wire_LDADD = libproxy.a libbase.a
 tests_fuzz_fuzz_wire_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_upstream_h2
+tests_fuzz_fuzz_upstream_h2_SOURCES = tests/fuzz/fuzz_upstream_h2.c $(FUZZ_FEED)
+tests_fuzz_fuzz_upstream_h2_LDADD = libproxy.a libbase.a $(PROXY_LIBS)
+tests_fuzz_fuzz_upstream_h2_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_keyd
 tests_fuzz_fuzz_keyd_SOURCES = tests/fuzz/fuzz_keyd.c $(FUZZ_FEED)
 tests_fuzz_fuzz_keyd_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS)

@@ -44,7 +44,7 @@ tests_proxy_test_vault_SOURCES = tests/proxy/test_vault.c
 tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 
 # back and its pure parts.
-BACK_LIST = tests/proxy/test_back tests/proxy/test_codec \
+BACK_LIST = tests/proxy/test_back tests/proxy/test_back_ws tests/proxy/test_codec \
 	tests/proxy/test_netaddr \
 	tests/proxy/test_scrub tests/proxy/test_swap
 check_PROGRAMS += $(BACK_LIST)
@@ -57,6 +57,22 @@ tests_proxy_test_back_capture_SOURCES = tests/proxy/test_back_capture.c \
 tests_proxy_test_back_capture_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 
+# Connections to origins.
+UPSTREAM_LIST = tests/proxy/test_upstream_h1 tests/proxy/test_upstream_h2 \
+	tests/proxy/test_upstream_h2_bad
+check_PROGRAMS += $(UPSTREAM_LIST)
+TESTS += $(UPSTREAM_LIST)
+UPSTREAM_LDADD = libproxy.a libbase.a $(PROXY_LIBS) $(CMOCKA_LIBS)
+tests_proxy_test_upstream_h1_SOURCES = tests/proxy/test_upstream_h1.c \
+	tests/proxy/upstream_world.c tests/proxy/upstream_world.h
+tests_proxy_test_upstream_h1_LDADD = $(UPSTREAM_LDADD)
+tests_proxy_test_upstream_h2_SOURCES = tests/proxy/test_upstream_h2.c \
+	tests/proxy/upstream_world.c tests/proxy/upstream_world.h
+tests_proxy_test_upstream_h2_LDADD = $(UPSTREAM_LDADD)
+tests_proxy_test_upstream_h2_bad_SOURCES = tests/proxy/test_upstream_h2_bad.c \
+	tests/proxy/upstream_world.c tests/proxy/upstream_world.h
+tests_proxy_test_upstream_h2_bad_LDADD = $(UPSTREAM_LDADD)
+
 tests_proxy_test_back_SOURCES = tests/proxy/test_back.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) \
@@ -64,6 +80,10 @@ tests_proxy_test_back_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) \
 tests_proxy_test_codec_SOURCES = tests/proxy/test_codec.c
 tests_proxy_test_codec_LDADD = libproxy.a libbase.a $(CODEC_LIBS) \
 	$(CMOCKA_LIBS)
+tests_proxy_test_back_ws_SOURCES = tests/proxy/test_back_ws.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_ws_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_netaddr_SOURCES = tests/proxy/test_netaddr.c
 tests_proxy_test_netaddr_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_scrub_SOURCES = tests/proxy/test_scrub.c
