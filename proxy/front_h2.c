@@ -89,6 +89,25 @@ on_frame(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 	return 0;
 }
 
+/*
+ * The rest of a request that has been answered.  A reset at once would be
+ * right (RFC 9113 section 8.1), but curl 7.88 drops the answer when one comes
+ * while it sends: it gets some time to see that it can stop.
+ */
+static int
+drop_unwanted(struct h2_stream *st, size_t n)
+{
+	nghttp2_session *s = st->ex.c->h2->s;
+
+	st->unwanted += n;
+	if (st->unwanted > FRONT_LINGER_MAX)
+		nghttp2_submit_rst_stream(
+		    s, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+	else if (nghttp2_session_consume_stream(s, st->id, n) < 0)
+		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	return 0;
+}
+
 static int
 on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t *p,
     size_t n, void *arg)
@@ -101,6 +120,8 @@ on_data(nghttp2_session *s, uint8_t flags, int32_t id, const uint8_t *p,
 	/* Back's credit bounds each stream, its channel all of them. */
 	if (nghttp2_session_consume_connection(s, n) < 0)
 		return NGHTTP2_ERR_CALLBACK_FAILURE;
+	if (st != NULL && st->answered)
+		return drop_unwanted(st, n);
 	if (st != NULL)
 		h2_stream_data(st, p, n);
 	return 0;
@@ -149,14 +170,11 @@ on_sent(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 
 		conn_event(c, FRONT_BAD_HTTP, text);
 	}
-	/* Answered, and the rest of the request is not wanted. */
 	if (st != NULL && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) &&
 	    (frame->hd.type == NGHTTP2_DATA ||
 		frame->hd.type == NGHTTP2_HEADERS) &&
-	    !st->ex.tunnel &&
-	    nghttp2_session_get_stream_remote_close(s, id) == 0)
-		nghttp2_submit_rst_stream(
-		    s, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
+	    !st->ex.tunnel)
+		st->answered = true;
 	return 0;
 }
 

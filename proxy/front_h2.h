@@ -59,9 +59,11 @@ struct h2_stream {
 	struct rsp_head late; /* one without a body waits for its end */
 	struct buf out;
 	struct fields trailers;
-	bool ended;   /* all of it is in out and trailers */
-	bool started; /* the head was submitted */
-	bool waits;   /* nghttp2 has been told to wait for data */
+	size_t unwanted; /* of the request, since the response was sent */
+	bool answered;   /* all of it has been sent */
+	bool ended;      /* all of it is in out and trailers */
+	bool started;    /* the head was submitted */
+	bool waits;      /* nghttp2 has been told to wait for data */
 };
 
 struct h2 {
