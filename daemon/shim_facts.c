@@ -151,15 +151,14 @@ find_risky(struct exec_facts *f, char *const *env)
 {
 	for (size_t i = 0; i < f->x->envc; i++) {
 		const char *var = f->x->envp[i];
-		size_t n = strcspn(var, "="), k = f->rq.nrisky;
-		char *name = xstrndup(var, n);
+		size_t k = f->rq.nrisky;
+		char *name;
 		bool deny;
 
-		if (!policy_env_risky(name, &deny) || in_baseline(env, var) ||
-		    is_git_own(var) || (k == EXEC_RISKY_MAX && !deny)) {
-			free(name);
+		if (!policy_env_risky(var, &deny) || in_baseline(env, var) ||
+		    is_git_own(var) || (k == EXEC_RISKY_MAX && !deny))
 			continue;
-		}
+		name = xstrndup(var, strcspn(var, "="));
 		/* A refused one counts however many come before it. */
 		if (k == EXEC_RISKY_MAX) {
 			k = 0;

@@ -42,13 +42,6 @@ static const struct {
 	{ "LD_", true },
 };
 
-/* glibc loads code from there into whatever program it is. */
-static bool
-loads_code(const char *name)
-{
-	return str_starts(name, "LD_") || strcmp(name, "GCONV_PATH") == 0;
-}
-
 /*
  * Variables of those families that hold data only, or say no more than an
  * option the normaliser skips anyway (--git-dir).  git sets several of them
@@ -68,20 +61,32 @@ static const char *const harmless[] = { "GIT_ADVICE",
 	"PYTHONIOENCODING", "PYTHONNOUSERSITE", "PYTHONOPTIMIZE",
 	"PYTHONSAFEPATH", "PYTHONUNBUFFERED", "PYTHONUTF8" };
 
-bool
-policy_env_risky(const char *name, bool *deny)
+/* Is the name, n bytes of var, this one? */
+static bool
+is_named(const char *var, size_t n, const char *name)
 {
+	/* Nearly all differ there, and there are many of both. */
+	return var[0] == name[0] && strlen(name) == n &&
+	       memcmp(var, name, n) == 0;
+}
+
+bool
+policy_env_risky(const char *var, bool *deny)
+{
+	const size_t n = strcspn(var, "=");
+	bool found = false;
 	size_t i;
 
-	*deny = loads_code(name);
-	for (i = 0; i < nitems(harmless); i++)
-		if (strcmp(name, harmless[i]) == 0)
+	/* glibc loads code from there into whatever program it is. */
+	*deny = str_starts(var, "LD_") || is_named(var, n, "GCONV_PATH");
+	for (i = 0; !found && i < nitems(risky); i++)
+		found = risky[i].prefix ? var[0] == risky[i].name[0] &&
+					      str_starts(var, risky[i].name)
+					: is_named(var, n, risky[i].name);
+	for (i = 0; found && i < nitems(harmless); i++)
+		if (is_named(var, n, harmless[i]))
 			return false;
-	for (i = 0; i < nitems(risky); i++)
-		if (risky[i].prefix ? str_starts(name, risky[i].name)
-				    : strcmp(name, risky[i].name) == 0)
-			return true;
-	return false;
+	return found;
 }
 
 /* ---- readings ---------------------------------------------------------- */

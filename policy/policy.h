@@ -306,9 +306,10 @@ void policy_explain_net(const struct policy *p, const struct profile *pr,
 void policy_explain_model(const struct policy *p, const struct profile *pr,
     const char *name, uint64_t max_output, struct decision *d);
 
-/* True if name is on the built-in list of risky environment variables;
- * deny is set for those that are refused outright (LD_*, GCONV_PATH). */
-bool policy_env_risky(const char *name, bool *deny);
+/* True if var, "NAME" or "NAME=value", is on the built-in list of risky
+ * environment variables; deny is set for those that are refused outright
+ * (LD_*, GCONV_PATH). */
+bool policy_env_risky(const char *var, bool *deny);
 
 /*
  * Where a rule is enforced, for `brig policy check`: "proxy", "exec-stop",

@@ -3,10 +3,8 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -26,7 +24,9 @@
 #include "sandbox/trace_wait.h"
 
 #define PAGE 4096u
+#define FIRST_PAGES 4u  /* enough for most: programs with few variables */
 #define READ_PAGES 512u /* of one process_vm_readv */
+#define KEEP_MAX 65536u /* of memory for the next stack */
 #define ROUND_MAX 256   /* stops handled before others get their turn */
 
 #define ON_EXEC (PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)
@@ -53,6 +53,7 @@ struct trace {
 	const struct trace_ops *ops;
 	void *arg;
 	struct pending *pending;
+	struct buf stack; /* memory for the next one */
 };
 
 /* ---- reading the new image --------------------------------------------- */
@@ -64,27 +65,18 @@ struct regs {
 static int
 read_regs(pid_t pid, struct regs *r)
 {
-	struct user_regs_struct u;
-	struct iovec iov = { &u, sizeof(u) };
+	struct __ptrace_syscall_info si;
 
-	memset(&u, 0, sizeof(u));
-	if (ptrace(PTRACE_GETREGSET, pid, (void *)(uintptr_t)NT_PRSTATUS,
-		&iov) != 0)
+	memset(&si, 0, sizeof(si));
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(si), &si) < 0)
 		return -1;
-	/* A shorter set: the new image is for a 32-bit machine. */
-	if (iov.iov_len != sizeof(u)) {
+	/* The new image's: a 32-bit one has a stack of another layout. */
+	if (si.arch != TRACE_ARCH) {
 		errno = ENOEXEC;
 		return -1;
 	}
-#if defined(__x86_64__)
-	r->pc = u.rip;
-	r->sp = u.rsp;
-#elif defined(__aarch64__)
-	r->pc = u.pc;
-	r->sp = u.sp;
-#else
-#error "exec mediation is not written for this machine"
-#endif
+	r->pc = si.instruction_pointer;
+	r->sp = si.stack_pointer;
 	return 0;
 }
 
@@ -98,7 +90,7 @@ read_stack(pid_t pid, uint64_t sp, struct buf *b)
 {
 	struct iovec remote[READ_PAGES];
 	uint64_t at = sp;
-	size_t pages = 16;
+	size_t pages = FIRST_PAGES;
 
 	for (;;) {
 		struct iovec local;
@@ -309,17 +301,16 @@ unreadable(struct trace *t, pid_t pid, const char *why)
 	deny(t, pid, message);
 }
 
+/* b: for the stack. */
 static void
-on_exec(struct trace *t, pid_t pid)
+judge(struct trace *t, pid_t pid, struct buf *b)
 {
 	char exe[PATH_MAX], cwd[PATH_MAX], message[TRACE_MESSAGE_MAX];
 	struct trace_exec x = { .pid = pid };
 	struct trace_image im;
-	cleanup_buf struct buf b = { 0 };
 	struct regs r;
 	const char *why;
 
-	buf_init(&b, TRACE_STACK_MAX + READ_PAGES * PAGE);
 	message[0] = '\0';
 	if (read_regs(pid, &r) != 0) {
 		unreadable(t, pid,
@@ -327,7 +318,7 @@ on_exec(struct trace *t, pid_t pid)
 				     : "its registers cannot be read");
 		return;
 	}
-	if (read_stack(pid, r.sp, &b) != 0) {
+	if (read_stack(pid, r.sp, b) != 0) {
 		unreadable(t, pid, "its stack cannot be read");
 		return;
 	}
@@ -336,7 +327,7 @@ on_exec(struct trace *t, pid_t pid)
 		return;
 	}
 	errno = 0;
-	why = trace_image_parse(&im, buf_head(&b), buf_len(&b), r.sp);
+	why = trace_image_parse(&im, buf_head(b), buf_len(b), r.sp);
 	if (why != NULL) {
 		unreadable(t, pid, why);
 		return;
@@ -365,6 +356,16 @@ on_exec(struct trace *t, pid_t pid)
 		break;
 	}
 	trace_image_free(&im);
+}
+
+static void
+on_exec(struct trace *t, pid_t pid)
+{
+	judge(t, pid, &t->stack);
+	if (t->stack.cap > KEEP_MAX)
+		buf_free(&t->stack);
+	else
+		buf_clear(&t->stack);
 }
 
 static void
@@ -447,6 +448,7 @@ trace_new(struct ev *ev, int proc_fd, const struct trace_ops *ops, void *arg)
 	t->proc_fd = proc_fd;
 	t->ops = ops;
 	t->arg = arg;
+	buf_init(&t->stack, TRACE_STACK_MAX + READ_PAGES * PAGE);
 	t->again = ev_timer_new(ev, reap, t);
 	ev_signal(ev, SIGCHLD, on_sigchld, t);
 	/* What changed before the signal was taken. */
@@ -465,6 +467,7 @@ trace_free(struct trace *t)
 	if (t->asked)
 		trace_wait_stop();
 	ev_io_free(t->notices);
+	buf_free(&t->stack);
 	free(t);
 }
 
@@ -496,25 +499,23 @@ attach(struct trace *t, int fd, const struct trace_notice *n)
 
 	if (trace_wait_seize(n->pid, ON_EXEC, &more) != 0)
 		error = errno;
-	if (!trace_notify_valid(fd, n)) {
-		/*
-		 * It died, and this is another process with its number; or a
-		 * signal took it away, and it will ask again.
-		 */
-		if (error == 0)
-			(void)ptrace(PTRACE_INTERRUPT, n->pid, NULL, NULL);
-		return more;
-	}
 	/* Its last exec failed: attached to since then. */
 	if (error == EPERM && is_ours(t, n->pid))
 		error = 0;
-	/* Not there to be judged: somebody else is its tracer. */
 	if (error != 0) {
-		error = EPERM;
-		t->ops->on_unreadable(
-		    n->pid, "it cannot be attached to", t->arg);
+		/* Not there to be judged: somebody else is its tracer. */
+		if (trace_notify_valid(fd, n))
+			t->ops->on_unreadable(
+			    n->pid, "it cannot be attached to", t->arg);
+		(void)trace_notify_answer(fd, n, EPERM);
+		return more;
 	}
-	(void)trace_notify_answer(fd, n, error);
+	/*
+	 * Nobody to answer: it died, and we are attached to another process
+	 * with its number; or a signal took it away, and it will ask again.
+	 */
+	if (trace_notify_answer(fd, n, 0) != 0)
+		(void)ptrace(PTRACE_INTERRUPT, n->pid, NULL, NULL);
 	return more;
 }
 

@@ -12,11 +12,21 @@
 #ifndef BRIG_SANDBOX_TRACE_NOTIFY_H
 #define BRIG_SANDBOX_TRACE_NOTIFY_H
 
+#include <linux/audit.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "base/error.h"
+
+/* What this program, and whatever it traces, is compiled for. */
+#if defined(__x86_64__)
+#define TRACE_ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define TRACE_ARCH AUDIT_ARCH_AARCH64
+#else
+#error "exec mediation is not written for this machine"
+#endif
 
 struct trace_notice {
 	uint64_t id;

@@ -387,6 +387,46 @@ by_x32(void)
 	_exit(96);
 }
 
+/* A 32-bit program: write(1, "ran\n", 4), exit(0). */
+static void
+by_32_bit_program(void)
+{
+	static const uint8_t elf[] = { 0x7f, 'E', 'L', 'F', 1, 1, 1, 0, 0, 0, 0,
+		0, 0, 0, 0, 0, 2, 0, 3, 0, 1, 0, 0, 0, 0x54, 0x80, 4, 8, 52, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 52, 0, 32, 0, 1, 0, 40, 0, 0, 0,
+		0, 0, /* then its one segment */
+		1, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 4, 8, 0, 0x80, 4, 8, 0x7b, 0,
+		0, 0, 0x7b, 0, 0, 0, 5, 0, 0, 0, 0, 0x10, 0, 0, 0xb8, 4, 0, 0,
+		0, 0xbb, 1, 0, 0, 0, 0xb9, 0x77, 0x80, 4, 8, 0xba, 4, 0, 0, 0,
+		0xcd, 0x80, 0xb8, 1, 0, 0, 0, 0x31, 0xdb, 0xcd, 0x80, 0x90, 'r',
+		'a', 'n', '\n' };
+	int fd = memfd_create("32", MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, elf, sizeof(elf)) != sizeof(elf))
+		_exit(95);
+	syscall(SYS_execveat, fd, "", date_argv, no_env, AT_EMPTY_PATH);
+	_exit(96);
+}
+
+static void
+a_program_for_another_machine_is_not_left_to_run(void **state)
+{
+	char *s = run_plain(by_32_bit_program);
+	struct world w;
+
+	if (strcmp(s, "ran\n") != 0)
+		print_message("no 32-bit programs here\n");
+	free(s);
+	world_new(&w);
+	s = run(&w, NULL, by_32_bit_program);
+	assert_null(strstr(s, "ran"));
+	/* 96: the kernel has no such programs. */
+	assert_true(WIFEXITED(w.status) ? WEXITSTATUS(w.status) == 96
+					: w.unreadable == 1);
+	free(s);
+	world_free(&w);
+}
+
 static void
 other_ways_into_the_kernel_are_judged_or_closed(void **state)
 {
@@ -573,6 +613,7 @@ main(void)
 		BOTH(leaders_that_end_and_stops_do_not_lose_a_judgement),
 #ifdef __x86_64__
 		BOTH(other_ways_into_the_kernel_are_judged_or_closed),
+		BOTH(a_program_for_another_machine_is_not_left_to_run),
 #endif
 		BOTH(nothing_escapes_in_a_storm),
 		cmocka_unit_test_setup(
