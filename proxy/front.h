@@ -25,6 +25,8 @@
  * is idle the new one.  An idle one costs some kilobytes.
  */
 #define FRONT_CONNS_MAX 12288u
+/* After so many, memory is given back when three of four are gone. */
+#define FRONT_TRIM_MIN 256u
 /* Exchanges under way: beyond it 503, or the stream is refused. */
 #define FRONT_EXCHANGES_MAX 2048u
 /* First byte to last of TLS handshake and request head: else 408, close. */
@@ -202,7 +204,7 @@ struct front {
 	struct addr_pool *pool;
 	struct tls_server *tls; /* made for the first TLS connection */
 	struct conn *conns;
-	size_t nconns;
+	size_t nconns, peak;
 	struct conn *idle_first, *idle_last; /* by how long they are */
 	struct exchange *hash[FRONT_HASH];
 	size_t nexchanges;

@@ -1,6 +1,7 @@
 #include "proxy/front.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,6 +44,8 @@ conn_new(struct front *f, int fd, const char *addr, const char *dst,
 		c->next->prev = c;
 	f->conns = c;
 	f->nconns++;
+	if (f->nconns > f->peak && f->nconns > FRONT_TRIM_MIN)
+		f->peak = f->nconns;
 }
 
 void
@@ -92,6 +95,16 @@ conn_close_idle(struct front *f)
 	return true;
 }
 
+/* Most connections are gone: give the pages back that lie between the rest. */
+static void
+trim(void *arg)
+{
+	struct front *f = arg;
+
+	f->peak = f->nconns > FRONT_TRIM_MIN ? f->nconns : 0;
+	malloc_trim(0);
+}
+
 /* What goes at once; the struct itself stays until the round's end. */
 void
 conn_close(struct conn *c)
@@ -122,6 +135,10 @@ conn_close(struct conn *c)
 		c->next->prev = c->prev;
 	f->nconns--;
 	ev_defer(f->ev, free, c);
+	if (f->nconns < f->peak / 4) {
+		f->peak = 0;
+		ev_defer(f->ev, trim, f);
+	}
 }
 
 void
