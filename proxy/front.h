@@ -167,6 +167,7 @@ struct conn {
 	size_t nexchanges;      /* that back knows of */
 	struct http_parser req; /* HTTP/1.1 */
 	struct exchange *ex;    /* HTTP/1.1 and raw: the one under way */
+	char *ws_accept;        /* HTTP/1.1: what accepts its WebSocket */
 	struct raw_conn *raw;   /* neither HTTP nor TLS */
 	struct h2 *h2;          /* HTTP/2 */
 	size_t lingered;
@@ -293,6 +294,24 @@ bool raw_undecided(const struct conn *c);
 bool raw_may_wait(const struct conn *c);
 /* Nothing, or not enough, has been said for FRONT_RAW_WAIT_MS. */
 void raw_quiet(struct conn *c);
+/* Its exchange, c->ex, is a tunnel from now on. */
+void raw_upgraded(struct conn *c);
+
+/* front_ws.c: WebSocket handshakes. */
+enum ws_ask {
+	WS_OTHER, /* for a protocol that is not spoken here */
+	WS_NO,    /* for nothing, or what may be ignored */
+	WS_YES,
+};
+/* What do the Upgrade fields ask for? */
+enum ws_ask ws_asked(const struct fields *fs);
+/* Of HTTP/1.1: NULL and the key (borrowed), or why it is refused. */
+const struct refusal *ws_handshake(
+    const struct http_parser *p, const char **key);
+const struct refusal *ws_version(const struct fields *fs);
+/* What an acceptance has in HTTP/1.1 alone. */
+void ws_accepted(struct rsp_head *h, const char *accept);
+extern const struct refusal refusal_upgrade;
 
 /* front_request.c: what both do with the head of a request. */
 /*

@@ -125,6 +125,7 @@ conn_close(struct conn *c)
 	buf_free(&c->in);
 	buf_free(&c->out);
 	http_parser_free(&c->req);
+	free(c->ws_accept);
 	free(c->addr);
 	free(c->dst);
 	if (c->prev != NULL)
@@ -280,7 +281,10 @@ on_timer(void *arg)
 
 /* ---- bytes ------------------------------------------------------------- */
 
-/* > 0 bytes came, 0 none for now, -1 the agent closed or the session broke. */
+#define READ_EOF (-1)
+#define READ_BROKEN (-2)
+
+/* > 0 bytes came, 0 none for now, or the agent closed, or the session broke. */
 static ssize_t
 read_some(struct conn *c, size_t want)
 {
@@ -297,7 +301,7 @@ read_some(struct conn *c, size_t want)
 			return 0;
 		}
 		if (n <= 0)
-			return -1;
+			return n == 0 ? READ_EOF : READ_BROKEN;
 		/* Level-triggered: what is left will be told again. */
 		c->readable = (size_t)n == want;
 		buf_commit(&c->in, (size_t)n);
@@ -312,12 +316,13 @@ read_some(struct conn *c, size_t want)
 	case TLS_WANT_WRITE:
 		c->readable = false;
 		return 0;
+	case TLS_EOF:
+		return READ_EOF;
 	case TLS_WANT_LEAF:
 	case TLS_ERROR:
-	case TLS_EOF:
 		break;
 	}
-	return -1;
+	return READ_BROKEN;
 }
 
 /* Bytes the socket took, 0 for none now, -1 when the connection is broken. */
@@ -450,6 +455,10 @@ conn_input(struct conn *c)
 		if (!c->readable)
 			return;
 		n = read_some(c, c->nexchanges == 0 ? READ_HEAD : READ_BODY);
+		if (n == READ_BROKEN) {
+			conn_close(c);
+			return;
+		}
 		if (n < 0) {
 			c->proto->eof(c);
 			return;
@@ -488,10 +497,11 @@ conn_work(void *arg)
 		linger(c);
 		return;
 	}
-	/* An idle connection holds no buffer; a busy one keeps its pages. */
-	if (c->nexchanges == 0 && buf_len(&c->out) == 0)
+	/* An idle connection or tunnel holds no buffer; a busy connection
+	 * keeps its pages. */
+	if ((c->nexchanges == 0 || c->raw != NULL) && buf_len(&c->out) == 0)
 		buf_free(&c->out);
-	if (c->nexchanges == 0 && buf_len(&c->in) == 0)
+	if ((c->nexchanges == 0 || c->raw != NULL) && buf_len(&c->in) == 0)
 		buf_free(&c->in);
 	update_events(c);
 	arm_timer(c);

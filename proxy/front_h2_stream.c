@@ -167,6 +167,7 @@ answer(struct h2_stream *st, unsigned int status, const char *json, size_t n)
 	};
 
 	st->ended = true;
+	st->ex.tunnel = false;
 	if (st->started) {
 		reset(st, NGHTTP2_INTERNAL_ERROR);
 		return;
@@ -297,17 +298,31 @@ check_framing(struct h2_stream *st, bool end, struct req_head *h)
 	return NULL;
 }
 
-static const struct refusal protocol_refusal = { 501, "upgrade_refused",
-	"protocol upgrades (WebSocket among them) are not supported by this "
-	"proxy",
-	"Use the service's plain HTTP interface." };
+/* RFC 8441: a request to become a WebSocket, in the one form back knows. */
+static const struct refusal *
+begin_ws(struct h2_stream *st, bool end, struct req_head *h)
+{
+	static const struct refusal bad = { 400, "bad_request",
+		"malformed WebSocket handshake",
+		"Send it as RFC 8441 section 5 defines it." };
+	static char method[] = "GET", protocol[] = WIRE_WEBSOCKET;
+
+	if (strcmp(st->protocol, protocol) != 0)
+		return &refusal_upgrade;
+	if (end || h->kind != BODY_STREAM || strcmp(st->method, "CONNECT") != 0)
+		return &bad;
+	h->method = method;
+	h->protocol = protocol;
+	st->ex.tunnel = true;
+	return ws_version(&st->fields);
+}
 
 void
 h2_stream_head(struct h2_stream *st, bool end)
 {
 	static char none[] = "";
 	struct req_head h = { .protocol = none };
-	const struct refusal *no;
+	const struct refusal *no = NULL;
 	const char *why;
 
 	st->head_done = true;
@@ -323,10 +338,6 @@ h2_stream_head(struct h2_stream *st, bool end)
 		refuse(st, &refusal_connect);
 		return;
 	}
-	if (st->protocol != NULL) {
-		refuse(st, &protocol_refusal);
-		return;
-	}
 	why = check_head(st);
 	if (why == NULL)
 		why = check_framing(st, end, &h);
@@ -338,6 +349,12 @@ h2_stream_head(struct h2_stream *st, bool end)
 		fields_add(&st->fields, "cookie", 6,
 		    (const char *)buf_head(&st->cookie), buf_len(&st->cookie));
 	h.method = st->method;
+	if (st->protocol != NULL)
+		no = begin_ws(st, end, &h);
+	if (no != NULL) {
+		refuse(st, no);
+		return;
+	}
 	h.authority = st->authority;
 	h.target = st->path;
 	h.fields = st->fields;
@@ -392,6 +409,9 @@ h2_stream_end(struct h2_stream *st)
 	if (st->ex.serial != 0)
 		request_end(&st->ex, &none);
 	st->ex.req_done = true;
+	/* The other half of a tunnel has ended before. */
+	if (st->ended)
+		exchange_end(&st->ex);
 }
 
 /* ---- what back says ---------------------------------------------------- */
@@ -414,6 +434,8 @@ h2_on_head(struct exchange *ex, struct rsp_head *h)
 {
 	struct h2_stream *st = stream_of(ex);
 
+	if (h->status == 101)
+		h->status = 200;
 	if (ex->kind != BODY_NONE) {
 		submit(st, h, true);
 		return;
@@ -444,7 +466,8 @@ h2_on_end(struct exchange *ex, const struct fields *trailers)
 		fields_add(&st->trailers, trailers->f[i].name,
 		    strlen(trailers->f[i].name), trailers->f[i].value,
 		    strlen(trailers->f[i].value));
-	exchange_end(ex);
+	if (!ex->tunnel || ex->req_done)
+		exchange_end(ex);
 	st->ended = true;
 	if (st->started)
 		resume(st);

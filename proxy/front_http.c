@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "proxy/ws_key.h"
 
 /* ---- answers of ours --------------------------------------------------- */
 
@@ -157,32 +158,37 @@ is_proxy_request(const struct conn *c)
 	       (str_starts(c->addr, "127.") || str_eq(c->addr, "::1"));
 }
 
-/* h2c and TLS upgrades may be ignored; any other is wanted for real. */
-static bool
-wants_upgrade(const struct fields *fs)
+/* A request to become a WebSocket, in the one form back knows. */
+static const struct refusal *
+begin_ws(struct conn *c, struct req_head *h)
 {
-	for (size_t i = 0; i < fs->n; i++)
-		if (strcasecmp(fs->f[i].name, "Upgrade") == 0 &&
-		    strcasecmp(fs->f[i].value, "h2c") != 0 &&
-		    strncasecmp(fs->f[i].value, "TLS/", 4) != 0)
-			return true;
-	return false;
+	static char protocol[] = WIRE_WEBSOCKET;
+	const char *key;
+	const struct refusal *no = ws_handshake(&c->req, &key);
+
+	if (no != NULL)
+		return no;
+	free(c->ws_accept);
+	c->ws_accept = xcalloc(1, WS_ACCEPT_SIZE);
+	ws_accept(key, c->ws_accept);
+	h->protocol = protocol;
+	h->kind = BODY_STREAM;
+	/* Whatever the answer, this connection is not one of HTTP after it. */
+	c->keep = false;
+	return NULL;
 }
 
 /* The head is complete: hand it on, or say why not. */
 static void
 begin(struct conn *c)
 {
-	static const struct refusal upgrade = { 501, "upgrade_refused",
-		"protocol upgrades (WebSocket among them) are not supported "
-		"by this proxy",
-		"Use the service's plain HTTP interface." };
 	static const struct refusal no_host = { 400, "bad_request",
 		"the target names no host that can be asked",
 		"Use a host name of letters, digits and hyphens." };
 	static char none[] = "";
 	struct http_parser *p = &c->req;
-	const struct refusal *no;
+	const struct refusal *no = NULL;
+	enum ws_ask ask = ws_asked(&p->fields);
 	const char *why;
 	cleanup_free char *target = NULL, *dst = NULL, *authority = NULL;
 	struct req_head h = {
@@ -211,8 +217,12 @@ begin(struct conn *c)
 		crl_ask(c);
 		return;
 	}
-	if (wants_upgrade(&p->fields)) {
-		refuse(c, &upgrade);
+	if (ask == WS_OTHER)
+		no = &refusal_upgrade;
+	else if (ask == WS_YES)
+		no = begin_ws(c, &h);
+	if (no != NULL) {
+		refuse(c, no);
 		return;
 	}
 	if (is_proxy_request(c) && proxy_target(authority, &dst, &h.port) < 0) {
@@ -226,6 +236,7 @@ begin(struct conn *c)
 	memset(&p->fields, 0, sizeof(p->fields));
 	c->ex = xcalloc(1, sizeof(*c->ex));
 	c->ex->c = c;
+	c->ex->tunnel = ask == WS_YES;
 	no = request_begin(c->ex, &h);
 	fields_free(&h.fields);
 	if (no != NULL) {
@@ -248,7 +259,7 @@ http_wants_input(const struct conn *c)
 {
 	if (c->ex == NULL)
 		return true;
-	if (c->ex->req_done)
+	if (c->ex->req_done || c->ex->tunnel)
 		return buf_len(&c->in) < FRONT_PIPELINE_MAX;
 	return c->ex->tx_credit > 0 && !front_congested(c->f);
 }
@@ -285,7 +296,7 @@ http_advance(struct conn *c)
 	if (raw_begins(c))
 		return false;
 	while (c->state == CONN_OPEN && !c->closing && !c->crl_wait) {
-		if (c->ex != NULL && c->ex->req_done)
+		if (c->ex != NULL && (c->ex->req_done || c->ex->tunnel))
 			return http_wants_input(c);
 		switch (http_parse(&c->req, &c->in, &data, &n)) {
 		case HTTP_MORE:
@@ -353,8 +364,9 @@ http_timer(const struct conn *c)
 	if (c->ex == NULL)
 		return c->head_open || !c->used ? TIMER_HEAD : TIMER_IDLE;
 	/* An answer may wait for a person: back knows when to give up. */
-	return c->ex->req_done || c->ex->tx_credit == 0 ? TIMER_NONE
-							: TIMER_BODY;
+	return c->ex->req_done || c->ex->tunnel || c->ex->tx_credit == 0
+		   ? TIMER_NONE
+		   : TIMER_BODY;
 }
 
 static bool
@@ -395,6 +407,13 @@ http_on_head(struct exchange *ex, struct rsp_head *h)
 	enum body_kind kind = h->kind;
 	unsigned int flags = 0;
 
+	if (h->status == 101) {
+		ws_accepted(h, c->ws_accept);
+		http_put_response(
+		    &c->out, 101, h->reason, &h->fields, BODY_NONE, 0, 0);
+		raw_upgraded(c);
+		return;
+	}
 	ex->chunked = ex->kind == BODY_STREAM && c->req.minor >= 1;
 	if (c->req.minor == 0) {
 		flags |= HTTP_RSP_1_0;

@@ -134,6 +134,15 @@ become_raw(struct conn *c)
 	conn_opened(c, &front_raw);
 }
 
+void
+raw_upgraded(struct conn *c)
+{
+	c->raw = xcalloc(1, sizeof(*c->raw));
+	c->raw->state = RAW_OPEN;
+	c->proto = &front_raw;
+	conn_schedule(c);
+}
+
 /* The proxy's own listener, which a client must name its destination to. */
 static bool
 is_listener(const struct conn *c)

@@ -10,6 +10,11 @@ const struct refusal refusal_connect = { 405, "connect_refused",
 	"tunnels are not needed here: every connection is already intercepted",
 	"Unset the proxy setting and connect to the host itself." };
 
+const struct refusal refusal_upgrade = { 501, "upgrade_refused",
+	"of the protocols that a connection could change to, this proxy knows "
+	"WebSocket alone",
+	"Use the service's plain HTTP interface." };
+
 /* As learn_name() of TLS, from Host or :authority. */
 static bool
 learn_name(struct conn *c, const char *authority)
@@ -108,4 +113,6 @@ answer_fields(struct fields *fs, unsigned int status)
 	if (status == 405)
 		fields_set(fs, "Allow",
 		    "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+	if (status == 426)
+		fields_set(fs, "Sec-WebSocket-Version", "13");
 }

@@ -73,10 +73,11 @@ http_reason(unsigned int status)
 	static const struct {
 		unsigned int status;
 		const char *reason;
-	} table[] = { { 100, "Continue" }, { 200, "OK" }, { 201, "Created" },
-		{ 202, "Accepted" }, { 204, "No Content" },
-		{ 206, "Partial Content" }, { 301, "Moved Permanently" },
-		{ 302, "Found" }, { 303, "See Other" }, { 304, "Not Modified" },
+	} table[] = { { 100, "Continue" }, { 101, "Switching Protocols" },
+		{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" },
+		{ 204, "No Content" }, { 206, "Partial Content" },
+		{ 301, "Moved Permanently" }, { 302, "Found" },
+		{ 303, "See Other" }, { 304, "Not Modified" },
 		{ 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
 		{ 400, "Bad Request" }, { 401, "Unauthorized" },
 		{ 403, "Forbidden" }, { 404, "Not Found" },
@@ -84,7 +85,7 @@ http_reason(unsigned int status)
 		{ 413, "Content Too Large" }, { 414, "URI Too Long" },
 		{ 415, "Unsupported Media Type" },
 		{ 417, "Expectation Failed" }, { 421, "Misdirected Request" },
-		{ 429, "Too Many Requests" },
+		{ 426, "Upgrade Required" }, { 429, "Too Many Requests" },
 		{ 431, "Request Header Fields Too Large" },
 		{ 500, "Internal Server Error" }, { 501, "Not Implemented" },
 		{ 502, "Bad Gateway" }, { 503, "Service Unavailable" },

@@ -111,7 +111,7 @@ tunnels_and_upgrades_are_explained(void **state)
 	    "HTTP/1.1 405");
 	assert_non_null(strstr(text, "Allow: GET"));
 	refused("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\n"
-		"Upgrade: websocket\r\n\r\n",
+		"Upgrade: spdy/3\r\n\r\n",
 	    "HTTP/1.1 501");
 	assert_false(ft_waiting(t.back, 50));
 }
