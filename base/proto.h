@@ -170,6 +170,8 @@ enum msg_type {
 	/* parent -> back */
 	M_BACK_ROOTS, /* +fd: sealed memfd, PEM of every CA trusted upstream;
 		       * again when they change */
+	M_BACK_HOST_ROOTS, /* +fd: sealed memfd, u32 n, n * (str host, blob
+			    * PEM): trusted for that host only */
 
 	/* front -> back: one exchange per serial (proxy/wire.h) */
 	M_REQ_HEAD = 220,

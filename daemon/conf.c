@@ -108,6 +108,16 @@ want_number(
 	return 0;
 }
 
+/* A host name, or an address without brackets. */
+static bool
+is_host(const char *s)
+{
+	unsigned char raw[16];
+
+	return inet_pton(AF_INET, s, raw) == 1 ||
+	       inet_pton(AF_INET6, s, raw) == 1 || str_is_hostname(s);
+}
+
 static int
 set_path(struct parse *p, char **dst)
 {
@@ -244,8 +254,75 @@ do_ca_roots(struct parse *p)
 static int
 do_extra_ca(struct parse *p)
 {
-	return want_path(p, 1) < 0 ? -1
-				   : list_add(p, &p->c->extra_ca, p->w[1].s);
+	cleanup_free char *entry = NULL;
+
+	if (p->n == 2)
+		return want_path(p, 1) < 0
+			   ? -1
+			   : list_add(p, &p->c->extra_ca, p->w[1].s);
+	if (!is_host(p->w[1].s))
+		return conf_bad(p, 1, "a host name or an address");
+	if (want_path(p, 2) < 0)
+		return -1;
+	str_lower(p->w[1].s);
+	entry = xasprintf("%s %s", p->w[1].s, p->w[2].s);
+	return list_add(p, &p->c->host_ca, entry);
+}
+
+/* "http://HOST:PORT", with brackets around an IPv6 address. */
+static int
+do_upstream_proxy(struct parse *p)
+{
+	static const char form[] = "http://HOST:PORT";
+	cleanup_free char *url = xstrdup(p->w[1].s);
+	char *host, *colon;
+	uint64_t port;
+	size_t n;
+
+	if (!str_starts(url, "http://"))
+		return conf_bad(p, 1, form);
+	host = url + 7;
+	n = strlen(host);
+	if (n > 0 && host[n - 1] == '/')
+		host[n - 1] = '\0';
+	colon = strrchr(host, ':');
+	if (colon == NULL || str_to_u64(colon + 1, 1, UINT16_MAX, &port) < 0)
+		return conf_bad(p, 1, form);
+	*colon = '\0';
+	if (host[0] == '[' && colon > host + 1 && colon[-1] == ']') {
+		colon[-1] = '\0';
+		if (strchr(++host, ':') == NULL)
+			return conf_bad(p, 1, form);
+	} else if (strchr(host, ':') != NULL) {
+		return conf_bad(p, 1, form);
+	}
+	if (!is_host(host))
+		return conf_bad(p, 1, form);
+	str_lower(host);
+	set_str(&p->c->upstream_proxy, host);
+	p->c->upstream_port = (uint16_t)port;
+	return 0;
+}
+
+static int
+do_upstream_secret(struct parse *p)
+{
+	if (!str_is_name(p->w[1].s, P_NAME_MAX))
+		return conf_bad(p, 1, "the name of a credential");
+	set_str(&p->c->upstream_secret, p->w[1].s);
+	return 0;
+}
+
+static int
+do_no_proxy(struct parse *p)
+{
+	const char *s = p->w[1].s;
+
+	if (!is_host(str_starts(s, "*.") ? s + 2 : s) ||
+	    (str_starts(s, "*.") && !str_is_hostname(s + 2)))
+		return conf_bad(p, 1, "NAME, *.NAME or an address");
+	str_lower(p->w[1].s);
+	return list_add(p, &p->c->no_proxy, s);
 }
 
 static int
@@ -366,7 +443,8 @@ do_cgroup_parent(struct parse *p)
 
 static const struct directive {
 	const char *name;
-	const char *args; /* for the message on a wrong count */
+	const char *args; /* for the message on a wrong count; the first one
+			   * may be left out if it is in brackets */
 	size_t nargs;
 	bool repeat; /* user, too: told apart by role */
 	int (*fn)(struct parse *);
@@ -383,7 +461,10 @@ static const struct directive {
 	{ "user", "ROLE NAME-or-UID[:GID]", 2, true, do_user },
 	{ "admin-group", "NAME-or-GID", 1, false, do_admin_group },
 	{ "ca-roots", "PATH", 1, false, do_ca_roots },
-	{ "extra-ca", "PATH", 1, true, do_extra_ca },
+	{ "extra-ca", "[HOST] PATH", 2, true, do_extra_ca },
+	{ "upstream-proxy", "http://HOST:PORT", 1, false, do_upstream_proxy },
+	{ "upstream-proxy-secret", "NAME", 1, false, do_upstream_secret },
+	{ "no-proxy", "NAME", 1, true, do_no_proxy },
 	{ "resolve", "NAME ADDR[,ADDR...]", 2, true, do_resolve },
 	{ "model-host", "HOST[:PORT] SHAPE[:PROVIDER]", 2, true,
 	    do_model_host },
@@ -403,7 +484,8 @@ conf_directive(struct parse *p)
 
 		if (strcmp(d->name, p->w[0].s) != 0)
 			continue;
-		if (p->n != d->nargs + 1)
+		if (p->n != d->nargs + 1 &&
+		    (p->n != d->nargs || d->args[0] != '['))
 			return conf_error(
 			    p, p->w[0].col, "usage: %s %s", d->name, d->args);
 		if (!d->repeat && p->seen & 1ull << i)
@@ -477,6 +559,11 @@ conf_parse(struct conf *c, const char *name, const void *bytes, size_t n,
 		s += used;
 		n -= used;
 	}
+	if (c->upstream_proxy == NULL &&
+	    (c->upstream_secret != NULL || c->no_proxy.n > 0) && p.errors == 0)
+		conf_error(&p, 1,
+		    "upstream-proxy-secret and no-proxy need an "
+		    "upstream-proxy");
 	if (c->policy.n == 0 && p.errors == 0)
 		list_add(&p, &c->policy, BRIG_SYSCONFDIR "/brig/policy.d");
 	return p.errors == 0 ? 0 : -1;
@@ -563,6 +650,10 @@ conf_free(struct conf *c)
 	free(c->cgroup_parent);
 	list_free(&c->policy);
 	list_free(&c->extra_ca);
+	list_free(&c->host_ca);
+	list_free(&c->no_proxy);
+	free(c->upstream_proxy);
+	free(c->upstream_secret);
 	list_free(&c->resolve);
 	list_free(&c->model_hosts);
 	memset(c, 0, sizeof(*c));

@@ -73,6 +73,11 @@ struct conf {
 	char *ca_roots;
 	struct conf_list extra_ca;
 	struct conf_list model_hosts; /* as model_host_parse() reads them */
+	struct conf_list host_ca;     /* "HOST PATH" */
+	char *upstream_proxy;         /* host name or address; NULL: none */
+	uint16_t upstream_port;       /* of it */
+	char *upstream_secret;        /* name of its credential, or NULL */
+	struct conf_list no_proxy;    /* HOST, *.HOST or address */
 	struct conf_list resolve;     /* "NAME ADDR[,ADDR]" */
 	char *shim;
 	char *default_profile;

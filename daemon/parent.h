@@ -118,10 +118,11 @@ struct parent {
 	struct cgroups *cgroups; /* NULL: not used */
 	int cgroup_watch;        /* inotify, or -1 */
 	struct ev_io *watch_io;
-	int roots_fd;  /* sealed memfd, upstream trust */
-	int bundle_fd; /* sealed memfd, roots + our CA; -1
-			* until keyd has told its CA */
-	int trust_fd;  /* the same as PKCS#12 */
+	int roots_fd;      /* sealed memfd, upstream trust */
+	int host_roots_fd; /* more of it for single hosts; -1: none */
+	int bundle_fd;     /* sealed memfd, roots + our CA; -1
+			    * until keyd has told its CA */
+	int trust_fd;      /* the same as PKCS#12 */
 	struct buf ca_pem;
 
 	struct chan *audit; /* the parent as a client of audit */

@@ -234,6 +234,37 @@ read_roots(const char *path, struct buf *b, struct error *err)
 	return 0;
 }
 
+/* What back trusts beside that, each for one host. */
+static int
+make_host_roots(struct parent *pa, struct error *err)
+{
+	const struct conf_list *l = &pa->conf.host_ca;
+	cleanup_buf struct buf b = { 0 };
+
+	if (l->n == 0)
+		return 0;
+	buf_put_u32(&b, (uint32_t)l->n);
+	for (size_t i = 0; i < l->n; i++) {
+		cleanup_buf struct buf pem = { 0 };
+		const char *space = strchr(l->v[i], ' ');
+		cleanup_free char *host =
+		    xstrndup(l->v[i], (size_t)(space - l->v[i]));
+
+		if (read_roots(space + 1, &pem, err) < 0)
+			return -1;
+		buf_put_str(&b, host);
+		buf_put_blob(&b, buf_head(&pem), buf_len(&pem));
+	}
+	if (buf_len(&b) > ROOTS_MAX)
+		return error_set(err, 0,
+		    "extra-ca: the certificates of single hosts are too large");
+	pa->host_roots_fd =
+	    fd_memfd("brig-host-roots", buf_head(&b), buf_len(&b));
+	if (pa->host_roots_fd < 0)
+		return error_set(err, errno, "memfd");
+	return 0;
+}
+
 /* What back trusts: the system's roots and the configured extra ones. */
 static int
 make_roots(struct parent *pa, struct error *err)
@@ -248,7 +279,7 @@ make_roots(struct parent *pa, struct error *err)
 	pa->roots_fd = fd_memfd("brig-roots", buf_head(&b), buf_len(&b));
 	if (pa->roots_fd < 0)
 		return error_set(err, errno, "memfd");
-	return 0;
+	return make_host_roots(pa, err);
 }
 
 int

@@ -142,6 +142,21 @@ static void attr_printf(3, 4)
 	buf_patch_u32(&ps->b, 0, ++ps->n);
 }
 
+/* Of the proxy on the way out, for who goes through it and for who keeps its
+ * credential. */
+static void
+put_proxy(struct pairs *ps, const struct conf *c)
+{
+	if (c->upstream_proxy == NULL)
+		return;
+	pair(
+	    ps, "upstream-proxy", "%u %s", c->upstream_port, c->upstream_proxy);
+	if (c->upstream_secret != NULL)
+		pair(ps, "upstream-proxy-secret", "%s", c->upstream_secret);
+	for (size_t i = 0; i < c->no_proxy.n; i++)
+		pair(ps, "no-proxy", "%s", c->no_proxy.v[i]);
+}
+
 static void
 send_config(struct proc *p)
 {
@@ -169,6 +184,8 @@ send_config(struct proc *p)
 		pair(&ps, "ask-timeout", "%u", c->ask_timeout);
 		pair(&ps, "max-jobs", "%u", c->max_jobs);
 	}
+	if (p->role == ROLE_BACK || p->role == ROLE_KEYD)
+		put_proxy(&ps, c);
 	if (p->role == ROLE_DNS)
 		for (size_t i = 0; i < c->resolve.n; i++)
 			pair(&ps, "resolve", "%s", c->resolve.v[i]);
@@ -266,6 +283,7 @@ wire_child(struct proc *p)
 		break;
 	case ROLE_BACK:
 		send_fd(p, M_BACK_ROOTS, NULL, pa->roots_fd);
+		send_fd(p, M_BACK_HOST_ROOTS, NULL, pa->host_roots_fd);
 		break;
 	case ROLE_NONE:
 	case ROLE_PARENT:

@@ -55,6 +55,7 @@ on_config(struct chan *c, struct msg *m, void *ctx)
 	uint32_t n = cur_count(&m->body, CONFIG_MAX, 8);
 
 	(void)c;
+	via_clear(&b->via);
 	for (uint32_t i = 0; i < n; i++) {
 		cleanup_free char *key = cur_str(&m->body, P_NAME_MAX);
 		cleanup_free char *value = cur_str(&m->body, P_TEXT_MAX);
@@ -72,6 +73,8 @@ on_config(struct chan *c, struct msg *m, void *ctx)
 			back_model_host(b, value);
 		else if (strcmp(key, "log-level") == 0)
 			log_set_level_name(value);
+		else
+			via_config(&b->via, key, value);
 	}
 	if (cur_end(&m->body) < 0)
 		return -1;
@@ -127,10 +130,24 @@ on_roots(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
+static int
+on_host_roots(struct chan *c, struct msg *m, void *ctx)
+{
+	struct back *b = ((struct peer *)ctx)->owner;
+
+	(void)c;
+	if (cur_end(&m->body) < 0 || !fd_is_sealed(m->fd))
+		return -1;
+	upstream_pool_clear(b->pool);
+	return dialer_host_roots(
+	    upstream_pool_dialer(b->pool), steal_fd(&m->fd));
+}
+
 static const struct msg_rule from_parent[] = {
 	{ M_CONFIG, MSG_ALLOWED, on_config },
 	{ M_POLICY, MSG_ALLOWED | MSG_FD, on_policy },
 	{ M_BACK_ROOTS, MSG_ALLOWED | MSG_FD, on_roots },
+	{ M_BACK_HOST_ROOTS, MSG_ALLOWED | MSG_FD, on_host_roots },
 };
 
 /* ---- peers come and go ------------------------------------------------- */
@@ -214,6 +231,7 @@ back_main(void)
 	upstream_pool_free(b.pool);
 	bindings_free(&b.bindings);
 	free(b.model_hosts);
+	via_clear(&b.via);
 	policy_free(b.policy);
 	/* What was to go at the end of the round goes now. */
 	ev_once(b.ev, 0);

@@ -59,6 +59,16 @@ struct xmodel; /* proxy/back_model.h */
 struct xch_body;
 
 struct held; /* back_capture.c */
+#define VIA_EXCEPT_MAX 128u
+
+/* The administrator's upstream proxy (brigd.conf(5)). */
+struct via {
+	char host[P_HOST_MAX + 1]; /* name or address; "": none */
+	uint16_t port;
+	char secret[P_NAME_MAX + 1]; /* name of its credential, or "" */
+	char **except;               /* NAME, *.NAME or address */
+	size_t nexcept;
+};
 
 struct exchange {
 	struct back *back;
@@ -99,6 +109,12 @@ struct exchange {
 
 	struct netaddr addrs[UPSTREAM_ADDRS_MAX];
 	size_t naddrs;
+	bool via;       /* through the upstream proxy */
+	bool via_asked; /* dns looks the proxy's name up */
+	struct netaddr via_addrs[UPSTREAM_ADDRS_MAX];
+	size_t nvia;
+	struct secret *via_auth; /* "USER:PASSWORD", or NULL */
+	struct dial_proxy proxy;
 	struct upstream *up;
 	struct raw *raw; /* NULL: it is HTTP */
 	bool retried;
@@ -137,6 +153,7 @@ struct back {
 	struct model_host *model_hosts; /* of brigd.conf */
 	size_t nmodel_hosts;
 	struct upstream_pool *pool;
+	struct via via;
 	struct codec_memory codecs;
 	struct exchange *list;
 	size_t n;
@@ -163,6 +180,8 @@ void xch_wait(struct exchange *x, enum xstate state, uint64_t ms);
 void xch_judge(struct exchange *x);
 void xch_answered(struct exchange *x); /* a person has allowed it */
 void xch_approved(struct exchange *x); /* by policy or a person */
+/* To be released; false when x was refused instead. */
+bool xch_add_cred(struct exchange *x, uint32_t cred);
 void xch_refuse(struct exchange *x, unsigned int status, const char *error,
     const char *reason, const char *next_step);
 
@@ -179,6 +198,24 @@ extern const struct msg_rule back_from_audit[];
 extern const size_t back_nfrom_audit;
 extern const struct msg_rule back_from_dns[];
 extern const size_t back_nfrom_dns;
+
+/* back_via.c: through the upstream proxy, and as whom */
+void via_config(struct via *v, const char *key, const char *value);
+void via_clear(struct via *v);
+bool via_applies(const struct via *v, const char *host);
+/* It is allowed: which way?  False when x was refused instead. */
+bool xch_via(struct exchange *x);
+/* Which proxy and client certificate a dial is for; NULL each: none. */
+void xch_way(struct exchange *x, const struct dial_proxy **proxy,
+    const struct secret **identity);
+/* All is released: false when x was refused instead. */
+bool xch_via_ready(struct exchange *x);
+/* The destination may be reached: find the proxy and dial. */
+void xch_via_resolve(struct exchange *x);
+void xch_via_addr(struct exchange *x, struct netaddr a);
+void xch_via_resolved(struct exchange *x, const char *error);
+/* A response head came: true when the proxy refused and x is over. */
+bool xch_via_refused(struct exchange *x);
 
 /* back_ask.c: asking a person */
 void xch_ask(struct exchange *x);

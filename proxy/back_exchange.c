@@ -75,6 +75,8 @@ xch_end(struct exchange *x, bool keep_upstream)
 	xmodel_free(x->model);
 	x->model = NULL;
 	xch_body_free(x);
+	secret_free(x->via_auth);
+	x->via_auth = NULL;
 	scrub_free(x->scrub);
 	x->scrub = NULL;
 	capture_free(x->held);

@@ -278,6 +278,19 @@ xch_answered(struct exchange *x)
 		xch_approved(x);
 }
 
+bool
+xch_add_cred(struct exchange *x, uint32_t cred)
+{
+	if (x->ncreds == BACK_CREDS_MAX) {
+		xch_refuse(x, 403, "limit",
+		    "too many credentials are bound to this host",
+		    "tell the administrator");
+		return false;
+	}
+	x->cred[x->ncreds++].cred = cred;
+	return true;
+}
+
 /*
  * Allowed.  Time may have passed since the first look (a person was asked),
  * so stubs are judged again by what is bound now.
@@ -301,15 +314,11 @@ xch_approved(struct exchange *x)
 		if (!binding_is_for(bd, x->host, x->head.port))
 			continue;
 		bound = true;
-		if (bd->revoked || bd->spec.kind != CRED_TOKEN)
+		if (bd->revoked ||
+		    (bd->spec.kind != CRED_TOKEN && bd->spec.kind != CRED_MTLS))
 			continue;
-		if (x->ncreds == BACK_CREDS_MAX) {
-			xch_refuse(x, 403, "limit",
-			    "too many credentials are bound to this host",
-			    "tell the administrator");
+		if (!xch_add_cred(x, bd->cred))
 			return;
-		}
-		x->cred[x->ncreds++].cred = bd->cred;
 	}
 	if (bound)
 		x->stripped =
@@ -321,5 +330,6 @@ xch_approved(struct exchange *x)
 		    "use https");
 		return;
 	}
-	xch_release(x);
+	if (xch_via(x))
+		xch_release(x);
 }

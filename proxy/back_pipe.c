@@ -411,6 +411,7 @@ raw_dial(struct exchange *x)
 		.naddrs = x->naddrs,
 		.raw = true };
 
+	xch_way(x, &o.proxy, &o.identity);
 	ev_timer_clear(x->timer);
 	x->state = X_CONNECT;
 	r->dial = dial_start(upstream_pool_dialer(x->back->pool), &o, &ops, r);

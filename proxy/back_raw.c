@@ -130,7 +130,8 @@ void
 raw_approved(struct exchange *x)
 {
 	x->ncreds = x->released = 0;
-	xch_release(x);
+	if (xch_via(x))
+		xch_release(x);
 }
 
 void

@@ -142,6 +142,8 @@ xch_rsp_head(struct exchange *x, struct rsp_head *h)
 	struct error err = { 0 };
 
 	x->status = h->status;
+	if (xch_via_refused(x))
+		return;
 	if (hold && x->scrub == NULL)
 		x->scrub = scrub_new();
 	if (x->scrub != NULL && prepare_codings(x, h, &err) < 0) {

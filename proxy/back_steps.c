@@ -19,12 +19,28 @@ ask_release(struct exchange *x, struct chan *c, uint32_t cred)
 
 	buf_put_u32(&body, cred);
 	buf_put_str(&body, x->head.method);
-	buf_put_str(&body, x->raw != NULL ? raw_scheme(x) : "https");
+	buf_put_str(&body, x->raw != NULL ? raw_scheme(x)
+			   : x->head.tls  ? "https"
+					  : "http");
 	buf_put_str(&body, x->host);
 	buf_put_u16(&body, x->head.port);
 	buf_put_str(&body, x->head.target);
 	buf_put_u8(&body, strcmp(x->by, "human") == 0);
 	chan_send(c, M_RELEASE, x->back->job, x->wait, &body, -1);
+}
+
+/* Does the agent hold a stub for one of the credentials? */
+static bool
+has_stub(const struct exchange *x)
+{
+	for (size_t i = 0; i < x->ncreds; i++) {
+		const struct binding *b =
+		    bindings_cred(&x->back->bindings, x->cred[i].cred);
+
+		if (b != NULL && cred_has_stub(b->spec.kind))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -70,7 +86,7 @@ xch_release(struct exchange *x)
 		    "try again in a minute");
 		return;
 	}
-	if (x->raw == NULL)
+	if (x->raw == NULL && has_stub(x))
 		keep_readable(x);
 	xch_wait(x, X_RELEASE, BACK_STEP_MS);
 	for (size_t i = 0; i < x->ncreds; i++)
@@ -96,7 +112,8 @@ add_value(struct scrub *s, const struct secret *v, const char *stub)
 static bool
 prepare_scrub(struct exchange *x)
 {
-	x->scrub = scrub_new();
+	if (has_stub(x))
+		x->scrub = scrub_new();
 	for (size_t i = 0; i < x->ncreds; i++) {
 		const struct binding *b =
 		    bindings_cred(&x->back->bindings, x->cred[i].cred);
@@ -104,7 +121,8 @@ prepare_scrub(struct exchange *x)
 
 		if (b == NULL || b->revoked)
 			return false;
-		add_value(x->scrub, v, b->stub);
+		if (cred_has_stub(b->spec.kind))
+			add_value(x->scrub, v, b->stub);
 	}
 	return true;
 }
@@ -144,7 +162,7 @@ on_released(struct chan *c, struct msg *m, void *ctx)
 		    "the credential changed meanwhile", "try again");
 		return 0;
 	}
-	if (xch_body_prepare(x))
+	if (xch_via_ready(x) && xch_body_prepare(x))
 		xch_record(x);
 	return 0;
 }
@@ -315,8 +333,11 @@ dial_or_refuse(struct exchange *x, const char *bad)
 {
 	char why[512];
 
-	if (x->naddrs > 0) {
-		xch_dial(x, false);
+	if (x->naddrs > 0 && (!x->via || bad[0] == '\0')) {
+		if (x->via)
+			xch_via_resolve(x);
+		else
+			xch_dial(x, false);
 		return;
 	}
 	snprintf(why, sizeof(why), "%s may not be connected to: %s", x->host,
@@ -389,7 +410,9 @@ on_resolved(struct chan *c, struct msg *m, void *ctx)
 		if (p == NULL)
 			return -1;
 		memcpy(a.addr, p, a.family == 4 ? 4 : 16);
-		if (x != NULL && b->profile != NULL)
+		if (x != NULL && x->via_asked)
+			xch_via_addr(x, a);
+		else if (x != NULL && b->profile != NULL)
 			sift(x, a, bad);
 	}
 	if (cur_end(&m->body) < 0)
@@ -397,6 +420,10 @@ on_resolved(struct chan *c, struct msg *m, void *ctx)
 	if (x == NULL)
 		return 0;
 	ev_timer_clear(x->timer);
+	if (x->via_asked) {
+		xch_via_resolved(x, ok ? "it has no address" : error);
+		return 0;
+	}
 	if (!ok || n == 0) {
 		snprintf(why, sizeof(why), "%s could not be looked up: %.200s",
 		    x->host, ok ? "it has no address" : error);

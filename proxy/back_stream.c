@@ -156,6 +156,7 @@ xch_dial(struct exchange *x, bool reuse)
 		raw_dial(x);
 		return;
 	}
+	xch_way(x, &want.proxy, &want.identity);
 	if (reuse)
 		x->up = upstream_reuse(b->pool, &want, &ops, x);
 	else

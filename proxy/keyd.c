@@ -16,7 +16,7 @@
 #include "proxy/roles.h"
 #include "proxy/vault_log.h"
 
-#define CONFIG_MAX 4096u /* pairs; keyd heeds none but log-level */
+#define CONFIG_MAX 4096u /* pairs */
 
 /* ---- the vault ---------------------------------------------------------- */
 
@@ -149,22 +149,42 @@ on_open(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
+/* "PORT HOST" */
+static void
+set_proxy(struct keyd *k, char *value)
+{
+	char *host = strchr(value, ' ');
+	uint64_t port;
+
+	if (host == NULL)
+		return;
+	*host++ = '\0';
+	if (str_to_u64(value, 1, UINT16_MAX, &port) < 0)
+		return;
+	strlcpy(k->proxy_host, host, sizeof(k->proxy_host));
+	k->proxy_port = (uint16_t)port;
+}
+
 static int
 on_config(struct chan *c, struct msg *m, void *ctx)
 {
+	struct keyd *k = keyd_of(ctx);
 	uint32_t n = cur_count(&m->body, CONFIG_MAX, 8);
 
 	(void)c;
-	(void)ctx;
 	for (uint32_t i = 0; i < n; i++) {
 		cleanup_free char *key = cur_str(&m->body, P_TEXT_MAX);
 		cleanup_free char *value = cur_str(&m->body, P_TEXT_MAX);
 
 		if (key == NULL || value == NULL)
 			return -1;
-		if (!str_eq(key, "log-level"))
-			continue;
-		log_set_level_name(value);
+		if (str_eq(key, "log-level"))
+			log_set_level_name(value);
+		else if (str_eq(key, "upstream-proxy"))
+			set_proxy(k, value);
+		else if (str_eq(key, "upstream-proxy-secret"))
+			strlcpy(
+			    k->proxy_secret, value, sizeof(k->proxy_secret));
 	}
 	return cur_end(&m->body);
 }

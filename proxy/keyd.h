@@ -46,6 +46,10 @@ struct keyd {
 	struct mint *mint;
 	struct policy *policy; /* NULL: nothing is released */
 	uint32_t generation;
+	/* The upstream proxy, "" none, and the name of its credential. */
+	char proxy_host[P_HOST_MAX + 1];
+	uint16_t proxy_port;
+	char proxy_secret[P_NAME_MAX + 1];
 	struct keyd_job *jobs;
 	size_t njobs;
 	struct keyd_pending *pending;

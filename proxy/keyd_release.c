@@ -286,11 +286,18 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 		return "the credential is revoked";
 	if (c->spec.kind == CRED_SIGV4 || c->spec.kind == CRED_SSH)
 		return "a credential of this kind signs and is never released";
-	if (!str_eq(r->scheme, "https"))
+	if (policy_host_normalise(r->host, host, sizeof(host)) < 0)
+		return "the destination is not a host name";
+	if (c->spec.kind == CRED_PROXY) {
+		/* Whatever lies behind it, but that proxy only. */
+		if (!str_eq(c->name, k->proxy_secret) ||
+		    !cred_spec_for(&c->spec, k->proxy_host, k->proxy_port))
+			return "the credential is not the upstream proxy's";
+	} else if (!str_eq(r->scheme, "https")) {
 		return "the request is not https";
-	if (policy_host_normalise(r->host, host, sizeof(host)) < 0 ||
-	    !cred_spec_for(&c->spec, host, r->port))
+	} else if (!cred_spec_for(&c->spec, host, r->port)) {
 		return "the credential is for another host or port";
+	}
 	if (k->policy == NULL)
 		return "there is no policy";
 	pr = policy_profile(k->policy, j->profile);

@@ -44,6 +44,7 @@ libproxy_a_SOURCES += \
 	proxy/back_record.c proxy/back_request.c \
 	proxy/back_response.c proxy/back_steps.c proxy/back_stream.c \
 	proxy/back_pipe.c proxy/back_raw.c proxy/back_raw.h \
+	proxy/back_via.c \
 	proxy/binding.c proxy/binding.h \
 	proxy/codec.c proxy/codec.h proxy/codec_int.h \
 	proxy/codec_decode.c proxy/codec_encode.c \

@@ -166,6 +166,18 @@ explain_queue(struct tls *t)
 	    reason != NULL ? reason : "unknown failure", who);
 }
 
+/* TLS 1.3 refuses who has no certificate only after the handshake, and the
+ * alert may be lost when the server closes with our request unread. */
+static void
+explain_identity(struct tls *t)
+{
+	if (t->wants_identity)
+		tls_set_why(t,
+		    "the server wants a client certificate, and there is "
+		    "none (%s)",
+		    t->host);
+}
+
 /* The outcome of an SSL_* call that returned ret <= 0; errno is the call's. */
 static enum tls_io
 outcome(struct tls *t, int ret, int saved_errno)
@@ -180,9 +192,11 @@ outcome(struct tls *t, int ret, int saved_errno)
 	case SSL_ERROR_WANT_X509_LOOKUP:
 		return TLS_WANT_LEAF;
 	case SSL_ERROR_ZERO_RETURN:
+		explain_identity(t);
 		return TLS_EOF;
 	case SSL_ERROR_SYSCALL:
 		t->dead = true;
+		explain_identity(t);
 		if (ERR_peek_error() != 0)
 			explain_queue(t);
 		else if (saved_errno != 0)
@@ -192,6 +206,7 @@ outcome(struct tls *t, int ret, int saved_errno)
 		break;
 	default:
 		t->dead = true;
+		explain_identity(t);
 		explain_queue(t);
 		break;
 	}
@@ -253,8 +268,10 @@ tls_read(struct tls *t, void *p, size_t n, size_t *got)
 	errno = 0;
 	ret = SSL_read_ex(t->ssl, p, n, got);
 	saved_errno = errno;
-	if (ret == 1)
+	if (ret == 1) {
+		t->wants_identity = false;
 		return TLS_OK;
+	}
 	*got = 0;
 	return outcome(t, ret, saved_errno);
 }

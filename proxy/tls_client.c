@@ -190,6 +190,16 @@ on_verify(int ok, X509_STORE_CTX *sctx)
 	return 0;
 }
 
+/* Asked for a certificate that the session has not been given. */
+static int
+on_wants_identity(SSL *ssl, X509 **cert, EVP_PKEY **key)
+{
+	(void)cert;
+	(void)key;
+	tls_of(ssl)->wants_identity = true;
+	return 0; /* go on without */
+}
+
 struct tls_client *
 tls_client_new(const void *roots, size_t n, struct error *err)
 {
@@ -215,6 +225,7 @@ tls_client_new(const void *roots, size_t n, struct error *err)
 		return NULL;
 	}
 	SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, on_verify);
+	SSL_CTX_set_client_cert_cb(c->ctx, on_wants_identity);
 	SSL_CTX_set_session_cache_mode(
 	    c->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(c->ctx, on_session);

@@ -24,6 +24,7 @@ struct tls {
 	/* Client. */
 	uint16_t port;
 	bool offer_h2;
+	bool wants_identity; /* asked for, not had, nothing said since */
 	uint8_t identity[TLS_KEY_SIZE];
 };
 

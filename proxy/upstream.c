@@ -1,5 +1,6 @@
 #include "proxy/upstream.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +91,9 @@ uc_fail(struct upstream_conn *c, enum upstream_fail how, const char *why)
 	if (c->state == UC_DEAD)
 		return;
 	strlcpy(text, why, sizeof(text));
+	/* As that a client certificate is wanted, which TLS 1.3 says late. */
+	if (c->tls != NULL && tls_why(c->tls)[0] != '\0')
+		snprintf(text, sizeof(text), "%s: %s", why, tls_why(c->tls));
 	c->draining = true;
 	while (c->users != NULL) {
 		struct upstream *u = c->users;

@@ -236,6 +236,65 @@ missing_account_says_what_to_do(void **state)
 	assert_non_null(strstr(err.msg, "systemd-sysusers"));
 }
 
+static void
+authorities_can_be_for_one_host(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("extra-ca /a.pem\nextra-ca B.Example /b.pem\n"
+			       "extra-ca fd00::1 /c.pem\n"),
+	    0);
+	assert_int_equal(conf.extra_ca.n, 1);
+	assert_string_equal(conf.extra_ca.v[0], "/a.pem");
+	assert_int_equal(conf.host_ca.n, 2);
+	assert_string_equal(conf.host_ca.v[0], "b.example /b.pem");
+	assert_string_equal(conf.host_ca.v[1], "fd00::1 /c.pem");
+	assert_int_equal(parse("extra-ca b.example b.pem\n"), -1);
+	assert_int_equal(parse("extra-ca b_c /b.pem\n"), -1);
+	assert_int_equal(parse("extra-ca *.example /b.pem\n"), -1);
+	refused("extra-ca\n", "brigd.conf:1:1: usage: extra-ca [HOST] PATH\n");
+	assert_int_equal(parse("extra-ca a /b /c\n"), -1);
+	/* Nothing else may be left out. */
+	assert_int_equal(parse("resolve a.b\n"), -1);
+}
+
+static void
+upstream_proxy_is_a_plain_url(void **state)
+{
+	static const char *const bad[] = { "proxy.example:3128",
+		"https://proxy.example:3128", "http://proxy.example",
+		"http://proxy.example:0", "http://proxy.example:65536",
+		"http://u:p@proxy.example:3128", "http://:3128",
+		"http://fd00::1:3128", "http://[fd00::1:3128",
+		"http://[proxy.example]:3128", "http://proxy.example:3128/x",
+		"http://a_b:3128", "http://[]:1" };
+	char line[128];
+
+	(void)state;
+	assert_int_equal(parse(""), 0);
+	assert_null(conf.upstream_proxy);
+	assert_int_equal(
+	    parse("upstream-proxy http://Proxy.Example:3128/\n"
+		  "upstream-proxy-secret corp\nno-proxy *.Internal.Example\n"
+		  "no-proxy 10.0.0.1\nno-proxy git\n"),
+	    0);
+	assert_string_equal(conf.upstream_proxy, "proxy.example");
+	assert_int_equal(conf.upstream_port, 3128);
+	assert_string_equal(conf.upstream_secret, "corp");
+	assert_int_equal(conf.no_proxy.n, 3);
+	assert_string_equal(conf.no_proxy.v[0], "*.internal.example");
+	assert_int_equal(parse("upstream-proxy http://[fd00::1]:8080\n"), 0);
+	assert_string_equal(conf.upstream_proxy, "fd00::1");
+	for (size_t i = 0; i < nitems(bad); i++) {
+		snprintf(line, sizeof(line), "upstream-proxy %s\n", bad[i]);
+		assert_int_equal(parse(line), -1);
+	}
+	assert_int_equal(parse("upstream-proxy http://p:1\nno-proxy *\n"), -1);
+	assert_int_equal(
+	    parse("upstream-proxy http://p:1\nno-proxy *.10.0.0.0/8\n"), -1);
+	assert_int_equal(parse("no-proxy a.example\n"), -1);
+	assert_int_equal(parse("upstream-proxy-secret corp\n"), -1);
+}
+
 int
 main(void)
 {
@@ -253,6 +312,8 @@ main(void)
 		cmocka_unit_test(job_uids_are_as_many_as_jobs_and_nobody_elses),
 		cmocka_unit_test(cgroups_are_one_of_four),
 		cmocka_unit_test(static_names_are_checked),
+		cmocka_unit_test(authorities_can_be_for_one_host),
+		cmocka_unit_test(upstream_proxy_is_a_plain_url),
 		cmocka_unit_test(roles_must_not_share_a_user),
 		cmocka_unit_test(roles_must_not_be_job_users),
 		cmocka_unit_test(missing_account_says_what_to_do),

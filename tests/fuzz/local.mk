@@ -80,6 +80,11 @@ tests_fuzz_fuzz_pgwire_SOURCES = tests/fuzz/fuzz_pgwire.c $(FUZZ_FEED)
 tests_fuzz_fuzz_pgwire_LDADD = libproxy.a libbase.a $(PROXY_LIBS)
 tests_fuzz_fuzz_pgwire_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_connect
+tests_fuzz_fuzz_connect_SOURCES = tests/fuzz/fuzz_connect.c $(FUZZ_FEED)
+tests_fuzz_fuzz_connect_LDADD = libproxy.a libbase.a $(PROXY_LIBS)
+tests_fuzz_fuzz_connect_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_http1_request
 tests_fuzz_fuzz_http1_request_SOURCES = tests/fuzz/fuzz_http1_request.c \
 	tests/proxy/http1_run.h $(FUZZ_FEED)

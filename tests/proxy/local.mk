@@ -46,7 +46,7 @@ tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 # back and its pure parts.
 BACK_LIST = tests/proxy/test_back tests/proxy/test_back_ws tests/proxy/test_codec \
 	tests/proxy/test_netaddr \
-	tests/proxy/test_scrub tests/proxy/test_swap
+	tests/proxy/test_scrub tests/proxy/test_swap tests/proxy/test_via
 check_PROGRAMS += $(BACK_LIST)
 TESTS += $(BACK_LIST)
 
@@ -90,6 +90,9 @@ tests_proxy_test_scrub_SOURCES = tests/proxy/test_scrub.c
 tests_proxy_test_scrub_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_swap_SOURCES = tests/proxy/test_swap.c
 tests_proxy_test_swap_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
+tests_proxy_test_via_SOURCES = tests/proxy/test_via.c
+tests_proxy_test_via_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) \
+	$(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/proxy/test_model
 TESTS += tests/proxy/test_model
@@ -157,9 +160,11 @@ tests_proxy_test_sign_sigv4_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS) \
 	$(CMOCKA_LIBS)
 
 # Through a whole brigd.
-PROXY_SH_LIST = tests/proxy/certs.sh
+PROXY_SH_LIST = tests/proxy/certs.sh tests/proxy/mtls.sh \
+	tests/proxy/upstream_proxy.sh
 TESTS += $(PROXY_SH_LIST)
-EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/certs_origin.py
+EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/certs_origin.py \
+	tests/proxy/corp_proxy.py tests/proxy/mtls_origin.py
 
 # Protocols that are not HTTP.
 RAW_LIST = tests/proxy/test_back_raw tests/proxy/test_front_raw \

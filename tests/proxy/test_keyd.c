@@ -468,6 +468,59 @@ a_kind_without_a_stub_shows_none(void **state)
 	world_free(&w);
 }
 
+/* The upstream proxy as brigd.conf names it. */
+static void
+send_proxy(struct world *w, const char *where, const char *secret)
+{
+	struct buf b;
+
+	buf_init(&b, 0);
+	buf_put_u32(&b, 2);
+	buf_put_str(&b, "upstream-proxy");
+	buf_put_str(&b, where);
+	buf_put_str(&b, "upstream-proxy-secret");
+	buf_put_str(&b, secret);
+	raw_send(&w->parent, M_CONFIG, 0, 0, &b, -1);
+	/* Channels are not ordered among each other. */
+	job_open(w, 98, 'w', "coding");
+	raw_expect(&w->parent, M_JOB_STUBS);
+}
+
+static void
+proxy_credential_is_for_the_configured_proxy(void **state)
+{
+	struct world w;
+	struct cred_spec s = { .kind = CRED_PROXY, .nhosts = 1 };
+	struct row rows[4];
+	struct want r;
+
+	(void)state;
+	world_ready(&w);
+	strlcpy(s.hosts[0].host, "proxy.example", P_HOST_MAX);
+	s.hosts[0].port = 3128;
+	strlcpy(s.user, "jail", sizeof(s.user));
+	send_spec(&w, "corp", &s, value_fd(VALUE2));
+	expect_audit(&w, "KY201", true);
+	expect_done(&w, true, "");
+	assert_int_equal(expect_bindings(&w, rows, 4), 2);
+	assert_string_equal(rows[1].stub, "");
+	r = get_api(&w);
+	r.cred = rows[1].cred;
+	/* No proxy is configured, another one, another credential for it. */
+	release(&w, &r, NULL, "not the upstream proxy");
+	send_proxy(&w, "3129 proxy.example", "corp");
+	release(&w, &r, NULL, "not the upstream proxy");
+	send_proxy(&w, "3128 proxy.example", "other");
+	release(&w, &r, NULL, "not the upstream proxy");
+	/* For what the policy allows, whatever host it is. */
+	send_proxy(&w, "3128 proxy.example", "corp");
+	release(&w, &r, VALUE2, "");
+	r.path = "/elsewhere";
+	r.method = "DELETE";
+	release(&w, &r, NULL, "denies");
+	world_free(&w);
+}
+
 static void
 restart_keeps_ca_secrets_and_stubs(void **state)
 {
@@ -694,6 +747,7 @@ main(void)
 		cmocka_unit_test(list_shows_everything_but_the_value),
 		cmocka_unit_test(one_secret_is_for_each_of_its_hosts),
 		cmocka_unit_test(a_kind_without_a_stub_shows_none),
+		cmocka_unit_test(proxy_credential_is_for_the_configured_proxy),
 		cmocka_unit_test(restart_keeps_ca_secrets_and_stubs),
 		cmocka_unit_test(stubs_of_jobs_differ),
 		cmocka_unit_test(front_gets_leaves_for_its_key),
