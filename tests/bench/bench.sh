@@ -29,6 +29,9 @@ exec | compile | apply | idle) ;;
 *)
     need bwrap
     need squid
+    need sslsplit
+    need mitmdump
+    need h2load
     need nginx
     ;;
 esac
@@ -86,9 +89,10 @@ fi
 [ "$what" != jail ] || exit 0
 
 make_ca
-make_cert bench.test
+make_cert bench.test cred.test
 mkdir -p "$T/www"
 head -c 128 /dev/urandom >"$T/www/small"
+head -c 1048576 /dev/urandom >"$T/www/1M"
 head -c 104857600 /dev/urandom >"$T/www/big"
 cat >"$T/nginx.conf" <<EOF
 daemon off; master_process off; worker_processes 1; error_log $T/nginx.log;
@@ -99,18 +103,20 @@ http {
     client_body_temp_path $T/n1; proxy_temp_path $T/n2;
     fastcgi_temp_path $T/n3; uwsgi_temp_path $T/n4; scgi_temp_path $T/n5;
     server {
-        listen 127.0.0.1:19443 ssl; server_name bench.test; root $T/www;
+        listen 127.0.0.1:19443 ssl; listen 127.0.0.1:19444 ssl http2;
+        server_name bench.test cred.test; root $T/www;
         ssl_certificate $T/bench.test.pem; ssl_certificate_key $T/bench.test.key;
         location / { default_type application/octet-stream; }
     }
 }
 EOF
-write_conf "resolve bench.test 127.0.0.1"
+write_conf "resolve bench.test 127.0.0.1" "resolve cred.test 127.0.0.1"
 # More than its jobs, and no other test's.
 sed -i "s/^job-uids .*/job-uids 1879670000 400/" "$T/brigd.conf"
 cat >"$T/policy/default.policy" <<EOF
 profile default { default exec allow; default read allow; default write allow;
-    allow http GET https://bench.test:19443/**; allow net 127.0.0.1:19443; }
+    allow http GET https://{bench,cred}.test:{19443,19444,19445}/**;
+    allow net 127.0.0.1:{19443,19444,19445}; }
 profile untraced { default exec allow; default read allow;
     default write allow; sandbox trace off; }
 profile staged { default exec allow; default read allow; default write allow;
@@ -233,63 +239,6 @@ if wants idle; then
 fi
 
 if wants http; then
-    background nginx -c "$T/nginx.conf"
-    mkdir -p "$T/squid"
-    cat "$T/ca.pem" "$T/ca.key" >"$T/squid/ca.pem"
-    echo "127.0.0.1 bench.test" >"$T/squid/hosts"
-    cat >"$T/squid.conf" <<EOF
-http_port 127.0.0.1:18902 ssl-bump cert=$T/squid/ca.pem generate-host-certificates=on dynamic_cert_mem_cache_size=4MB
-sslcrtd_program /usr/lib/squid/security_file_certgen -s $T/squid/db -M 4MB
-acl step1 at_step SslBump1
-ssl_bump peek step1
-ssl_bump bump all
-tls_outgoing_options cafile=$T/ca.pem
-acl SSL_ports port 19443
-http_access allow all
-hosts_file $T/squid/hosts
-cache deny all
-access_log none
-cache_log $T/squid/cache.log
-pid_filename $T/squid/squid.pid
-coredump_dir $T/squid
-cache_effective_user proxy
-shutdown_lifetime 1 seconds
-EOF
-    /usr/lib/squid/security_file_certgen -c -s "$T/squid/db" -M 4MB >/dev/null
-    chown -R proxy:proxy "$T/squid"
-    background squid -N -f "$T/squid.conf" 2>"$T/squid.err"
-    wait_for 10 grep -q Accepting "$T/squid/cache.log" || {
-        tail -n 5 "$T/squid/cache.log" "$T/squid.err" >&2
-        fail "squid does not start"
-    }
-    wait_for 10 grep -q . "$T/nginx.pid" || fail "nginx does not start"
-    mkdir -p "$T/ws"
-    cp "$BRIG_BUILDDIR/tests/bench/brig-load" "$T/ws/"
-    echo "127.0.0.1 bench.test" >"$T/hosts"
-    # load NAME WHO ARGUMENTS...: one measurement, appended to $T/NAME.WHO.
-    load() {
-        load_out=$T/$1.$2
-        load_who=$2
-        shift 2
-        case $load_who in
-        direct) unshare --mount --propagation private sh -c '
-            mount --bind "$T/hosts" /etc/hosts && exec brig-load "$@"' sh \
-            -C "$T/ca.pem" "$@" ;;
-        squid) unshare --mount --propagation private sh -c '
-            mount --bind "$T/hosts" /etc/hosts && exec brig-load "$@"' sh \
-            -x 127.0.0.1:18902 -C "$T/ca.pem" "$@" ;;
-        brig) brig run -w "$T/ws" -- /workspace/brig-load \
-            -C /etc/ssl/certs/ca-certificates.crt "$@" </dev/null ;;
-        esac >>"$load_out" || fail "$load_who: $*: failed"
-    }
-    for _ in 1 2 3 4 5; do
-        for who in direct squid brig; do
-            load keepalive $who -c 8 -n 8000 bench.test:19443 /small
-            load newconn $who -c 4 -n 400 -r 1 bench.test:19443 /small
-            load big $who -c 1 -n 1 bench.test:19443 /big
-        done
-    done
-    figures load http_keepalive_c8 rps "$T/keepalive"
-    figures load http_newconn_c4 rps "$T/newconn"
-    figures load http_100MB MB/s "$T/big"
+    # shellcheck source=proxy.sh
+    . "$here/proxy.sh"
 fi

@@ -3,7 +3,12 @@
   figures.py spawn NAME PEER FILE     lines of brig-spawn: brig, peer and,
                                       if there is a third, no jail at all
   figures.py pairs NAME PEER FILE     nanoseconds of brig and peer, by rounds
-  figures.py load NAME UNIT PREFIX    PREFIX.{brig,squid,direct} of brig-load
+  figures.py load NAME UNIT PREFIX    PREFIX.{brig,squid,...} of brig-load
+  figures.py added NAME PREFIX        the same: what one request takes longer
+  figures.py h2load NAME PREFIX       PREFIX.{h2,h1} of h2load
+  figures.py events NAME PREFIX       PREFIX.{brig,direct} of events.py
+  figures.py private STATUS           KiB of front and back, a number alone
+  figures.py grown NAME BEFORE AFTER  two such numbers
   figures.py rss STATUS               private memory of front and back
   figures.py idle STATUS PID          of an idle job, on average of 200
 """
@@ -39,27 +44,85 @@ def pairs(name, peer, path):
         statistics.median(other))
 
 
+def loads(name, prefix, who):
+    """Rows of (ok, errors, seconds, p50 us, p99 us, bytes); [] if none."""
+    if not os.path.exists(f'{prefix}.{who}'):
+        return []
+    rows = []
+    with open(f'{prefix}.{who}') as f:
+        for line in f:
+            row = list(map(float, line.split()))
+            if row[0] == 0 or row[1]:
+                sys.exit(f'{name}: {who}: {row[1]:.0f} errors')
+            rows.append(row)
+    return rows
+
+
 def load(name, unit, prefix):
     """Medians over the rounds, of rates and of each round's p99 latency."""
     rates, tails = {}, {}
-    for who in ('brig', 'squid', 'direct'):
-        rate, tail = [], []
-        with open(f'{prefix}.{who}') as f:
-            for line in f:
-                ok, errors, secs, _, p99, size = map(float, line.split())
-                if ok == 0 or errors:
-                    sys.exit(f'{name}: {who}: {errors:.0f} errors')
-                rate.append(size / secs / 1e6 if unit == 'MB/s'
-                            else ok / secs)
-                tail.append(p99 / 1000)
-        if not rate:
-            sys.exit(f'{name}: {who}: no measurement')
-        rates[who] = statistics.median(rate)
-        tails[who] = statistics.median(tail)
-    out(name, unit, rates['brig'], None, 'squid', rates['squid'],
-        direct=round(rates['direct'], 2),
+    for who in ('brig', 'squid', 'sslsplit', 'mitmproxy', 'direct'):
+        rows = loads(name, prefix, who)
+        if rows:
+            rates[who] = statistics.median(
+                size / secs / 1e6 if unit == 'MB/s' else ok / secs
+                for ok, _, secs, _, _, size in rows)
+            tails[who] = statistics.median(row[4] for row in rows) / 1000
+    peer = 'squid' if 'squid' in rates else 'direct'
+    more = {who: round(rate, 2) for who, rate in rates.items()
+            if who not in ('brig', peer)}
+    out(name, unit, rates['brig'], None, peer, rates[peer],
         latency_p99_ms=round(tails['brig'], 3),
-        peer_latency_p99_ms=round(tails['squid'], 3))
+        peer_latency_p99_ms=round(tails[peer], 3), **more)
+
+
+def added(name, prefix):
+    """What a request takes longer than directly: median of p50s, in us."""
+    p50 = {who: statistics.median(row[3] for row in rows)
+           for who in ('brig', 'squid', 'sslsplit', 'mitmproxy', 'direct')
+           if (rows := loads(name, prefix, who))}
+    more = {f'{who}_added': round(p50[who] - p50['direct'], 1)
+            for who in p50 if who != 'direct'}
+    out(name, 'us', p50['brig'], None, 'direct', p50['direct'], **more)
+
+
+def h2load(name, prefix):
+    """Requests a second that h2load tells, of one connection and of eight."""
+    rates = {}
+    for who in ('h2', 'h1'):
+        with open(f'{prefix}.{who}') as f:
+            rates[who] = statistics.median(
+                float(line.split(', ')[1].split()[0]) for line in f
+                if line.startswith('finished in'))
+    out(name, 'rps', rates['h2'], None, 'h1_c8', rates['h1'])
+
+
+def events(name, prefix):
+    """Times of events, with and without the proxy."""
+    times = {}
+    for who in ('brig', 'direct'):
+        with open(f'{prefix}.{who}') as f:
+            times[who] = sorted(map(float, f))
+    tail = {who: t[len(t) * 99 // 100] for who, t in times.items()}
+    out(name, 'us', statistics.median(times['brig']), tail['brig'], 'direct',
+        statistics.median(times['direct']),
+        added_p50=round(statistics.median(times['brig']) -
+                        statistics.median(times['direct']), 1),
+        added_p99=round(tail['brig'] - tail['direct'], 1))
+
+
+def private(path):
+    """KiB of front and back of the one job that is running."""
+    with open(path) as f:
+        pids = [p['pid'] for p in json.load(f)['processes']
+                if p['role'] in ('front', 'back')]
+    print(sum(memory(pid)[0] for pid in pids))
+
+
+def grown(name, before, after):
+    with open(before) as b, open(after) as a:
+        first, last = int(b.read()), int(a.read())
+    out(name, 'KiB', last - first, None, 'before', first)
 
 
 def memory(pid):
@@ -129,5 +192,6 @@ def idle(path, brigd):
         brigd=round(own / 1024, 2))
 
 
-{'spawn': spawn, 'pairs': pairs, 'load': load, 'rss': rss,
- 'idle': idle}[sys.argv[1]](*sys.argv[2:])
+{'spawn': spawn, 'pairs': pairs, 'load': load, 'added': added,
+ 'h2load': h2load, 'events': events, 'private': private, 'grown': grown,
+ 'rss': rss, 'idle': idle}[sys.argv[1]](*sys.argv[2:])

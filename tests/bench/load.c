@@ -2,8 +2,10 @@
  * brig-load: a closed-loop HTTP/1.1-over-TLS load client, direct or through a
  * CONNECT proxy.
  *
- *   brig-load [-x PROXY:PORT] [-c THREADS] [-n REQUESTS] [-r PER-CONNECTION]
- *             -C CAFILE HOST:PORT PATH
+ *   brig-load [-x PROXY:PORT | -d ADDRESS:PORT] [-c THREADS] [-n REQUESTS]
+ *             [-r PER-CONNECTION] -C CAFILE HOST:PORT PATH
+ *
+ * -d connects there instead, to a proxy that needs no CONNECT.
  *
  * -r 0 (default) keeps one connection per thread; -r 1 opens a new one for
  * every request, and its set-up counts as part of the request.  Prints
@@ -42,7 +44,7 @@ struct place {
 };
 
 struct run {
-	struct place proxy, target;
+	struct place proxy, detour, target;
 	const char *path;
 	SSL_CTX *ctx;
 	uint64_t requests, per_conn;
@@ -137,7 +139,9 @@ open_link(struct link *l)
 {
 	struct run *r = l->run;
 
-	l->fd = dial(r->proxy.host != NULL ? &r->proxy : &r->target);
+	l->fd = dial(r->proxy.host != NULL    ? &r->proxy
+		     : r->detour.host != NULL ? &r->detour
+					      : &r->target);
 	if (l->fd < 0 ||
 	    (r->proxy.host != NULL && tunnel(l->fd, &r->target) < 0)) {
 		fd_close(&l->fd);
@@ -273,9 +277,11 @@ main(int argc, char **argv)
 	int o;
 
 	log_init("brig-load", LOG_LEVEL_INFO);
-	while ((o = getopt(argc, argv, "x:c:n:r:C:")) != -1) {
+	while ((o = getopt(argc, argv, "x:d:c:n:r:C:")) != -1) {
 		if (o == 'x')
 			r.proxy = place_of(optarg);
+		else if (o == 'd')
+			r.detour = place_of(optarg);
 		else if (o == 'C')
 			ca = optarg;
 		else if ((o != 'c' || str_to_u64(optarg, 1, THREADS_MAX,
@@ -287,7 +293,8 @@ main(int argc, char **argv)
 			fatalx("bad -%c", o);
 	}
 	if (argc - optind != 2)
-		fatalx("usage: brig-load [-x PROXY:PORT] [-c N] [-n N] [-r N] "
+		fatalx("usage: brig-load [-x PROXY:PORT | -d ADDRESS:PORT] [-c "
+		       "N] [-n N] [-r N] "
 		       "-C CAFILE HOST:PORT PATH");
 	r.target = place_of(argv[optind]);
 	r.path = argv[optind + 1];

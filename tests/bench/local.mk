@@ -8,7 +8,8 @@ tests_bench_brig_load_LDADD = libbase.a $(SSL_LIBS) -lpthread
 tests_bench_brig_spawn_SOURCES = tests/bench/spawn.c
 tests_bench_brig_spawn_LDADD = libbase.a
 
-EXTRA_DIST += tests/bench/bench.sh tests/bench/peers.sh tests/bench/figures.py
+EXTRA_DIST += tests/bench/bench.sh tests/bench/peers.sh tests/bench/figures.py \
+	tests/bench/proxy.sh tests/bench/events.py
 
 bench: all $(BENCH_LIST)
 	@BRIG_SRCDIR='$(abs_top_srcdir)' BRIG_BUILDDIR='$(abs_top_builddir)' \

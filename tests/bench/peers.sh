@@ -9,8 +9,8 @@ if [ ! -e $policy ]; then
     chmod 755 $policy
     trap 'rm -f $policy' EXIT
 fi
-packages="bubblewrap squid-openssl nginx-light python3"
-command -v nginx >/dev/null 2>&1 && packages="bubblewrap squid-openssl python3"
+packages="bubblewrap squid-openssl sslsplit mitmproxy nghttp2-client python3"
+command -v nginx >/dev/null 2>&1 || packages="$packages nginx-light"
 # shellcheck disable=SC2086
 DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
     $packages
