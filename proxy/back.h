@@ -34,6 +34,7 @@
 #define BODY_REWRITE_MAX (1024u * 1024)
 #define BACK_STEP_MS 10000u     /* keyd and audit answer within this, or 503 */
 #define BACK_RESOLVE_MS 15000u  /* dns, or 502 */
+#define BACK_QUIET_MS 5u        /* then an answer may be waited for */
 #define BACK_ASK_SLACK_MS 5000u /* control's own time-out comes first */
 
 enum xstate {
@@ -253,6 +254,8 @@ void xch_grant(struct exchange *x, size_t n);
 /* back_response.c: towards front */
 void xch_rsp_head(struct exchange *x, struct rsp_head *h);
 size_t xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n);
+/* Nothing has come for a moment. */
+void xch_rsp_quiet(struct exchange *x);
 void xch_rsp_done(struct exchange *x, struct fields *trailers);
 /* So has the request of a WebSocket whose response had ended before. */
 void xch_rsp_other_half(struct exchange *x);

@@ -275,8 +275,13 @@ xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n)
 	uint64_t room = front_is_full(x->back) ? 0 : x->rsp_credit;
 	size_t used;
 
-	if (x->scrub != NULL)
-		return take(x, p, n, &used) < 0 ? n : used;
+	if (x->scrub != NULL) {
+		if (take(x, p, n, &used) < 0)
+			return n;
+		if (scrub_held(x->scrub) > 0)
+			ev_timer_set(x->timer, BACK_QUIET_MS);
+		return used;
+	}
 	if (n > room) {
 		n = (size_t)room;
 		x->blocked = true;
@@ -284,6 +289,24 @@ xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n)
 	xmodel_rsp_data(x, p, n);
 	send_body(x, p, n);
 	return n;
+}
+
+void
+xch_rsp_quiet(struct exchange *x)
+{
+	cleanup_buf struct buf clean = { 0 };
+	struct error err = { 0 };
+
+	if (x->scrub == NULL || x->held != NULL || x->blocked)
+		return;
+	scrub_quiet(x->scrub, &clean);
+	if (buf_len(&clean) == 0)
+		return;
+	if (encode(x, &clean, &err) < 0)
+		xch_fail(x, 502, "response_encoded", err.msg,
+		    "ask for another resource");
+	else
+		(void)send_ready(x);
 }
 
 /* After the last byte: what the scrubber held back, and the coding's end. */

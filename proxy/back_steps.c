@@ -490,7 +490,10 @@ no_answer(struct exchange *x, const char *how)
 void
 xch_timed_out(struct exchange *x)
 {
-	no_answer(x, "did not answer in time");
+	if (x->state == X_OPEN)
+		xch_rsp_quiet(x);
+	else
+		no_answer(x, "did not answer in time");
 }
 
 void

@@ -22,6 +22,7 @@ struct scrub {
 	uint64_t edited; /* bytes before this are as they go out */
 	struct buf held; /* as they came: a value may start there */
 	struct buf part; /* the same bytes as they go out so far */
+	size_t gone;     /* of them, let go early */
 	struct buf work; /* a value written anew */
 	uint64_t count;
 };
@@ -111,7 +112,7 @@ run(struct scrub *s, uint8_t *dst, const uint8_t *src, size_t n, uint64_t pos,
 static void
 feed(struct scrub *s, const uint8_t *p, size_t n, bool last, struct buf *out)
 {
-	size_t had = buf_len(&s->held), all = had + n, sure;
+	size_t had = buf_len(&s->held), all = had + n, sure, early;
 	const uint8_t *src = p;
 	uint8_t *dst;
 
@@ -127,11 +128,14 @@ feed(struct scrub *s, const uint8_t *p, size_t n, bool last, struct buf *out)
 	if (n > 0)
 		memcpy(dst + had, p, n);
 	sure = run(s, dst, src, all, s->pos, last, &s->edited);
+	early = s->gone < sure ? s->gone : sure;
+	s->gone -= early;
 	s->pos += sure;
 	buf_clear(&s->part);
 	buf_put(&s->part, dst + sure, all - sure);
-	explicit_bzero(dst + sure, all - sure);
-	buf_commit(out, sure);
+	memmove(dst, dst + early, sure - early);
+	explicit_bzero(dst + sure - early, all - sure + early);
+	buf_commit(out, sure - early);
 	if (had > 0)
 		buf_consume(&s->held, sure);
 	else
@@ -149,6 +153,17 @@ void
 scrub_end(struct scrub *s, struct buf *out)
 {
 	feed(s, NULL, 0, true, out);
+}
+
+void
+scrub_quiet(struct scrub *s, struct buf *out)
+{
+	size_t n = buf_len(&s->part);
+
+	if (n > SCRUB_QUIET_MAX || s->gone == n)
+		return;
+	buf_put(out, buf_head(&s->part) + s->gone, n - s->gone);
+	s->gone = n;
 }
 
 size_t

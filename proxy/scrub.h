@@ -32,6 +32,15 @@ void scrub_add(struct scrub *s, const void *real, const void *stub, size_t n);
 void scrub_feed(struct scrub *s, const void *p, size_t n, struct buf *out);
 /* The stream ended: append what is still held back. */
 void scrub_end(struct scrub *s, struct buf *out);
+/*
+ * The stream pauses: append what is held back and has not been let go yet, if
+ * no more than SCRUB_QUIET_MAX bytes are held.  A peer that waits for an answer
+ * to its last byte is not kept waiting by one that may start a value.  Should a
+ * value indeed begin with them, the rest of it is replaced all the same, and
+ * equally long.
+ */
+#define SCRUB_QUIET_MAX 4u
+void scrub_quiet(struct scrub *s, struct buf *out);
 /* Bytes held back at the moment. */
 size_t scrub_held(const struct scrub *s);
 /* A whole text on its own (a field value), in place; not in mid-stream. */

@@ -2,7 +2,7 @@
  * The scrubber on any bytes: the first byte says how to cut the input, the
  * next 8 and 12 are two real values, the rest is the stream.  Any chunking
  * must give the same bytes, as many as came in, and values of bytes that no
- * encoding writes must be gone.
+ * encoding writes must be gone.  Pauses let go of their starts only.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +41,24 @@ gone(const uint8_t *key, size_t k, const uint8_t *p, size_t n)
 		abort();
 }
 
+static void
+pause_often(const uint8_t *key, const uint8_t *p, size_t n, size_t chunk)
+{
+	struct scrub *s = scrub_new();
+	cleanup_buf struct buf out = { 0 };
+
+	scrub_add(s, key, "\1\2\3\4\5\6\7\10", KEY);
+	for (size_t at = 0; at < n; at += chunk) {
+		scrub_feed(s, p + at, n - at < chunk ? n - at : chunk, &out);
+		scrub_quiet(s, &out);
+	}
+	scrub_end(s, &out);
+	scrub_free(s);
+	if (buf_len(&out) != n)
+		abort();
+	gone(key, KEY, buf_head(&out), n);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -60,5 +78,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	gone(key, KEY, buf_head(&whole), n);
 	gone(key + KEY, KEY2, buf_head(&whole), n);
+	pause_often(key, p, n, 1 + data[0] % 48);
 	return 0;
 }

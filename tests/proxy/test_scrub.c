@@ -562,6 +562,62 @@ seek_finds_what_a_plain_search_finds(void **state)
 	}
 }
 
+/* A peer may wait for an answer to its last byte. */
+static void
+pause_lets_go_of_a_short_start_only(void **state)
+{
+	struct scrub *s = scrub_new();
+	struct buf out = { 0 };
+
+	(void)state;
+	scrub_add(s, REAL, STUB, strlen(REAL));
+	scrub_feed(s, "message gh", 10, &out);
+	scrub_quiet(s, &out);
+	assert_int_equal(buf_len(&out), 10);
+	scrub_quiet(s, &out);
+	assert_int_equal(buf_len(&out), 10);
+	scrub_feed(s, " and ghp_s", 10, &out);
+	assert_int_equal(buf_len(&out), 15);
+	/* Five bytes of the value: it waits. */
+	scrub_quiet(s, &out);
+	assert_int_equal(buf_len(&out), 15);
+	scrub_feed(s, REAL + 5, strlen(REAL) - 5, &out);
+	scrub_end(s, &out);
+	buf_put_u8(&out, 0);
+	cleanup_free char *want = xasprintf("message gh and %s", STUB);
+	assert_string_equal((char *)buf_head(&out), want);
+	buf_free(&out);
+	scrub_free(s);
+}
+
+static void
+value_after_a_pause_is_replaced_but_for_its_start(void **state)
+{
+	cleanup_free char *text =
+	    xasprintf("a%s b%s%s %%67%%68%s\n", REAL, REAL, REAL, REAL + 2);
+	size_t n = strlen(text);
+
+	(void)state;
+	for (size_t cut = 1; cut < 40; cut++) {
+		struct scrub *s = scrub_new();
+		struct buf out = { 0 };
+
+		scrub_add(s, REAL, STUB, strlen(REAL));
+		for (size_t at = 0; at < n; at += cut) {
+			scrub_feed(
+			    s, text + at, n - at < cut ? n - at : cut, &out);
+			scrub_quiet(s, &out);
+		}
+		scrub_end(s, &out);
+		assert_int_equal(buf_len(&out), n);
+		/* Whatever the pauses, only bytes of the start went out. */
+		for (size_t k = SCRUB_QUIET_MAX; k + 8 <= strlen(REAL); k++)
+			assert_null(memmem(buf_head(&out), n, REAL + k, 8));
+		buf_free(&out);
+		scrub_free(s);
+	}
+}
+
 int
 main(void)
 {
@@ -584,6 +640,9 @@ main(void)
 		cmocka_unit_test(field_value_is_scrubbed_in_place),
 		cmocka_unit_test(
 		    any_chunking_gives_the_same_and_no_value_survives),
+		cmocka_unit_test(pause_lets_go_of_a_short_start_only),
+		cmocka_unit_test(
+		    value_after_a_pause_is_replaced_but_for_its_start),
 		cmocka_unit_test(seek_finds_what_a_plain_search_finds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
