@@ -3,36 +3,11 @@
 # Kept homes: what a job leaves there the next one finds, nobody else does, it
 # is bounded on disk, and one job has it at a time.
 set -u
-build=$(cd "${BRIG_BUILDDIR:-.}" && pwd)
-run=$build/tests/jail/brig-jailtest
-n=0
-failed=0
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 
-ok()
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
-
-is()
-{
-	[ "$1" = "$2" ]
-	ok $? "$3"
-	[ "$1" = "$2" ] || echo "# got '$1', wanted '$2'"
-}
-
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
 if [ ! -e /dev/loop-control ] || [ ! -x /usr/sbin/mkfs.ext4 ]; then
-	echo "1..0 # SKIP no loop devices or no mkfs.ext4"
-	exit 0
+	skip_all "no loop devices or no mkfs.ext4"
 fi
 
 # Others mount and unmount meanwhile.
@@ -166,5 +141,4 @@ settled
 ok $? no_loop_device_is_left
 is "$(grep -c . /proc/self/mountinfo)" "$before" no_mount_is_left
 
-echo "1..$n"
-exit $failed
+finish

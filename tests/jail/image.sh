@@ -3,44 +3,12 @@
 # A folder, an archive or an image in the place of the host's /usr; what hostile
 # ones try, and that what is refused leaves nothing behind.
 set -u
-build=$(cd "${BRIG_BUILDDIR:-.}" && pwd)
-run=$build/tests/jail/brig-jailtest
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 export BRIG_UNPACK=$build/brig-unpack
-n=0
-failed=0
-
-ok()
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
-
-is()
-{
-	[ "$1" = "$2" ]
-	ok $? "$3"
-	[ "$1" = "$2" ] || echo "# got '$1', wanted '$2'"
-}
-
-skip()
-{
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
-
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
 busybox=$(command -v busybox)
 if [ -z "$busybox" ]; then
-	echo "1..0 # SKIP no busybox"
-	exit 0
+	skip_all "no busybox"
 fi
 
 # Others mount and unmount meanwhile.
@@ -349,5 +317,4 @@ settled()
 settled
 ok $? no_loop_device_is_left
 
-echo "1..$n"
-exit $failed
+finish

@@ -4,33 +4,9 @@
 # control: the same attempt outside the jail, which must get somewhere, or the
 # refusal would prove nothing.
 set -u
-build=$(cd "${BRIG_BUILDDIR:-.}" && pwd)
-run=$build/tests/jail/brig-jailtest
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 probe=$build/tests/jail/probe
-n=0
-failed=0
-
-ok()
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
-
-skip()
-{
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
-
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
 
 tmp=$(mktemp -d /var/tmp/brig-jail.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
@@ -41,17 +17,6 @@ chown -R 1234:1235 "$ws"
 chmod 755 "$tmp"
 
 jail() { "$run" -w "$ws" "$@"; }
-
-# same TEXT NAME: TEXT from the jail, with the control's text in $control.
-is()
-{
-	if [ "$1" = "$2" ]; then
-		ok 0 "$3"
-	else
-		ok 1 "$3"
-		echo "# got '$1', wanted '$2'"
-	fi
-}
 
 # refused CLAIM ATTEMPT ERRNO [CONTROL]: inside it fails with ERRNO; outside
 # it does not (or gives CONTROL, where even root gets an error of its own).
@@ -351,5 +316,4 @@ is "$(jail -x deny-read -r '+r:workspace/src/**' sh -c 'cat src/a.c .env' \
     2>/dev/null)" data allow_read_only_where_named
 
 rm -rf "$ws"
-echo "1..$n"
-exit $failed
+finish

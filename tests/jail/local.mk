@@ -8,8 +8,9 @@ check_PROGRAMS += tests/jail/probe
 tests_jail_probe_SOURCES = tests/jail/probe.c
 TESTS += tests/jail/ahead.sh tests/jail/jail.sh tests/jail/stage.sh \
 	tests/jail/tree.sh tests/jail/home.sh tests/jail/image.sh
-EXTRA_DIST += tests/jail/ahead.sh tests/jail/jail.sh tests/jail/stage.sh \
-	tests/jail/tree.sh tests/jail/home.sh tests/jail/image.sh
+EXTRA_DIST += tests/jail/lib.sh tests/jail/ahead.sh tests/jail/jail.sh \
+	tests/jail/stage.sh tests/jail/tree.sh tests/jail/home.sh \
+	tests/jail/image.sh
 
 # Also compiled for the other machine, by tests/arm64/check-arm64.sh.
 check_PROGRAMS += tests/jail/stub

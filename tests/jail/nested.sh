@@ -3,27 +3,9 @@
 # A nested jail: a sandbox of the job's own works in it, and what the job can
 # do with the capabilities of its own namespace ends at the jail's edge.
 set -u
-build=$(cd "${BRIG_BUILDDIR:-.}" && pwd)
-run=$build/tests/jail/brig-jailtest
-n=0
-failed=0
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 
-is()
-{
-	n=$((n + 1))
-	if [ "$1" = "$2" ]; then
-		echo "ok $n - $3"
-	else
-		echo "not ok $n - $3"
-		echo "# got '$1', wanted '$2'"
-		failed=1
-	fi
-}
-
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
 tmp=$(mktemp -d /var/tmp/brig-nested.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
 ws=$tmp/ws
@@ -99,5 +81,4 @@ for o in deny-read deny-write noexec-tmp noexec-workspace; do
 	is "$? $(grep -c 'config: .*nested' "$tmp/err")" "125 1" \
 	    "nested_with_${o}_is_refused"
 done
-echo "1..$n"
-exit $failed
+finish

@@ -4,39 +4,8 @@
 # layer, which belongs to the submitter on disk and is bounded; and what cannot
 # be staged is an error that leaves nothing behind.
 set -u
-build=$(cd "${BRIG_BUILDDIR:-.}" && pwd)
-run=$build/tests/jail/brig-jailtest
-n=0
-failed=0
-
-ok()
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
-
-is()
-{
-	[ "$1" = "$2" ]
-	ok $? "$3"
-	[ "$1" = "$2" ] || echo "# got '$1', wanted '$2'"
-}
-
-skip()
-{
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
-
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 
 tmp=$(mktemp -d /var/tmp/brig-stage.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
@@ -147,5 +116,4 @@ out=$(jail true 2>&1)
 is "$? $(cat "$jd/staged/image")" "125 precious" \
     staged_work_that_is_there_is_never_overwritten
 
-echo "1..$n"
-exit $failed
+finish

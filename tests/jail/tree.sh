@@ -3,36 +3,8 @@
 # The jail's file tree: folders of the host, /proc, names that are denied
 # before they exist.  Each refusal has a control without the setting.
 set -u
-build=$(cd "${BRIG_BUILDDIR:-.}" && pwd)
-run=$build/tests/jail/brig-jailtest
-n=0
-failed=0
-
-ok()
-{
-	n=$((n + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $n - $2"
-	else
-		echo "not ok $n - $2"
-		failed=1
-	fi
-}
-
-is()
-{
-	if [ "$1" = "$2" ]; then
-		ok 0 "$3"
-	else
-		ok 1 "$3"
-		echo "# got '$1', wanted '$2'"
-	fi
-}
-
-if [ "$(id -u)" != 0 ]; then
-	echo "1..0 # SKIP needs root"
-	exit 0
-fi
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
 
 tmp=$(mktemp -d /opt/brig-tree.XXXXXX)
 trap 'rm -rf "$tmp"' EXIT
@@ -193,5 +165,4 @@ sleep 0.2
 jail -x protect sh -c 'mkdir .claude/x' 2>/dev/null
 is "$(cd "$ws" && ls -A | tr '\n' ' ')" ".git " the_next_job_takes_them_over
 
-echo "1..$n"
-exit $failed
+finish
