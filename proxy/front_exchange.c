@@ -214,6 +214,7 @@ on_continue(struct chan *ch, struct msg *m, void *ctx)
 static int
 on_head(struct chan *ch, struct msg *m, void *ctx)
 {
+	static const struct fields none;
 	struct rsp_head h;
 	bool bad;
 	struct exchange *ex = find(owner(ctx), m, &bad);
@@ -224,8 +225,11 @@ on_head(struct chan *ch, struct msg *m, void *ctx)
 	/* Another protocol begins only where it was asked for. */
 	bad = h.status == 101 && ex != NULL && !ex->tunnel;
 	if (ex != NULL && !bad) {
-		if (h.status != 101)
+		/* Then the request had no body. */
+		if (h.status != 101 && ex->tunnel) {
 			ex->tunnel = false;
+			request_end(ex, &none);
+		}
 		ex->rsp_head = true;
 		ex->no_body |= h.status == 204 || h.status == 304;
 		ex->kind = ex->no_body ? BODY_NONE : h.kind;

@@ -398,10 +398,10 @@ h2_timer(const struct conn *c)
 	for (struct h2_stream *st = c->h2->streams; st != NULL; st = st->next) {
 		if (!st->head_done)
 			return TIMER_HEAD;
-		/* It owes a body, or a window for what waits. */
+		/* It owes a body or its end, or a window for what waits. */
 		if ((st->ex.serial != 0 && !st->ex.req_done && !st->ex.tunnel &&
 			st->ex.tx_credit > 0) ||
-		    buf_len(&st->out) > 0)
+		    buf_len(&st->out) > 0 || st->answered)
 			want = TIMER_BODY;
 	}
 	return want;

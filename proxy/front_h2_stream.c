@@ -327,7 +327,6 @@ h2_stream_head(struct h2_stream *st, bool end)
 
 	st->head_done = true;
 	st->ex.c->used = true;
-	st->ex.req_done = end;
 	if (st->too_large) {
 		refuse_bad(st, 431, "header section is too large");
 		return;
@@ -374,7 +373,7 @@ h2_stream_trailers(struct h2_stream *st)
 {
 	const struct refusal *no;
 
-	if (st->ex.serial == 0)
+	if (st->ex.serial == 0 || st->ex.req_done)
 		return;
 	if (st->too_large) {
 		refuse_bad(st, 431, "trailers are too large");
@@ -389,7 +388,7 @@ h2_stream_trailers(struct h2_stream *st)
 void
 h2_stream_data(struct h2_stream *st, const uint8_t *p, size_t n)
 {
-	if (st->ex.serial == 0)
+	if (st->ex.serial == 0 || st->ex.req_done)
 		return;
 	/* The window is never more than the credit. */
 	if (n > st->ex.tx_credit) {
@@ -406,7 +405,7 @@ h2_stream_end(struct h2_stream *st)
 {
 	static const struct fields none;
 
-	if (st->ex.serial != 0)
+	if (st->ex.serial != 0 && !st->ex.req_done)
 		request_end(&st->ex, &none);
 	st->ex.req_done = true;
 	/* The other half of a tunnel has ended before. */

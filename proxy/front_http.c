@@ -173,8 +173,6 @@ begin_ws(struct conn *c, struct req_head *h)
 	ws_accept(key, c->ws_accept);
 	h->protocol = protocol;
 	h->kind = BODY_STREAM;
-	/* Whatever the answer, this connection is not one of HTTP after it. */
-	c->keep = false;
 	return NULL;
 }
 
