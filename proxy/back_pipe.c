@@ -6,7 +6,8 @@
 #include "base/fdutil.h"
 #include "base/proto.h"
 #include "base/str.h"
-#include "proxy/back_raw.h"
+#include "proxy/back_pg.h"
+#include "proxy/pgwire.h"
 #include "proxy/scan.h"
 
 #define READ_SIZE 16384u
@@ -63,6 +64,18 @@ raw_fail(struct raw *r, const char *why)
 	xch_abort(r->x, why);
 }
 
+void
+raw_end(struct raw *r, const char *why)
+{
+	struct exchange *x = r->x;
+	cleanup_buf struct buf body = { 0 };
+
+	buf_put_u32(&body, 0);
+	xch_tell(x, M_RSP_END, &body);
+	record_outcome(x, why);
+	xch_end(x, false);
+}
+
 /* What was taken may be sent again. */
 static void
 grant(struct exchange *x, size_t n)
@@ -77,6 +90,13 @@ grant(struct exchange *x, size_t n)
 	x->req_credit += x->req_taken;
 	x->req_taken = 0;
 	xch_tell(x, M_RSP_WINDOW, &body);
+}
+
+void
+raw_took(struct raw *r, size_t n)
+{
+	buf_consume(&r->x->req, n);
+	grant(r->x, n);
 }
 
 static size_t
@@ -161,7 +181,8 @@ write_buf(struct raw *r, struct buf *b, bool agents)
 		buf_consume(b, (size_t)k);
 		if (agents)
 			grant(r->x, (size_t)k);
-		ev_timer_set(r->idle, RAW_IDLE_MS);
+		if (r->pg == NULL)
+			ev_timer_set(r->idle, RAW_IDLE_MS);
 	}
 	buf_free(b);
 	buf_init(b, 0);
@@ -228,6 +249,31 @@ read_some(struct raw *r, uint8_t *p, size_t n, size_t *got)
 	*got = k < 0 ? 0 : (size_t)k;
 	r->readable = rc == GOT_BYTES && (*got == n || r->hung);
 	return rc;
+}
+
+int
+raw_read(struct raw *r, size_t n)
+{
+	while (r->readable && (n == 0 || buf_len(&r->in) < n)) {
+		size_t want = n > 0 ? n : READ_SIZE, got = 0;
+		uint8_t *p;
+
+		/* More than a login holds is seen to be malformed. */
+		if (buf_len(&r->in) > 2 * PG_MESSAGE_MAX)
+			return 0;
+		p = buf_reserve(&r->in, want);
+		switch (read_some(r, p, want, &got)) {
+		case GOT_BYTES:
+			buf_commit(&r->in, got);
+			break;
+		case GOT_NOTHING:
+			return r->hung ? -1 : 0;
+		case GOT_EOF:
+		case GOT_ERROR:
+			return -1;
+		}
+	}
+	return 0;
 }
 
 static void
@@ -322,6 +368,15 @@ work(void *arg)
 
 	r->work_due = false;
 	r->want_write = false;
+	if (r->pg != NULL && !pg_work(r->pg))
+		return;
+	if (r->pg != NULL) {
+		if (write_all(r) < 0)
+			raw_fail(r, "the server broke the connection");
+		else
+			update_events(r);
+		return;
+	}
 	/* What it has said before it went is still to be read. */
 	if (!r->hung && write_all(r) < 0)
 		hang_up(r);
@@ -361,7 +416,10 @@ on_io(int fd, unsigned int events, void *arg)
 static void
 on_idle(void *arg)
 {
-	raw_fail(arg, "nothing has been said for an hour");
+	struct raw *r = arg;
+
+	raw_fail(r, r->pg != NULL ? "the login took too long"
+				  : "nothing has been said for an hour");
 }
 
 /* ---- dialling ----------------------------------------------------------- */
@@ -382,9 +440,10 @@ on_connected(void *arg, int fd, struct tls *t, bool h2)
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	r->io = ev_io_new(b->ev, fd, EV_READ, on_io, r);
 	r->idle = ev_timer_new(b->ev, on_idle, r);
-	ev_timer_set(r->idle, RAW_IDLE_MS);
 	r->readable = true;
 	raw_opened(r);
+	r->pg = pg_new(r);
+	ev_timer_set(r->idle, r->pg != NULL ? RAW_LOGIN_MS : RAW_IDLE_MS);
 	raw_schedule(r);
 }
 
@@ -404,7 +463,9 @@ raw_dial(struct exchange *x)
 {
 	static const struct dial_ops ops = { on_connected, on_failed };
 	struct raw *r = x->raw;
-	struct dial_opts o = { .tls = x->head.tls,
+	/* PostgreSQL asks for TLS in words of its own. */
+	bool is_pg = strcmp(x->head.protocol, RAW_POSTGRES) == 0;
+	struct dial_opts o = { .tls = x->head.tls && !is_pg,
 		.host = x->host,
 		.port = x->head.port,
 		.addrs = x->addrs,
@@ -433,6 +494,7 @@ raw_free(struct raw *r)
 	ev = r->x->back->ev;
 	ev_undefer(ev, work, r);
 	dial_cancel(r->dial);
+	pg_free(r->pg);
 	ev_io_free(r->io);
 	ev_timer_free(r->idle);
 	tls_free(r->tls);

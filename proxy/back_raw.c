@@ -1,4 +1,4 @@
-#include "proxy/back_raw.h"
+#include "proxy/back_pg.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,10 +126,43 @@ back_raw_rejudge(struct back *b)
 	}
 }
 
+/* A password for this host, though nothing more is known yet than the host. */
+static bool
+is_login(const struct exchange *x, const struct binding *bd)
+{
+	return bd->spec.kind == CRED_POSTGRES &&
+	       strcmp(x->head.protocol, RAW_POSTGRES) == 0 &&
+	       binding_is_for(bd, x->host, x->head.port);
+}
+
 void
 raw_approved(struct exchange *x)
 {
+	const struct bindings *bs = &x->back->bindings;
+	const struct binding *revoked = NULL;
+
 	x->ncreds = x->released = 0;
+	for (size_t i = 0; i < bs->n; i++) {
+		const struct binding *bd = &bs->b[i];
+
+		if (!is_login(x, bd))
+			continue;
+		if (bd->revoked) {
+			revoked = bd;
+			continue;
+		}
+		if (x->ncreds == 0)
+			strlcpy(x->plan.name, bd->name, sizeof(x->plan.name));
+		if (!xch_add_cred(x, bd->cred))
+			return;
+	}
+	if (x->ncreds == 0 && revoked != NULL) {
+		xch_refuse(x, 403, "credential_revoked",
+		    "the credential has been revoked",
+		    "ask the user for a new credential");
+		return;
+	}
+	x->raw->login = x->ncreds > 0;
 	if (xch_via(x))
 		xch_release(x);
 }
@@ -159,7 +192,18 @@ raw_scheme(const struct exchange *x)
 bool
 raw_deny(struct exchange *x, const struct denial *d)
 {
-	return false;
+	struct raw *r = x->raw;
+	cleanup_buf struct buf b = { 0 }, end = { 0 };
+
+	if (strcmp(x->head.protocol, RAW_POSTGRES) != 0)
+		return false;
+	pg_put_denial(&b, d);
+	raw_opened(r);
+	raw_send(r, buf_head(&b), buf_len(&b));
+	buf_put_u32(&end, 0);
+	xch_tell(x, M_RSP_END, &end);
+	xch_end(x, false);
+	return true;
 }
 
 /* ---- records ------------------------------------------------------------ */

@@ -33,6 +33,7 @@ struct raw {
 	struct pg *pg;   /* NULL: what comes is passed on */
 	bool readable;   /* there may be bytes to read */
 	bool want_write; /* TLS has to write before it can read */
+	bool login;      /* a password is bound to the host */
 	bool hung;       /* no event will come any more */
 	bool server_end; /* the server has said all, and front knows */
 	bool work_due;
@@ -68,7 +69,16 @@ void raw_free(struct raw *r);
 void raw_send(struct raw *r, const uint8_t *p, size_t n);
 /* The connection is up, and front is to know. */
 void raw_opened(struct raw *r);
-/* Broken, or the login has failed; why is one line. */
+/* Broken; why is one line. */
 void raw_fail(struct raw *r, const char *why);
+/* Over, as a failure, after front has been sent what there is to say. */
+void raw_end(struct raw *r, const char *why);
+/* n bytes of x->req have been used. */
+void raw_took(struct raw *r, size_t n);
+/*
+ * Add what the server has said to r->in, at most n bytes if n > 0.  0, or -1
+ * when it has ended or broken the connection.
+ */
+int raw_read(struct raw *r, size_t n);
 
 #endif

@@ -257,6 +257,13 @@ struct release {
 	bool asked;
 };
 
+/* A connection that is not HTTP: judged by net rules. */
+static bool
+is_raw(const struct release *r)
+{
+	return str_eq(r->scheme, "tcp") || str_eq(r->scheme, "postgres");
+}
+
 /*
  * keyd's own judgement: it believes back about what the request is, and
  * nothing else.  NULL, or why not.
@@ -275,6 +282,7 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 		.target = r->path,
 	};
 	char host[256];
+	bool is_login;
 
 	if (peers_find(k->peers, ROLE_AUDIT, 0) == NULL)
 		return "the audit log is not available";
@@ -286,6 +294,7 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 		return "the credential is revoked";
 	if (c->spec.kind == CRED_SIGV4 || c->spec.kind == CRED_SSH)
 		return "a credential of this kind signs and is never released";
+	is_login = c->spec.kind == CRED_POSTGRES;
 	if (policy_host_normalise(r->host, host, sizeof(host)) < 0)
 		return "the destination is not a host name";
 	if (c->spec.kind == CRED_PROXY) {
@@ -293,8 +302,9 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 		if (!str_eq(c->name, k->proxy_secret) ||
 		    !cred_spec_for(&c->spec, k->proxy_host, k->proxy_port))
 			return "the credential is not the upstream proxy's";
-	} else if (!str_eq(r->scheme, "https")) {
-		return "the request is not https";
+	} else if (!str_eq(r->scheme, is_login ? "postgres" : "https")) {
+		return is_login ? "the connection is not PostgreSQL's"
+				: "the request is not https";
 	} else if (!cred_spec_for(&c->spec, host, r->port)) {
 		return "the credential is for another host or port";
 	}
@@ -303,7 +313,10 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 	pr = policy_profile(k->policy, j->profile);
 	if (pr == NULL)
 		return "the policy has no such profile";
-	policy_http(k->policy, pr, &rq, d);
+	if (is_raw(r))
+		policy_raw(k->policy, pr, host, r->port, d);
+	else
+		policy_http(k->policy, pr, &rq, d);
 	if (d->effect == EFFECT_ALLOW || (d->effect == EFFECT_ASK && r->asked))
 		return NULL;
 	return d->effect == EFFECT_ASK

@@ -16,7 +16,7 @@ libproxy_a_SOURCES += \
 # TLS of both sides.
 libproxy_a_SOURCES += \
 	proxy/tls.c proxy/tls.h proxy/tls_int.h \
-	proxy/tls_client.c proxy/tls_identity.c proxy/tls_server.c \
+	proxy/tls_binding.c proxy/tls_client.c proxy/tls_identity.c proxy/tls_server.c \
 	proxy/tls_session.c
 
 # What a credential is for: keyd, back, control and brig agree on it.
@@ -43,6 +43,7 @@ libproxy_a_SOURCES += \
 	proxy/back_judge.c proxy/back_model.c proxy/back_model.h \
 	proxy/back_record.c proxy/back_request.c \
 	proxy/back_response.c proxy/back_steps.c proxy/back_stream.c \
+	proxy/back_pg.c proxy/back_pg.h \
 	proxy/back_pipe.c proxy/back_raw.c proxy/back_raw.h \
 	proxy/back_via.c \
 	proxy/binding.c proxy/binding.h \

@@ -89,6 +89,13 @@ struct tls *tls_connect_new(struct tls_client *c, int fd,
 /* Which identity that is: a digest, all zero for NULL. */
 void tls_identity_key(const struct secret *identity, uint8_t key[TLS_KEY_SIZE]);
 
+/*
+ * Data of the channel binding tls-server-end-point (RFC 5929) on the client's
+ * side; its length, or 0 where there is none.
+ */
+#define TLS_END_POINT_MAX 64u
+size_t tls_end_point(const struct tls *t, uint8_t out[TLS_END_POINT_MAX]);
+
 void tls_free(struct tls *t);
 enum tls_io tls_handshake(struct tls *t);
 enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *got);

@@ -27,6 +27,8 @@ static const char policy_text[] =
     "	allow http GET https://api.example:8443/**;\n"
     "	allow http GET https://other.example/**;\n"
     "	ask http POST https://api.example/**;\n"
+    "	allow net db.example:5432;\n"
+    "	ask net db.example:5433;\n"
     "}\n";
 
 struct world {

@@ -366,6 +366,41 @@ mistakes_of_a_person_are_answered(void **state)
 }
 
 static void
+password_is_released_to_logins_that_net_rules_allow(void **state)
+{
+	struct world w;
+	struct want r = { 0, "CONNECT", "postgres", "db.example", 5432, "",
+		false };
+	struct cred_spec s;
+	struct row rows[4];
+
+	(void)state;
+	world_ready(&w);
+	spec_of(&(struct add){ "", "db.example", 5432, 0, "", "joe", "PGPASS" },
+	    &s);
+	s.kind = CRED_POSTGRES;
+	s.nhosts = 2;
+	s.hosts[1] = s.hosts[0];
+	s.hosts[1].port = 5433;
+	send_spec(&w, "db", &s, value_fd(VALUE2));
+	expect_audit(&w, "KY201", true);
+	expect_done(&w, true, "");
+	assert_int_equal(expect_bindings(&w, rows, 4), 2);
+	r.cred = rows[1].cred;
+	release(&w, &r, VALUE2, "");
+	r.scheme = "https";
+	release(&w, &r, NULL, "not PostgreSQL");
+	r.scheme = "postgres";
+	r.port = 5433;
+	release(&w, &r, NULL, "nobody has allowed");
+	r.asked = true;
+	release(&w, &r, VALUE2, "");
+	r.host = "api.example";
+	release(&w, &r, NULL, "another host");
+	world_free(&w);
+}
+
+static void
 list_shows_everything_but_the_value(void **state)
 {
 	struct world w;
@@ -744,6 +779,8 @@ main(void)
 		cmocka_unit_test(nothing_is_released_or_added_without_audit),
 		cmocka_unit_test(refused_record_means_no_change),
 		cmocka_unit_test(mistakes_of_a_person_are_answered),
+		cmocka_unit_test(
+		    password_is_released_to_logins_that_net_rules_allow),
 		cmocka_unit_test(list_shows_everything_but_the_value),
 		cmocka_unit_test(one_secret_is_for_each_of_its_hosts),
 		cmocka_unit_test(a_kind_without_a_stub_shows_none),
