@@ -86,6 +86,7 @@ libproxy_a_SOURCES += \
 libproxy_a_SOURCES += \
 	proxy/sign_chunks.c proxy/sign_chunks.h \
 	proxy/sign_hash.c proxy/sign_hash.h \
+	proxy/sign_mac.c proxy/sign_mac.h \
 	proxy/sign_sigv4.c proxy/sign_sigv4.h \
 	proxy/sign_url.c proxy/sign_url.h \
 	proxy/swap_body.c proxy/swap_body.h

@@ -149,7 +149,8 @@ tests_proxy_test_wire_SOURCES = tests/proxy/test_wire.c
 tests_proxy_test_wire_LDADD = $(FRONT_LDADD)
 
 # Stubs in bodies, and signatures.
-SWAP_LIST = tests/proxy/test_back_swap tests/proxy/test_sign_sigv4 \
+SWAP_LIST = tests/proxy/test_back_swap tests/proxy/test_sign_mac \
+	tests/proxy/test_sign_sigv4 \
 	tests/proxy/test_swap_body tests/proxy/test_swap_places
 check_PROGRAMS += $(SWAP_LIST)
 TESTS += $(SWAP_LIST)
@@ -184,6 +185,9 @@ tests_proxy_test_back_raw_SOURCES = tests/proxy/test_back_raw.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_raw_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
+tests_proxy_test_sign_mac_SOURCES = tests/proxy/test_sign_mac.c
+tests_proxy_test_sign_mac_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(CRYPTO_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_swap_places_SOURCES = tests/proxy/test_swap_places.c
 tests_proxy_test_swap_places_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(CMOCKA_LIBS)
