@@ -113,6 +113,12 @@ enum msg_type {
 	/* keyd -> back, after M_BINDINGS that has it */
 	M_CRED_CAPTURED, /* u8 ok, u32 cred, str stub, str why-not */
 
+	/* back -> keyd: a key to sign one request with */
+	M_SIGN_KEY = 410, /* as M_RELEASE, then str date (YYYYMMDD), str region,
+			   * str service */
+	/* keyd -> back */
+	M_SIGN_KEY_IS, /* as M_RELEASED; the value is the derived key */
+
 	/* back -> dns, dns -> back */
 	M_RESOLVE = 130, /* str name */
 	M_RESOLVED,      /* u8 ok, str error, u32 n, n * (u8 family 4|6,

@@ -58,6 +58,7 @@ struct cred_use {
 struct raw;    /* proxy/back_raw.h */
 struct xmodel; /* proxy/back_model.h */
 struct xch_body;
+struct xch_sign;
 
 struct held; /* back_capture.c */
 #define VIA_EXCEPT_MAX 128u
@@ -95,6 +96,7 @@ struct exchange {
 	struct scrub *scrub;   /* NULL: no credential on this host */
 
 	struct xch_body *body; /* NULL: the body goes as it comes */
+	struct xch_sign *sign; /* NULL: nothing is signed */
 	struct buf req;        /* body bytes not yet passed on */
 	uint64_t req_credit;   /* bytes front may still send */
 	uint64_t req_seen;
@@ -241,9 +243,32 @@ bool xch_body_waits(const struct exchange *x);
 void xch_body_length(const struct exchange *x, struct req_head *h);
 /* Move bytes from x->req on; returns how many.  It may end the exchange. */
 size_t xch_body_fill(struct exchange *x);
+/* All of the body, when the head has waited for it; else NULL. */
+const struct buf *xch_body_whole(const struct exchange *x);
 /* What goes out next. */
 struct buf *xch_body_data(struct exchange *x);
 uint64_t xch_body_swapped(const struct exchange *x); /* stubs, so far */
+
+/* back_sign.c: requests that are signed */
+enum xch_sign_body {
+	SIGN_NO_BODY,    /* the signature does not need it */
+	SIGN_WHOLE_BODY, /* before the head is signed */
+	SIGN_CHUNKS,     /* it goes through xch_sign_feed() */
+};
+struct sigv4;
+/* What is to be signed with what, once bound credentials are in x->cred, where
+ * one more may be put.  False when the exchange has been refused. */
+bool xch_sign_prepare(struct exchange *x);
+void xch_sign_free(struct exchange *x);
+/* The signature that cred is the key of, if a key is made for it. */
+const struct sigv4 *xch_sign_key(const struct exchange *x, uint32_t cred);
+enum xch_sign_body xch_sign_body(const struct exchange *x);
+/* Sign the head as it goes out; body is the whole one, or NULL.  0 or -1. */
+int xch_sign_head(struct exchange *x, struct req_head *h,
+    const struct buf *body, struct error *err);
+int xch_sign_feed(struct exchange *x, const uint8_t *p, size_t n,
+    struct buf *out, struct error *err);
+int xch_sign_end(struct exchange *x, struct buf *out, struct error *err);
 
 /* back_request.c: towards the origin */
 void xch_ready(struct exchange *x);

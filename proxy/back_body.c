@@ -9,11 +9,15 @@
 #include "proxy/back.h"
 #include "proxy/swap_body.h"
 
+_Static_assert(BACK_CREDS_MAX <= SWAP_BODY_CREDS_MAX,
+    "all credentials of an exchange may be for its body");
+
 #define FILL_MAX 16384u /* bytes at once through what changes them */
 
 struct xch_body {
 	struct swap_body *swap; /* NULL: nothing is put in */
 	bool whole;             /* the head waits until all of it is here */
+	bool chunks;            /* each is signed: xch_sign_feed() */
 	bool ended;             /* data holds the end */
 	struct buf data;        /* to go out next; wiped */
 };
@@ -65,6 +69,14 @@ body_new(void)
 	return b;
 }
 
+static struct xch_body *
+body_of(struct exchange *x)
+{
+	if (x->body == NULL)
+		x->body = body_new();
+	return x->body;
+}
+
 void
 xch_body_free(struct exchange *x)
 {
@@ -91,42 +103,60 @@ add_swap(struct exchange *x, enum swap_body_type type)
 		if (b == NULL || b->revoked || x->cred[i].value == NULL ||
 		    (b->spec.surfaces & surface) == 0)
 			continue;
-		if (x->body == NULL)
-			x->body = body_new();
-		if (x->body->swap == NULL)
+		if (body_of(x)->swap == NULL)
 			x->body->swap = swap_body_new(type);
 		swap_body_add(x->body->swap, b->stub, x->cred[i].value);
 	}
 }
 
+/* The head waits for all of the body: false when that is too long. */
+static bool
+make_whole(struct exchange *x, const char *because)
+{
+	char why[160];
+
+	body_of(x)->whole = true;
+	if (x->head.kind != BODY_LENGTH || x->head.length <= BODY_REWRITE_MAX)
+		return true;
+	snprintf(why, sizeof(why),
+	    "%s, and only bodies up to %u bytes are held for that", because,
+	    BODY_REWRITE_MAX);
+	xch_refuse(x, 413, "limit", why, "send a smaller body");
+	return false;
+}
+
 bool
 xch_body_prepare(struct exchange *x)
 {
-	char why[128];
+	enum xch_sign_body sign = xch_sign_body(x);
 
-	add_swap(x, type_of(x));
-	if (x->body == NULL)
+	if (sign == SIGN_CHUNKS) {
+		body_of(x)->chunks = true;
 		return true;
-	if (x->body->swap != NULL && is_encoded(x)) {
+	}
+	add_swap(x, type_of(x));
+	if (x->body != NULL && is_encoded(x)) {
 		xch_refuse(x, 415, "encoded_body",
 		    "the body is compressed, so the credential that belongs "
 		    "into it cannot be put in",
 		    "send the request without Content-Encoding");
 		return false;
 	}
-	if (x->body->swap != NULL && x->head.kind == BODY_LENGTH &&
-	    !swap_body_keeps_length(x->body->swap))
-		x->body->whole = true;
-	if (x->body->whole && x->head.kind == BODY_LENGTH &&
-	    x->head.length > BODY_REWRITE_MAX) {
-		snprintf(why, sizeof(why),
-		    "the credential changes the length of the body, and only "
-		    "bodies up to %u bytes are rewritten",
-		    BODY_REWRITE_MAX);
-		xch_refuse(x, 413, "limit", why, "send a smaller body");
+	if (sign == SIGN_WHOLE_BODY &&
+	    !make_whole(x, "the signature covers the body"))
 		return false;
-	}
+	if (x->body != NULL && x->body->swap != NULL &&
+	    x->head.kind == BODY_LENGTH &&
+	    !swap_body_keeps_length(x->body->swap))
+		return make_whole(
+		    x, "the credential changes the length of the body");
 	return true;
+}
+
+const struct buf *
+xch_body_whole(const struct exchange *x)
+{
+	return x->body != NULL && x->body->whole ? &x->body->data : NULL;
 }
 
 bool
@@ -159,42 +189,65 @@ xch_body_swapped(const struct exchange *x)
 	return swap_body_count(x->body->swap);
 }
 
-static void
-put(struct xch_body *b, const uint8_t *p, size_t n)
+static int
+put(struct exchange *x, const uint8_t *p, size_t n, struct error *err)
 {
+	struct xch_body *b = x->body;
+
+	if (b->chunks)
+		return xch_sign_feed(x, p, n, &b->data, err);
 	if (b->swap != NULL)
 		swap_body_feed(b->swap, p, n, &b->data);
 	else
 		buf_put(&b->data, p, n);
+	return 0;
+}
+
+static int
+put_end(struct exchange *x, struct error *err)
+{
+	struct xch_body *b = x->body;
+
+	b->ended = true;
+	if (b->chunks)
+		return xch_sign_end(x, &b->data, err);
+	if (b->swap != NULL)
+		swap_body_end(b->swap, &b->data);
+	return 0;
 }
 
 size_t
 xch_body_fill(struct exchange *x)
 {
 	struct xch_body *b = x->body;
+	struct error err = { 0 };
 	size_t used = 0;
+	int rc = 0;
 
 	if (b == NULL || b->ended)
 		return 0;
-	while (buf_len(&x->req) > 0 &&
+	while (buf_len(&x->req) > 0 && rc == 0 &&
 	       (b->whole || buf_len(&b->data) < FILL_MAX)) {
 		size_t n = buf_len(&x->req);
 
 		n = n < FILL_MAX ? n : FILL_MAX;
-		put(b, buf_head(&x->req), n);
+		rc = put(x, buf_head(&x->req), n, &err);
 		buf_consume(&x->req, n);
 		used += n;
 		if (b->whole && buf_len(&b->data) > BODY_REWRITE_MAX) {
 			xch_fail(x, 413, "limit",
-			    "the body is too large to be rewritten",
+			    "the body is too large to be held until it is "
+			    "whole",
 			    "send a smaller body");
 			return 0;
 		}
 	}
-	if (x->req_ended && buf_len(&x->req) == 0) {
-		if (b->swap != NULL)
-			swap_body_end(b->swap, &b->data);
-		b->ended = true;
+	if (rc == 0 && x->req_ended && buf_len(&x->req) == 0)
+		rc = put_end(x, &err);
+	if (rc < 0) {
+		xch_fail(x, 400, "bad_upload", err.msg,
+		    "send the chunks as the head says");
+		return 0;
 	}
 	return used;
 }

@@ -77,6 +77,7 @@ xch_end(struct exchange *x, bool keep_upstream)
 	xch_body_free(x);
 	secret_free(x->via_auth);
 	x->via_auth = NULL;
+	xch_sign_free(x);
 	scrub_free(x->scrub);
 	x->scrub = NULL;
 	capture_free(x->held);

@@ -314,8 +314,9 @@ xch_approved(struct exchange *x)
 		if (!binding_is_for(bd, x->host, x->head.port))
 			continue;
 		bound = true;
-		if (bd->revoked ||
-		    (bd->spec.kind != CRED_TOKEN && bd->spec.kind != CRED_MTLS))
+		if (bd->revoked || (bd->spec.kind != CRED_TOKEN &&
+				       bd->spec.kind != CRED_HMAC &&
+				       bd->spec.kind != CRED_MTLS))
 			continue;
 		if (!xch_add_cred(x, bd->cred))
 			return;
@@ -323,6 +324,8 @@ xch_approved(struct exchange *x)
 	if (bound)
 		x->stripped =
 		    swap_strip(&x->head, x->host, x->head.port, &b->bindings);
+	if (!xch_sign_prepare(x))
+		return;
 	if (x->ncreds > 0 && !x->head.tls) {
 		xch_refuse(x, 403, "credential_plaintext",
 		    "a credential is bound to this host and port, so it is "

@@ -18,7 +18,7 @@ put_head(struct exchange *x)
 	struct swap_value v[BACK_CREDS_MAX];
 	size_t n = 0;
 	struct error err = { 0 };
-	int rc = 0;
+	int rc = 0, signed_ = 0;
 
 	memset(&out.fields, 0, sizeof(out.fields));
 	for (size_t i = 0; i < from->n; i++) {
@@ -38,16 +38,21 @@ put_head(struct exchange *x)
 		fields_strip_hop(&out.fields);
 		fields_remove(&out.fields, "Expect");
 		xch_body_length(x, &out);
-		upstream_head(x->up, &out, x->hostport);
+		signed_ = xch_sign_head(x, &out, xch_body_whole(x), &err);
 	}
+	if (rc == 0 && signed_ == 0)
+		upstream_head(x->up, &out, x->hostport);
 	explicit_bzero(out.target, strlen(out.target));
 	free(out.target);
 	fields_free(&out.fields);
-	x->head_sent = rc == 0;
-	if (rc < 0)
+	x->head_sent = rc == 0 && signed_ == 0;
+	if (signed_ < 0)
+		xch_fail(x, 403, "signature_refused", err.msg,
+		    "sign the request as the service documents it");
+	else if (rc < 0)
 		xch_fail(
 		    x, 503, "credentials_unavailable", err.msg, "try again");
-	return rc == 0;
+	return x->head_sent;
 }
 
 void

@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "proxy/back.h"
 #include "proxy/back_raw.h"
+#include "proxy/sign_sigv4.h"
 
 /* ---- keyd: what is bound to the host ----------------------------------- */
 
@@ -16,6 +17,7 @@ static void
 ask_release(struct exchange *x, struct chan *c, uint32_t cred)
 {
 	cleanup_buf struct buf body = { 0 };
+	const struct sigv4 *key = xch_sign_key(x, cred);
 
 	buf_put_u32(&body, cred);
 	buf_put_str(&body, x->head.method);
@@ -26,18 +28,31 @@ ask_release(struct exchange *x, struct chan *c, uint32_t cred)
 	buf_put_u16(&body, x->head.port);
 	buf_put_str(&body, x->head.target);
 	buf_put_u8(&body, strcmp(x->by, "human") == 0);
-	chan_send(c, M_RELEASE, x->back->job, x->wait, &body, -1);
+	if (key != NULL) {
+		buf_put_str(&body, key->date);
+		buf_put_str(&body, key->region);
+		buf_put_str(&body, key->service);
+	}
+	chan_send(c, key == NULL ? M_RELEASE : M_SIGN_KEY, x->back->job,
+	    x->wait, &body, -1);
 }
 
-/* Does the agent hold a stub for one of the credentials? */
+/* May the value be in a response?  Not if no job has a stub of it, and not if
+ * it signs and never leaves keyd. */
 static bool
-has_stub(const struct exchange *x)
+comes_back(const struct binding *b)
+{
+	return cred_has_stub(b->spec.kind) && b->spec.kind != CRED_SIGV4;
+}
+
+static bool
+may_come_back(const struct exchange *x)
 {
 	for (size_t i = 0; i < x->ncreds; i++) {
 		const struct binding *b =
 		    bindings_cred(&x->back->bindings, x->cred[i].cred);
 
-		if (b != NULL && cred_has_stub(b->spec.kind))
+		if (b != NULL && comes_back(b))
 			return true;
 	}
 	return false;
@@ -86,7 +101,7 @@ xch_release(struct exchange *x)
 		    "try again in a minute");
 		return;
 	}
-	if (x->raw == NULL && has_stub(x))
+	if (x->raw == NULL && may_come_back(x))
 		keep_readable(x);
 	xch_wait(x, X_RELEASE, BACK_STEP_MS);
 	for (size_t i = 0; i < x->ncreds; i++)
@@ -112,7 +127,7 @@ add_value(struct scrub *s, const struct secret *v, const char *stub)
 static bool
 prepare_scrub(struct exchange *x)
 {
-	if (has_stub(x))
+	if (may_come_back(x))
 		x->scrub = scrub_new();
 	for (size_t i = 0; i < x->ncreds; i++) {
 		const struct binding *b =
@@ -121,7 +136,7 @@ prepare_scrub(struct exchange *x)
 
 		if (b == NULL || b->revoked)
 			return false;
-		if (cred_has_stub(b->spec.kind))
+		if (comes_back(b))
 			add_value(x->scrub, v, b->stub);
 	}
 	return true;
@@ -231,6 +246,7 @@ on_cred_revoked(struct chan *c, struct msg *m, void *ctx)
 const struct msg_rule back_from_keyd[] = {
 	{ M_BINDINGS, MSG_ALLOWED, on_bindings },
 	{ M_RELEASED, MSG_ALLOWED | MSG_WIPE, on_released },
+	{ M_SIGN_KEY_IS, MSG_ALLOWED | MSG_WIPE, on_released },
 	{ M_CRED_REVOKED, MSG_ALLOWED, on_cred_revoked },
 	{ M_CRED_CAPTURED, MSG_ALLOWED, capture_on_captured },
 };

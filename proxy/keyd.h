@@ -67,7 +67,32 @@ const struct keyd_job *keyd_job(const struct keyd *k, uint32_t job);
 void keyd_clear(struct keyd *k);
 
 /* keyd_release.c: bindings and values for back. */
-extern const struct msg_rule keyd_from_back[3];
+extern const struct msg_rule keyd_from_back[4];
+
+/* What back says of a request that wants a value or a key. */
+struct keyd_request {
+	uint32_t cred;
+	char method[64 + 1];
+	char scheme[16 + 1];
+	char host[P_HOST_MAX + 1];
+	uint16_t port;
+	char *path; /* owned by whoever reads the message */
+	bool asked;
+};
+
+/* Decode the start of a message; 0, or -1.  r->path is to be freed. */
+int keyd_request_get(struct cur *c, struct keyd_request *r);
+/* keyd's own judgement, c may be NULL.  NULL, or why not. */
+const char *keyd_judge(const struct keyd *k, uint32_t job,
+    const struct keyd_request *r, const struct credential *c,
+    struct decision *d);
+/* KY101 or KY102; scope (may be NULL) is what a key is good for. */
+void keyd_record(struct keyd *k, uint32_t job, const struct keyd_request *r,
+    const struct credential *c, const struct decision *d, const char *scope,
+    const char *why);
+/* Body of M_RELEASED and M_SIGN_KEY_IS: a value, or why not. */
+void keyd_answer(struct peer *p, uint16_t type, uint32_t serial,
+    const void *value, size_t n, const char *why);
 void keyd_back_up(struct peer *back);
 /* Does the job have c, which another job may have been issued? */
 bool keyd_has(const struct keyd_job *j, const struct credential *c);
@@ -88,6 +113,9 @@ void keyd_put_stubs(
 void keyd_push_bindings(struct keyd *k, uint32_t job);
 /* Send M_CRED_REVOKED to the back of one job (0: of every job). */
 void keyd_push_revoked(struct keyd *k, uint32_t job, uint32_t cred);
+
+/* keyd_sign.c: keys that are made from a secret. */
+int keyd_on_sign_key(struct chan *ch, struct msg *m, void *ctx);
 
 /* keyd_secret.c: changes that control asks for. */
 extern const struct msg_rule keyd_from_control[5];

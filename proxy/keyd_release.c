@@ -11,9 +11,6 @@
 #include "base/log.h"
 #include "base/str.h"
 
-#define METHOD_MAX 64u
-#define SCHEME_MAX 16u
-
 /* ---- stubs -------------------------------------------------------------- */
 
 static bool
@@ -247,29 +244,16 @@ on_bindings_get(struct chan *c, struct msg *m, void *ctx)
 
 /* ---- release ------------------------------------------------------------ */
 
-struct release {
-	uint32_t cred;
-	char method[METHOD_MAX + 1];
-	char scheme[SCHEME_MAX + 1];
-	char host[P_HOST_MAX + 1];
-	uint16_t port;
-	char *path;
-	bool asked;
-};
-
 /* A connection that is not HTTP: judged by net rules. */
 static bool
-is_raw(const struct release *r)
+is_raw(const struct keyd_request *r)
 {
 	return str_eq(r->scheme, "tcp") || str_eq(r->scheme, "postgres");
 }
 
-/*
- * keyd's own judgement: it believes back about what the request is, and
- * nothing else.  NULL, or why not.
- */
-static const char *
-judge(const struct keyd *k, uint32_t job, const struct release *r,
+/* It believes back about what the request is, and nothing else. */
+const char *
+keyd_judge(const struct keyd *k, uint32_t job, const struct keyd_request *r,
     const struct credential *c, struct decision *d)
 {
 	const struct keyd_job *j = keyd_job(k, job);
@@ -292,8 +276,6 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 		return "there is no such credential";
 	if (c->revoked)
 		return "the credential is revoked";
-	if (c->spec.kind == CRED_SIGV4 || c->spec.kind == CRED_SSH)
-		return "a credential of this kind signs and is never released";
 	is_login = c->spec.kind == CRED_POSTGRES;
 	if (policy_host_normalise(r->host, host, sizeof(host)) < 0)
 		return "the destination is not a host name";
@@ -324,9 +306,10 @@ judge(const struct keyd *k, uint32_t job, const struct release *r,
 		   : "the policy denies the request";
 }
 
-static void
-record(struct keyd *k, uint32_t job, const struct release *r,
-    const struct credential *c, const struct decision *d, const char *why)
+void
+keyd_record(struct keyd *k, uint32_t job, const struct keyd_request *r,
+    const struct credential *c, const struct decision *d, const char *scope,
+    const char *why)
 {
 	struct peer *audit = peers_find(k->peers, ROLE_AUDIT, 0);
 	struct audit_ev e;
@@ -342,6 +325,8 @@ record(struct keyd *k, uint32_t job, const struct release *r,
 	audit_ev_str(&e, "obj.scheme", r->scheme);
 	audit_ev_str(&e, "obj.host", r->host);
 	audit_ev_u64(&e, "obj.port", r->port);
+	if (scope != NULL)
+		audit_ev_str(&e, "obj.scope", scope);
 	if (d->rule[0] != '\0')
 		audit_ev_str(&e, "pol.rule", d->rule);
 	audit_ev_u64(&e, "pol.generation", k->generation);
@@ -354,8 +339,8 @@ record(struct keyd *k, uint32_t job, const struct release *r,
 	audit_ev_free(&e);
 }
 
-static int
-get_release(struct cur *c, struct release *r)
+int
+keyd_request_get(struct cur *c, struct keyd_request *r)
 {
 	r->cred = cur_u32(c);
 	cur_str_into(c, r->method, sizeof(r->method));
@@ -364,7 +349,21 @@ get_release(struct cur *c, struct release *r)
 	r->port = cur_u16(c);
 	r->path = cur_str(c, P_URL_MAX);
 	r->asked = cur_bool(c);
-	return cur_end(c) < 0 || r->path == NULL ? -1 : 0;
+	return c->failed || r->path == NULL ? -1 : 0;
+}
+
+void
+keyd_answer(struct peer *p, uint16_t type, uint32_t serial, const void *value,
+    size_t n, const char *why)
+{
+	struct buf b;
+
+	buf_init_wipe(&b, 0);
+	buf_put_u8(&b, why == NULL);
+	buf_put_blob(&b, value, why == NULL ? n : 0);
+	buf_put_str(&b, why);
+	chan_send(p->chan, type, p->job, serial, &b, -1);
+	buf_free(&b);
 }
 
 static int
@@ -374,31 +373,24 @@ on_release(struct chan *ch, struct msg *m, void *ctx)
 	struct keyd *k = p->owner;
 	const struct credential *c;
 	struct decision d = { 0 };
-	struct release r = { 0 };
+	struct keyd_request r = { 0 };
 	const char *why;
-	struct buf b;
 
 	(void)ch;
-	if (get_release(&m->body, &r) < 0) {
+	if (keyd_request_get(&m->body, &r) < 0 || cur_end(&m->body) < 0) {
 		free(r.path);
 		return -1;
 	}
 	c = k->vault == NULL ? NULL : vault_by_id(k->vault, r.cred);
-	why = judge(k, p->job, &r, c, &d);
-	record(k, p->job, &r, c, &d, why);
+	why = keyd_judge(k, p->job, &r, c, &d);
+	if (why == NULL &&
+	    (c->spec.kind == CRED_SIGV4 || c->spec.kind == CRED_SSH))
+		why = "a credential of this kind signs and is never released";
+	keyd_record(k, p->job, &r, c, &d, NULL, why);
 	free(r.path);
-	buf_init(&b, 0);
-	/* One allocation, so that wiping it wipes every copy here. */
-	buf_reserve(&b, VAULT_VALUE_MAX + P_TEXT_MAX);
-	buf_put_u8(&b, why == NULL);
-	if (why == NULL)
-		buf_put_blob(&b, secret_bytes(c->value), secret_len(c->value));
-	else
-		buf_put_blob(&b, NULL, 0);
-	buf_put_str(&b, why);
-	chan_send(p->chan, M_RELEASED, p->job, m->serial, &b, -1);
-	OPENSSL_cleanse(b.data, b.cap);
-	buf_free(&b);
+	keyd_answer(p, M_RELEASED, m->serial,
+	    why == NULL ? secret_bytes(c->value) : NULL,
+	    why == NULL ? secret_len(c->value) : 0, why);
 	return 0;
 }
 
@@ -406,4 +398,5 @@ const struct msg_rule keyd_from_back[] = {
 	{ M_BINDINGS_GET, MSG_ALLOWED, on_bindings_get },
 	{ M_RELEASE, MSG_ALLOWED, on_release },
 	{ M_CRED_CAPTURE, MSG_ALLOWED | MSG_WIPE, keyd_on_capture },
+	{ M_SIGN_KEY, MSG_ALLOWED, keyd_on_sign_key },
 };

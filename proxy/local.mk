@@ -27,6 +27,7 @@ libproxy_a_SOURCES += \
 libproxy_a_SOURCES += \
 	proxy/keyd.c proxy/keyd.h \
 	proxy/keyd_capture.c proxy/keyd_release.c proxy/keyd_secret.c \
+	proxy/keyd_sign.c \
 	proxy/mint.c proxy/mint.h \
 	proxy/prf.c proxy/prf.h \
 	proxy/stub.c proxy/stub.h \
@@ -37,7 +38,7 @@ libproxy_a_SOURCES += proxy/dns.c
 
 # back: decision of record, credentials, the way out.
 libproxy_a_SOURCES += \
-	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_body.c \
+	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_body.c proxy/back_sign.c \
 	proxy/back_capture.c \
 	proxy/back_exchange.c \
 	proxy/back_judge.c proxy/back_model.c proxy/back_model.h \

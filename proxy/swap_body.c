@@ -39,7 +39,7 @@ struct swap_body {
 	size_t depth;
 	bool expect_name;
 	/* form: stubs that the value so far is the start of */
-	uint32_t mask;
+	uint64_t mask;
 
 	uint8_t escape[ESCAPE_MAX]; /* one that is not complete */
 	size_t nescape;
@@ -499,7 +499,8 @@ form_end_value(struct swap_body *s, struct buf *out)
 		s->mask = 0;
 	s->nescape = 0;
 	for (size_t i = 0; i < s->npairs && n > 0; i++)
-		if ((s->mask & (1u << i)) != 0 && s->pair[i].len == n) {
+		if ((s->mask & (UINT64_C(1) << i)) != 0 &&
+		    s->pair[i].len == n) {
 			put_value(s, &s->pair[i], buf_head(&s->width), out);
 			drop(s);
 			return;
@@ -518,7 +519,7 @@ form_char(struct swap_body *s, uint8_t c, const uint8_t *raw, size_t n,
 	hold(s, raw, n);
 	for (size_t i = 0; i < s->npairs; i++)
 		if (at >= s->pair[i].len || (uint8_t)s->pair[i].stub[at] != c)
-			s->mask &= ~(1u << i);
+			s->mask &= ~(UINT64_C(1) << i);
 	if (s->mask == 0) {
 		let_go(s, 0, out);
 		s->state = S_REST;
@@ -573,7 +574,7 @@ form_step(struct swap_body *s, const uint8_t *p, size_t n, struct buf *out)
 		buf_put_u8(out, '=');
 		skip++;
 		s->state = S_VALUE;
-		s->mask = (uint32_t)((UINT64_C(1) << s->npairs) - 1);
+		s->mask = (UINT64_C(1) << s->npairs) - 1;
 	}
 	return skip;
 }

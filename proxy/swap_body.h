@@ -26,7 +26,7 @@
 #include "base/secret.h"
 
 /* Credentials of one body; as many as one exchange has. */
-#define SWAP_BODY_CREDS_MAX 8u
+#define SWAP_BODY_CREDS_MAX 48u
 /* Containers open at once in JSON; deeper, nothing is replaced. */
 #define SWAP_BODY_DEPTH_MAX 512u
 

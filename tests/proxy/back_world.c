@@ -25,6 +25,7 @@
 #include "policy/policy.h"
 #include "proxy/mint.h"
 #include "proxy/roles.h"
+#include "proxy/sign_sigv4.h"
 
 #define WAIT_MS 8000u
 
@@ -137,6 +138,38 @@ on_capture(struct chan *c, struct msg *m, void *ctx)
 	buf_put_str(&b, w->capture_mode == MODE_OK ? "" : "the vault is full");
 	reply(c, M_CRED_CAPTURED, m->serial, &b);
 	free(token);
+	return 0;
+}
+
+/* The derived key of what it is released as. */
+static int
+on_sign_key(struct chan *c, struct msg *m, void *ctx)
+{
+	struct world *w = ctx;
+	struct secret *real = secret_new(w->real, strlen(w->real));
+	char date[16], region[40], service[40];
+	uint8_t key[SIGV4_KEY_SIZE];
+	struct buf b = { 0 };
+
+	w->sign_keys++;
+	assert_int_equal(cur_u32(&m->body), CRED);
+	for (int i = 0; i < 3; i++)
+		free(cur_str(&m->body, P_URL_MAX));
+	cur_u16(&m->body);
+	free(cur_str(&m->body, P_URL_MAX));
+	cur_bool(&m->body);
+	cur_str_into(&m->body, date, sizeof(date));
+	cur_str_into(&m->body, region, sizeof(region));
+	cur_str_into(&m->body, service, sizeof(service));
+	assert_int_equal(cur_end(&m->body), 0);
+	sigv4_key(real, date, region, service, key);
+	secret_free(real);
+	if (w->keyd_mode == MODE_SILENT)
+		return 0;
+	buf_put_u8(&b, w->keyd_mode == MODE_OK);
+	buf_put_blob(&b, key, w->keyd_mode == MODE_OK ? sizeof(key) : 0);
+	buf_put_str(&b, w->keyd_mode == MODE_OK ? "" : "not by my policy");
+	reply(c, M_SIGN_KEY_IS, m->serial, &b);
 	return 0;
 }
 
@@ -280,6 +313,7 @@ static const struct msg_rule parent_rules[] = {
 static const struct msg_rule keyd_rules[] = {
 	{ M_BINDINGS_GET, MSG_ALLOWED, on_bindings_get },
 	{ M_RELEASE, MSG_ALLOWED, on_release },
+	{ M_SIGN_KEY, MSG_ALLOWED, on_sign_key },
 	{ M_CRED_CAPTURE, MSG_ALLOWED, on_capture },
 };
 static const struct msg_rule dns_rules[] = {
@@ -697,7 +731,8 @@ world_reset(void **state)
 	cleanup_free char *policy = xasprintf(
 	    "profile t {\n"
 	    "	default http deny;\n"
-	    "	allow http {GET,HEAD,POST,TRACE} https://good.example:%u/**;\n"
+	    "	allow http {GET,HEAD,POST,PUT,TRACE} "
+	    "https://good.example:%u/**;\n"
 	    "	allow http GET https://wrong.example:%u/**;\n"
 	    "	ask http GET https://good.example:%u/ask/** as asking;\n"
 	    "	deny http GET https://good.example:%u/denied/**\n"
@@ -710,6 +745,7 @@ world_reset(void **state)
 		world_connect(w, roles[i]);
 	world_bindings(w);
 	world_run(w, 30);
+	w->sign_keys = 0;
 	w->resolves = w->releases = w->asks = w->cancels = w->bad_peers = 0;
 	buf_free(&w->codes);
 	buf_free(&w->events);

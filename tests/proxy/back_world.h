@@ -50,6 +50,7 @@ struct world {
 	const char *real;      /* what it is released as */
 	uint8_t dns_addr[2][4];
 	unsigned int dns_n;
+	unsigned int sign_keys; /* asked for */
 	unsigned int resolves, releases, asks, cancels, bad_peers, binding_gets;
 	uint32_t ask_serial; /* of the last ask */
 	const char *capture; /* token endpoint of the binding, NULL: none */

@@ -149,7 +149,8 @@ tests_proxy_test_wire_SOURCES = tests/proxy/test_wire.c
 tests_proxy_test_wire_LDADD = $(FRONT_LDADD)
 
 # Stubs in bodies, and signatures.
-SWAP_LIST = tests/proxy/test_back_swap tests/proxy/test_sign_mac \
+SWAP_LIST = tests/proxy/test_back_sign tests/proxy/test_keyd_sign \
+	tests/proxy/test_back_swap tests/proxy/test_sign_mac \
 	tests/proxy/test_sign_sigv4 \
 	tests/proxy/test_swap_body tests/proxy/test_swap_places
 check_PROGRAMS += $(SWAP_LIST)
@@ -191,6 +192,12 @@ tests_proxy_test_sign_mac_LDADD = libproxy.a libpolicy.a libbase.a \
 tests_proxy_test_swap_places_SOURCES = tests/proxy/test_swap_places.c
 tests_proxy_test_swap_places_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(CMOCKA_LIBS)
+tests_proxy_test_keyd_sign_SOURCES = tests/proxy/test_keyd_sign.c \
+	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
+tests_proxy_test_keyd_sign_LDADD = $(tests_proxy_test_keyd_LDADD)
+tests_proxy_test_back_sign_SOURCES = tests/proxy/test_back_sign.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_sign_LDADD = $(tests_proxy_test_back_LDADD)
 tests_proxy_test_back_swap_SOURCES = tests/proxy/test_back_swap.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_swap_LDADD = $(tests_proxy_test_back_LDADD)

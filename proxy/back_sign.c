@@ -1,0 +1,239 @@
+/* Requests that are signed: whose key, and the signature made anew. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/proto.h"
+#include "base/str.h"
+#include "proxy/back.h"
+#include "proxy/sign_chunks.h"
+#include "proxy/sign_mac.h"
+
+struct xch_sign {
+	struct sigv4 aws;  /* where is SIGV4_NONE: nothing to do */
+	uint32_t aws_cred; /* its credential */
+	uint32_t mac_cred; /* likewise of the other kind; 0: none */
+	struct cred_hmac mac;
+	char key_id[SIGV4_KEY_ID_MAX + 1];
+	struct sign_chunks *chunks; /* once the head is signed */
+};
+
+void
+xch_sign_free(struct exchange *x)
+{
+	if (x->sign == NULL)
+		return;
+	sign_chunks_free(x->sign->chunks);
+	free(x->sign);
+	x->sign = NULL;
+}
+
+static struct xch_sign *
+sign_of(struct exchange *x, const struct binding *b)
+{
+	if (x->sign == NULL)
+		x->sign = xcalloc(1, sizeof(*x->sign));
+	if (x->plan.name[0] == '\0')
+		strlcpy(x->plan.name, b->name, sizeof(x->plan.name));
+	return x->sign;
+}
+
+static bool
+refuse(struct exchange *x, const char *why)
+{
+	xch_refuse(x, 403, "signature_refused", why,
+	    "sign the request as the service documents it");
+	return false;
+}
+
+/* The credential that signs: of that key id, or else the first. */
+static const struct binding *
+find_aws(const struct exchange *x, const char *key_id)
+{
+	const struct bindings *bs = &x->back->bindings;
+	const struct binding *first = NULL;
+
+	for (size_t i = 0; i < bs->n; i++) {
+		const struct binding *b = &bs->b[i];
+
+		if (b->spec.kind != CRED_SIGV4 || b->revoked ||
+		    !binding_is_for(b, x->host, x->head.port))
+			continue;
+		if (strcmp(b->spec.user, key_id) == 0)
+			return b;
+		if (first == NULL)
+			first = b;
+	}
+	return first;
+}
+
+static bool
+is_other(const char *declared, const char *said)
+{
+	return declared[0] != '\0' && strcmp(declared, said) != 0;
+}
+
+static bool
+prepare_aws(struct exchange *x)
+{
+	const struct binding *b = find_aws(x, "");
+	struct error err = { 0 };
+	struct xch_sign *s;
+	struct sigv4 aws;
+	char why[256];
+
+	if (b == NULL)
+		return true;
+	if (sigv4_read(&x->head, &aws, &err) < 0)
+		return refuse(x, err.msg);
+	if (aws.where == SIGV4_NONE)
+		return true;
+	b = find_aws(x, aws.key_id);
+	if (is_other(b->spec.region, aws.region) ||
+	    is_other(b->spec.service, aws.service)) {
+		snprintf(why, sizeof(why),
+		    "credential \"%s\" is for region \"%s\" and service "
+		    "\"%s\", and the request is signed for \"%s\" and \"%s\"",
+		    b->name, b->spec.region, b->spec.service, aws.region,
+		    aws.service);
+		return refuse(x, why);
+	}
+	if (!xch_add_cred(x, b->cred))
+		return false;
+	s = sign_of(x, b);
+	s->aws = aws;
+	s->aws_cred = b->cred;
+	strlcpy(s->key_id, b->spec.user, sizeof(s->key_id));
+	return true;
+}
+
+/* Credentials of that kind are released like tokens. */
+static bool
+prepare_mac(struct exchange *x)
+{
+	for (size_t i = 0; i < x->ncreds; i++) {
+		const struct binding *b =
+		    bindings_cred(&x->back->bindings, x->cred[i].cred);
+		struct xch_sign *s;
+
+		if (b->spec.kind != CRED_HMAC ||
+		    !sign_mac_is_signed(&b->spec.hmac, &x->head))
+			continue;
+		s = sign_of(x, b);
+		if (s->mac_cred != 0)
+			return refuse(
+			    x, "the request is signed with more than one key");
+		s->mac_cred = b->cred;
+		s->mac = b->spec.hmac;
+	}
+	return true;
+}
+
+bool
+xch_sign_prepare(struct exchange *x)
+{
+	xch_sign_free(x);
+	return prepare_mac(x) && prepare_aws(x);
+}
+
+const struct sigv4 *
+xch_sign_key(const struct exchange *x, uint32_t cred)
+{
+	const struct xch_sign *s = x->sign;
+
+	if (s == NULL || s->aws.where == SIGV4_NONE || s->aws_cred != cred)
+		return NULL;
+	return &s->aws;
+}
+
+enum xch_sign_body
+xch_sign_body(const struct exchange *x)
+{
+	const struct xch_sign *s = x->sign;
+
+	if (s == NULL || x->head.kind == BODY_NONE)
+		return SIGN_NO_BODY;
+	if (s->mac_cred != 0 && sign_mac_needs_body(&s->mac))
+		return SIGN_WHOLE_BODY;
+	if (s->aws.where == SIGV4_NONE)
+		return SIGN_NO_BODY;
+	switch (s->aws.payload) {
+	case SIGV4_BODY:
+		return SIGN_WHOLE_BODY;
+	case SIGV4_CHUNKS:
+	case SIGV4_TRAILER:
+		return SIGN_CHUNKS;
+	case SIGV4_STATED:
+		return SIGN_NO_BODY;
+	}
+	return SIGN_NO_BODY;
+}
+
+static const struct secret *
+value_of(const struct exchange *x, uint32_t cred)
+{
+	for (size_t i = 0; i < x->ncreds; i++)
+		if (x->cred[i].cred == cred)
+			return x->cred[i].value;
+	return NULL;
+}
+
+static int
+sign_aws(struct exchange *x, struct req_head *h, const struct buf *body,
+    struct error *err)
+{
+	struct xch_sign *s = x->sign;
+	const struct secret *key = value_of(x, s->aws_cred);
+	char hash[SIGN_HEX_SIZE], signature[SIGN_HEX_SIZE];
+
+	if (key == NULL || secret_len(key) != SIGV4_KEY_SIZE)
+		return error_set(err, 0, "the signing key is gone");
+	sign_sha256_hex(body == NULL ? NULL : buf_head(body),
+	    body == NULL ? 0 : buf_len(body), hash);
+	if (sigv4_sign(h, x->hostport, &s->aws, secret_bytes(key), s->key_id,
+		hash, signature, err) < 0)
+		return -1;
+	/* A second try on another connection signs the same: chunks that have
+	 * been signed meanwhile stay right. */
+	if (s->chunks == NULL && xch_sign_body(x) == SIGN_CHUNKS)
+		s->chunks =
+		    sign_chunks_new(&s->aws, secret_bytes(key), signature);
+	return 0;
+}
+
+int
+xch_sign_head(struct exchange *x, struct req_head *h, const struct buf *body,
+    struct error *err)
+{
+	struct xch_sign *s = x->sign;
+	const struct secret *key;
+
+	if (s == NULL)
+		return 0;
+	if (s->mac_cred != 0) {
+		if ((key = value_of(x, s->mac_cred)) == NULL)
+			return error_set(err, 0, "the signing key is gone");
+		if (sign_mac(h, &s->mac, key,
+			body == NULL ? "" : (const char *)buf_head(body),
+			body == NULL ? 0 : buf_len(body), err) < 0)
+			return -1;
+	}
+	return s->aws.where == SIGV4_NONE ? 0 : sign_aws(x, h, body, err);
+}
+
+int
+xch_sign_feed(struct exchange *x, const uint8_t *p, size_t n, struct buf *out,
+    struct error *err)
+{
+	if (x->sign->chunks == NULL)
+		return error_set(err, 0, "the head has not been signed");
+	return sign_chunks_feed(x->sign->chunks, p, n, out, err);
+}
+
+int
+xch_sign_end(struct exchange *x, struct buf *out, struct error *err)
+{
+	if (x->sign->chunks == NULL)
+		return error_set(err, 0, "the head has not been signed");
+	return sign_chunks_end(x->sign->chunks, out, err);
+}
