@@ -42,6 +42,8 @@ destroy(struct dial *dl)
 	fd_close(&dl->fd);
 	free(dl->host);
 	free(dl->proxy_host);
+	secret_free(dl->identity);
+	secret_free(dl->proxy_auth);
 	http_parser_free(&dl->parser);
 	buf_free(&dl->in);
 	if (dl->out.data != NULL)
@@ -308,6 +310,15 @@ order_addrs(struct dial *dl, const struct netaddr *addrs, size_t n)
 	}
 }
 
+/* False when there is no locked memory for a copy. */
+static bool
+copy_secret(struct secret **to, const struct secret *from)
+{
+	if (from != NULL)
+		*to = secret_new(secret_bytes(from), secret_len(from));
+	return (*to != NULL) == (from != NULL);
+}
+
 struct dial *
 dial_start(struct dialer *d, const struct dial_opts *o,
     const struct dial_ops *ops, void *arg)
@@ -323,19 +334,23 @@ dial_start(struct dialer *d, const struct dial_opts *o,
 	dl->raw = o->raw;
 	dl->host = xstrdup(o->host);
 	dl->port = o->port;
-	dl->identity = o->identity;
 	dl->fd = -1;
 	for (size_t i = 0; i < nitems(dl->race); i++)
 		dl->race[i] = (struct attempt){ .dl = dl, .fd = -1 };
 	if (p != NULL) {
 		dl->proxy_host = xstrdup(p->host);
 		dl->proxy_port = p->port;
-		dl->proxy_auth = p->auth;
 		order_addrs(dl, p->addrs, p->naddrs);
 	} else {
 		order_addrs(dl, o->addrs, o->naddrs);
 	}
 	strlcpy(dl->why, "no address", sizeof(dl->why));
+	if (!copy_secret(&dl->identity, o->identity) ||
+	    !copy_secret(&dl->proxy_auth, p == NULL ? NULL : p->auth)) {
+		strlcpy(dl->why, "no locked memory is left for a credential",
+		    sizeof(dl->why));
+		dl->naddrs = 0;
+	}
 	buf_init(&dl->out, 0);
 	buf_init(&dl->in, 0);
 	http_parser_init(&dl->parser, true);

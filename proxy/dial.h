@@ -53,8 +53,7 @@ struct dial_proxy {
 	const struct secret *auth;
 };
 
-/* All borrowed until dial_start() returns; identity and proxy->auth until the
- * dial is over. */
+/* All borrowed until dial_start() returns, which copies what it needs. */
 struct dial_opts {
 	bool tls;
 	const char *host; /* normalised name or address literal: verified */

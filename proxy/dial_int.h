@@ -40,10 +40,10 @@ struct dial {
 	bool tls, offer_h2, raw;
 	char *host;
 	uint16_t port;
-	const struct secret *identity;
+	struct secret *identity;
 	char *proxy_host; /* NULL: none */
 	uint16_t proxy_port;
-	const struct secret *proxy_auth;
+	struct secret *proxy_auth;
 
 	struct netaddr addrs[DIAL_ADDRS_MAX];
 	size_t naddrs, at;

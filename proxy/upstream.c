@@ -279,6 +279,7 @@ upstream_dial(struct upstream_pool *p, const struct upstream_want *w,
 		.addrs = addrs,
 		.naddrs = n,
 		.offer_h2 = !c->h1_only,
+		.raw = c->tunnel && !w->tls,
 		.identity = w->identity,
 		.proxy = w->proxy };
 

@@ -49,8 +49,8 @@
 struct upstream_pool;
 struct upstream;
 
-/* Whom to talk to, and how.  Borrowed for the call; identity and proxy until
- * the exchange is released. */
+/* Whom to talk to, and how.  Borrowed for the call; proxy until the exchange
+ * is released. */
 struct upstream_want {
 	bool tls;
 	bool h1_only;     /* it will become another protocol */

@@ -49,7 +49,7 @@ static void
 put_line(struct buf *b, const struct upstream *u, const struct req_head *h,
     const char *hostport)
 {
-	bool whole = u->proxy != NULL && !u->conn->is_tls;
+	bool whole = u->proxy != NULL && !u->conn->tunnel;
 
 	buf_printf(b, "%s %s%s%s HTTP/1.1\r\nHost: %s\r\n", h->method,
 	    whole ? "http://" : "", whole ? hostport : "", h->target, hostport);
@@ -58,6 +58,14 @@ put_line(struct buf *b, const struct upstream *u, const struct req_head *h,
 		dial_proxy_auth(u->proxy, b);
 		buf_printf(b, "\r\n");
 	}
+}
+
+static size_t
+proxy_size(const struct upstream *u)
+{
+	return u->proxy == NULL || u->proxy->auth == NULL
+		   ? 0
+		   : 2 * secret_len(u->proxy->auth);
 }
 
 void
@@ -69,7 +77,7 @@ uc1_head(struct upstream *u, const struct req_head *h, const char *hostport)
 
 	http_parser_for(&c->parser, h->method);
 	up_reserve(b, HEAD_SLACK + strlen(h->target) + 2 * strlen(hostport) +
-			  fields_size(&h->fields));
+			  fields_size(&h->fields) + proxy_size(u));
 	put_line(b, u, h, hostport);
 	http_put_fields(b, &h->fields);
 	u->upgrade = strcmp(h->protocol, WIRE_WEBSOCKET) == 0;

@@ -38,6 +38,7 @@ struct upstream_conn {
 	bool h1_only;
 	bool draining; /* takes no other exchange */
 	bool proxied;
+	bool tunnel; /* by CONNECT: nothing in it is for the proxy */
 	char *host;
 	uint16_t port;
 	uint8_t identity[TLS_KEY_SIZE];

@@ -95,6 +95,8 @@ uc_new(struct upstream_pool *p, const struct upstream_want *w)
 	c->is_tls = w->tls;
 	c->h1_only = !w->tls || w->h1_only;
 	c->proxied = w->proxy != NULL;
+	/* A proxy would not pass another protocol on (RFC 6455 section 4.1). */
+	c->tunnel = c->proxied && (w->tls || w->h1_only);
 	c->host = xstrdup(w->host);
 	c->port = w->port;
 	c->made = ev_now_ms();
@@ -160,7 +162,9 @@ uc_fits(const struct upstream_conn *c, const struct upstream_want *w)
 	uint8_t key[TLS_KEY_SIZE];
 
 	if (c->draining || c->is_tls != w->tls || c->port != w->port ||
-	    c->proxied != (w->proxy != NULL) || strcmp(c->host, w->host) != 0)
+	    c->proxied != (w->proxy != NULL) ||
+	    (w->h1_only && c->proxied && !c->tunnel) ||
+	    strcmp(c->host, w->host) != 0)
 		return false;
 	if (c->generation != dialer_generation(c->pool->dialer) ||
 	    ev_now_ms() - c->made >= UPSTREAM_LIFE_MS)

@@ -370,6 +370,39 @@ client_certificates_are_kept_apart(void **state)
 }
 
 static void
+dial_outlives_who_began_it(void **state)
+{
+	const struct origin o = { .wants_client = true };
+	struct netaddr a = world_addr("127.0.0.1");
+	struct secret *id = secret_new(secret_bytes(alice), secret_len(alice));
+	struct dialer *d = world_dialer();
+	uint16_t port;
+	pid_t pid = world_origin(&o, &port);
+	struct dial_opts *opts = xcalloc(1, sizeof(*opts));
+	struct got g = { .fd = -1 };
+	char text[512];
+
+	(void)state;
+	opts->tls = true;
+	opts->host = xstrdup(HOST);
+	opts->port = port;
+	opts->addrs = &a;
+	opts->naddrs = 1;
+	opts->identity = id;
+	dial_start(d, opts, &world_ops, &g);
+	secret_free(id);
+	free((void *)(uintptr_t)opts->host);
+	free(opts);
+	world_run(&g, 10000);
+	assert_true(g.ok);
+	got_rest(&g, text, sizeof(text));
+	assert_true(str_starts(text, "full ") && text[5] != '-');
+	got_free(&g);
+	world_reap(pid);
+	world_dialer_end(d);
+}
+
+static void
 client_certificate_must_be_complete(void **state)
 {
 	static const char rubbish[] = "-----BEGIN NOTHING-----\n";
@@ -479,6 +512,7 @@ main(void)
 		cmocka_unit_test(
 		    failed_handshake_ends_the_sessions_of_the_origin),
 		cmocka_unit_test(client_certificates_are_kept_apart),
+		cmocka_unit_test(dial_outlives_who_began_it),
 		cmocka_unit_test(client_certificate_must_be_complete),
 		cmocka_unit_test(roots_of_one_host_are_for_it_alone),
 		cmocka_unit_test(nothing_is_trusted_without_roots),

@@ -65,6 +65,14 @@ check "http: a body both ways" job "
     curl -sSf -d 'some body' '$P/post' && curl -sSf -T /etc/os-release '$P/put'"
 check "the origin has the body" reached plain.test "some body"
 
+check "http: a WebSocket gets a tunnel" sh -c '
+    brig run -- curl -sS -i -m 2 -H "Connection: Upgrade" \
+        -H "Upgrade: websocket" -H "Sec-WebSocket-Version: 13" \
+        -H "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==" "$0/ws" 2>&1 |
+        tee /dev/stderr | grep -q "HTTP/1.1 101" &&
+    grep -q "^200 CONNECT plain.test:" "$1" && grep -q /ws "$2"' \
+    "$P" "$T/corp.log" "$T/plain.test.rec"
+
 : >"$T/corp.log"
 check "no-proxy goes there directly" job "curl -sSf https://other.test:$OTHER/np"
 check "the proxy does not know" test ! -s "$T/corp.log"
