@@ -13,11 +13,25 @@ background python3 "$BRIG_SRCDIR/tests/proxy/corp_proxy.py" "$T/corp.log" \
 wait_for 10 grep -q listening "$T/corp.out"
 CORP=$(awk '{ print $2 }' "$T/corp.out")
 
+# Speaks first, as SSH does.
+background python3 -c '
+import socket
+s = socket.create_server(("127.0.0.1", 0))
+print("listening", s.getsockname()[1], flush=True)
+while True:
+    c, _ = s.accept()
+    c.sendall(b"banner-of-the-server\n" + c.recv(100))
+    c.close()
+' >"$T/banner.out"
+wait_for 10 grep -q listening "$T/banner.out"
+BANNER=$(awk '{ print $2 }' "$T/banner.out")
+
 check "control: without a proxy the origin is reached" \
     job "curl -sSf $auth $G/direct"
 check "control: and the proxy is not" test ! -s "$T/corp.log"
 # mix.test has one address that may be connected to and one that may not.
-attack_policy "allow http GET https://mix.test:$GOOD/**;" \
+attack_policy "allow net banner.test:$BANNER; allow net 127.0.0.1:$BANNER;" \
+    "allow http GET https://mix.test:$GOOD/**;" \
     "allow http GET https://none.test:$GOOD/**;" \
     "allow http GET https://wrong.test:$GOOD/**;" \
     "allow http GET https://127.0.0.2:$GOOD/**;" \
@@ -28,7 +42,8 @@ restart() {
     write_conf "resolve good.test 127.0.0.1" "resolve evil.test 127.0.0.1" \
         "resolve other.test 127.0.0.1" "resolve plain.test 127.0.0.1" \
         "resolve mix.test 127.0.0.1,10.99.99.99" \
-        "resolve corp.test 127.0.0.1" "resolve wrong.test 127.0.0.1" "$@"
+        "resolve corp.test 127.0.0.1" "resolve wrong.test 127.0.0.1" \
+        "resolve banner.test 127.0.0.1" "$@"
     start_brigd
 }
 restart
@@ -72,6 +87,20 @@ check "http: a WebSocket gets a tunnel" sh -c '
         tee /dev/stderr | grep -q "HTTP/1.1 101" &&
     grep -q "^200 CONNECT plain.test:" "$1" && grep -q /ws "$2"' \
     "$P" "$T/corp.log" "$T/plain.test.rec"
+
+check "what is not HTTP goes by CONNECT, too" job "python3 -c '
+import socket
+s = socket.create_connection((\"banner.test\", $BANNER))
+s.sendall(b\"hello from the job\")
+got = b\"\"
+while True:
+    more = s.recv(100)
+    if not more:
+        break
+    got += more
+assert got == b\"banner-of-the-server\\nhello from the job\", got'"
+check "and with our credential" \
+    grep -q "^200 CONNECT banner.test:$BANNER HTTP" "$T/corp.log"
 
 : >"$T/corp.log"
 check "no-proxy goes there directly" job "curl -sSf https://other.test:$OTHER/np"
