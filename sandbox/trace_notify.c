@@ -78,12 +78,24 @@ trace_notify_next(int fd, struct trace_notice *n)
 	return 1;
 }
 
+/* The lock of the listener is waited for, and signals end that. */
+static int
+ask(int fd, unsigned long request, void *arg)
+{
+	int rc;
+
+	do
+		rc = ioctl(fd, request, arg);
+	while (rc != 0 && errno == EINTR);
+	return rc;
+}
+
 bool
 trace_notify_valid(int fd, const struct trace_notice *n)
 {
 	uint64_t id = n->id;
 
-	return ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+	return ask(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 int
@@ -93,5 +105,5 @@ trace_notify_answer(int fd, const struct trace_notice *n, int error)
 		.error = -error,
 		.flags = error == 0 ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0 };
 
-	return ioctl(fd, SECCOMP_IOCTL_NOTIF_SEND, &resp);
+	return ask(fd, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 }
