@@ -162,10 +162,10 @@ tests_proxy_test_sign_sigv4_LDADD = libproxy.a libbase.a $(CRYPTO_LIBS) \
 	$(CMOCKA_LIBS)
 
 # Through a whole brigd.
-PROXY_SH_LIST = tests/proxy/certs.sh tests/proxy/mtls.sh \
+PROXY_SH_LIST = tests/proxy/smuggle.sh tests/proxy/certs.sh tests/proxy/mtls.sh \
 	tests/proxy/upstream_proxy.sh
 TESTS += $(PROXY_SH_LIST)
-EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/certs_origin.py \
+EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/smuggle.py tests/proxy/certs_origin.py \
 	tests/proxy/corp_proxy.py tests/proxy/mtls_origin.py
 
 # Protocols that are not HTTP.
