@@ -72,6 +72,11 @@ enum msg_type {
 	M_JOB_STUBS, /* u32 n, n * (str name, str env, str stub); env may be
 		      * "" */
 
+	M_VAULT_STALE = 402, /* empty: KEYD_KEY and KEYD_FRESH, please */
+	M_VAULT_WRITTEN,     /* u8 ok: all that counts is on disk in it */
+	/* parent -> keyd */
+	M_VAULT_RENAMED, /* u8 ok: it is the vault now; else it is gone */
+
 	/* control -> keyd.  The value travels in a sealed memfd, so that
 	 * control never reads it. */
 	M_SECRET_ADD = 80, /* str name, cred_spec (proxy/credspec.h), +fd */
@@ -241,6 +246,7 @@ enum msg_type {
 enum keyd_file {
 	KEYD_VAULT, /* vault file, read-write, owned by keyd's user */
 	KEYD_KEY,   /* 32-byte master key, read-only */
+	KEYD_FRESH, /* empty file for what counts of the vault */
 };
 
 enum cgroup_fd {

@@ -63,7 +63,7 @@ brigd_SOURCES = \
 	daemon/parent_stage.c \
 	daemon/parent_spare.c \
 	daemon/parent_status.c \
-	daemon/parent_uids.c daemon/parent_files.c \
+	daemon/parent_uids.c daemon/parent_files.c daemon/parent_vault.c \
 	daemon/parent_wire.c \
 	daemon/truststore.c daemon/truststore.h
 brigd_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

@@ -180,6 +180,7 @@ parent_cleanup(struct parent *pa)
 	fd_close(&pa->shim_fd);
 	fd_close(&pa->listen_fd);
 	fd_close(&pa->vault_fd);
+	fd_close(&pa->fresh_fd);
 	fd_close(&pa->key_fd);
 	fd_close(&pa->state_fd);
 	fd_close(&pa->log_dir_fd);
@@ -210,7 +211,7 @@ parent_main(struct conf *conf, const char *conf_path, bool debug)
 	pa.conf = *conf;
 	pa.cgroup_watch = -1;
 	pa.shim_fd = pa.listen_fd = pa.vault_fd = pa.key_fd = -1;
-	pa.state_fd = pa.log_dir_fd = -1;
+	pa.state_fd = pa.log_dir_fd = pa.fresh_fd = -1;
 	pa.jobs_fd = pa.policy_fd = pa.roots_fd = pa.host_roots_fd =
 	    pa.bundle_fd = pa.trust_fd = -1;
 	buf_init(&text, 0);

@@ -108,6 +108,7 @@ struct parent {
 	int shim_fd; /* the program: an upgrade is not to change it */
 	int listen_fd;
 	int vault_fd;
+	int fresh_fd; /* of the vault, being written anew; or -1 */
 	int key_fd;
 	int state_fd;   /* state-dir, locked */
 	int log_dir_fd; /* directory of the audit log, locked */
@@ -205,10 +206,21 @@ void stage_end_all(struct parent *pa);
 /* control died: nobody waits for them any more. */
 void stage_orphan(struct parent *pa);
 
+/* ---- parent_vault.c: the vault's file ----------------------------------- */
+
+/* A regular file of that user with one name? */
+int parent_check_file(int fd, const char *path, uid_t uid, struct error *err);
+int vault_file_open(struct parent *pa, struct error *err);
+/* Whoever wrote the new one is gone. */
+void vault_file_forget(struct parent *pa);
+int on_vault_stale(struct chan *c, struct msg *m, void *ctx);
+int on_vault_written(struct chan *c, struct msg *m, void *ctx);
+
 /* ---- parent_wire.c: what a new child is told --------------------------- */
 
 /* Configuration, files, policy, channels to all peers that are up. */
 void wire_child(struct proc *p);
+void send_keyd_file(struct proc *p, enum keyd_file which, int fd);
 /* A shim that was a spare belongs to a job now. */
 void wire_adopted(struct proc *p);
 /* A new policy generation to everybody who needs it. */

@@ -435,6 +435,8 @@ static const struct msg_rule from_keyd[] = {
 	{ M_BAD_PEER, MSG_ALLOWED, on_bad_peer },
 	{ M_CA_CERT, MSG_ALLOWED, on_ca_cert },
 	{ M_JOB_STUBS, MSG_ALLOWED, on_job_stubs },
+	{ M_VAULT_STALE, MSG_ALLOWED, on_vault_stale },
+	{ M_VAULT_WRITTEN, MSG_ALLOWED, on_vault_written },
 };
 
 static const struct msg_rule from_shim[] = {

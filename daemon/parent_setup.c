@@ -88,42 +88,6 @@ make_dirs(struct parent *pa, struct error *err)
 
 /* A regular file with one name and this owner: what we meant to open. */
 static int
-check_file(int fd, const char *path, uid_t uid, struct error *err)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return error_set(err, errno, "stat %s", path);
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != uid)
-		return error_set(err, 0,
-		    "%s: not a regular file of uid %u with one link", path,
-		    uid);
-	return 0;
-}
-
-static int
-open_vault(struct parent *pa, struct error *err)
-{
-	const struct conf_user *u = &pa->conf.user[ROLE_KEYD];
-	cleanup_free char *path = xasprintf("%s/vault", pa->conf.state_dir);
-	cleanup_fd int fd = -1;
-	struct stat st;
-
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return error_set(err, errno, "open %s", path);
-	/* The directory is root's, so a new file is, too. */
-	if (st.st_uid == 0 && fchown(fd, u->uid, u->gid) < 0)
-		return error_set(err, errno, "chown %s", path);
-	if (check_file(fd, path, u->uid, err) < 0)
-		return -1;
-	if (fchmod(fd, 0600) < 0)
-		return error_set(err, errno, "chmod %s", path);
-	pa->vault_fd = steal_fd(&fd);
-	return 0;
-}
-
-static int
 create_key(const char *path, struct error *err)
 {
 	uint8_t key[VAULT_KEY_SIZE];
@@ -363,7 +327,7 @@ parent_open_audit(struct parent *pa, bool write, struct error *err)
 	if (write && st.st_uid == 0 && st.st_size == 0 &&
 	    fchown(fd, u->uid, u->gid) < 0)
 		return error_set(err, errno, "chown the audit log");
-	if (check_file(fd, "audit.jsonl", u->uid, err) < 0)
+	if (parent_check_file(fd, "audit.jsonl", u->uid, err) < 0)
 		return -1;
 	return steal_fd(&fd);
 }
@@ -388,7 +352,7 @@ parent_open_log(struct parent *pa, uint32_t job, const char *file, bool create,
 	    0600);
 	if (fd < 0)
 		return error_set(err, errno, "open jobs/%s/%s", name, file);
-	if (check_file(fd, file, 0, err) < 0)
+	if (parent_check_file(fd, file, 0, err) < 0)
 		return -1;
 	return steal_fd(&fd);
 }
@@ -419,7 +383,7 @@ parent_setup(struct parent *pa, struct error *err)
 		return error_set(err, errno, "shim %s", pa->conf.shim);
 	/* What can only be wrong comes before what is made. */
 	if (make_roots(pa, err) < 0 || make_dirs(pa, err) < 0 ||
-	    open_vault(pa, err) < 0)
+	    vault_file_open(pa, err) < 0)
 		return -1;
 	if (pcg_open(pa, err) == 0 && open_listener(pa, err) == 0 &&
 	    open_key(pa, err) == 0)

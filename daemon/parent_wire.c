@@ -213,7 +213,7 @@ send_policy(struct proc *p)
 	buf_free(&b);
 }
 
-static void
+void
 send_keyd_file(struct proc *p, enum keyd_file which, int fd)
 {
 	struct buf b;
@@ -275,6 +275,7 @@ wire_child(struct proc *p)
 		send_fd(p, M_LISTEN, NULL, pa->listen_fd);
 		break;
 	case ROLE_KEYD:
+		vault_file_forget(pa);
 		send_keyd_file(p, KEYD_VAULT, pa->vault_fd);
 		send_keyd_file(p, KEYD_KEY, pa->key_fd);
 		break;

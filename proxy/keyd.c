@@ -113,6 +113,7 @@ start(struct keyd *k)
 	buf_free(&b);
 	peers_ready(k->peers);
 	keyd_capture_start(k);
+	keyd_renew_start(k);
 	log_info("serving secrets=%zu", vault_secrets(k->vault));
 }
 
@@ -126,6 +127,24 @@ keyd_of(void *ctx)
 	return p->owner;
 }
 
+/* The key and an empty file, to write the vault anew. */
+static int
+on_reopen(struct keyd *k, uint8_t which, struct msg *m)
+{
+	struct error err;
+
+	if (which == KEYD_KEY && k->master == NULL) {
+		k->master = read_master(m->fd, &err);
+		if (k->master == NULL)
+			log_warnx("%s", err.msg);
+		return k->master == NULL ? -1 : 0;
+	}
+	if (which != KEYD_FRESH || k->master == NULL)
+		return -1;
+	keyd_renew_fill(k, steal_fd(&m->fd));
+	return 0;
+}
+
 static int
 on_open(struct chan *c, struct msg *m, void *ctx)
 {
@@ -134,8 +153,10 @@ on_open(struct chan *c, struct msg *m, void *ctx)
 	struct error err;
 
 	(void)c;
-	if (cur_end(&m->body) < 0 || k->vault != NULL)
+	if (cur_end(&m->body) < 0)
 		return -1;
+	if (k->vault != NULL)
+		return k->renew == RENEW_ASKED ? on_reopen(k, which, m) : -1;
 	if (which == KEYD_VAULT && k->vault_fd < 0)
 		k->vault_fd = steal_fd(&m->fd);
 	else if (which == KEYD_KEY && k->master == NULL) {
@@ -354,6 +375,7 @@ const struct msg_rule keyd_from_parent[] = {
 	{ M_CONFIG, MSG_ALLOWED, on_config },
 	{ M_POLICY, MSG_ALLOWED | MSG_FD, on_policy },
 	{ M_KEYD_OPEN, MSG_ALLOWED | MSG_FD, on_open },
+	{ M_VAULT_RENAMED, MSG_ALLOWED, keyd_on_renamed },
 	{ M_JOB_OPEN, MSG_ALLOWED, on_job_open },
 	{ M_JOB_CLOSE, MSG_ALLOWED, on_job_close },
 };
@@ -378,6 +400,7 @@ keyd_clear(struct keyd *k)
 {
 	keyd_pending_free(k);
 	ev_timer_free(k->orphans);
+	ev_timer_free(k->renew_timer);
 	mint_free(k->mint);
 	vault_free(k->vault);
 	policy_free(k->policy);

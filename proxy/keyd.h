@@ -37,6 +37,15 @@ struct keyd_job {
 
 struct keyd_pending; /* keyd_secret.c */
 
+/* How often the vault is looked at for what is dead in it. */
+#define KEYD_RENEW_MS 2000u
+
+enum keyd_renew {
+	RENEW_NONE,
+	RENEW_ASKED,   /* the parent makes a file */
+	RENEW_WRITTEN, /* the parent renames it */
+};
+
 struct keyd {
 	struct ev *ev;
 	struct peers *peers;
@@ -56,9 +65,11 @@ struct keyd {
 	size_t npending;
 	uint32_t last_serial; /* of barrier events */
 	struct ev_timer *orphans;
+	enum keyd_renew renew;
+	struct ev_timer *renew_timer;
 };
 
-extern const struct msg_rule keyd_from_parent[5];
+extern const struct msg_rule keyd_from_parent[6];
 extern const struct peer_def keyd_peers[4];
 
 /* NULL if the job is not open. */
@@ -122,6 +133,11 @@ extern const struct msg_rule keyd_from_control[5];
 extern const struct msg_rule keyd_from_audit[1];
 void keyd_audit_down(struct peer *audit);
 void keyd_pending_free(struct keyd *k);
+
+/* keyd_renew.c: writing the vault anew. */
+void keyd_renew_start(struct keyd *k);
+void keyd_renew_fill(struct keyd *k, int fd); /* takes fd; k->master is there */
+int keyd_on_renamed(struct chan *c, struct msg *m, void *ctx);
 
 /* keyd_capture.c: tokens that a job was issued. */
 #define CAPTURE_VALUE_MAX 8192u /* bytes of a token; else it is refused */

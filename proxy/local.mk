@@ -28,10 +28,11 @@ libproxy_a_SOURCES += \
 	proxy/keyd.c proxy/keyd.h \
 	proxy/keyd_capture.c proxy/keyd_release.c proxy/keyd_secret.c \
 	proxy/keyd_sign.c \
+	proxy/keyd_renew.c \
 	proxy/mint.c proxy/mint.h \
 	proxy/prf.c proxy/prf.h \
 	proxy/stub.c proxy/stub.h \
-	proxy/vault.c proxy/vault.h \
+	proxy/vault.c proxy/vault.h proxy/vault_int.h proxy/vault_rewrite.c \
 	proxy/vault_log.c proxy/vault_log.h
 
 libproxy_a_SOURCES += proxy/dns.c

@@ -1,4 +1,4 @@
-#include "proxy/vault.h"
+#include "proxy/vault_int.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,34 +7,12 @@
 #include <openssl/crypto.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "proxy/stub.h"
-#include "proxy/vault_log.h"
 
 #define KEY_MAX 4096u  /* DER of the CA key */
 #define CERT_MAX 8192u /* DER of the CA certificate */
-
-/* First byte of a record.  Numbers are for ever. */
-enum kind {
-	REC_CA = 1,   /* blob key, blob cert */
-	REC_STUB_KEY, /* blob */
-	REC_OLD_PUT,  /* credential with one host: read, no longer written */
-	REC_REVOKE,   /* u32 id, u64 changed */
-	REC_REMOVE,   /* u32 id */
-	REC_PUT,      /* credential, see put_credential() */
-	REC_CAPTURED, /* u32 parent, u32 job, nonce, credential */
-	REC_FORGET,   /* u32 job: all that it captured */
-};
-
-struct vault {
-	struct vault_log *log;
-	struct secret *ca_key, *stub_key;
-	uint8_t *ca_cert;
-	size_t ca_cert_len;
-	struct credential *c;
-	size_t n;
-	uint32_t next_id;
-};
 
 void
 credential_clear(struct credential *c)
@@ -57,8 +35,8 @@ credential_check(const struct credential *c, struct error *err)
 
 /* ---- records ------------------------------------------------------------ */
 
-static void
-put_credential(struct buf *b, const struct credential *c)
+void
+vault_put_credential(struct buf *b, const struct credential *c)
 {
 	if (c->parent != 0) {
 		buf_put_u32(b, c->parent);
@@ -148,8 +126,10 @@ store(struct vault *v, struct credential *c)
 		for (; i > 0 && v->c[i - 1].id > c->id; i--)
 			v->c[i] = v->c[i - 1];
 		v->n++;
-	} else
+	} else {
 		credential_clear(&v->c[i]);
+		v->stale = true;
+	}
 	v->c[i] = *c;
 	c->shape = NULL;
 	c->value = NULL;
@@ -160,6 +140,7 @@ store(struct vault *v, struct credential *c)
 static void
 forget(struct vault *v, size_t i)
 {
+	v->stale |= v->c[i].parent == 0;
 	credential_clear(&v->c[i]);
 	v->n--;
 	memmove(&v->c[i], &v->c[i + 1], (v->n - i) * sizeof(*v->c));
@@ -232,7 +213,8 @@ check_place(const struct vault *v, const struct credential *c)
 }
 
 static int
-apply_put(struct vault *v, enum kind kind, struct cur *r, struct error *err)
+apply_put(
+    struct vault *v, enum vault_kind kind, struct cur *r, struct error *err)
 {
 	struct credential c = { 0 };
 	const uint8_t *nonce;
@@ -256,7 +238,8 @@ apply_put(struct vault *v, enum kind kind, struct cur *r, struct error *err)
 }
 
 static int
-apply_state(struct vault *v, enum kind kind, struct cur *r, struct error *err)
+apply_state(
+    struct vault *v, enum vault_kind kind, struct cur *r, struct error *err)
 {
 	uint32_t id = cur_u32(r);
 	uint64_t changed = kind == REC_REVOKE ? cur_u64(r) : 0;
@@ -285,6 +268,17 @@ apply_forget(struct vault *v, struct cur *r, struct error *err)
 	return 0;
 }
 
+static int
+apply_next_id(struct vault *v, struct cur *r, struct error *err)
+{
+	uint32_t id = cur_u32(r);
+
+	if (cur_end(r) < 0 || id < v->next_id)
+		return error_set(err, 0, "malformed");
+	v->next_id = id;
+	return 0;
+}
+
 int
 vault_apply(const uint8_t *p, size_t n, void *vault, struct error *err)
 {
@@ -308,6 +302,8 @@ vault_apply(const uint8_t *p, size_t n, void *vault, struct error *err)
 		return apply_state(v, kind, &r, err);
 	case REC_FORGET:
 		return apply_forget(v, &r, err);
+	case REC_NEXT_ID:
+		return apply_next_id(v, &r, err);
 	}
 	return error_set(err, 0, "of unknown kind %u", kind);
 }
@@ -345,6 +341,7 @@ vault_free(struct vault *v)
 		forget(v, v->n - 1);
 	free(v->c);
 	vault_log_free(v->log);
+	vault_log_free(v->next);
 	secret_free(v->ca_key);
 	secret_free(v->stub_key);
 	free(v->ca_cert);
@@ -370,29 +367,57 @@ vault_stub_key(const struct vault *v)
 	return v->stub_key;
 }
 
-/*
- * A record holds a secret: it is built in memory that does not move while it
- * grows, and wiped.
- */
-static void
-record_init(struct buf *b, enum kind kind)
+void
+vault_record(struct buf *b, enum vault_kind kind)
 {
 	buf_init(b, VAULT_RECORD_MAX + 4096);
 	buf_reserve(b, VAULT_RECORD_MAX + 4096);
 	buf_put_u8(b, (uint8_t)kind);
 }
 
+void
+vault_record_free(struct buf *b)
+{
+	OPENSSL_cleanse(b->data, b->cap);
+	buf_free(b);
+}
+
+/*
+ * To the file that may take its place first, so that this one never has what
+ * that one lacks; the other way round, only a new start knows which one counts.
+ */
+static int
+append(struct vault *v, const struct buf *b, struct error *err)
+{
+	if (v->log == NULL)
+		return 0;
+	if (v->next_failed)
+		return error_set(
+		    err, 0, "the vault is being written anew, and that failed");
+	if (v->next != NULL &&
+	    vault_log_append(v->next, buf_head(b), buf_len(b), err) < 0) {
+		v->next_failed = true;
+		return -1;
+	}
+	if (vault_log_append(v->log, buf_head(b), buf_len(b), err) == 0)
+		return 0;
+	if (v->next != NULL)
+		fatalx("%s", err->msg);
+	return -1;
+}
+
 static int
 record_write(struct vault *v, struct buf *b, struct error *err)
 {
-	int ret = 0;
+	int ret;
 
 	if (buf_failed(b))
 		ret = error_set(err, 0, "a record of the vault is too long");
-	else if (v->log != NULL)
-		ret = vault_log_append(v->log, buf_head(b), buf_len(b), err);
-	OPENSSL_cleanse(b->data, b->cap);
-	buf_free(b);
+	else
+		ret = append(v, b, err);
+	vault_record_free(b);
+	if (ret == 0 && v->changed != NULL)
+		v->changed(v->arg);
 	return ret;
 }
 
@@ -405,7 +430,7 @@ vault_set_ca(struct vault *v, const struct secret *key, const void *cert,
 
 	if (copy == NULL)
 		return error_set(err, errno, "memory for the CA key");
-	record_init(&b, REC_CA);
+	vault_record(&b, REC_CA);
 	buf_put_blob(&b, secret_bytes(key), secret_len(key));
 	buf_put_blob(&b, cert, n);
 	if (record_write(v, &b, err) < 0) {
@@ -426,7 +451,7 @@ vault_set_stub_key(struct vault *v, const struct secret *key, struct error *err)
 
 	if (copy == NULL)
 		return error_set(err, errno, "memory for the stub key");
-	record_init(&b, REC_STUB_KEY);
+	vault_record(&b, REC_STUB_KEY);
 	buf_put_blob(&b, secret_bytes(key), secret_len(key));
 	if (record_write(v, &b, err) < 0) {
 		secret_free(copy);
@@ -492,8 +517,8 @@ vault_put(struct vault *v, struct credential *c, struct error *err)
 	if (check_place(v, c) < 0)
 		return error_set(err, 0,
 		    "the vault holds too many secrets, or one of that name");
-	record_init(&b, c->parent == 0 ? REC_PUT : REC_CAPTURED);
-	put_credential(&b, c);
+	vault_record(&b, c->parent == 0 ? REC_PUT : REC_CAPTURED);
+	vault_put_credential(&b, c);
 	if (record_write(v, &b, err) < 0)
 		return -1;
 	store(v, c);
@@ -521,7 +546,7 @@ vault_revoke(struct vault *v, uint32_t id, uint64_t now, struct error *err)
 	i = index_of(v, id);
 	v->c[i].revoked = true;
 	v->c[i].changed = now;
-	record_init(&b, REC_REVOKE);
+	vault_record(&b, REC_REVOKE);
 	buf_put_u32(&b, id);
 	buf_put_u64(&b, now);
 	return record_write(v, &b, err);
@@ -539,7 +564,7 @@ vault_remove(struct vault *v, uint32_t id, struct error *err)
 	forget_captured(v, id, 0);
 	i = index_of(v, id);
 	v->c[i].revoked = true;
-	record_init(&b, REC_REMOVE);
+	vault_record(&b, REC_REMOVE);
 	buf_put_u32(&b, id);
 	if (record_write(v, &b, err) < 0)
 		return -1;
@@ -556,7 +581,7 @@ vault_forget_job(struct vault *v, uint32_t job, struct error *err)
 	forget_captured(v, 0, job);
 	if (v->n == before)
 		return 0;
-	record_init(&b, REC_FORGET);
+	vault_record(&b, REC_FORGET);
 	buf_put_u32(&b, job);
 	return record_write(v, &b, err);
 }

@@ -1,9 +1,13 @@
 /*
  * What keyd keeps: the CA, the key of stubs, and the credentials, in memory
  * and in the sealed log of proxy/vault_log.h.  Every change is on disk when the
- * function that makes it returns 0.  The log is never rewritten: a removed
- * value stays in the file, sealed, for as long as the file and the master key
- * exist.
+ * function that makes it returns 0.
+ *
+ * What is removed stays in the file, sealed, until the vault is written anew,
+ * into another file that then takes the name of the first:
+ * vault_is_stale() says that it is worth it; vault_rewrite() fills the other
+ * file; from then on every change goes to both, since nobody knows yet which
+ * of them a crash will leave under the name; vault_switched() says which.
  */
 #ifndef BRIG_PROXY_VAULT_H
 #define BRIG_PROXY_VAULT_H
@@ -84,6 +88,19 @@ int vault_revoke(struct vault *v, uint32_t id, uint64_t now, struct error *err);
 int vault_remove(struct vault *v, uint32_t id, struct error *err);
 /* All that a job has captured: gone from memory also when it returns -1. */
 int vault_forget_job(struct vault *v, uint32_t job, struct error *err);
+
+/* Called after each change that was stored. */
+void vault_on_change(struct vault *v, void (*fn)(void *arg), void *arg);
+/*
+ * Removed values are in the file, or more than half of it means nothing any
+ * more, or it is of an old format.
+ */
+bool vault_is_stale(const struct vault *v);
+/* Takes fd, an empty file.  0 when all is on disk there. */
+int vault_rewrite(
+    struct vault *v, int fd, const struct secret *master, struct error *err);
+/* The new file has the name; or not, and the old one is used on. */
+void vault_switched(struct vault *v, bool renamed);
 
 /*
  * Apply one plaintext record, as loading does; for tests and fuzzing.

@@ -24,7 +24,10 @@
 #define TAG_SIZE 16u
 #define HEAD_SIZE (4u + NONCE_SIZE + MAC_SIZE)
 
-static const char magic[8] = { 'b', 'r', 'i', 'g', 'v', 'l', 't', '1' };
+#define ANCHOR_SIZE (8u + MAC_SIZE)
+
+static const char old_magic[8] = { 'b', 'r', 'i', 'g', 'v', 'l', 't', '1' };
+static const char magic[8] = { 'b', 'r', 'i', 'g', 'v', 'l', 't', '2' };
 
 struct vault_log {
 	int fd;
@@ -33,6 +36,8 @@ struct vault_log {
 	uint8_t prev[TAG_SIZE]; /* tag of the last one, zeros before */
 	off_t end;
 	bool broken; /* a failed write could not be undone */
+	bool old;    /* no anchors */
+	bool lazy;   /* not every record is synced */
 };
 
 /* Authenticated with every record, besides its bytes. */
@@ -75,7 +80,7 @@ make_keys(struct vault_log *l, const struct secret *master, const uint8_t *salt,
 static void
 make_aad(const struct vault_log *l, uint32_t len, struct aad *a)
 {
-	memcpy(a->format, magic, sizeof(a->format));
+	memcpy(a->format, l->old ? old_magic : magic, sizeof(a->format));
 	a->seq = htole64(l->seq);
 	a->len = htole32(len);
 	memcpy(a->prev, l->prev, TAG_SIZE);
@@ -131,8 +136,39 @@ gcm(const struct vault_log *l, bool seal, const uint8_t *nonce, uint32_t n,
 	return ok;
 }
 
+static void
+anchor_mac(const struct vault_log *l, uint64_t le_seq, uint8_t out[MAC_SIZE])
+{
+	uint8_t full[PRF_SIZE];
+	struct iovec parts[] = { part("anchor", 6),
+		part(&le_seq, sizeof(le_seq)) };
+
+	prf(l->mac_key, parts, nitems(parts), full);
+	memcpy(out, full, MAC_SIZE);
+}
+
+/*
+ * Count the records.  It need not reach the disk at once: an anchor that counts
+ * too few says nothing false, and it is never ahead of what it counts.
+ */
+static void
+put_anchor(const struct vault_log *l)
+{
+	uint8_t a[ANCHOR_SIZE];
+	uint64_t seq = htole64(l->seq);
+	off_t at = VAULT_OLD_HEADER_SIZE + (off_t)(l->seq % 2) * ANCHOR_SIZE;
+
+	if (l->old || l->lazy)
+		return;
+	memcpy(a, &seq, sizeof(seq));
+	anchor_mac(l, seq, a + sizeof(seq));
+	if (pwrite(l->fd, a, sizeof(a), at) != (ssize_t)sizeof(a))
+		log_warn("vault: write an anchor");
+}
+
 static int
-write_at(int fd, const void *p, size_t n, off_t at, struct error *err)
+write_at(
+    int fd, const void *p, size_t n, off_t at, bool sync, struct error *err)
 {
 	const uint8_t *bytes = p;
 	size_t done = 0;
@@ -148,7 +184,7 @@ write_at(int fd, const void *p, size_t n, off_t at, struct error *err)
 			    err, k < 0 ? errno : EIO, "write the vault");
 		done += (size_t)k;
 	}
-	if (fdatasync(fd) < 0)
+	if (sync && fdatasync(fd) < 0)
 		return error_set(err, errno, "sync the vault");
 	return 0;
 }
@@ -165,7 +201,7 @@ cut_to(struct vault_log *l, off_t size, struct error *err)
 static int
 start_file(struct vault_log *l, const struct secret *master, struct error *err)
 {
-	uint8_t head[VAULT_HEADER_SIZE];
+	uint8_t head[VAULT_HEADER_SIZE] = { 0 };
 
 	memcpy(head, magic, sizeof(magic));
 	if (RAND_bytes(head + sizeof(magic), SALT_SIZE) != 1)
@@ -174,7 +210,7 @@ start_file(struct vault_log *l, const struct secret *master, struct error *err)
 		return -1;
 	key_check(l, head + sizeof(magic) + SALT_SIZE);
 	if (cut_to(l, 0, err) < 0 ||
-	    write_at(l->fd, head, sizeof(head), 0, err) < 0)
+	    write_at(l->fd, head, sizeof(head), 0, true, err) < 0)
 		return -1;
 	l->end = VAULT_HEADER_SIZE;
 	return 0;
@@ -249,9 +285,10 @@ static int
 load_records(struct vault_log *l, const uint8_t *p, size_t n, vault_log_fn *fn,
     void *arg, struct error *err)
 {
-	size_t at = VAULT_HEADER_SIZE, used = 0;
+	size_t at = l->old ? VAULT_OLD_HEADER_SIZE : VAULT_HEADER_SIZE;
+	size_t used = 0;
 
-	l->end = VAULT_HEADER_SIZE;
+	l->end = (off_t)at;
 	while (at < n) {
 		switch (load_record(l, p + at, n - at, &used, fn, arg, err)) {
 		case LOAD_BAD:
@@ -261,13 +298,58 @@ load_records(struct vault_log *l, const uint8_t *p, size_t n, vault_log_fn *fn,
 			l->end = (off_t)at;
 			continue;
 		case LOAD_TORN:
-			log_warnx("vault: dropping %zu bytes of a record that "
-				  "was never completed",
-			    n - at);
-			return cut_to(l, l->end, err);
+			return 0;
 		}
 	}
 	return 0;
+}
+
+/* How many records there were at least, as the anchors say. */
+static int
+read_anchors(const struct vault_log *l, const uint8_t *p, uint64_t *count,
+    struct error *err)
+{
+	unsigned int bad = 0;
+
+	*count = 0;
+	for (unsigned int i = 0; i < 2; i++, p += ANCHOR_SIZE) {
+		uint8_t mac[MAC_SIZE];
+		uint64_t seq;
+
+		if (all_zero(p, ANCHOR_SIZE))
+			continue;
+		memcpy(&seq, p, sizeof(seq));
+		anchor_mac(l, seq, mac);
+		seq = le64toh(seq);
+		/* One of them may have been cut off while it was written. */
+		if (CRYPTO_memcmp(mac, p + sizeof(seq), MAC_SIZE) != 0)
+			bad++;
+		else if (seq > *count)
+			*count = seq;
+	}
+	return bad < 2 ? 0
+		       : error_set(err, 0, "the vault is damaged: its anchors");
+}
+
+static int
+check_end(struct vault_log *l, const uint8_t *p, size_t n, struct error *err)
+{
+	uint64_t count = 0;
+
+	if (!l->old &&
+	    read_anchors(l, p + VAULT_OLD_HEADER_SIZE, &count, err) < 0)
+		return -1;
+	if (count > l->seq)
+		return error_set(err, 0,
+		    "the vault has lost its end: %llu records are missing; "
+		    "put back a copy of it",
+		    (unsigned long long)(count - l->seq));
+	if ((size_t)l->end == n)
+		return 0;
+	log_warnx(
+	    "vault: dropping %zu bytes of a record that was never completed",
+	    n - (size_t)l->end);
+	return cut_to(l, l->end, err);
 }
 
 static int
@@ -291,10 +373,13 @@ load_file(struct vault_log *l, const struct secret *master, vault_log_fn *fn,
 	/* The very first write was cut off; nothing was ever stored. */
 	if (n <= VAULT_HEADER_SIZE && all_zero(p, n))
 		return start_file(l, master, err);
-	if (memcmp(p, magic, m) != 0)
+	l->old = n >= sizeof(magic) && memcmp(p, old_magic, m) == 0;
+	if (!l->old && memcmp(p, magic, m) != 0)
 		return error_set(err, 0, "this file is not a vault");
-	if (n < VAULT_HEADER_SIZE)
+	if (n < (l->old ? VAULT_OLD_HEADER_SIZE : VAULT_HEADER_SIZE)) {
+		l->old = false;
 		return start_file(l, master, err);
+	}
 	if (make_keys(l, master, p + sizeof(magic), err) < 0)
 		return -1;
 	key_check(l, check);
@@ -303,7 +388,9 @@ load_file(struct vault_log *l, const struct secret *master, vault_log_fn *fn,
 		return error_set(err, 0,
 		    "the master key does not open this vault, or the vault's "
 		    "head is damaged");
-	return load_records(l, p, n, fn, arg, err);
+	if (load_records(l, p, n, fn, arg, err) < 0)
+		return -1;
+	return check_end(l, p, n, err);
 }
 
 struct vault_log *
@@ -370,12 +457,41 @@ vault_log_append(
 	if (!gcm(l, true, rec + 4, (uint32_t)n, p, rec + HEAD_SIZE,
 		rec + HEAD_SIZE + n))
 		return error_set(err, 0, "sealing a record failed");
-	if (write_at(l->fd, rec, total, l->end, err) < 0) {
+	if (write_at(l->fd, rec, total, l->end, !l->lazy, err) < 0) {
 		l->broken = cut_to(l, l->end, &undo) < 0;
 		return -1;
 	}
 	memcpy(l->prev, rec + HEAD_SIZE + n, TAG_SIZE);
 	l->end += (off_t)total;
 	l->seq++;
+	put_anchor(l);
 	return 0;
+}
+
+void
+vault_log_lazy(struct vault_log *l)
+{
+	l->lazy = true;
+}
+
+int
+vault_log_sync(struct vault_log *l, struct error *err)
+{
+	if (fdatasync(l->fd) < 0)
+		return error_set(err, errno, "sync the vault");
+	l->lazy = false;
+	put_anchor(l);
+	return 0;
+}
+
+uint64_t
+vault_log_size(const struct vault_log *l)
+{
+	return (uint64_t)l->end;
+}
+
+bool
+vault_log_is_old(const struct vault_log *l)
+{
+	return l->old;
 }

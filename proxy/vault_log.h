@@ -2,7 +2,8 @@
  * The vault file as an append-only log of sealed records, over a descriptor
  * that somebody else opened.  Used in keyd only.
  *
- * File: magic[8], salt[16], check[16]; then records.
+ * File: magic[8], salt[16], check[16], two anchors; then records.
+ * Anchor: u64 number of records, mac[16]; zeros at first.
  * Record: u32 n, nonce[12], mac[16], ciphertext[n], tag[16].
  *
  * Two keys are derived from the master key and the salt.  A record is sealed
@@ -12,19 +13,25 @@
  * mac (HMAC-SHA256, cut to 16 bytes) covers n, nonce, sequence number and the
  * tag before, so that a damaged length is not taken for a write that was cut
  * off: only a file that ends inside a record, or in zeros, was torn, and
- * loses that record.  Dropping whole records from the end cannot be seen from
- * the file alone.
+ * loses that record.
+ *
+ * The anchors are written in turn, each once its records are on disk: a file
+ * with fewer records than an anchor counts has lost some of its end.  A whole
+ * older copy of the file cannot be told from the file.  The first format had
+ * no anchors; such files are read and written on as they are.
  */
 #ifndef BRIG_PROXY_VAULT_LOG_H
 #define BRIG_PROXY_VAULT_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 #include "base/secret.h"
 
-#define VAULT_HEADER_SIZE 40u
+#define VAULT_OLD_HEADER_SIZE 40u
+#define VAULT_HEADER_SIZE 88u
 #define VAULT_RECORD_OVERHEAD 48u
 #define VAULT_RECORD_MAX 40960u            /* plaintext of one record */
 #define VAULT_FILE_MAX (16u * 1024 * 1024) /* no record is added beyond */
@@ -51,5 +58,16 @@ void vault_log_free(struct vault_log *l);
  */
 int vault_log_append(
     struct vault_log *l, const void *p, size_t n, struct error *err);
+
+/*
+ * With lazy, appending does not wait for the disk; vault_log_sync() does, and
+ * then goes on as before.
+ */
+void vault_log_lazy(struct vault_log *l);
+int vault_log_sync(struct vault_log *l, struct error *err);
+
+/* Bytes of the file, and whether it is of the first format. */
+uint64_t vault_log_size(const struct vault_log *l);
+bool vault_log_is_old(const struct vault_log *l);
 
 #endif

@@ -233,6 +233,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ROLE_CONTROL };
 	struct parent pa = { .listen_fd = -1,
 		.vault_fd = -1,
+		.fresh_fd = -1,
 		.key_fd = -1,
 		.state_fd = -1,
 		.log_dir_fd = -1,

@@ -111,12 +111,17 @@ raw_next(struct raw *r, int ms)
 	return 0;
 }
 
-/* The next message must be of this type. */
+/*
+ * The next message must be of this type.  keyd asks for a new vault some time
+ * after a change; that is passed over unless it is what is wanted.
+ */
 static inline void
 raw_expect(struct raw *r, uint16_t type)
 {
-	if (raw_next(r, RAW_WAIT_MS) < 0)
-		fail_msg("no message, wanted %u", type);
+	do {
+		if (raw_next(r, RAW_WAIT_MS) < 0)
+			fail_msg("no message, wanted %u", type);
+	} while (r->type == M_VAULT_STALE && type != M_VAULT_STALE);
 	if (r->type != type)
 		fail_msg("message %u, wanted %u", r->type, type);
 }

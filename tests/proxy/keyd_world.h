@@ -131,7 +131,7 @@ world_stop(struct world *w)
 	raw_close(&w->back);
 }
 
-static void
+static inline void
 world_free(struct world *w)
 {
 	world_stop(w);
@@ -333,7 +333,7 @@ expect_released(struct world *w, const char *value, const char *part)
 		assert_memory_equal(p, value, n);
 }
 
-static void
+static inline void
 release(
     struct world *w, const struct want *r, const char *value, const char *part)
 {
@@ -342,7 +342,7 @@ release(
 	expect_released(w, value, part);
 }
 
-static struct want
+static inline struct want
 get_api(const struct world *w)
 {
 	return (struct want){ w->cred, "GET", "https", "api.example", 443,

@@ -8,10 +8,12 @@ KEYD_TESTS = \
 	tests/proxy/test_dns \
 	tests/proxy/test_keyd \
 	tests/proxy/test_keyd_capture \
+	tests/proxy/test_keyd_renew \
 	tests/proxy/test_mint \
 	tests/proxy/test_stub \
 	tests/proxy/test_tls \
-	tests/proxy/test_vault
+	tests/proxy/test_vault \
+	tests/proxy/test_vault_rewrite
 KEYD_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += $(KEYD_TESTS)
 TESTS += $(KEYD_TESTS)
@@ -34,13 +36,21 @@ tests_proxy_test_keyd_capture_SOURCES = tests/proxy/test_keyd_capture.c \
 	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
 tests_proxy_test_keyd_capture_LDADD = libsandbox.a $(KEYD_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
+tests_proxy_test_keyd_renew_SOURCES = tests/proxy/test_keyd_renew.c \
+	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
+tests_proxy_test_keyd_renew_LDADD = libsandbox.a $(KEYD_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_mint_SOURCES = tests/proxy/test_mint.c
 tests_proxy_test_mint_LDADD = $(KEYD_LDADD)
 tests_proxy_test_stub_SOURCES = tests/proxy/test_stub.c
 tests_proxy_test_stub_LDADD = $(KEYD_LDADD)
 tests_proxy_test_tls_SOURCES = tests/proxy/test_tls.c
 tests_proxy_test_tls_LDADD = $(KEYD_LDADD)
-tests_proxy_test_vault_SOURCES = tests/proxy/test_vault.c
+tests_proxy_test_vault_SOURCES = tests/proxy/test_vault.c \
+	tests/proxy/vault_world.h
+tests_proxy_test_vault_rewrite_SOURCES = tests/proxy/test_vault_rewrite.c \
+	tests/proxy/old_vault.h tests/proxy/vault_world.h
+tests_proxy_test_vault_rewrite_LDADD = $(KEYD_LDADD)
 tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 
 # back and its pure parts.

@@ -7,111 +7,39 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/fdutil.h"
-#include "base/log.h"
-#include "base/str.h"
-#include "proxy/stub.h"
-#include "proxy/vault.h"
-#include "proxy/vault_log.h"
+#include "tests/proxy/vault_world.h"
 
 #define RECORDS_MAX 16
 
-static struct secret *master;
-
-static int
-setup(void **state)
-{
-	(void)state;
-	master = secret_new("0123456789abcdef0123456789abcdef", 32);
-	/* Torn files are reported at level warn, hundreds of times here. */
-	log_init("test", LOG_LEVEL_WARN);
-	return freopen("/dev/null", "w", stderr) == NULL;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	secret_free(master);
-	return 0;
-}
-
-static int
-file_of(const void *p, size_t n)
-{
-	int fd = memfd_create("vault", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	assert_true(fd >= 0);
-	if (n > 0)
-		assert_int_equal(pwrite(fd, p, n, 0), n);
-	return fd;
-}
-
-static struct vault *
-open_bytes(const void *p, size_t n, int *dup_fd, struct error *err)
-{
-	int fd = file_of(p, n);
-
-	if (dup_fd != NULL)
-		*dup_fd = dup(fd);
-	return vault_open(fd, master, err);
-}
-
+/* A vault after that many steps, as bytes. */
 static void
-put(struct vault *v, const char *name, const char *host, const char *value)
-{
-	struct credential c = { 0 };
-	struct error err;
-
-	c.id = vault_next_id(v);
-	strlcpy(c.name, name, sizeof(c.name));
-	strlcpy(c.spec.hosts[0].host, host, sizeof(c.spec.hosts[0].host));
-	c.spec.hosts[0].port = 443;
-	c.spec.nhosts = 1;
-	strlcpy(c.spec.header, "Authorization", sizeof(c.spec.header));
-	strlcpy(c.spec.env, "TOKEN", sizeof(c.spec.env));
-	c.spec.surfaces = SURFACE_HEADER;
-	c.created = c.changed = 1000;
-	c.value = secret_new(value, strlen(value));
-	c.shape = stub_shape(c.value, &err);
-	if (vault_put(v, &c, &err) < 0)
-		fail_msg("%s", err.msg);
-	assert_null(c.value);
-	assert_null(c.shape);
-}
-
-/* A vault with every kind of record, as bytes. */
-static void
-make_file(struct buf *out)
+make_steps(struct buf *out, unsigned int n)
 {
 	int fd;
 	struct error err;
 	struct vault *v = open_bytes(NULL, 0, &fd, &err);
-	cleanup_secret struct secret *k = secret_new("stub-key-stub-key-"
-						     "stub-key-stub-",
-	    32);
 
 	assert_non_null(v);
-	assert_int_equal(vault_set_ca(v, k, "certificate", 11, &err), 0);
-	assert_int_equal(vault_set_stub_key(v, k, &err), 0);
-	put(v, "one", "one.example", "ghp_aaaaaaaaaaaaaaaa");
-	put(v, "two", "two.example", "ghp_bbbbbbbbbbbbbbbb");
-	assert_int_equal(vault_revoke(v, 1, 2000, &err), 0);
-	assert_int_equal(vault_remove(v, 2, &err), 0);
-	put(v, "three", "192.0.2.1", "ghp_cccccccccccccccc");
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(do_step(v, i), 0);
 	vault_free(v);
 	buf_init(out, 0);
 	assert_int_equal(fd_pread_all(fd, out, 1 << 20), 0);
 	close(fd);
+}
+
+/* With every kind of record. */
+static void
+make_file(struct buf *out)
+{
+	make_steps(out, STEPS);
 }
 
 /* Offsets of the records; returns how many, at[n] is the end. */
@@ -181,30 +109,98 @@ values_do_not_show_in_the_file(void **state)
 	buf_free(&f);
 }
 
+/* One anchor may be torn; what it says is then not taken. */
+static void
+check_flipped(const struct buf *f, size_t i)
+{
+	struct error err;
+	struct vault *v = open_bytes(f->data, f->len, NULL, &err);
+	bool anchor = i >= VAULT_OLD_HEADER_SIZE && i < VAULT_HEADER_SIZE;
+
+	if (v != NULL && !anchor)
+		fail_msg("byte %zu", i);
+	if (v != NULL)
+		assert_int_equal(vault_count(v), 2);
+	vault_free(v);
+}
+
 static void
 every_flipped_byte_is_refused(void **state)
 {
 	struct buf f;
-	struct error err;
 
 	(void)state;
 	make_file(&f);
 	for (size_t i = 0; i < f.len; i++) {
-		struct vault *v;
-
 		f.data[i] ^= 0x01;
-		v = open_bytes(f.data, f.len, NULL, &err);
-		if (v != NULL)
-			fail_msg("byte %zu", i);
+		check_flipped(&f, i);
 		f.data[i] ^= 0x81;
-		v = open_bytes(f.data, f.len, NULL, &err);
-		if (v != NULL)
-			fail_msg("byte %zu", i);
+		check_flipped(&f, i);
 		f.data[i] ^= 0x80;
+	}
+	/* Both anchors. */
+	f.data[VAULT_OLD_HEADER_SIZE] ^= 1;
+	f.data[VAULT_HEADER_SIZE - 1] ^= 1;
+	check_flipped(&f, 0);
+	buf_free(&f);
+}
+
+/* The file of n steps and the first bytes of a record that was being added. */
+static void
+torn_record(unsigned int n, const struct buf *record)
+{
+	struct buf f;
+	struct error err;
+
+	make_steps(&f, n);
+	for (size_t cut = 0; cut < record->len; cut++) {
+		struct stat st;
+		struct vault *v;
+		int fd = file_of(f.data, f.len);
+
+		/* Any bytes: what was cut off is not looked at. */
+		assert_int_equal(
+		    pwrite(fd, record->data, cut, (off_t)f.len), cut);
+		v = vault_open(dup(fd), master, &err);
+		if (v == NULL) {
+			/* Not the bytes that would have been written. */
+			assert_true(cut >= 32);
+			close(fd);
+			continue;
+		}
+		assert_int_equal(fstat(fd, &st), 0);
+		assert_int_equal(st.st_size, f.len);
+		/* And it goes on from there. */
+		put(v, "after", "after.example", "ghp_dddddddddddddddd");
+		vault_free(v);
+		v = vault_open(fd, master, &err);
+		assert_non_null(v);
+		assert_non_null(vault_by_name(v, "after"));
+		vault_free(v);
 	}
 	buf_free(&f);
 }
 
+static void
+a_torn_record_is_cut_off(void **state)
+{
+	struct buf f;
+	size_t at[RECORDS_MAX], n;
+	struct buf last;
+
+	(void)state;
+	make_file(&f);
+	n = records(&f, at);
+	for (unsigned int i = 0; i + 1 < n; i++) {
+		buf_init(&last, 0);
+		buf_put(&last, f.data + at[i], at[i + 1] - at[i]);
+		torn_record(i, &last);
+		buf_free(&last);
+	}
+	buf_free(&f);
+}
+
+/* As a crash before the anchor was written leaves it. */
 static void
 every_cut_loses_the_torn_record_and_no_other(void **state)
 {
@@ -215,6 +211,8 @@ every_cut_loses_the_torn_record_and_no_other(void **state)
 	(void)state;
 	make_file(&f);
 	records(&f, at);
+	memset(f.data + VAULT_OLD_HEADER_SIZE, 0,
+	    VAULT_HEADER_SIZE - VAULT_OLD_HEADER_SIZE);
 	for (size_t i = 0; i < f.len; i++) {
 		int fd;
 		struct stat st;
@@ -234,6 +232,25 @@ every_cut_loses_the_torn_record_and_no_other(void **state)
 		assert_non_null(v);
 		assert_non_null(vault_by_name(v, "after"));
 		vault_free(v);
+	}
+	buf_free(&f);
+}
+
+static void
+a_lost_end_is_seen(void **state)
+{
+	struct buf f;
+	struct error err;
+	size_t at[RECORDS_MAX], n;
+
+	(void)state;
+	make_file(&f);
+	n = records(&f, at);
+	for (size_t i = 0; i < n; i++) {
+		assert_null(open_bytes(f.data, at[i], NULL, &err));
+		assert_non_null(strstr(err.msg, "lost its end"));
+		assert_null(open_bytes(f.data, at[i] + 7, NULL, &err));
+		assert_non_null(strstr(err.msg, "lost its end"));
 	}
 	buf_free(&f);
 }
@@ -502,23 +519,6 @@ a_kind_without_a_stub_is_kept(void **state)
 }
 
 static void
-put_captured(struct vault *v, uint32_t parent, uint32_t job, const char *value)
-{
-	const struct credential *up = vault_by_id(v, parent);
-	struct credential c = { .parent = parent, .job = job, .changed = 1 };
-	struct error err;
-
-	c.id = vault_next_id(v);
-	strlcpy(c.name, "one.access_token", sizeof(c.name));
-	memset(c.nonce, 'n', sizeof(c.nonce));
-	cred_spec_captured(&up->spec, TOKEN_REFRESH, &c.spec);
-	c.value = secret_new(value, strlen(value));
-	c.shape = stub_shape(c.value, &err);
-	if (vault_put(v, &c, &err) < 0)
-		fail_msg("%s", err.msg);
-}
-
-static void
 captured_tokens_go_with_parent_and_job(void **state)
 {
 	struct error err;
@@ -598,6 +598,8 @@ main(void)
 		cmocka_unit_test(values_do_not_show_in_the_file),
 		cmocka_unit_test(every_flipped_byte_is_refused),
 		cmocka_unit_test(every_cut_loses_the_torn_record_and_no_other),
+		cmocka_unit_test(a_torn_record_is_cut_off),
+		cmocka_unit_test(a_lost_end_is_seen),
 		cmocka_unit_test(a_tail_of_zeros_is_a_torn_record),
 		cmocka_unit_test(records_cannot_be_dropped_moved_or_repeated),
 		cmocka_unit_test(records_of_another_vault_are_refused),
