@@ -59,6 +59,7 @@ struct raw;    /* proxy/back_raw.h */
 struct xmodel; /* proxy/back_model.h */
 struct xch_body;
 struct xch_sign;
+struct xch_ws; /* proxy/back_ws.h */
 
 struct held; /* back_capture.c */
 #define VIA_EXCEPT_MAX 128u
@@ -119,7 +120,8 @@ struct exchange {
 	struct secret *via_auth; /* "USER:PASSWORD", or NULL */
 	struct dial_proxy proxy;
 	struct upstream *up;
-	struct raw *raw; /* NULL: it is HTTP */
+	struct raw *raw;   /* NULL: it is HTTP */
+	struct xch_ws *ws; /* a WebSocket that is looked into */
 	bool retried;
 	bool own_dial;  /* no connection that is there already */
 	bool rsp_half;  /* it has ended, the request of a WebSocket goes on */

@@ -7,6 +7,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_ws.h"
 #include "proxy/swap_body.h"
 
 _Static_assert(BACK_CREDS_MAX <= SWAP_BODY_CREDS_MAX,
@@ -178,12 +179,16 @@ xch_body_length(const struct exchange *x, struct req_head *h)
 struct buf *
 xch_body_data(struct exchange *x)
 {
+	if (x->ws != NULL)
+		return xch_ws_data(x);
 	return x->body == NULL ? &x->req : &x->body->data;
 }
 
 uint64_t
 xch_body_swapped(const struct exchange *x)
 {
+	if (x->ws != NULL)
+		return xch_ws_swapped(x);
 	if (x->body == NULL || x->body->swap == NULL)
 		return 0;
 	return swap_body_count(x->body->swap);
@@ -224,6 +229,8 @@ xch_body_fill(struct exchange *x)
 	size_t used = 0;
 	int rc = 0;
 
+	if (x->ws != NULL)
+		return xch_ws_fill(x);
 	if (b == NULL || b->ended)
 		return 0;
 	while (buf_len(&x->req) > 0 && rc == 0 &&

@@ -6,6 +6,7 @@
 #include "proxy/back.h"
 #include "proxy/back_model.h"
 #include "proxy/back_raw.h"
+#include "proxy/back_ws.h"
 
 /* More credit than this at once is a mistake of front. */
 #define CREDIT_MAX (UINT64_C(1) << 30)
@@ -82,6 +83,7 @@ xch_end(struct exchange *x, bool keep_upstream)
 	x->scrub = NULL;
 	capture_free(x->held);
 	x->held = NULL;
+	xch_ws_free(x);
 	decoder_free(x->decoder);
 	encoder_free(x->encoder);
 	x->decoder = NULL;

@@ -113,11 +113,12 @@ push_piece(struct exchange *x)
 		return false;
 	if (n > PUSH_MAX)
 		n = PUSH_MAX;
-	look_for_stubs(x, buf_head(data), n);
+	if (x->ws == NULL)
+		look_for_stubs(x, buf_head(data), n);
 	upstream_body(x->up, buf_head(data), n);
 	buf_consume(data, n);
 	x->req_sent += n;
-	if (x->body == NULL)
+	if (x->body == NULL && x->ws == NULL)
 		settle(x, n);
 	return true;
 }

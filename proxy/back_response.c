@@ -6,6 +6,7 @@
 #include "proxy/back.h"
 #include "proxy/back_model.h"
 #include "proxy/back_raw.h"
+#include "proxy/back_ws.h"
 
 /* Plain bytes that are taken up at a time. */
 #define STEP 32768u
@@ -140,13 +141,18 @@ xch_rsp_head(struct exchange *x, struct rsp_head *h)
 {
 	bool hold = capture_is_due(x, h->status);
 	struct error err = { 0 };
+	int rc;
 
 	x->status = h->status;
 	if (xch_via_refused(x))
 		return;
 	if (hold && x->scrub == NULL)
 		x->scrub = scrub_new();
-	if (x->scrub != NULL && prepare_codings(x, h, &err) < 0) {
+	if (h->status == 101)
+		rc = xch_ws_open(x, h, &err);
+	else
+		rc = x->scrub == NULL ? 0 : prepare_codings(x, h, &err);
+	if (rc < 0) {
 		xch_fail(x, 502, "response_encoded", err.msg,
 		    "ask for another resource");
 		return;
@@ -259,7 +265,10 @@ take(struct exchange *x, const uint8_t *p, size_t n, size_t *used)
 	/* What is held needs no room at front. */
 	while ((x->held != NULL || send_ready(x)) &&
 	       (*used < n || x->decoder_full)) {
-		if (step(x, p + *used, n - *used, &k, &err) < 0) {
+		if (x->ws != NULL) {
+			if (!xch_ws_step(x, p + *used, n - *used, &k))
+				return -1;
+		} else if (step(x, p + *used, n - *used, &k, &err) < 0) {
 			xch_fail(x, 502, "response_encoded", err.msg,
 			    "ask for another resource");
 			return -1;
@@ -315,6 +324,9 @@ finish(struct exchange *x, struct error *err)
 {
 	cleanup_buf struct buf rest = { 0 };
 
+	/* Of a message without an end nothing more may be sent. */
+	if (x->ws != NULL)
+		return 0;
 	if (x->decoder != NULL && decoder_end(x->decoder, err) < 0)
 		return -1;
 	scrub_end(x->scrub, &rest);

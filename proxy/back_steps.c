@@ -7,6 +7,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
+#include "proxy/back_ws.h"
 #include "proxy/back_raw.h"
 #include "proxy/sign_sigv4.h"
 
@@ -66,7 +67,7 @@ static void
 keep_readable(struct exchange *x)
 {
 	static const char *const gone[] = { "Range", "If-Range", "A-IM",
-		"Available-Dictionary", "Sec-WebSocket-Extensions" };
+		"Available-Dictionary" };
 	struct fields *fs = &x->head.fields;
 	cleanup_buf struct buf offer = { 0 };
 
@@ -78,6 +79,7 @@ keep_readable(struct exchange *x)
 	    buf_len(&offer) > 1 ? (const char *)buf_head(&offer) : "identity");
 	for (size_t i = 0; i < nitems(gone); i++)
 		fields_remove(fs, gone[i]);
+	xch_ws_offer(fs);
 	if (fields_get(fs, "grpc-accept-encoding", NULL) != NULL)
 		fields_set(fs, "grpc-accept-encoding", "identity");
 }

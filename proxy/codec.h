@@ -63,6 +63,8 @@ struct decoder;
 
 /* cs->n > 0.  m outlives the decoder. */
 struct decoder *decoder_new(const struct codings *cs, struct codec_memory *m);
+/* Bare deflate data that goes on for ever (RFC 7692). */
+struct decoder *decoder_new_bare(struct codec_memory *m);
 void decoder_free(struct decoder *d); /* NULL is fine */
 /*
  * Decode from p[0..n): *used bytes were taken, at most max appended to out.

@@ -21,6 +21,7 @@ enum stage_state {
 struct stage {
 	enum coding coding;
 	enum stage_state state;
+	bool bare; /* deflate without a wrapper or an end */
 	struct codec_memory *memory;
 	uint64_t in, out;
 	bool more;      /* the room was too small last time */
@@ -47,6 +48,16 @@ decoder_new(const struct codings *cs, struct codec_memory *m)
 		d->stage[i].memory = m;
 	}
 	buf_init(&d->between, 0);
+	return d;
+}
+
+struct decoder *
+decoder_new_bare(struct codec_memory *m)
+{
+	static const struct codings deflate = { { CODING_DEFLATE }, 1 };
+	struct decoder *d = decoder_new(&deflate, m);
+
+	d->stage[0].bare = true;
 	return d;
 }
 
@@ -105,6 +116,8 @@ broken(const struct stage *t, struct error *err, const char *why)
 static int
 z_window(const struct stage *t, uint8_t first)
 {
+	if (t->bare)
+		return -MAX_WBITS;
 	if (t->coding == CODING_GZIP)
 		return MAX_WBITS + 16;
 	return (first & 15) == 8 && first >> 4 <= 7 ? MAX_WBITS : -MAX_WBITS;
@@ -138,7 +151,7 @@ z_step(struct stage *t, const uint8_t *p, size_t n, size_t *used, uint8_t *out,
 		if (n == 0)
 			return 0;
 		/* RFC 1952 section 2.2: members follow each other. */
-		if (t->coding != CODING_GZIP)
+		if (t->coding != CODING_GZIP && !t->bare)
 			return broken(t, err, "it goes on after its end");
 		if (inflateReset(z) != Z_OK)
 			return no_memory(err);

@@ -63,6 +63,7 @@ libproxy_a_SOURCES += \
 	proxy/swap.c proxy/swap.h proxy/swap_int.h \
 	proxy/swap_apply.c proxy/swap_basic.c \
 	proxy/swap_split.c proxy/swap_target.c \
+	proxy/back_ws.c proxy/back_ws.h proxy/ws.c proxy/ws.h \
 	proxy/upstream.c proxy/upstream.h proxy/upstream_int.h \
 	proxy/upstream_conn.c proxy/upstream_h1.c proxy/upstream_h2.c \
 	proxy/upstream_h2_in.c proxy/upstream_pool.c

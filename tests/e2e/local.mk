@@ -8,9 +8,11 @@ E2E_LIST = tests/e2e/run.sh tests/e2e/clients.sh tests/e2e/codings.sh tests/e2e/
 	tests/e2e/trust.sh tests/e2e/model.sh
 E2E_LIST += tests/e2e/idle.sh
 E2E_LIST += tests/e2e/postgres.sh
+E2E_LIST += tests/e2e/websocket.sh
 TESTS += $(E2E_LIST)
 EXTRA_DIST += $(E2E_LIST) tests/e2e/http2_client.js \
 	tests/e2e/http2_origin.js tests/e2e/grpc_play.py \
 	tests/e2e/search.py tests/e2e/git_origin.py tests/e2e/sign_origin.py tests/e2e/oauth_origin.py tests/e2e/model_origin.py \
 	tests/e2e/terminal.py
-EXTRA_DIST += tests/e2e/idle.py
+EXTRA_DIST += tests/e2e/idle.py tests/e2e/ws_client.py \
+	tests/e2e/ws_origin.py

@@ -14,6 +14,12 @@ tests_fuzz_fuzz_cursor_SOURCES = tests/fuzz/fuzz_cursor.c $(FUZZ_FEED)
 tests_fuzz_fuzz_cursor_LDADD = libbase.a
 tests_fuzz_fuzz_cursor_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_ws
+tests_fuzz_fuzz_ws_SOURCES = tests/fuzz/fuzz_ws.c tests/proxy/ws_run.h \
+	$(FUZZ_FEED)
+tests_fuzz_fuzz_ws_LDADD = libproxy.a libbase.a $(CODEC_LIBS)
+tests_fuzz_fuzz_ws_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_codec
 tests_fuzz_fuzz_codec_SOURCES = tests/fuzz/fuzz_codec.c $(FUZZ_FEED)
 tests_fuzz_fuzz_codec_LDADD = libproxy.a libbase.a $(CODEC_LIBS)

@@ -17,7 +17,7 @@
  *   /close         a body that ends with the connection
  *   /hang          never answers  /gzip   says gzip, is not
  *   /coded/CODINGS/N/MS   N events with the credential, MS apart, each flushed
- *   /ws            a WebSocket's handshake, then every byte back
+ *   /ws            a WebSocket; each frame comes back and is recorded
  *   anything else  200 "ok\n"
  */
 #include "tests/origin/origin.h"

@@ -35,6 +35,8 @@ void origin_record(const struct conn *c, const struct request *r);
 const char *origin_field(const struct request *r, const char *name);
 /* /coded/CODINGS/N/MS: N events with Authorization's value, coded. */
 int origin_coded(struct conn *c, const struct request *r);
+/* /ws: a WebSocket that says what it hears. */
+int origin_websocket(struct conn *c, const struct request *r);
 /* One request and its answer; -1 when the connection is done. */
 int origin_serve_one(struct conn *c);
 

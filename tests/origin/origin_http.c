@@ -4,7 +4,6 @@
  */
 #include "tests/origin/origin.h"
 
-#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -262,35 +261,6 @@ out:
 	return rc;
 }
 
-/* RFC 6455 section 4.2.2; from there on an echo of bytes. */
-static int
-websocket(struct conn *c, const struct request *r)
-{
-	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-	const char *key = origin_field(r, "Sec-WebSocket-Key");
-	unsigned char sum[20], text[29];
-	char both[64], head[256];
-	int n;
-
-	if (strlen(key) != 24)
-		return reply(c, r, 400, "", "no key\n");
-	snprintf(both, sizeof(both), "%.24s%s", key, guid);
-	EVP_Digest(both, strlen(both), sum, NULL, EVP_sha1(), NULL);
-	EVP_EncodeBlock(text, sum, sizeof(sum));
-	n = snprintf(head, sizeof(head),
-	    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-	    "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
-	    (char *)text);
-	if (origin_write(c, head, (size_t)n) < 0)
-		return -1;
-	do {
-		if (origin_write(c, buf_head(&c->in), buf_len(&c->in)) < 0)
-			return -1;
-		buf_clear(&c->in);
-	} while (origin_read(c) == 0);
-	return -1;
-}
-
 static int
 answer(struct conn *c, const struct request *r)
 {
@@ -342,7 +312,7 @@ answer(struct conn *c, const struct request *r)
 		return -1;
 	}
 	if (str_starts(t, "/ws"))
-		return websocket(c, r);
+		return origin_websocket(c, r);
 	if (str_starts(t, "/hang")) {
 		while (origin_read(c) == 0)
 			continue;

@@ -56,7 +56,8 @@ tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 # back and its pure parts.
 BACK_LIST = tests/proxy/test_back tests/proxy/test_back_ws tests/proxy/test_codec \
 	tests/proxy/test_netaddr \
-	tests/proxy/test_scrub tests/proxy/test_swap tests/proxy/test_via
+	tests/proxy/test_scrub tests/proxy/test_swap tests/proxy/test_via \
+	tests/proxy/test_ws
 check_PROGRAMS += $(BACK_LIST)
 TESTS += $(BACK_LIST)
 
@@ -94,6 +95,8 @@ tests_proxy_test_back_ws_SOURCES = tests/proxy/test_back_ws.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_ws_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
+tests_proxy_test_ws_SOURCES = tests/proxy/test_ws.c tests/proxy/ws_run.h
+tests_proxy_test_ws_LDADD = libproxy.a libbase.a $(CODEC_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_netaddr_SOURCES = tests/proxy/test_netaddr.c
 tests_proxy_test_netaddr_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_scrub_SOURCES = tests/proxy/test_scrub.c
