@@ -89,6 +89,7 @@ struct exchange {
 	char ask_id[P_NAME_MAX + 1];
 	char ask_by[P_NAME_MAX + 1];
 	struct swap_plan plan;
+	uint32_t judged; /* bindings_serial of the plan; 0: none */
 	struct cred_use cred[BACK_CREDS_MAX];
 	size_t ncreds;
 	size_t released;       /* of them, so far */
@@ -155,6 +156,7 @@ struct back {
 	const struct profile *profile; /* NULL: nothing is allowed */
 	struct bindings bindings;
 	bool have_bindings;
+	uint32_t bindings_serial;       /* counts their changes */
 	struct model_host *model_hosts; /* of brigd.conf */
 	size_t nmodel_hosts;
 	struct upstream_pool *pool;

@@ -124,7 +124,11 @@ stubs_are_fine(struct exchange *x)
 {
 	struct back *b = x->back;
 
-	swap_judge(&x->head, x->host, x->head.port, &b->bindings, &x->plan);
+	/* The plan of a head holds for as long as the bindings do. */
+	if (x->judged != b->bindings_serial)
+		swap_judge(
+		    &x->head, x->host, x->head.port, &b->bindings, &x->plan);
+	x->judged = b->bindings_serial;
 	if (swap_is_fine(&x->plan))
 		return true;
 	switch (x->plan.verdict) {
@@ -322,8 +326,8 @@ xch_approved(struct exchange *x)
 			return;
 	}
 	if (bound)
-		x->stripped =
-		    swap_strip(&x->head, x->host, x->head.port, &b->bindings);
+		x->stripped = swap_strip(
+		    &x->head, x->host, x->head.port, &b->bindings, &x->plan);
 	if (!xch_sign_prepare(x))
 		return;
 	if (x->ncreds > 0 && !x->head.tls) {

@@ -32,8 +32,11 @@ put_head(struct exchange *x)
 		v[n].cred = x->cred[i].cred;
 		v[n++].value = x->cred[i].value;
 	}
-	rc = swap_apply(
-	    &out, x->host, x->head.port, &x->back->bindings, v, n, &err);
+	if (x->judged != x->back->bindings_serial)
+		swap_judge(
+		    &out, x->host, x->head.port, &x->back->bindings, &x->plan);
+	x->judged = x->back->bindings_serial;
+	rc = swap_apply(&out, &x->back->bindings, &x->plan, v, n, &err);
 	if (rc == 0) {
 		fields_strip_hop(&out.fields);
 		fields_remove(&out.fields, "Expect");

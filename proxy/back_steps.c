@@ -197,6 +197,7 @@ on_bindings(struct chan *c, struct msg *m, void *ctx)
 	for (struct exchange *x = b->list; x != NULL; x = x->next)
 		x->scan_state = 0;
 	bindings_free(&b->bindings);
+	b->bindings_serial++;
 	b->bindings = fresh;
 	b->have_bindings = true;
 	return 0;
@@ -227,6 +228,7 @@ on_cred_revoked(struct chan *c, struct msg *m, void *ctx)
 		if (bd->cred != cred)
 			continue;
 		bd->revoked = true;
+		b->bindings_serial++;
 		for (size_t k = 0; k < bd->spec.nhosts; k++)
 			upstream_pool_forget(b->pool, bd->spec.hosts[k].host,
 			    bd->spec.hosts[k].port);

@@ -153,10 +153,7 @@ judge_field(const struct req_head *h, size_t i, const char *host, uint16_t port,
 		leak(p, b, host, port, where);
 		return false;
 	}
-	if (!add_slot(p, b, kind, host, port))
-		return false;
-	p->slot[p->n - 1].field = i;
-	return true;
+	return add_slot(p, b, kind, host, port);
 }
 
 /* The target: what is in no slot must hold no stub. */
@@ -219,35 +216,40 @@ judge_rest(const struct req_head *h, const char *host, uint16_t port,
 	return true;
 }
 
+const char *
+slot_field(const struct bindings *bs, const struct swap_slot *s)
+{
+	const struct binding *b = bindings_cred(bs, s->cred);
+	bool header = (b->spec.surfaces & SURFACE_HEADER) != 0;
+
+	if (s->kind == SWAP_QUERY || s->kind == SWAP_PATH)
+		return NULL;
+	if (s->kind == SWAP_HEADER || (s->kind == SWAP_INJECT && header))
+		return b->spec.header;
+	return "Authorization";
+}
+
 /* Credentials that are put in unasked; a field takes one. */
 static void
-add_injected(const struct req_head *h, const char *host, uint16_t port,
-    const struct bindings *bs, struct swap_plan *p)
+add_injected(const char *host, uint16_t port, const struct bindings *bs,
+    struct swap_plan *p)
 {
 	for (size_t i = 0; i < bs->n; i++) {
 		const struct binding *b = &bs->b[i];
-		const char *name = "Authorization";
+		struct swap_slot fresh = { .kind = SWAP_INJECT,
+			.cred = b->cred };
 		bool taken = !b->spec.inject || b->revoked ||
 			     b->spec.kind != CRED_TOKEN ||
 			     p->n == SWAP_SLOTS_MAX ||
 			     !binding_is_for(b, host, port);
 
-		if ((b->spec.surfaces & SURFACE_HEADER) != 0)
-			name = b->spec.header;
 		for (size_t k = 0; k < p->n && !taken; k++) {
-			const struct swap_slot *s = &p->slot[k];
-			const struct binding *other =
-			    bindings_cred(bs, s->cred);
-			const char *used = "Authorization";
+			const char *used = slot_field(bs, &p->slot[k]);
 
-			if (s->kind == SWAP_HEADER || s->kind == SWAP_BASIC)
-				used = h->fields.f[s->field].name;
-			else if ((other->spec.surfaces & SURFACE_HEADER) != 0)
-				used = other->spec.header;
 			taken =
-			    s->cred == b->cred ||
-			    (s->kind != SWAP_QUERY && s->kind != SWAP_PATH &&
-				strcasecmp(used, name) == 0);
+			    p->slot[k].cred == b->cred ||
+			    (used != NULL &&
+				strcasecmp(used, slot_field(bs, &fresh)) == 0);
 		}
 		if (!taken)
 			(void)add_slot(p, b, SWAP_INJECT, host, port);
@@ -274,7 +276,7 @@ swap_judge(const struct req_head *h, const char *host, uint16_t port,
 	if (!judge_target(h, host, port, bs, p) ||
 	    !judge_rest(h, host, port, bs, p))
 		return;
-	if ((b = split_find(h, bs)) != NULL) {
+	if ((b = split_find(h, bs, p)) != NULL) {
 		leak(p, b, host, port, "several parts");
 		return;
 	}
@@ -296,5 +298,5 @@ swap_judge(const struct req_head *h, const char *host, uint16_t port,
 		return;
 	}
 	if (h->tls)
-		add_injected(h, host, port, bs, p);
+		add_injected(host, port, bs, p);
 }

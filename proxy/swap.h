@@ -39,7 +39,6 @@ enum swap_verdict {
 struct swap_slot {
 	enum swap_verdict kind;
 	uint32_t cred;
-	size_t field;   /* SWAP_HEADER, SWAP_BASIC: index */
 	size_t at, len; /* SWAP_QUERY, SWAP_PATH: bytes of the target */
 };
 
@@ -68,19 +67,21 @@ bool swap_is_fine(const struct swap_plan *p);
  * On a host with a live credential: remove what the caller brought to
  * authenticate itself, in all fields known to carry that and in the declared
  * query parameters, except what holds a stub.  An agent must not use an
- * allowed API with somebody else's key.  Returns how much went.
+ * allowed API with somebody else's key.  p is the plan of h, and is so
+ * afterwards.  Returns how much went.
  */
 unsigned int swap_strip(struct req_head *h, const char *host, uint16_t port,
-    const struct bindings *bs);
+    const struct bindings *bs, struct swap_plan *p);
 
 /*
- * Judge again and put the values in; Basic is written anew in its canonical
- * form, as are query and path.  -1 if the plan asks for a value that is not
- * there, or one does not fit (it holds a control byte); h is then to be thrown
+ * Put the values in, as p says, which is the plan of h and bs; other fields
+ * may have come and gone since.  Basic is written anew in its canonical form,
+ * as are query and path.  -1 if a stub is not where it was, a value is not
+ * there or does not fit (it holds a control byte); h is then to be thrown
  * away.  A value may be of another length than its stub.
  */
-int swap_apply(struct req_head *h, const char *host, uint16_t port,
-    const struct bindings *bs, const struct swap_value *v, size_t n,
+int swap_apply(struct req_head *h, const struct bindings *bs,
+    const struct swap_plan *p, const struct swap_value *v, size_t n,
     struct error *err);
 
 #endif

@@ -12,16 +12,16 @@ static const char *const auth_fields[] = { "Authorization",
 	"X-Auth-Token", "X-Access-Token", "Private-Token", "Job-Token",
 	"X-Gitlab-Token", "X-Amz-Security-Token", "Apikey" };
 
-/* Is there a slot in the fields of that name? */
+/* Is there a stub in the field of that name? */
 static bool
 holds_slot(
-    const struct req_head *h, const struct swap_plan *p, const char *name)
+    const struct bindings *bs, const struct swap_plan *p, const char *name)
 {
 	for (size_t i = 0; i < p->n; i++) {
-		const struct swap_slot *s = &p->slot[i];
+		const char *used = slot_field(bs, &p->slot[i]);
 
-		if ((s->kind == SWAP_HEADER || s->kind == SWAP_BASIC) &&
-		    strcasecmp(h->fields.f[s->field].name, name) == 0)
+		if (p->slot[i].kind != SWAP_INJECT && used != NULL &&
+		    strcasecmp(used, name) == 0)
 			return true;
 	}
 	return false;
@@ -50,7 +50,7 @@ strip_name(struct req_head *h, const struct swap_plan *p, const char *name,
 	size_t count;
 
 	fields_get(&h->fields, name, &count);
-	if (count == 0 || holds_slot(h, p, name))
+	if (count == 0 || holds_slot(bs, p, name))
 		return 0;
 	for (size_t i = 0; i < bs->n; i++)
 		if (binding_is_for(&bs->b[i], host, port) &&
@@ -62,37 +62,29 @@ strip_name(struct req_head *h, const struct swap_plan *p, const char *name,
 
 unsigned int
 swap_strip(struct req_head *h, const char *host, uint16_t port,
-    const struct bindings *bs)
+    const struct bindings *bs, struct swap_plan *p)
 {
-	struct swap_plan p;
-	unsigned int n = 0;
+	unsigned int n = 0, moved = 0;
 	bool bound = false;
 
-	swap_judge(h, host, port, bs, &p);
-	/* Slots of fields move when one is removed: judge again each time. */
 	for (size_t i = 0; i < bs->n; i++) {
 		const struct binding *b = &bs->b[i];
-		unsigned int k = 0;
 
 		if (!binding_is_for(b, host, port))
 			continue;
 		bound = true;
 		if ((b->spec.surfaces & SURFACE_HEADER) != 0)
-			k = strip_name(h, &p, b->spec.header, host, port, bs);
-		if ((b->spec.surfaces & SURFACE_QUERY) != 0)
-			k += target_strip(h->target, b->spec.query, &p);
-		if (k > 0)
-			swap_judge(h, host, port, bs, &p);
-		n += k;
+			n += strip_name(h, p, b->spec.header, host, port, bs);
+		if ((b->spec.surfaces & SURFACE_QUERY) == 0)
+			continue;
+		moved = target_strip(h->target, b->spec.query, p);
+		n += moved;
+		/* What is left of the target has other places. */
+		if (moved > 0)
+			swap_judge(h, host, port, bs, p);
 	}
-	for (size_t i = 0; bound && i < nitems(auth_fields); i++) {
-		unsigned int k =
-		    strip_name(h, &p, auth_fields[i], host, port, bs);
-
-		if (k > 0)
-			swap_judge(h, host, port, bs, &p);
-		n += k;
-	}
+	for (size_t i = 0; bound && i < nitems(auth_fields); i++)
+		n += strip_name(h, p, auth_fields[i], host, port, bs);
 	return n;
 }
 
@@ -116,6 +108,10 @@ apply_basic(struct field *f, const struct binding *b, const char *value,
 
 	if (!basic_parse(f->value, &a))
 		return error_set(err, 0, "Basic authentication is malformed");
+	if (strcmp(a.user, b->stub) != 0 && strcmp(a.pass, b->stub) != 0) {
+		basic_free(&a);
+		return error_set(err, 0, "the credential is not where it was");
+	}
 	if (strcmp(a.user, b->stub) == 0) {
 		/* A colon would move the border to the password. */
 		if (strchr(value, ':') != NULL) {
@@ -163,35 +159,51 @@ inject(struct req_head *h, const struct binding *b, const char *value)
 	free(text);
 }
 
-static int
-apply_slot(struct req_head *h, const struct swap_slot *s,
-    const struct binding *b, const char *value, struct error *err)
+/* The field of a slot, which is there once and holds the stub somehow. */
+static struct field *
+find_field(struct req_head *h, const char *name)
 {
+	struct field *found = NULL;
+
+	for (size_t i = 0; i < h->fields.n; i++) {
+		if (strcasecmp(h->fields.f[i].name, name) != 0)
+			continue;
+		if (found != NULL)
+			return NULL;
+		found = &h->fields.f[i];
+	}
+	return found;
+}
+
+static int
+apply_slot(struct req_head *h, const struct bindings *bs,
+    const struct swap_slot *s, const char *value, struct error *err)
+{
+	const struct binding *b = bindings_cred(bs, s->cred);
+	const char *name = slot_field(bs, s);
+	struct field *f = name == NULL ? NULL : find_field(h, name);
 	char *target;
 
-	switch (s->kind) {
-	case SWAP_HEADER:
-		apply_header(&h->fields.f[s->field], b->stub, value);
+	if (s->kind == SWAP_INJECT) {
+		inject(h, b, value);
 		return 0;
-	case SWAP_BASIC:
-		return apply_basic(&h->fields.f[s->field], b, value, err);
-	case SWAP_QUERY:
-	case SWAP_PATH:
+	}
+	if (s->kind == SWAP_HEADER && f != NULL &&
+	    strstr(f->value, b->stub) != NULL) {
+		apply_header(f, b->stub, value);
+		return 0;
+	}
+	if (s->kind == SWAP_BASIC && f != NULL)
+		return apply_basic(f, b, value, err);
+	if ((s->kind == SWAP_QUERY || s->kind == SWAP_PATH) &&
+	    target_holds(h->target, s, b->stub)) {
 		target = target_swap(h->target, s, value, strlen(value));
 		explicit_bzero(h->target, strlen(h->target));
 		free(h->target);
 		h->target = target;
 		return 0;
-	case SWAP_INJECT:
-		inject(h, b, value);
-		return 0;
-	case SWAP_LEAK:
-	case SWAP_REVOKED:
-	case SWAP_PLAINTEXT:
-	case SWAP_NONE:
-		break;
 	}
-	return error_set(err, 0, "a credential has no place in the request");
+	return error_set(err, 0, "the credential is not where it was");
 }
 
 /* A copy with its end, for text functions; NULL if it does not fit a head. */
@@ -216,34 +228,27 @@ value_text(const struct swap_value *v, size_t n, uint32_t cred)
 }
 
 int
-swap_apply(struct req_head *h, const char *host, uint16_t port,
-    const struct bindings *bs, const struct swap_value *v, size_t n,
+swap_apply(struct req_head *h, const struct bindings *bs,
+    const struct swap_plan *p, const struct swap_value *v, size_t n,
     struct error *err)
 {
-	struct swap_plan p;
 	int rc = 0;
 
-	swap_judge(h, host, port, bs, &p);
-	if (!swap_is_fine(&p))
+	if (!swap_is_fine(p))
 		return error_set(err, 0, "the credential changed meanwhile");
-	/* From the end, where the target's places stay what they are; what is
-	 * added to the fields comes last of all. */
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = p.n; i-- > 0 && rc == 0;) {
-			const struct swap_slot *s = &p.slot[i];
-			const struct binding *b = bindings_cred(bs, s->cred);
-			char *text;
+	/* From the end, where the target's places stay what they are. */
+	for (size_t i = p->n; i-- > 0 && rc == 0;) {
+		const struct swap_slot *s = &p->slot[i];
+		const struct binding *b = bindings_cred(bs, s->cred);
+		char *text;
 
-			if ((s->kind == SWAP_INJECT) != (pass == 1))
-				continue;
-			if ((text = value_text(v, n, s->cred)) == NULL)
-				return error_set(err, 0,
-				    "credential \"%s\" is not there or does "
-				    "not fit the head of a request",
-				    b->name);
-			rc = apply_slot(h, s, b, text, err);
-			explicit_bzero(text, strlen(text));
-			free(text);
-		}
+		if (b == NULL || (text = value_text(v, n, s->cred)) == NULL)
+			return error_set(err, 0,
+			    "a credential is not there or does not fit the "
+			    "head of a request");
+		rc = apply_slot(h, bs, s, text, err);
+		explicit_bzero(text, strlen(text));
+		free(text);
+	}
 	return rc;
 }

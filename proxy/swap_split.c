@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 #include "proxy/scan.h"
@@ -103,8 +104,66 @@ covers(const struct parts *ps, const char *stub, size_t n)
 	return whole;
 }
 
+/* A field that holds a stub in its right place is no part of another. */
+static bool
+is_slot(const struct bindings *bs, const struct swap_plan *p, const char *name)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		const char *used = slot_field(bs, &p->slot[i]);
+
+		if (used != NULL && strcasecmp(used, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Everything looked at, in one block; *fields is where fields begin. */
+static void
+gather(const struct req_head *h, const struct bindings *bs,
+    const struct swap_plan *p, struct buf *text, size_t *fields)
+{
+	buf_put(text, h->target, strlen(h->target) + 1);
+	*fields = buf_len(text);
+	for (size_t i = 0; i < h->fields.n; i++) {
+		const struct field *f = &h->fields.f[i];
+
+		if (p->n > 0 && is_slot(bs, p, f->name))
+			continue;
+		buf_put(text, f->value, strlen(f->value));
+		buf_put_u8(text, ' ');
+	}
+	buf_put_u8(text, 0);
+}
+
+/* Cheap: does any stub begin anywhere, as it is? */
+static bool
+may_begin(const struct bindings *bs, const char *text, size_t n)
+{
+	char low[4096];
+
+	/* Escapes hide letters; long heads are rare. */
+	if (n > sizeof(low) || memchr(text, '%', n) != NULL)
+		return true;
+	for (size_t i = 0; i < n; i++) {
+		char c = text[i];
+
+		low[i] = c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+	}
+	for (size_t i = 0; i < bs->n; i++) {
+		char start[SPLIT_MIN + 1];
+
+		if (strlcpy(start, bs->b[i].stub, sizeof(start)) < SPLIT_MIN)
+			continue;
+		str_lower(start);
+		if (memmem(low, n, start, SPLIT_MIN) != NULL)
+			return true;
+	}
+	return false;
+}
+
 const struct binding *
-split_find(const struct req_head *h, const struct bindings *bs)
+split_find(const struct req_head *h, const struct bindings *bs,
+    const struct swap_plan *p)
 {
 	const struct binding *found = NULL;
 	cleanup_buf struct buf text = { 0 };
@@ -113,19 +172,13 @@ split_find(const struct req_head *h, const struct bindings *bs)
 
 	if (bs->n == 0 || bs->folded == NULL)
 		return NULL;
-	/* One block, which must not move: parts point into it. */
-	buf_put(&text, h->target, strlen(h->target) + 1);
-	fields = buf_len(&text);
-	for (size_t i = 0; i < h->fields.n; i++) {
-		const char *v = h->fields.f[i].value;
-
-		buf_put(&text, v, strlen(v));
-		buf_put_u8(&text, ' ');
-	}
-	buf_put_u8(&text, 0);
+	gather(h, bs, p, &text, &fields);
+	if (!may_begin(bs, (const char *)buf_head(&text), buf_len(&text)))
+		return NULL;
 	ps = xmalloc(sizeof(*ps));
 	ps->n = 0;
 	ps->candidate = false;
+	/* The block must not move: parts point into it. */
 	add_parts(ps, bs, (char *)buf_head(&text), "/?&=;");
 	add_parts(ps, bs, (char *)buf_head(&text) + fields, " \t;,=&");
 	for (size_t i = 0; ps->candidate && i < bs->n && found == NULL; i++) {

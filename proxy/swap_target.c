@@ -145,6 +145,13 @@ target_slots(const char *target, const char *host, uint16_t port,
 	return n;
 }
 
+bool
+target_holds(const char *target, const struct swap_slot *s, const char *stub)
+{
+	return s->at + s->len <= strlen(target) &&
+	       reads_as(target + s->at, s->len, stub, s->kind == SWAP_QUERY);
+}
+
 static bool
 is_unreserved(uint8_t c)
 {

@@ -85,8 +85,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	make_bindings(&bs);
 	make_head(text, &h);
 	swap_judge(&h, "a.example", 443, &bs, &p);
-	swap_strip(&h, "a.example", 443, &bs);
-	rc = swap_apply(&h, "a.example", 443, &bs, &v, 1, &err);
+	swap_strip(&h, "a.example", 443, &bs, &p);
+	rc = swap_apply(&h, &bs, &p, &v, 1, &err);
 	if (rc == 0 && !swap_is_fine(&p))
 		abort();
 	if (rc == 0 && strstr(h.target, STUB) != NULL)

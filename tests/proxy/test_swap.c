@@ -118,8 +118,10 @@ swapped(const char *value, const char *user, const char *real)
 	make_head(&h);
 	add(&h, "Authorization", value);
 	struct swap_value v = { 1, s };
+	struct swap_plan p;
 
-	if (swap_apply(&h, "api.example.com", 443, &bs, &v, 1, &err) == 0)
+	swap_judge(&h, "api.example.com", 443, &bs, &p);
+	if (swap_apply(&h, &bs, &p, &v, 1, &err) == 0)
 		out = xstrdup(fields_get(&h.fields, "authorization", NULL));
 	req_head_free(&h);
 	bindings_free(&bs);
@@ -315,6 +317,15 @@ revoked_or_plaintext_is_refused(void **state)
 	req_head_free(&h);
 }
 
+static unsigned int
+strip(struct req_head *h, const char *host, const struct bindings *bs)
+{
+	struct swap_plan p;
+
+	swap_judge(h, host, 443, bs, &p);
+	return swap_strip(h, host, 443, bs, &p);
+}
+
 static void
 foreign_key_on_bound_host_is_stripped(void **state)
 {
@@ -326,16 +337,16 @@ foreign_key_on_bound_host_is_stripped(void **state)
 	make_head(&h);
 	add(&h, "Authorization", "Bearer attackers-own");
 	add(&h, "X-Api-Key", "attackers-own");
-	assert_int_equal(swap_strip(&h, "api.example.com", 443, &bs), 2);
+	assert_int_equal(strip(&h, "api.example.com", &bs), 2);
 	assert_int_equal(h.fields.n, 1);
 	add(&h, "Authorization", "Bearer " STUB);
 	add(&h, "x-api-key", "attackers-own");
-	assert_int_equal(swap_strip(&h, "api.example.com", 443, &bs), 1);
+	assert_int_equal(strip(&h, "api.example.com", &bs), 1);
 	assert_string_equal(
 	    fields_get(&h.fields, "Authorization", NULL), "Bearer " STUB);
 	/* Elsewhere an agent may bring its own. */
 	add(&h, "x-api-key", "own");
-	assert_int_equal(swap_strip(&h, "other.example.com", 443, &bs), 0);
+	assert_int_equal(strip(&h, "other.example.com", &bs), 0);
 	req_head_free(&h);
 	bindings_free(&bs);
 }

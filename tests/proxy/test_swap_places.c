@@ -92,7 +92,8 @@ apply(struct world *w)
 	const struct swap_value v[] = { { 1, w->v1 }, { 2, w->v2 } };
 	struct error err = { 0 };
 
-	return swap_apply(&w->h, HOST, 443, &w->bs, v, 2, &err);
+	swap_judge(&w->h, HOST, 443, &w->bs, &w->p);
+	return swap_apply(&w->h, &w->bs, &w->p, v, 2, &err);
 }
 
 static void
@@ -245,7 +246,8 @@ value_that_is_not_there_stops_the_request(void **state)
 
 	(void)state;
 	begin(&w, &in_query, NULL, "/x?key=" STUB);
-	assert_int_equal(swap_apply(&w.h, HOST, 443, &w.bs, NULL, 0, &err), -1);
+	(void)judge(&w);
+	assert_int_equal(swap_apply(&w.h, &w.bs, &w.p, NULL, 0, &err), -1);
 	finish(&w);
 }
 
@@ -265,7 +267,8 @@ own_key_in_the_declared_parameter_is_stripped(void **state)
 		struct world w;
 
 		begin(&w, &in_query, NULL, rows[i][0]);
-		(void)swap_strip(&w.h, HOST, 443, &w.bs);
+		(void)judge(&w);
+		(void)swap_strip(&w.h, HOST, 443, &w.bs, &w.p);
 		assert_string_equal(w.h.target, rows[i][1]);
 		finish(&w);
 	}
@@ -335,7 +338,8 @@ own_key_gives_way_to_the_injected_one(void **state)
 	(void)state;
 	begin(&w, &bearer, NULL, "/");
 	add(&w, "Authorization", "Bearer attackers-own");
-	assert_int_equal(swap_strip(&w.h, HOST, 443, &w.bs), 1);
+	(void)judge(&w);
+	assert_int_equal(swap_strip(&w.h, HOST, 443, &w.bs, &w.p), 1);
 	assert_int_equal(apply(&w), 0);
 	assert_int_equal(w.h.fields.n, 1);
 	assert_string_equal(field(&w, "authorization"), "Bearer " REAL);
