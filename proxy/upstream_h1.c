@@ -6,11 +6,12 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "proxy/upstream_int.h"
+#include "proxy/ws_key.h"
 
 #define HEAD_SLACK 1024u /* request line, framing, what printing needs */
 #define CHUNK_SLACK 64u
 #define KEY_BYTES 16u
-#define KEY_TEXT 25u /* in base64, with NUL */
+#define KEY_TEXT (WS_KEY_LEN + 1)
 
 /* ---- request ----------------------------------------------------------- */
 
@@ -24,24 +25,16 @@ fields_size(const struct fields *fs)
 	return size;
 }
 
-/* A fresh key, and the answer that RFC 6455 section 4.2.2 asks for. */
+/* A fresh key, and its answer. */
 static void
-make_key(char key[KEY_TEXT], char accept[29])
+make_key(char key[KEY_TEXT], char accept[WS_ACCEPT_SIZE])
 {
-	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-	unsigned char raw[KEY_BYTES], sum[20];
-	char text[KEY_TEXT + sizeof(guid)];
-	unsigned int n = 0;
+	unsigned char raw[KEY_BYTES];
 
 	if (RAND_bytes(raw, sizeof(raw)) != 1)
 		fatalx("no random bytes");
 	EVP_EncodeBlock((unsigned char *)key, raw, sizeof(raw));
-	strlcpy(text, key, sizeof(text));
-	strlcat(text, guid, sizeof(text));
-	if (EVP_Digest(text, strlen(text), sum, &n, EVP_sha1(), NULL) != 1 ||
-	    n != sizeof(sum))
-		fatalx("no SHA-1");
-	EVP_EncodeBlock((unsigned char *)accept, sum, sizeof(sum));
+	ws_accept(key, accept);
 }
 
 /* Through a proxy without a tunnel: the whole URL, and who we are there. */

@@ -6,7 +6,7 @@ E2E_LIST = tests/e2e/run.sh tests/e2e/clients.sh tests/e2e/codings.sh tests/e2e/
 	tests/e2e/processes.sh tests/e2e/kill.sh tests/e2e/badinput.sh \
 	tests/e2e/install.sh tests/e2e/terminal.sh tests/e2e/output.sh \
 	tests/e2e/trust.sh tests/e2e/model.sh
-E2E_LIST += tests/e2e/idle.sh
+E2E_LIST += tests/e2e/idle.sh tests/e2e/ws_clients.sh
 E2E_LIST += tests/e2e/postgres.sh
 E2E_LIST += tests/e2e/websocket.sh
 TESTS += $(E2E_LIST)
@@ -16,3 +16,4 @@ EXTRA_DIST += $(E2E_LIST) tests/e2e/http2_client.js \
 	tests/e2e/terminal.py
 EXTRA_DIST += tests/e2e/idle.py tests/e2e/ws_client.py \
 	tests/e2e/ws_origin.py
+EXTRA_DIST += tests/e2e/ws_play.py tests/e2e/ws_http2.js
