@@ -102,7 +102,7 @@ add_swap(struct exchange *x, enum swap_body_type type)
 		    bindings_cred(&x->back->bindings, x->cred[i].cred);
 
 		if (b == NULL || b->revoked || x->cred[i].value == NULL ||
-		    (b->spec.surfaces & surface) == 0)
+		    (cred_surfaces_at(&b->spec, x->head.target) & surface) == 0)
 			continue;
 		if (body_of(x)->swap == NULL)
 			x->body->swap = swap_body_new(type);

@@ -271,7 +271,7 @@ check_capture(const struct cred_capture *c, struct error *err)
 {
 	if (c->n == 0 && c->path[0] == '\0')
 		return 0;
-	if (c->n == 0 || c->n > CRED_CAPTURE_MAX)
+	if (c->n > CRED_CAPTURE_MAX)
 		return error_set(err, 0, "a capture names 1 to %u members",
 		    CRED_CAPTURE_MAX);
 	if (c->path[0] != '/' || !is_visible(c->path, "?#\\:,;%"))
@@ -416,6 +416,21 @@ cred_spec_check(const struct cred_spec *s, struct error *err)
 	return s->kind == CRED_TOKEN ? check_places(s, err) : 0;
 }
 
+uint32_t
+cred_surfaces_at(const struct cred_spec *s, const char *target)
+{
+	const uint32_t bodies =
+	    SURFACE_BODY_JSON | SURFACE_BODY_FORM | SURFACE_BODY_TEXT;
+	size_t n = strcspn(target, "?#");
+
+	/* To the letter: what is let in is not what is kept from leaking. */
+	if (s->capture.n > 0 || s->capture.path[0] == '\0' ||
+	    (strlen(s->capture.path) == n &&
+		memcmp(s->capture.path, target, n) == 0))
+		return s->surfaces;
+	return s->surfaces & ~bodies;
+}
+
 bool
 cred_spec_for(const struct cred_spec *s, const char *host, uint16_t port)
 {
@@ -534,6 +549,7 @@ cred_spec_captured(
 	strlcpy(out->header, "Authorization", sizeof(out->header));
 	strlcpy(out->query, s->query, sizeof(out->query));
 	strlcpy(out->user, s->user, sizeof(out->user));
+	strlcpy(out->capture.path, s->capture.path, sizeof(out->capture.path));
 	if (use == TOKEN_REFRESH)
 		out->surfaces |= SURFACE_BODY_FORM | SURFACE_BODY_JSON;
 }

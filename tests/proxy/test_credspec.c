@@ -126,7 +126,7 @@ bad_parts_are_refused(void **state)
 	BAD(scheme, "Bearer");
 	BAD(region, "eu-west-1");
 	BAD(hmac.algorithm, "sha256");
-	BAD(capture.path, "/token");
+	BAD(capture.path, "token");
 #undef BAD
 #define BAD(change)                                                            \
 	do {                                                                   \
@@ -277,6 +277,44 @@ every_spelling_of_the_token_endpoint_is_it(void **state)
 }
 
 static void
+a_captured_token_is_for_bodies_to_its_endpoint_alone(void **state)
+{
+	static const char *const others[] = { "/", "/oauth/token/", "/notes",
+		"/oauth/%74oken", "/oauth/Token", "/x/../oauth/token",
+		"/oauth/tokens?/oauth/token" };
+	const uint32_t bodies =
+	    SURFACE_BODY_FORM | SURFACE_BODY_JSON | SURFACE_BODY_TEXT;
+	struct cred_spec s = good(), parent = full();
+	struct error err;
+
+	(void)state;
+	strlcpy(s.capture.path, "/oauth/token", sizeof(s.capture.path));
+	strlcpy(s.capture.names[0], ".access_token", 65);
+	s.capture.n = 1;
+	parent = s;
+	cred_spec_captured(&parent, TOKEN_REFRESH, &s);
+	if (cred_spec_check(&s, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(s.header, "Authorization");
+	assert_int_equal(s.capture.n, 0);
+	assert_false(cred_captures(&s, "/oauth/token"));
+	assert_int_equal(cred_surfaces_at(&s, "/oauth/token"),
+	    SURFACE_HEADER | SURFACE_BODY_FORM | SURFACE_BODY_JSON);
+	assert_int_equal(cred_surfaces_at(&s, "/oauth/token?a=b") & bodies,
+	    SURFACE_BODY_FORM | SURFACE_BODY_JSON);
+	for (size_t i = 0; i < nitems(others); i++)
+		assert_int_equal(
+		    cred_surfaces_at(&s, others[i]), SURFACE_HEADER);
+	/* What it came from has its bodies everywhere. */
+	parent = full();
+	assert_int_equal(cred_surfaces_at(&parent, "/notes"), SURFACE_ALL);
+	cred_spec_captured(&parent, TOKEN_ACCESS, &s);
+	assert_int_equal(cred_surfaces_at(&s, "/notes"), SURFACE_ALL & ~bodies);
+	assert_false(s.inject);
+	assert_string_equal(s.env, "");
+}
+
+static void
 text_is_read_and_written(void **state)
 {
 	static const char *const surfaces[] = { "header:Authorization", "basic",
@@ -390,6 +428,8 @@ main(void)
 		cmocka_unit_test(signature_templates_are_checked),
 		cmocka_unit_test(it_is_for_each_host_and_no_other),
 		cmocka_unit_test(every_spelling_of_the_token_endpoint_is_it),
+		cmocka_unit_test(
+		    a_captured_token_is_for_bodies_to_its_endpoint_alone),
 		cmocka_unit_test(text_is_read_and_written),
 		cmocka_unit_test(bad_text_is_refused),
 		cmocka_unit_test(hmac_text_survives),
