@@ -6,6 +6,7 @@
 #include "proxy/back.c"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -93,6 +94,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	play_end(&p);
 	upstream_pool_free(b.pool);
 	bindings_free(&b.bindings);
+	free(b.model_hosts);
+	via_clear(&b.via);
 	policy_free(b.policy);
 	ev_once(b.ev, 0);
 	ev_free(b.ev);
