@@ -209,7 +209,7 @@ upstream_reuse(struct upstream_pool *p, const struct upstream_want *w,
 	if (c == NULL) {
 		/* It may turn out to carry many. */
 		if (coming == NULL || w->h1_only || !w->tls ||
-		    pool_speaks_h1(p, w))
+		    is_noted(&p->h1, w->host, w->port))
 			return NULL;
 		return attach(coming, w, ops, arg);
 	}
@@ -237,7 +237,7 @@ on_dialled(void *arg, int fd, struct tls *t, bool h2)
 		uc2_open(c);
 	} else {
 		if (!c->h1_only && c->is_tls)
-			pool_note_h1(c);
+			note_origin(&c->pool->h1, c->host, c->port);
 		while (c->users != NULL && c->users->next != NULL) {
 			struct upstream *u = c->users->next;
 			const struct upstream_ops *ops = u->ops;

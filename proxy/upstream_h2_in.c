@@ -277,16 +277,19 @@ uc2_deliver(struct upstream *u)
 static int
 on_stream_close(nghttp2_session *h2, int32_t stream, uint32_t code, void *arg)
 {
+	struct upstream_conn *c = arg;
 	struct upstream *u = user_of(h2, stream);
 	char why[96];
 
-	(void)arg;
 	if (u == NULL)
 		return 0;
 	u->stream = 0;
 	if (u->complete)
 		return 0;
-	u->refused = code == NGHTTP2_REFUSED_STREAM;
+	if (code == NGHTTP2_HTTP_1_1_REQUIRED)
+		note_origin(&c->pool->h1_only, c->host, c->port);
+	u->refused =
+	    code == NGHTTP2_REFUSED_STREAM || code == NGHTTP2_HTTP_1_1_REQUIRED;
 	snprintf(why, sizeof(why), "the server ended the stream: %s",
 	    nghttp2_http2_strerror(code));
 	(void)broken(u, why);

@@ -110,15 +110,20 @@ struct upstream {
 	char why[160]; /* of a failure found in the middle of a frame */
 };
 
-/* Origins that are known to speak HTTP/1.1: nobody waits for their dials. */
-#define UPSTREAM_H1_KNOWN 32u
+#define UPSTREAM_NOTES 32u
+
+/* Names of origins; the oldest goes. */
+struct origin_notes {
+	char *name[UPSTREAM_NOTES]; /* "host port" */
+	size_t next;
+};
 
 struct upstream_pool {
 	struct ev *ev;
 	struct dialer *dialer;
 	struct upstream_conn *conns;
-	char *h1_known[UPSTREAM_H1_KNOWN]; /* "host port", ring */
-	size_t h1_next;
+	struct origin_notes h1; /* speak it: nobody waits for their dials */
+	struct origin_notes h1_only; /* asked for it: h2 is not offered */
 };
 
 /* upstream.c */
@@ -145,9 +150,8 @@ bool uc_is_idle(const struct upstream_conn *c);
 bool uc_fits(const struct upstream_conn *c, const struct upstream_want *w);
 /* Nobody uses c any more: keep it for a while. */
 void uc_keep(struct upstream_conn *c);
-/* The origin of c speaks HTTP/1.1. */
-void pool_note_h1(struct upstream_conn *c);
-bool pool_speaks_h1(struct upstream_pool *p, const struct upstream_want *w);
+void note_origin(struct origin_notes *o, const char *host, uint16_t port);
+bool is_noted(const struct origin_notes *o, const char *host, uint16_t port);
 
 /* upstream_conn.c */
 void uc_on_io(int fd, unsigned int events, void *arg);

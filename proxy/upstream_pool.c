@@ -34,6 +34,29 @@ upstream_pool_roots(struct upstream_pool *p, int fd)
 	upstream_pool_clear(p);
 }
 
+bool
+is_noted(const struct origin_notes *o, const char *host, uint16_t port)
+{
+	cleanup_free char *name = xasprintf("%s %u", host, port);
+
+	for (size_t i = 0; i < nitems(o->name); i++)
+		if (o->name[i] != NULL && strcmp(o->name[i], name) == 0)
+			return true;
+	return false;
+}
+
+void
+note_origin(struct origin_notes *o, const char *host, uint16_t port)
+{
+	char **slot = &o->name[o->next % nitems(o->name)];
+
+	if (is_noted(o, host, port))
+		return;
+	o->next++;
+	free(*slot);
+	*slot = xasprintf("%s %u", host, port);
+}
+
 /* ---- connections ------------------------------------------------------- */
 
 void
@@ -93,7 +116,8 @@ uc_new(struct upstream_pool *p, const struct upstream_want *w)
 	c->state = UC_DIAL;
 	c->fd = -1;
 	c->is_tls = w->tls;
-	c->h1_only = !w->tls || w->h1_only;
+	c->h1_only =
+	    !w->tls || w->h1_only || is_noted(&p->h1_only, w->host, w->port);
 	c->proxied = w->proxy != NULL;
 	/* A proxy would not pass another protocol on (RFC 6455 section 4.1). */
 	c->tunnel = c->proxied && (w->tls || w->h1_only);
@@ -151,8 +175,10 @@ upstream_pool_free(struct upstream_pool *p)
 	while (p->conns != NULL)
 		uc_destroy(p->conns);
 	dialer_free(p->dialer);
-	for (size_t i = 0; i < UPSTREAM_H1_KNOWN; i++)
-		free(p->h1_known[i]);
+	for (size_t i = 0; i < UPSTREAM_NOTES; i++) {
+		free(p->h1.name[i]);
+		free(p->h1_only.name[i]);
+	}
 	ev_defer(p->ev, on_freed, p);
 }
 
@@ -211,41 +237,4 @@ uc_keep(struct upstream_conn *c)
 		    (each > UPSTREAM_KEEP_EACH_MAX && same_origin(o, c)))
 			uc_destroy(o);
 	}
-}
-
-/* ---- which version an origin speaks ------------------------------------ */
-
-static char *
-origin_name(const char *host, uint16_t port)
-{
-	return xasprintf("%s %u", host, port);
-}
-
-void
-pool_note_h1(struct upstream_conn *c)
-{
-	struct upstream_pool *p = c->pool;
-	char *name = origin_name(c->host, c->port);
-	char **slot = &p->h1_known[p->h1_next++ % UPSTREAM_H1_KNOWN];
-
-	for (size_t i = 0; i < UPSTREAM_H1_KNOWN; i++)
-		if (p->h1_known[i] != NULL &&
-		    strcmp(p->h1_known[i], name) == 0) {
-			p->h1_next--;
-			free(name);
-			return;
-		}
-	free(*slot);
-	*slot = name;
-}
-
-bool
-pool_speaks_h1(struct upstream_pool *p, const struct upstream_want *w)
-{
-	cleanup_free char *name = origin_name(w->host, w->port);
-
-	for (size_t i = 0; i < UPSTREAM_H1_KNOWN; i++)
-		if (p->h1_known[i] != NULL && strcmp(p->h1_known[i], name) == 0)
-			return true;
-	return false;
 }

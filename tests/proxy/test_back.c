@@ -479,6 +479,9 @@ coded_answer_waits_for_its_reader(void **state)
 		world_request(w, "GET", HOST, "/coded/gzip/20000/0",
 		    asked ? AUTH "Accept-Encoding: gzip\n" : AUTH, -1);
 		world_end(w);
+		for (int i = 0;
+		     i < 50 && !asked && buf_len(&w->a.body) < WIRE_WINDOW; i++)
+			world_run(w, 100);
 		world_run(w, 300);
 		assert_true(buf_len(&w->a.body) <= WIRE_WINDOW);
 		if (!asked)

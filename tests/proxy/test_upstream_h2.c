@@ -266,6 +266,29 @@ resets_end_one_stream(void **state)
 }
 
 static void
+origin_that_wants_http1_gets_it(void **state)
+{
+	struct uw w;
+	struct use s;
+
+	(void)state;
+	uw_start(&w, true);
+	use_init(&s, &w, "GET", "/oldfashioned", BODY_NONE, 0);
+	use_start(&s);
+	assert_true(use_finish(&s));
+	assert_true(s.refused);
+	use_free(&s);
+	upstream_pool_clear(w.pool);
+	use_init(&s, &w, "GET", "/oldfashioned", BODY_NONE, 0);
+	use_start(&s);
+	assert_int_equal(w.dials, 2);
+	assert_false(w.offered_h2);
+	use_free(&s);
+	uw_run(&w, 3);
+	uw_end(&w);
+}
+
+static void
 goaway_refuses_what_came_after_and_drains(void **state)
 {
 	struct uw w;
@@ -550,6 +573,7 @@ main(void)
 		cmocka_unit_test(those_who_wait_for_http1_dial_themselves),
 		cmocka_unit_test(failed_dial_fails_all_who_wait),
 		cmocka_unit_test(resets_end_one_stream),
+		cmocka_unit_test(origin_that_wants_http1_gets_it),
 		cmocka_unit_test(goaway_refuses_what_came_after_and_drains),
 		cmocka_unit_test(slow_reader_stops_the_sender),
 		cmocka_unit_test(slow_origin_stops_the_user),

@@ -170,6 +170,11 @@ answer(nghttp2_session *h2, struct seen *s)
 		    h2, 0, s->id, NGHTTP2_ENHANCE_YOUR_CALM);
 		return;
 	}
+	if (str_starts(p, "/oldfashioned")) {
+		(void)nghttp2_submit_rst_stream(
+		    h2, 0, s->id, NGHTTP2_HTTP_1_1_REQUIRED);
+		return;
+	}
 	if (str_starts(p, "/goaway")) {
 		(void)nghttp2_submit_goaway(
 		    h2, 0, s->id - 2 > 0 ? s->id - 2 : 0, 0, NULL, 0);
