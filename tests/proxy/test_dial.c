@@ -370,6 +370,24 @@ client_certificates_are_kept_apart(void **state)
 }
 
 static void
+missing_client_certificate_is_said(void **state)
+{
+	const struct origin o = { .wants_client = true, .tls12 = true };
+	struct dialer *d = world_dialer();
+	uint16_t port;
+	pid_t pid = world_origin(&o, &port);
+
+	(void)state;
+	/* TLS 1.2 refuses in the handshake, with an alert that says less. */
+	assert_string_equal(says(d, port, NULL),
+	    "the server wants a client certificate, and there is none "
+	    "(" HOST ")");
+	assert_true(str_starts(says(d, port, alice), "full "));
+	world_reap(pid);
+	world_dialer_end(d);
+}
+
+static void
 dial_outlives_who_began_it(void **state)
 {
 	const struct origin o = { .wants_client = true };
@@ -512,6 +530,7 @@ main(void)
 		cmocka_unit_test(
 		    failed_handshake_ends_the_sessions_of_the_origin),
 		cmocka_unit_test(client_certificates_are_kept_apart),
+		cmocka_unit_test(missing_client_certificate_is_said),
 		cmocka_unit_test(dial_outlives_who_began_it),
 		cmocka_unit_test(client_certificate_must_be_complete),
 		cmocka_unit_test(roots_of_one_host_are_for_it_alone),

@@ -255,6 +255,42 @@ plain_http_speaks_to_the_proxy_itself(void **state)
 	world_dialer_end(d);
 }
 
+/* Each waits as long as it may, side by side. */
+static void
+nobody_waits_for_ever(void **state)
+{
+	struct netaddr a = world_addr("127.0.0.1");
+	struct dialer *d = world_dialer();
+	struct got tls = { .fd = -1 }, proxy = { .fd = -1 };
+	uint16_t port = 0;
+	int fd = world_listener("127.0.0.1", &port, 16);
+	const struct dial_proxy p = {
+		.host = "proxy.corp", .port = port, .addrs = &a, .naddrs = 1
+	};
+	struct dial_opts o = { .tls = true,
+		.host = HOST,
+		.port = port,
+		.addrs = &a,
+		.naddrs = 1 };
+	uint64_t began = ev_now_ms();
+
+	(void)state;
+	/* The kernel answers for both; nobody accepts. */
+	dial_start(d, &o, &world_ops, &tls);
+	o.proxy = &p;
+	dial_start(d, &o, &world_ops, &proxy);
+	world_run(&tls, 30000);
+	world_run(&proxy, 30000);
+	assert_true(tls.over && proxy.over && !tls.ok && !proxy.ok);
+	assert_true(ev_now_ms() - began >= DIAL_TLS_MS);
+	assert_int_equal(tls.how, UPSTREAM_TIMEOUT);
+	assert_non_null(strstr(tls.why, "TLS handshake took too long"));
+	assert_int_equal(proxy.how, UPSTREAM_TIMEOUT);
+	assert_non_null(strstr(proxy.why, "proxy did not answer in time"));
+	close(fd);
+	world_dialer_end(d);
+}
+
 int
 main(void)
 {
@@ -263,6 +299,7 @@ main(void)
 		cmocka_unit_test(proxy_that_refuses_is_quoted),
 		cmocka_unit_test(bytes_behind_the_answer_belong_to_the_tunnel),
 		cmocka_unit_test(plain_http_speaks_to_the_proxy_itself),
+		cmocka_unit_test(nobody_waits_for_ever),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
