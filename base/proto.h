@@ -68,7 +68,8 @@ enum msg_type {
 			   * restart, for every running job */
 	M_JOB_CLOSE,      /* empty: stubs of the job are dead from now on */
 	/* keyd -> parent */
-	M_CA_CERT,   /* str PEM of the interception CA (public) */
+	M_CA_CERT,   /* str PEM of the interception CA and of the next
+		      * (public); again when they change */
 	M_JOB_STUBS, /* u32 n, n * (str name, str env, str stub); env may be
 		      * "" */
 
@@ -99,6 +100,12 @@ enum msg_type {
 	/* front -> keyd, keyd -> front */
 	M_CRL_GET = 440, /* empty */
 	M_CRL,           /* u8 ok, blob DER of the list of revoked leaves */
+	/* keyd -> front */
+	M_CA_CHANGED, /* empty: leaves minted so far are of another CA */
+	/* control -> keyd, keyd -> control */
+	M_CA_SHOW,   /* empty */
+	M_CA_ROTATE, /* empty */
+	M_CA_SHOWN,  /* u8 ok, str PEM of the CA and of the next, str why-not */
 
 	/* back -> keyd */
 	M_BINDINGS_GET = 110, /* empty */

@@ -34,6 +34,7 @@ static const struct {
 	{ "asks", cmd_asks, "list what waits for an answer" },
 	{ "approve", cmd_approve, "allow what was asked" },
 	{ "deny", cmd_deny, "refuse what was asked" },
+	{ "ca", cmd_ca, "show and rotate the CA that jobs trust" },
 	{ "home", cmd_home, "list and remove homes that jobs keep" },
 	{ "secret", cmd_secret, "add, list, rotate and remove secrets" },
 	{ "policy", cmd_policyd, "check, test, explain, show, reload policy" },

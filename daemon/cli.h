@@ -26,6 +26,7 @@ int cmd_resume(const struct cli *cli, int argc, char **argv);
 int cmd_diff(const struct cli *cli, int argc, char **argv);
 int cmd_apply(const struct cli *cli, int argc, char **argv);
 int cmd_discard(const struct cli *cli, int argc, char **argv);
+int cmd_ca(const struct cli *cli, int argc, char **argv);
 int cmd_home(const struct cli *cli, int argc, char **argv);
 int cmd_secret(const struct cli *cli, int argc, char **argv);
 int cmd_policy(const struct cli *cli, int argc, char **argv);

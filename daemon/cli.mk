@@ -20,6 +20,7 @@ libcli_a_SOURCES = \
 	daemon/cmd_ask.c \
 	daemon/cmd_attach.c \
 	daemon/cmd_audit.c \
+	daemon/cmd_ca.c \
 	daemon/cmd_doctor.c \
 	daemon/cmd_home.c \
 	daemon/cmd_job.c daemon/cmd_pause.c \

@@ -360,6 +360,7 @@ static const struct msg_rule from_parent[] = {
 static const struct msg_rule from_keyd[] = {
 	{ M_SECRET_DONE, MSG_ALLOWED, on_answer },
 	{ M_SECRET_LISTED, MSG_ALLOWED, on_answer },
+	{ M_CA_SHOWN, MSG_ALLOWED, on_answer },
 };
 
 static const struct msg_rule from_audit[] = {

@@ -240,6 +240,13 @@ void op_secret_rotate(struct request *rq);
 void op_secret_revoke(struct request *rq);
 void op_secret_rm(struct request *rq);
 void op_secret_list(struct request *rq);
+/* Sends b and fd to keyd, if it is there; consumes fd.  fn gets rq. */
+void ask_keyd(
+    struct request *rq, uint16_t type, struct buf *b, int fd, pending_fn *fn);
+
+/* control_ca.c */
+void op_ca_show(struct request *rq);
+void op_ca_rotate(struct request *rq);
 
 /* ---- control_info.c: answers put together from the parent's ------------ */
 

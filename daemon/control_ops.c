@@ -29,6 +29,8 @@ static const struct op {
 	{ "secret.revoke", true, op_secret_revoke },
 	{ "secret.rm", true, op_secret_rm },
 	{ "secret.list", true, op_secret_list },
+	{ "ca.show", false, op_ca_show },
+	{ "ca.rotate", true, op_ca_rotate },
 	{ "ask.list", false, op_ask_list },
 	{ "ask.answer", true, op_ask_answer },
 	{ "policy.reload", true, op_policy_reload },

@@ -49,8 +49,7 @@ on_done(struct control *ct, struct msg *m, void *arg)
 	return 0;
 }
 
-/* Sends b and fd to keyd, if it is there; consumes fd. */
-static void
+void
 ask_keyd(
     struct request *rq, uint16_t type, struct buf *b, int fd, pending_fn *fn)
 {

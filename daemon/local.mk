@@ -17,6 +17,7 @@ libcontrol_a_SOURCES = \
 	daemon/control.c daemon/control.h \
 	daemon/control_ask.c \
 	daemon/control_attach.c \
+	daemon/control_ca.c \
 	daemon/control_client.c \
 	daemon/control_freeze.c \
 	daemon/control_home.c \

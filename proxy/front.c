@@ -111,6 +111,19 @@ on_minted(struct chan *ch, struct msg *m, void *ctx)
 	return front_minted(f, m->serial, ok ? der : NULL, n);
 }
 
+static int
+on_ca_changed(struct chan *ch, struct msg *m, void *ctx)
+{
+	struct front *f = ((struct peer *)ctx)->owner;
+
+	(void)ch;
+	if (cur_end(&m->body) < 0)
+		return -1;
+	if (f->tls != NULL)
+		tls_server_forget(f->tls);
+	return 0;
+}
+
 static void
 keyd_up(struct peer *p)
 {
@@ -153,6 +166,7 @@ static const struct msg_rule parent_rules[] = {
 static const struct msg_rule keyd_rules[] = {
 	{ M_MINTED, MSG_ALLOWED, on_minted },
 	{ M_CRL, MSG_ALLOWED, front_on_crl },
+	{ M_CA_CHANGED, MSG_ALLOWED, on_ca_changed },
 };
 
 void

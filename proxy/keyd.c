@@ -58,59 +58,26 @@ make_stub_key(struct vault *v, struct error *err)
 }
 
 static int
-make_ca(struct vault *v, struct error *err)
-{
-	cleanup_secret struct secret *key = NULL;
-	cleanup_buf struct buf cert = { 0 };
-	struct mint *m = mint_new(err);
-	int ret = -1;
-
-	if (m == NULL)
-		return -1;
-	if (mint_export(m, &key, &cert, err) == 0)
-		ret =
-		    vault_set_ca(v, key, buf_head(&cert), buf_len(&cert), err);
-	mint_free(m);
-	return ret;
-}
-
-static int
 open_vault(struct keyd *k, struct error *err)
 {
-	const uint8_t *cert;
-	size_t n;
-
 	k->vault = vault_open(steal_fd(&k->vault_fd), k->master, err);
 	secret_free(k->master);
 	k->master = NULL;
 	if (k->vault == NULL)
 		return -1;
-	if (vault_ca_key(k->vault) == NULL) {
-		log_info("making a new interception CA");
-		if (make_ca(k->vault, err) < 0)
-			return -1;
-	}
 	if (vault_stub_key(k->vault) == NULL &&
 	    make_stub_key(k->vault, err) < 0)
 		return -1;
-	cert = vault_ca_cert(k->vault, &n);
-	k->mint = mint_load(vault_ca_key(k->vault), cert, n, err);
-	return k->mint == NULL ? -1 : 0;
+	return keyd_ca_open(k, err);
 }
 
 static void
 start(struct keyd *k)
 {
-	cleanup_buf struct buf pem = { 0 };
-	struct buf b;
 	struct error err;
 
-	if (open_vault(k, &err) < 0 || mint_ca_pem(k->mint, &pem, &err) < 0)
+	if (open_vault(k, &err) < 0 || keyd_ca_tell(k, &err) < 0)
 		fatalx("%s", err.msg);
-	buf_init(&b, 0);
-	buf_put_blob(&b, buf_head(&pem), buf_len(&pem));
-	chan_send(peers_parent(k->peers), M_CA_CERT, 0, 0, &b, -1);
-	buf_free(&b);
 	peers_ready(k->peers);
 	keyd_capture_start(k);
 	keyd_renew_start(k);

@@ -14,6 +14,7 @@
  *	KY202 secret.rotate	barrier, before it takes effect
  *	KY203 secret.revoke	barrier, but takes effect at once
  *	KY204 secret.rm		barrier, but takes effect at once
+ *	KY205 ca.rotate		barrier, likewise
  *	KY301 secret.capture	stream, a token is sealed and has a stub
  *	KY302 secret.capture	stream, severity 3; it could not be: dec.because
  * What lessens authority does not wait for the log; it is reported as failed
@@ -77,6 +78,12 @@ const struct keyd_job *keyd_job(const struct keyd *k, uint32_t job);
 /* Free everything but ev and peers. */
 void keyd_clear(struct keyd *k);
 
+/* keyd_ca.c: the interception CA. */
+int keyd_ca_open(struct keyd *k, struct error *err); /* fills k->mint */
+int keyd_ca_tell(struct keyd *k, struct error *err); /* the parent, of both */
+int keyd_on_ca_show(struct chan *c, struct msg *m, void *ctx);
+int keyd_on_ca_rotate(struct chan *c, struct msg *m, void *ctx);
+
 /* keyd_release.c: bindings and values for back. */
 extern const struct msg_rule keyd_from_back[4];
 
@@ -129,7 +136,7 @@ void keyd_push_revoked(struct keyd *k, uint32_t job, uint32_t cred);
 int keyd_on_sign_key(struct chan *ch, struct msg *m, void *ctx);
 
 /* keyd_secret.c: changes that control asks for. */
-extern const struct msg_rule keyd_from_control[5];
+extern const struct msg_rule keyd_from_control[7];
 extern const struct msg_rule keyd_from_audit[1];
 void keyd_audit_down(struct peer *audit);
 void keyd_pending_free(struct keyd *k);

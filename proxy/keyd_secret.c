@@ -565,6 +565,8 @@ on_list(struct chan *ch, struct msg *m, void *ctx)
 const struct msg_rule keyd_from_control[] = {
 	{ M_SECRET_ADD, MSG_ALLOWED | MSG_FD, on_add },
 	{ M_SECRET_ROTATE, MSG_ALLOWED | MSG_FD, on_rotate },
+	{ M_CA_SHOW, MSG_ALLOWED, keyd_on_ca_show },
+	{ M_CA_ROTATE, MSG_ALLOWED, keyd_on_ca_rotate },
 	{ M_SECRET_REVOKE, MSG_ALLOWED, on_revoke },
 	{ M_SECRET_RM, MSG_ALLOWED, on_remove },
 	{ M_SECRET_LIST, MSG_ALLOWED, on_list },

@@ -26,6 +26,7 @@ libproxy_a_SOURCES += \
 # keyd and its parts.
 libproxy_a_SOURCES += \
 	proxy/keyd.c proxy/keyd.h \
+	proxy/keyd_ca.c \
 	proxy/keyd_capture.c proxy/keyd_release.c proxy/keyd_secret.c \
 	proxy/keyd_sign.c \
 	proxy/keyd_renew.c \

@@ -49,6 +49,8 @@ const uint8_t *tls_server_spki(const struct tls_server *s, size_t *n);
 int tls_server_leaf(struct tls_server *s, const char *name, const uint8_t *der,
     size_t n, struct error *err);
 bool tls_server_has_leaf(const struct tls_server *s, const char *name);
+/* Those so far are of no use any more. */
+void tls_server_forget(struct tls_server *s);
 void tls_server_free(struct tls_server *s);
 /*
  * fallback: name to mint for when the client sends no SNI (the name behind

@@ -259,6 +259,13 @@ tls_server_leaf(struct tls_server *s, const char *name, const uint8_t *der,
 	return 0;
 }
 
+void
+tls_server_forget(struct tls_server *s)
+{
+	while (s->nleaves > 0)
+		leaf_drop(s, s->nleaves - 1);
+}
+
 bool
 tls_server_has_leaf(const struct tls_server *s, const char *name)
 {

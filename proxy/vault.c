@@ -158,22 +158,46 @@ forget_captured(struct vault *v, uint32_t parent, uint32_t job)
 	}
 }
 
-static int
-apply_ca(struct vault *v, struct cur *r, struct error *err)
+static void
+ca_clear(struct ca_pair *ca)
 {
+	secret_free(ca->key);
+	free(ca->cert);
+	memset(ca, 0, sizeof(*ca));
+}
+
+static int
+ca_set(struct ca_pair *ca, const void *key, size_t kn, const void *cert,
+    size_t cn, struct error *err)
+{
+	ca->key = secret_new(key, kn);
+	if (ca->key == NULL)
+		return error_set(err, errno, "memory for the CA key");
+	ca->cert = xmemdup(cert, cn);
+	ca->n = cn;
+	return 0;
+}
+
+static int
+apply_ca(
+    struct vault *v, enum vault_kind kind, struct cur *r, struct error *err)
+{
+	enum vault_ca which = kind == REC_CA ? VAULT_CA : VAULT_CA_NEXT;
 	const uint8_t *key, *cert;
 	size_t kn, cn;
 
 	key = cur_blob(r, KEY_MAX, &kn);
 	cert = cur_blob(r, CERT_MAX, &cn);
-	if (cur_end(r) < 0 || kn == 0 || cn == 0 || v->ca_key != NULL)
+	if (cur_end(r) < 0 || kn == 0 || cn == 0 ||
+	    (v->ca[which].key != NULL) != (kind == REC_ROTATE))
 		return error_set(err, 0, "malformed");
-	v->ca_key = secret_new(key, kn);
-	if (v->ca_key == NULL)
-		return error_set(err, errno, "memory for the CA key");
-	v->ca_cert = xmemdup(cert, cn);
-	v->ca_cert_len = cn;
-	return 0;
+	if (kind == REC_ROTATE) {
+		ca_clear(&v->ca[VAULT_CA]);
+		v->ca[VAULT_CA] = v->ca[VAULT_CA_NEXT];
+		memset(&v->ca[VAULT_CA_NEXT], 0, sizeof(v->ca[0]));
+		v->stale = true;
+	}
+	return ca_set(&v->ca[which], key, kn, cert, cn, err);
 }
 
 static int
@@ -290,7 +314,9 @@ vault_apply(const uint8_t *p, size_t n, void *vault, struct error *err)
 	kind = cur_u8(&r);
 	switch (kind) {
 	case REC_CA:
-		return apply_ca(v, &r, err);
+	case REC_CA_NEXT:
+	case REC_ROTATE:
+		return apply_ca(v, kind, &r, err);
 	case REC_STUB_KEY:
 		return apply_stub_key(v, &r, err);
 	case REC_OLD_PUT:
@@ -342,23 +368,23 @@ vault_free(struct vault *v)
 	free(v->c);
 	vault_log_free(v->log);
 	vault_log_free(v->next);
-	secret_free(v->ca_key);
+	for (size_t i = 0; i < VAULT_CAS; i++)
+		ca_clear(&v->ca[i]);
 	secret_free(v->stub_key);
-	free(v->ca_cert);
 	free(v);
 }
 
 const struct secret *
-vault_ca_key(const struct vault *v)
+vault_ca_key(const struct vault *v, enum vault_ca which)
 {
-	return v->ca_key;
+	return v->ca[which].key;
 }
 
 const uint8_t *
-vault_ca_cert(const struct vault *v, size_t *n)
+vault_ca_cert(const struct vault *v, enum vault_ca which, size_t *n)
 {
-	*n = v->ca_cert_len;
-	return v->ca_cert;
+	*n = v->ca[which].n;
+	return v->ca[which].cert;
 }
 
 const struct secret *
@@ -421,26 +447,43 @@ record_write(struct vault *v, struct buf *b, struct error *err)
 	return ret;
 }
 
-int
-vault_set_ca(struct vault *v, const struct secret *key, const void *cert,
-    size_t n, struct error *err)
+/* A record with a CA: written, and then as loading does. */
+static int
+write_ca(struct vault *v, enum vault_kind kind, const struct secret *key,
+    const void *cert, size_t n, struct error *err)
 {
-	struct secret *copy = secret_new(secret_bytes(key), secret_len(key));
 	struct buf b;
+	struct cur r;
 
-	if (copy == NULL)
-		return error_set(err, errno, "memory for the CA key");
-	vault_record(&b, REC_CA);
+	vault_record(&b, kind);
 	buf_put_blob(&b, secret_bytes(key), secret_len(key));
 	buf_put_blob(&b, cert, n);
-	if (record_write(v, &b, err) < 0) {
-		secret_free(copy);
+	if (record_write(v, &b, err) < 0)
 		return -1;
-	}
-	v->ca_key = copy;
-	v->ca_cert = xmemdup(cert, n);
-	v->ca_cert_len = n;
+	/* record_write() has wiped it. */
+	vault_record(&b, kind);
+	buf_put_blob(&b, secret_bytes(key), secret_len(key));
+	buf_put_blob(&b, cert, n);
+	cur_init(&r, buf_head(&b) + 1, buf_len(&b) - 1);
+	if (apply_ca(v, kind, &r, err) < 0)
+		fatalx("%s", err->msg);
+	vault_record_free(&b);
 	return 0;
+}
+
+int
+vault_set_ca(struct vault *v, enum vault_ca which, const struct secret *key,
+    const void *cert, size_t n, struct error *err)
+{
+	return write_ca(
+	    v, which == VAULT_CA ? REC_CA : REC_CA_NEXT, key, cert, n, err);
+}
+
+int
+vault_rotate_ca(struct vault *v, const struct secret *key, const void *cert,
+    size_t n, struct error *err)
+{
+	return write_ca(v, REC_ROTATE, key, cert, n, err);
 }
 
 int

@@ -48,12 +48,26 @@ struct vault *vault_open(
     int fd, const struct secret *master, struct error *err);
 void vault_free(struct vault *v);
 
+/*
+ * The interception CA, and the one that takes its place when it is rotated:
+ * jobs trust both, so that none has to be started again then.
+ */
+enum vault_ca {
+	VAULT_CA,
+	VAULT_CA_NEXT,
+	VAULT_CAS
+};
+
 /* What the first start stores.  NULL until then; borrowed. */
-const struct secret *vault_ca_key(const struct vault *v);
-const uint8_t *vault_ca_cert(const struct vault *v, size_t *n);
+const struct secret *vault_ca_key(const struct vault *v, enum vault_ca which);
+const uint8_t *vault_ca_cert(
+    const struct vault *v, enum vault_ca which, size_t *n);
 const struct secret *vault_stub_key(const struct vault *v);
 /* Copies what it is given.  0 or -1. */
-int vault_set_ca(struct vault *v, const struct secret *key, const void *cert,
+int vault_set_ca(struct vault *v, enum vault_ca which, const struct secret *key,
+    const void *cert, size_t n, struct error *err);
+/* The next one becomes the CA, and key and cert the next one after it. */
+int vault_rotate_ca(struct vault *v, const struct secret *key, const void *cert,
     size_t n, struct error *err);
 int vault_set_stub_key(
     struct vault *v, const struct secret *key, struct error *err);

@@ -19,6 +19,8 @@ enum vault_kind {
 	REC_CAPTURED, /* u32 parent, u32 job, nonce, credential */
 	REC_FORGET,   /* u32 job: all that it captured */
 	REC_NEXT_ID,  /* u32: lower ones have been used */
+	REC_CA_NEXT,  /* blob key, blob cert */
+	REC_ROTATE,   /* blob key, blob cert: the next one after it */
 };
 
 struct vault {
@@ -28,9 +30,12 @@ struct vault {
 	bool stale;             /* the file has values that are gone */
 	void (*changed)(void *arg);
 	void *arg;
-	struct secret *ca_key, *stub_key;
-	uint8_t *ca_cert;
-	size_t ca_cert_len;
+	struct secret *stub_key;
+	struct ca_pair {
+		struct secret *key; /* NULL: none yet */
+		uint8_t *cert;
+		size_t n;
+	} ca[VAULT_CAS];
 	struct credential *c;
 	size_t n;
 	uint32_t next_id;

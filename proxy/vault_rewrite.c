@@ -19,11 +19,14 @@ each_ca(const struct vault *v, record_fn *fn, void *arg, struct error *err)
 	struct buf b;
 	int ret = 0;
 
-	if (v->ca_key != NULL) {
-		vault_record(&b, REC_CA);
-		buf_put_blob(
-		    &b, secret_bytes(v->ca_key), secret_len(v->ca_key));
-		buf_put_blob(&b, v->ca_cert, v->ca_cert_len);
+	for (enum vault_ca w = VAULT_CA; ret == 0 && w < VAULT_CAS; w++) {
+		const struct ca_pair *ca = &v->ca[w];
+
+		if (ca->key == NULL)
+			continue;
+		vault_record(&b, w == VAULT_CA ? REC_CA : REC_CA_NEXT);
+		buf_put_blob(&b, secret_bytes(ca->key), secret_len(ca->key));
+		buf_put_blob(&b, ca->cert, ca->n);
 		ret = fn(&b, arg, err);
 		vault_record_free(&b);
 	}

@@ -57,7 +57,7 @@ _brig() {
 	case $cmd in
 	'')
 		words="run submit ps show logs attach replay wait kill pause
-		    resume diff apply discard asks approve deny home secret
+		    resume diff apply discard asks approve deny home secret ca
 		    policy audit status doctor help
 		    --socket --json --help --version"
 		;;
@@ -85,6 +85,11 @@ _brig() {
 		;;
 	kill) words="$(_brig_ids ps) -s --signal --help" ;;
 	approve | deny) words="$(_brig_ids asks) -m --message --help" ;;
+	ca)
+		case $prev in
+		ca) words="show rotate --json --help" ;;
+		esac
+		;;
 	home)
 		case $prev in
 		home) words="list rm --help" ;;

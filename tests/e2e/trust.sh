@@ -71,6 +71,43 @@ check "several at once" job '
         openssl crl -inform DER -in /tmp/crl$i -noout -lastupdate || exit 1
     done'
 
+# Rotation: what runs goes on, what starts trusts the new one, and the old one
+# is no longer used.
+issuer='openssl s_client -connect good.test:'$GOOD' -servername good.test \
+    -verify_return_error </dev/null 2>/dev/null | openssl x509 -noout -issuer'
+cat >"$T/ws/rotate.sh" <<JOB_END
+curl -sSf -o /dev/null $G/before && $issuer >/workspace/ca.before
+touch /workspace/ready
+until [ -e /workspace/go ]; do sleep 0.1; done
+curl -sSf -o /dev/null $G/after && $issuer >/workspace/ca.after
+JOB_END
+brig submit -w "$T/ws" -- sh /workspace/rotate.sh >"$T/rotated"
+wait_for 20 test -e "$T/ws/ready"
+brig ca show >"$T/ca.old"
+check "two CAs are trusted" sh -c '[ "$(grep -c BEGIN "$T/ca.old")" = 2 ]'
+check "brig ca rotate" brig ca rotate
+brig ca show >"$T/ca.new"
+check "the next one is in use" sh -c '
+    first() { openssl x509 -in "$1" -noout -subject; }
+    second() { awk "/BEGIN/ { i++ } i == 2" "$1" |
+        openssl x509 -noout -subject; }
+    [ "$(first "$T/ca.new")" = "$(second "$T/ca.old")" ] &&
+    [ "$(first "$T/ca.new")" != "$(first "$T/ca.old")" ] &&
+    [ "$(second "$T/ca.new")" != "$(second "$T/ca.old")" ]'
+touch "$T/ws/go"
+check "the running job goes on" brig wait "$(cat "$T/rotated")"
+check "under the new CA" sh -c '
+    grep -q "brig interception CA" "$T/ws/ca.before" &&
+    grep -q "brig interception CA" "$T/ws/ca.after" &&
+    ! cmp -s "$T/ws/ca.before" "$T/ws/ca.after"'
+check "a new job is content" job "curl -sSf -o /dev/null $G/new"
+check "it is on record" audited '"KY205"' '"ca.rotate"'
+stop_brigd
+start_brigd
+check "after a restart, too" job "curl -sSf -o /dev/null $G/restarted"
+brig ca show >"$T/ca.restarted"
+check "with the same two" cmp "$T/ca.new" "$T/ca.restarted"
+
 # Java reads its store only when it is used: a program that fetches something.
 if command -v javac >/dev/null 2>&1; then
     cat >"$T/ws/Fetch.java" <<'JAVA_END'

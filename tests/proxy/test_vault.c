@@ -73,8 +73,8 @@ what_was_written_is_read_back(void **state)
 	make_file(&f);
 	v = open_bytes(f.data, f.len, NULL, &err);
 	assert_non_null(v);
-	assert_int_equal(secret_len(vault_ca_key(v)), 32);
-	assert_memory_equal(vault_ca_cert(v, &n), "certificate", 11);
+	assert_int_equal(secret_len(vault_ca_key(v, VAULT_CA)), 32);
+	assert_memory_equal(vault_ca_cert(v, VAULT_CA, &n), "certificate", 11);
 	assert_int_equal(n, 11);
 	assert_non_null(vault_stub_key(v));
 	assert_int_equal(vault_count(v), 2);
@@ -590,6 +590,39 @@ a_captured_token_needs_a_live_parent(void **state)
 	vault_free(v);
 }
 
+static void
+rotation_puts_the_next_ca_in_place(void **state)
+{
+	struct vault *v = vault_new();
+	struct secret *k[3];
+	struct error err;
+	size_t n;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		char text[32];
+
+		snprintf(text, sizeof(text), "key number %d of the CAs", i);
+		k[i] = secret_new(text, strlen(text));
+		assert_non_null(k[i]);
+	}
+	assert_null(vault_ca_key(v, VAULT_CA_NEXT));
+	assert_int_equal(vault_set_ca(v, VAULT_CA, k[0], "c0", 2, &err), 0);
+	assert_int_equal(
+	    vault_set_ca(v, VAULT_CA_NEXT, k[1], "cert1", 5, &err), 0);
+	assert_int_equal(vault_rotate_ca(v, k[2], "certi2", 6, &err), 0);
+	assert_memory_equal(vault_ca_cert(v, VAULT_CA, &n), "cert1", 5);
+	assert_int_equal(n, 5);
+	assert_memory_equal(
+	    secret_bytes(vault_ca_key(v, VAULT_CA)), "key number 1", 12);
+	assert_memory_equal(vault_ca_cert(v, VAULT_CA_NEXT, &n), "certi2", 6);
+	assert_memory_equal(
+	    secret_bytes(vault_ca_key(v, VAULT_CA_NEXT)), "key number 2", 12);
+	for (int i = 0; i < 3; i++)
+		secret_free(k[i]);
+	vault_free(v);
+}
+
 int
 main(void)
 {
@@ -611,6 +644,7 @@ main(void)
 		cmocka_unit_test(a_kind_without_a_stub_is_kept),
 		cmocka_unit_test(captured_tokens_go_with_parent_and_job),
 		cmocka_unit_test(a_captured_token_needs_a_live_parent),
+		cmocka_unit_test(rotation_puts_the_next_ca_in_place),
 	};
 
 	return cmocka_run_group_tests_name("vault", tests, setup, teardown);

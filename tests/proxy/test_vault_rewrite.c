@@ -24,8 +24,10 @@ describe(const struct vault *v)
 	char *text;
 
 	buf_printf(&b, "next %u ca %zu", vault_next_id(v),
-	    vault_ca_key(v) == NULL ? 0 : secret_len(vault_ca_key(v)));
-	(void)vault_ca_cert(v, &n);
+	    vault_ca_key(v, VAULT_CA) == NULL
+		? 0
+		: secret_len(vault_ca_key(v, VAULT_CA)));
+	(void)vault_ca_cert(v, VAULT_CA, &n);
 	buf_printf(&b, " %zu", n);
 	for (size_t i = 0; i < vault_count(v); i++) {
 		const struct credential *c = vault_at(v, i);

@@ -92,7 +92,7 @@ do_step(struct vault *v, unsigned int i)
 
 	switch (i) {
 	case 0:
-		return vault_set_ca(v, k, "certificate", 11, &err);
+		return vault_set_ca(v, VAULT_CA, k, "certificate", 11, &err);
 	case 1:
 		return vault_set_stub_key(v, k, &err);
 	case 2:
