@@ -354,9 +354,14 @@ dial_or_refuse(struct exchange *x, const char *bad)
 	char why[512];
 
 	if (x->naddrs > 0 && (!x->via || bad[0] == '\0')) {
-		if (x->via)
+		if (x->via) {
 			xch_via_resolve(x);
-		else
+			return;
+		}
+		/* Another may be dialling meanwhile. */
+		if (!x->own_dial && x->raw == NULL)
+			xch_dial(x, true);
+		if (x->up == NULL)
 			xch_dial(x, false);
 		return;
 	}

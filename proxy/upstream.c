@@ -195,7 +195,8 @@ upstream_reuse(struct upstream_pool *p, const struct upstream_want *w,
 		if (!uc_fits(c, w))
 			continue;
 		if (c->state == UC_DIAL) {
-			if (coming == NULL && !c->h1_only)
+			if (coming == NULL && !c->h1_only &&
+			    c->nusers < UPSTREAM_STREAMS_MAX)
 				coming = c;
 		} else if (c->state == UC_OPEN && c->h2 != NULL) {
 			if (!w->h1_only && uc2_has_room(c))

@@ -90,7 +90,10 @@ play() {
     job "node http2_client.js $1 $N" && job_says "done $1"
 }
 check "node: both directions of a stream take turns" play talk
+before=$(grep -c ^connection "$T/node.err")
 check "node: 200 streams on a connection" play many
+check "node: the origin got them on a few connections, too" \
+    [ $(($(grep -c ^connection "$T/node.err") - before)) -le 3 ]
 check "node: trailers" play trailers
 check "node: a slow reader stops the origin, and only its own stream" \
     play slow

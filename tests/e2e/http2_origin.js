@@ -37,6 +37,7 @@ const server = http2.createSecureServer({
 	cert: fs.readFileSync(process.argv[2]),
 	key: fs.readFileSync(process.argv[3]),
 });
+server.on('session', () => console.error('connection'));
 server.on('stream', (stream, head) => {
 	const path = head[':path'];
 	let bytes = 0;
