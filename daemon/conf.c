@@ -255,6 +255,8 @@ static int
 do_extra_ca(struct parse *p)
 {
 	cleanup_free char *entry = NULL;
+	char text[INET6_ADDRSTRLEN] = "";
+	unsigned char raw[16];
 
 	if (p->n == 2)
 		return want_path(p, 1) < 0
@@ -264,8 +266,12 @@ do_extra_ca(struct parse *p)
 		return conf_bad(p, 1, "a host name or an address");
 	if (want_path(p, 2) < 0)
 		return -1;
+	/* As hosts are compared: an address in its one usual spelling. */
 	str_lower(p->w[1].s);
-	entry = xasprintf("%s %s", p->w[1].s, p->w[2].s);
+	if (inet_pton(AF_INET6, p->w[1].s, raw) == 1)
+		inet_ntop(AF_INET6, raw, text, sizeof(text));
+	entry =
+	    xasprintf("%s %s", text[0] != '\0' ? text : p->w[1].s, p->w[2].s);
 	return list_add(p, &p->c->host_ca, entry);
 }
 

@@ -241,7 +241,7 @@ authorities_can_be_for_one_host(void **state)
 {
 	(void)state;
 	assert_int_equal(parse("extra-ca /a.pem\nextra-ca B.Example /b.pem\n"
-			       "extra-ca fd00::1 /c.pem\n"),
+			       "extra-ca FD00:0:0::1 /c.pem\n"),
 	    0);
 	assert_int_equal(conf.extra_ca.n, 1);
 	assert_string_equal(conf.extra_ca.v[0], "/a.pem");
