@@ -32,6 +32,8 @@
 /* A body whose length changes with what is put in, or that is signed as a
  * whole, is held up to this size; beyond, 413. */
 #define BODY_REWRITE_MAX (1024u * 1024)
+/* Of all bodies and signed chunks that one back holds; beyond, 503. */
+#define BACK_HELD_MAX (32u * 1024 * 1024)
 #define BACK_STEP_MS 10000u     /* keyd and audit answer within this, or 503 */
 #define BACK_RESOLVE_MS 15000u  /* dns, or 502 */
 #define BACK_QUIET_MS 5u        /* then an answer may be waited for */
@@ -156,7 +158,8 @@ struct back {
 	const struct profile *profile; /* NULL: nothing is allowed */
 	struct bindings bindings;
 	bool have_bindings;
-	uint32_t bindings_serial;       /* counts their changes */
+	size_t held;              /* bytes of bodies that wait to be whole */
+	uint32_t bindings_serial; /* counts their changes */
 	struct model_host *model_hosts; /* of brigd.conf */
 	size_t nmodel_hosts;
 	struct upstream_pool *pool;
@@ -272,6 +275,7 @@ int xch_sign_head(struct exchange *x, struct req_head *h,
     const struct buf *body, struct error *err);
 int xch_sign_feed(struct exchange *x, const uint8_t *p, size_t n,
     struct buf *out, struct error *err);
+size_t xch_sign_held(const struct exchange *x); /* bytes of a chunk */
 int xch_sign_end(struct exchange *x, struct buf *out, struct error *err);
 
 /* back_request.c: towards the origin */

@@ -20,6 +20,7 @@ struct xch_body {
 	bool whole;             /* the head waits until all of it is here */
 	bool chunks;            /* each is signed: xch_sign_feed() */
 	bool ended;             /* data holds the end */
+	size_t counted;         /* of back->held */
 	struct buf data;        /* to go out next; wiped */
 };
 
@@ -85,6 +86,7 @@ xch_body_free(struct exchange *x)
 
 	if (b == NULL)
 		return;
+	x->back->held -= b->counted;
 	swap_body_free(b->swap);
 	buf_free(&b->data);
 	free(b);
@@ -221,6 +223,26 @@ put_end(struct exchange *x, struct error *err)
 	return 0;
 }
 
+/* What is held is memory that a job chooses the size of: false if it is too
+ * much, all exchanges together. */
+static bool
+count_held(struct exchange *x)
+{
+	struct xch_body *b = x->body;
+	size_t now = b->chunks  ? xch_sign_held(x)
+		     : b->whole ? buf_len(&b->data)
+				: 0;
+
+	x->back->held += now - b->counted;
+	b->counted = now;
+	if (x->back->held <= BACK_HELD_MAX)
+		return true;
+	xch_fail(x, 503, "limit",
+	    "too many bodies are held at once until they are whole",
+	    "wait for some requests to finish");
+	return false;
+}
+
 size_t
 xch_body_fill(struct exchange *x)
 {
@@ -256,5 +278,5 @@ xch_body_fill(struct exchange *x)
 		    "send the chunks as the head says");
 		return 0;
 	}
-	return used;
+	return count_held(x) ? used : 0;
 }

@@ -230,6 +230,14 @@ xch_sign_feed(struct exchange *x, const uint8_t *p, size_t n, struct buf *out,
 	return sign_chunks_feed(x->sign->chunks, p, n, out, err);
 }
 
+size_t
+xch_sign_held(const struct exchange *x)
+{
+	return x->sign == NULL || x->sign->chunks == NULL
+		   ? 0
+		   : sign_chunks_held(x->sign->chunks);
+}
+
 int
 xch_sign_end(struct exchange *x, struct buf *out, struct error *err)
 {

@@ -54,6 +54,12 @@ sign_chunks_free(struct sign_chunks *c)
 	free(c);
 }
 
+size_t
+sign_chunks_held(const struct sign_chunks *c)
+{
+	return buf_len(&c->line) + buf_len(&c->data);
+}
+
 /* The next signature of the chain, into c->last. */
 static void
 sign_next(struct sign_chunks *c, const char *what, const void *p, size_t n)

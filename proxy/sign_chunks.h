@@ -33,6 +33,8 @@ void sign_chunks_free(struct sign_chunks *c); /* wipes; NULL is fine */
 /* 0, or -1 and err when the body is not chunks as the head says. */
 int sign_chunks_feed(struct sign_chunks *c, const void *p, size_t n,
     struct buf *out, struct error *err);
+/* Bytes held back at the moment. */
+size_t sign_chunks_held(const struct sign_chunks *c);
 /* The body ended. */
 int sign_chunks_end(struct sign_chunks *c, struct buf *out, struct error *err);
 

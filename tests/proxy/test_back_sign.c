@@ -353,6 +353,41 @@ body_too_large_to_be_signed_is_refused(void **state)
 	assert_false(world_origin_saw(w, "{"));
 }
 
+/* One exchange after another holds almost all that one may. */
+static void
+bodies_that_are_held_are_bounded_together(void **state)
+{
+	static uint8_t chunk[WIRE_BODY_CHUNK];
+	struct world *w = *state;
+	size_t total = 1024 * 1024 - 1, open = 0;
+
+	use(w, &github, "It's a Secret to Everybody");
+	w->a.denies = 0; /* of the case before */
+	for (; w->a.denies == 0 && open < 50; open++) {
+		size_t sent = 0;
+
+		world_request(w, "POST", HOST, "/echo",
+		    "X-Hub-Signature-256: sha256=00\n", (long)total + 1);
+		while (sent < total && w->a.denies == 0) {
+			size_t n = total - sent;
+
+			n = n < sizeof(chunk) ? n : sizeof(chunk);
+			if (sent + n <= WIRE_WINDOW + w->a.window) {
+				world_body(w, chunk, n);
+				sent += n;
+			} else {
+				ev_once(w->ev, 10);
+			}
+		}
+		world_run(w, 5);
+	}
+	assert_int_equal(w->a.denies, 1);
+	buf_put_u8(&w->a.body, 0);
+	if (w->a.status != 503)
+		fail_msg("%zu open: %s", open, buf_head(&w->a.body));
+	assert_true(open > 30 && open < 36);
+}
+
 #define T(f) cmocka_unit_test_setup(f, world_reset)
 
 int
@@ -368,6 +403,7 @@ main(void)
 		T(unsigned_request_passes_without_a_key),
 		T(body_is_signed_with_the_shared_key),
 		T(body_too_large_to_be_signed_is_refused),
+		T(bodies_that_are_held_are_bounded_together),
 	};
 
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
