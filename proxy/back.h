@@ -112,7 +112,8 @@ struct exchange {
 	bool end_sent;      /* so did the end */
 	struct fields req_trailers;
 	uint32_t scan_state;
-	bool body_stub; /* a stub in the body has been recorded */
+	struct buf stub_tail; /* of the body: what may start a stub */
+	bool body_stub;       /* a stub in the body has been recorded */
 
 	struct netaddr addrs[UPSTREAM_ADDRS_MAX];
 	size_t naddrs;

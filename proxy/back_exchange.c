@@ -76,6 +76,7 @@ xch_end(struct exchange *x, bool keep_upstream)
 	xmodel_free(x->model);
 	x->model = NULL;
 	xch_body_free(x);
+	buf_free(&x->stub_tail);
 	secret_free(x->via_auth);
 	x->via_auth = NULL;
 	xch_sign_free(x);

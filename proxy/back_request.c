@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "proxy/back.h"
 #include "proxy/back_raw.h"
-#include "proxy/scan.h"
+#include "proxy/seek.h"
 
 #define PUSH_MAX 16384u
 
@@ -87,22 +87,16 @@ static void
 look_for_stubs(struct exchange *x, const uint8_t *p, size_t n)
 {
 	const struct bindings *bs = &x->back->bindings;
-	uint32_t match;
+	struct seek_hit hit;
 
-	if (bs->n == 0 || x->body_stub)
+	if (bs->n == 0 || x->body_stub ||
+	    !seek_stream(bs->seek, &x->stub_tail, p, n, &hit))
 		return;
-	for (size_t at = 0; at < n;) {
-		at +=
-		    scan_step(bs->scan, &x->scan_state, p + at, n - at, &match);
-		if (match == 0)
-			continue;
-		x->body_stub = true;
-		record_leak(x, bs->b[scan_hit(bs->scan, match)->key].name,
-		    "the placeholder stands in the request's body, where it "
-		    "is not replaced",
-		    true);
-		return;
-	}
+	x->body_stub = true;
+	record_leak(x, bs->b[hit.key].name,
+	    "the placeholder stands in the request's body, where it is not "
+	    "replaced",
+	    true);
 }
 
 /* One piece onwards; false when there is none or the origin is slow. */

@@ -6,6 +6,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/scan.h"
+#include "proxy/seek.h"
 
 /* Smallest encoding of one row. */
 #define ROW_MIN 32u
@@ -70,6 +71,7 @@ index_stubs(struct bindings *bs)
 	if (bs->n == 0)
 		return;
 	stubs_first(bs);
+	bs->seek = seek_new();
 	bs->scan = scan_new();
 	bs->folded = scan_new();
 	for (size_t i = 0; i < bs->n; i++) {
@@ -78,6 +80,7 @@ index_stubs(struct bindings *bs)
 		if (*low == '\0')
 			break;
 		str_lower(low);
+		seek_add(bs->seek, bs->b[i].stub, strlen(low), true);
 		scan_add(bs->scan, bs->b[i].stub, strlen(low), true, false);
 		scan_add(bs->folded, low, strlen(low), false, false);
 	}
@@ -122,6 +125,7 @@ bindings_free(struct bindings *bs)
 	for (size_t i = 0; i < bs->n; i++)
 		row_free(&bs->b[i]);
 	free(bs->b);
+	seek_free(bs->seek);
 	scan_free(bs->scan);
 	scan_free(bs->folded);
 	memset(bs, 0, sizeof(*bs));
@@ -198,10 +202,11 @@ binding_b64_lax(const char *s, size_t n, uint8_t *out)
 static const struct binding *
 find_once(const struct bindings *bs, char *s, size_t n)
 {
-	const struct scan_hit *hit = scan_find(bs->scan, s, n);
+	const struct scan_hit *hit;
+	struct seek_hit found;
 
-	if (hit != NULL)
-		return &bs->b[hit->key];
+	if (seek_find(bs->seek, s, n, &found))
+		return &bs->b[found.key];
 	for (size_t i = 0; i < n; i++)
 		if (s[i] >= 'A' && s[i] <= 'Z')
 			s[i] = (char)(s[i] + ('a' - 'A'));

@@ -15,6 +15,7 @@
 #define BINDING_STUB_MIN 8u /* shorter ones would be found by chance */
 
 struct scan;
+struct seek;
 
 struct binding {
 	uint32_t cred; /* keyd's number */
@@ -27,7 +28,8 @@ struct binding {
 struct bindings {
 	struct binding *b;
 	size_t n;
-	struct scan *scan;   /* stubs in every form; key = index in b */
+	struct seek *seek;   /* stubs in every form; key = index in b */
+	struct scan *scan;   /* in fewer, for streams that are not HTTP */
 	struct scan *folded; /* stubs in lower case */
 };
 
