@@ -38,6 +38,8 @@ enum role role_by_name(const char *name); /* ROLE_NONE if unknown */
 #define P_PATH_MAX 4096u
 #define P_STUB_MAX 16384u /* a secret, a stub */
 #define P_SECRETS_MAX 256u
+/* Where the SSH agent of a job listens in its jail. */
+#define P_AGENT_PATH "/tmp/.ssh-agent"
 #define P_JOBS_MAX 1024u
 
 enum msg_type {
@@ -118,6 +120,14 @@ enum msg_type {
 			 * they change */
 	M_RELEASED,     /* u8 ok, blob value, str why-not */
 	M_CRED_REVOKED, /* u32 cred: abort what uses it, at once */
+
+	/* back -> keyd, for the agent socket of a job (proxy/sshwire.h) */
+	M_SSH_KEYS = 420, /* empty */
+	M_SSH_SIGN,       /* blob body of the sign request, blob body of the
+			   * session-bind of that connection, or nothing */
+	/* keyd -> back */
+	M_SSH_KEYS_ARE, /* u32 n, n * (blob public key, str name) */
+	M_SSH_SIGNED,   /* u8 ok, blob signature, str why-not */
 
 	/* back -> keyd: a token endpoint issued this (proxy/credspec.h) */
 	M_CRED_CAPTURE = 400, /* u32 parent cred, str member, u8 use,
@@ -285,9 +295,11 @@ enum stage_fd {
 };
 
 enum capture_fd {
-	CAPTURE_TCP, /* dual-stack listener of sk_lookup */
-	CAPTURE_UDP, /* dual-stack datagram socket of sk_lookup */
-	CAPTURE_DNS, /* 127.0.0.53:53 datagram socket */
+	CAPTURE_TCP,   /* dual-stack listener of sk_lookup */
+	CAPTURE_UDP,   /* dual-stack datagram socket of sk_lookup */
+	CAPTURE_DNS,   /* 127.0.0.53:53 datagram socket */
+	CAPTURE_AGENT, /* listener at P_AGENT_PATH, if the job has a use for
+			* it */
 	CAPTURE_MAX
 };
 

@@ -155,6 +155,9 @@ shim_jail_init(struct shim_jail *sj, struct shim *s)
 	c->rules = sj->rules;
 	c->nrules = sj->nrules;
 	sj->env = make_env(&s->spec);
+	for (size_t i = 0; s->spec.stub_env[i] != NULL; i++)
+		if (str_eq(s->spec.stub_env[i], "SSH_AUTH_SOCK=" P_AGENT_PATH))
+			c->agent = true;
 	c->env = sj->env;
 }
 

@@ -7,6 +7,7 @@
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back_pg.h"
+#include "proxy/back_ssh.h"
 #include "proxy/pgwire.h"
 #include "proxy/scan.h"
 
@@ -368,6 +369,10 @@ work(void *arg)
 
 	r->work_due = false;
 	r->want_write = false;
+	if (r->ssh != NULL) {
+		(void)ssh_work(r);
+		return;
+	}
 	if (r->pg != NULL && !pg_work(r->pg))
 		return;
 	if (r->pg != NULL) {
@@ -394,7 +399,7 @@ work(void *arg)
 void
 raw_schedule(struct raw *r)
 {
-	if (r->work_due || r->fd < 0)
+	if (r->work_due || (r->fd < 0 && r->ssh == NULL))
 		return;
 	r->work_due = true;
 	ev_defer(r->x->back->ev, work, r);
@@ -418,8 +423,12 @@ on_idle(void *arg)
 {
 	struct raw *r = arg;
 
-	raw_fail(r, r->pg != NULL ? "the login took too long"
-				  : "nothing has been said for an hour");
+	if (r->ssh != NULL)
+		ssh_timed_out(r);
+	else
+		raw_fail(r, r->pg != NULL
+				? "the login took too long"
+				: "nothing has been said for an hour");
 }
 
 /* ---- dialling ----------------------------------------------------------- */
@@ -459,6 +468,14 @@ on_failed(void *arg, enum upstream_fail how, const char *why)
 }
 
 void
+raw_open_agent(struct raw *r)
+{
+	r->ssh = ssh_new();
+	r->idle = ev_timer_new(r->x->back->ev, on_idle, r);
+	raw_opened(r);
+}
+
+void
 raw_dial(struct exchange *x)
 {
 	static const struct dial_ops ops = { on_connected, on_failed };
@@ -495,6 +512,7 @@ raw_free(struct raw *r)
 	ev_undefer(ev, work, r);
 	dial_cancel(r->dial);
 	pg_free(r->pg);
+	ssh_free(r->ssh);
 	ev_io_free(r->io);
 	ev_timer_free(r->idle);
 	tls_free(r->tls);

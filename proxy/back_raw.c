@@ -1,4 +1,5 @@
 #include "proxy/back_pg.h"
+#include "proxy/back_ssh.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@ raw_is(const struct req_head *h)
 {
 	return strcmp(h->method, "CONNECT") == 0 &&
 	       (strcmp(h->protocol, RAW_TCP) == 0 ||
+		   strcmp(h->protocol, RAW_AGENT) == 0 ||
 		   strcmp(h->protocol, RAW_POSTGRES) == 0);
 }
 
@@ -69,6 +71,10 @@ raw_admit(struct exchange *x)
 	x->raw = xcalloc(1, sizeof(*x->raw));
 	x->raw->x = x;
 	x->raw->fd = -1;
+	if (strcmp(x->head.protocol, RAW_AGENT) == 0) {
+		raw_open_agent(x->raw);
+		return false;
+	}
 	if (!names_agree(x))
 		return false;
 	if (b->profile == NULL) {
@@ -270,6 +276,9 @@ raw_record_outcome(struct exchange *x, const char *error)
 	const struct raw *r = x->raw;
 	struct audit_ev e;
 
+	/* keyd records what is signed. */
+	if (r->ssh != NULL)
+		return;
 	audit_ev_init(&e, error == NULL ? "NT201" : "NT501",
 	    error == NULL ? "net.done" : "net.failed", error == NULL ? 1 : 2,
 	    false);

@@ -19,6 +19,7 @@
 #define RAW_LOGIN_MS 60000u
 
 struct pg;
+struct ssh;
 
 struct raw {
 	struct exchange *x;
@@ -30,6 +31,7 @@ struct raw {
 	uint64_t since;  /* connected, ms */
 	struct buf in;   /* of the server, during a login */
 	struct buf out;  /* to the server, before what the agent says */
+	struct ssh *ssh; /* it is the agent's socket */
 	struct pg *pg;   /* NULL: what comes is passed on */
 	bool readable;   /* there may be bytes to read */
 	bool want_write; /* TLS has to write before it can read */
@@ -60,6 +62,8 @@ void raw_record_leak(struct exchange *x, const char *cred, const char *why);
 
 /* back_pipe.c: the connection */
 void raw_dial(struct exchange *x);
+/* There is nothing to dial: keyd is at the other end. */
+void raw_open_agent(struct raw *r);
 /* Bytes of the agent, before they are queued.  False: the exchange is over. */
 bool raw_look(struct exchange *x, const uint8_t *p, size_t n);
 /* Something has changed: work at the end of the round. */
@@ -71,7 +75,8 @@ void raw_send(struct raw *r, const uint8_t *p, size_t n);
 void raw_opened(struct raw *r);
 /* Broken; why is one line. */
 void raw_fail(struct raw *r, const char *why);
-/* Over, as a failure, after front has been sent what there is to say. */
+/* Over, as a failure if why is not NULL, after front has been sent what there
+ * is to say. */
 void raw_end(struct raw *r, const char *why);
 /* n bytes of x->req have been used. */
 void raw_took(struct raw *r, size_t n);

@@ -9,6 +9,7 @@
 #include "proxy/back.h"
 #include "proxy/back_ws.h"
 #include "proxy/back_raw.h"
+#include "proxy/back_ssh.h"
 #include "proxy/sign_sigv4.h"
 
 /* ---- keyd: what is bound to the host ----------------------------------- */
@@ -254,6 +255,8 @@ const struct msg_rule back_from_keyd[] = {
 	{ M_RELEASED, MSG_ALLOWED | MSG_WIPE, on_released },
 	{ M_SIGN_KEY_IS, MSG_ALLOWED | MSG_WIPE, on_released },
 	{ M_CRED_REVOKED, MSG_ALLOWED, on_cred_revoked },
+	{ M_SSH_KEYS_ARE, MSG_ALLOWED, back_on_ssh_keys },
+	{ M_SSH_SIGNED, MSG_ALLOWED, back_on_ssh_signed },
 	{ M_CRED_CAPTURED, MSG_ALLOWED, capture_on_captured },
 };
 const size_t back_nfrom_keyd = nitems(back_from_keyd);

@@ -255,8 +255,8 @@ int front_on_crl(struct chan *ch, struct msg *m, void *ctx);
  * Takes fd.  addr is the literal address dialled, dst the name it stands for,
  * or addr itself, or NULL for an unknown synthetic address.
  */
-void conn_new(struct front *f, int fd, const char *addr, const char *dst,
-    uint32_t index, uint16_t port);
+struct conn *conn_new(struct front *f, int fd, const char *addr,
+    const char *dst, uint32_t index, uint16_t port);
 /* front_event() about this connection; text is ours. */
 void conn_event(const struct conn *c, enum front_event kind, const char *text);
 void conn_close(struct conn *c);    /* at once, flushing nothing */
@@ -290,6 +290,8 @@ extern const struct front_proto front_raw;
 bool raw_begins(struct conn *c);
 /* It may be the begin of HTTP, and of anything else. */
 bool raw_undecided(const struct conn *c);
+/* A client of the job's SSH agent.  Takes fd. */
+void raw_agent(struct front *f, int fd);
 /* May one who says nothing wait for a server that is not HTTP's? */
 bool raw_may_wait(const struct conn *c);
 /* Nothing, or not enough, has been said for FRONT_RAW_WAIT_MS. */

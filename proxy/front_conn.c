@@ -20,7 +20,7 @@ static int write_some(struct conn *c);
 static void on_io(int fd, unsigned int events, void *arg);
 static void on_timer(void *arg);
 
-void
+struct conn *
 conn_new(struct front *f, int fd, const char *addr, const char *dst,
     uint32_t index, uint16_t port)
 {
@@ -46,6 +46,7 @@ conn_new(struct front *f, int fd, const char *addr, const char *dst,
 	f->nconns++;
 	if (f->nconns > f->peak && f->nconns > FRONT_TRIM_MIN)
 		f->peak = f->nconns;
+	return c;
 }
 
 void

@@ -117,6 +117,22 @@ on_tcp(int lfd, unsigned int events, void *arg)
 	}
 }
 
+/* A client of the SSH agent. */
+static void
+on_agent(int lfd, unsigned int events, void *arg)
+{
+	struct front *f = arg;
+	int fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (f->nconns >= FRONT_CONNS_MAX && !conn_close_idle(f)) {
+		close(fd);
+		return;
+	}
+	raw_agent(f, fd);
+}
+
 int
 front_take_fd(struct front *f, unsigned int which, int fd)
 {
@@ -124,6 +140,7 @@ front_take_fd(struct front *f, unsigned int which, int fd)
 		[CAPTURE_TCP] = on_tcp,
 		[CAPTURE_UDP] = front_on_udp,
 		[CAPTURE_DNS] = front_on_dns,
+		[CAPTURE_AGENT] = on_agent,
 	};
 
 	if (fd_nonblock(fd) < 0) {
@@ -133,7 +150,7 @@ front_take_fd(struct front *f, unsigned int which, int fd)
 	ev_io_free(f->ios[which]);
 	fd_close(&f->fds[which]);
 	f->fds[which] = fd;
-	if (which != CAPTURE_TCP)
+	if (which == CAPTURE_UDP || which == CAPTURE_DNS)
 		front_udp_setup(fd);
 	f->ios[which] = ev_io_new(f->ev, fd, EV_READ, handler[which], f);
 	return 0;

@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "proxy/pgwire.h"
+#include "proxy/sshwire.h"
 
 enum raw_state {
 	RAW_START, /* PostgreSQL, perhaps */
@@ -20,6 +21,7 @@ enum raw_state {
 
 struct raw_conn {
 	enum raw_state state;
+	bool agent;      /* a client of the SSH agent: whole messages */
 	bool quiet;      /* asked before the agent has said anything */
 	bool pg_tls;     /* it has asked for TLS */
 	bool pg_gss;     /* and for GSSAPI before */
@@ -180,6 +182,17 @@ raw_may_wait(const struct conn *c)
 }
 
 void
+raw_agent(struct front *f, int fd)
+{
+	/* No name and no address: what it is says the protocol. */
+	struct conn *c = conn_new(f, fd, "127.0.0.1", "ssh-agent", 0, 0);
+
+	become_raw(c);
+	c->raw->agent = true;
+	ask(c, "ssh-agent");
+}
+
+void
 raw_quiet(struct conn *c)
 {
 	become_raw(c);
@@ -253,15 +266,51 @@ raw_wants_input(const struct conn *c)
 	       !front_congested(c->f);
 }
 
+/*
+ * Bytes of whole messages that back may have, and never more than one of them
+ * at most is larger than the credit; 0 if more are wanted, -1 when it is no
+ * message to an agent.
+ */
+static ssize_t
+agent_messages(const struct conn *c)
+{
+	struct ssh_frame fr;
+	size_t n = 0;
+
+	for (;;) {
+		switch (ssh_frame_parse(
+		    buf_head(&c->in) + n, buf_len(&c->in) - n, &fr)) {
+		case SSH_BAD:
+			return -1;
+		case SSH_MORE:
+			return (ssize_t)n;
+		case SSH_FRAME:
+			break;
+		}
+		if (n + fr.used > c->ex->tx_credit)
+			return (ssize_t)n;
+		n += fr.used;
+	}
+}
+
 static bool
 raw_advance(struct conn *c)
 {
 	size_t n = buf_len(&c->in);
+	ssize_t whole;
 
 	if (c->raw->state == RAW_START)
 		return pg_start(c);
 	if (!raw_wants_input(c))
 		return false;
+	if (c->raw->agent && n > 0) {
+		whole = agent_messages(c);
+		if (whole < 0) {
+			conn_close(c);
+			return false;
+		}
+		n = (size_t)whole;
+	}
 	if (n > c->ex->tx_credit)
 		n = c->ex->tx_credit;
 	if (n > 0)

@@ -10,6 +10,8 @@
  * Audit codes (all of them carry obj.secret):
  *	KY101 secret.release	stream, before the value is sent
  *	KY102 secret.refuse	stream, severity 3; dec.because says why
+ *	KY103 secret.sign	stream, before the signature is sent
+ *	KY104 secret.nosign	stream, severity 3; dec.because says why
  *	KY201 secret.add	barrier, before it takes effect
  *	KY202 secret.rotate	barrier, before it takes effect
  *	KY203 secret.revoke	barrier, but takes effect at once
@@ -85,7 +87,7 @@ int keyd_on_ca_show(struct chan *c, struct msg *m, void *ctx);
 int keyd_on_ca_rotate(struct chan *c, struct msg *m, void *ctx);
 
 /* keyd_release.c: bindings and values for back. */
-extern const struct msg_rule keyd_from_back[4];
+extern const struct msg_rule keyd_from_back[6];
 
 /* What back says of a request that wants a value or a key. */
 struct keyd_request {
@@ -145,6 +147,13 @@ void keyd_pending_free(struct keyd *k);
 void keyd_renew_start(struct keyd *k);
 void keyd_renew_fill(struct keyd *k, int fd); /* takes fd; k->master is there */
 int keyd_on_renamed(struct chan *c, struct msg *m, void *ctx);
+
+/* keyd_ssh.c: keys that sign here. */
+bool keyd_has_ssh(const struct keyd *k, const struct keyd_job *j);
+/* Can the value of such a credential be used? */
+int keyd_ssh_check(const struct secret *value, struct error *err);
+int keyd_on_ssh_keys(struct chan *c, struct msg *m, void *ctx);
+int keyd_on_ssh_sign(struct chan *c, struct msg *m, void *ctx);
 
 /* keyd_capture.c: tokens that a job was issued. */
 #define CAPTURE_VALUE_MAX 8192u /* bytes of a token; else it is refused */

@@ -128,6 +128,13 @@ keyd_put_stubs(const struct keyd *k, const struct keyd_job *j, struct buf *b)
 		buf_put_str(b, stubs[i]);
 		n++;
 	}
+	/* A variable like any other, but its value is a place. */
+	if (n < P_SECRETS_MAX && keyd_has_ssh(k, j)) {
+		buf_put_str(b, "ssh-agent");
+		buf_put_str(b, "SSH_AUTH_SOCK");
+		buf_put_str(b, P_AGENT_PATH);
+		n++;
+	}
 	buf_patch_u32(b, at, n);
 	keyd_free_stubs(k, stubs);
 }
@@ -399,4 +406,6 @@ const struct msg_rule keyd_from_back[] = {
 	{ M_RELEASE, MSG_ALLOWED, on_release },
 	{ M_CRED_CAPTURE, MSG_ALLOWED | MSG_WIPE, keyd_on_capture },
 	{ M_SIGN_KEY, MSG_ALLOWED, keyd_on_sign_key },
+	{ M_SSH_KEYS, MSG_ALLOWED, keyd_on_ssh_keys },
+	{ M_SSH_SIGN, MSG_ALLOWED, keyd_on_ssh_sign },
 };

@@ -137,6 +137,8 @@ shape_of(enum cred_kind kind, const struct secret *value, struct error *err)
 		    cred_kind_name(kind));
 		return NULL;
 	}
+	if (kind == CRED_SSH && keyd_ssh_check(value, err) < 0)
+		return NULL;
 	if (kind == CRED_PROXY && memchr(p, '\n', n) != NULL) {
 		error_set(err, 0, "the value has more than one line");
 		return NULL;

@@ -28,7 +28,7 @@ libproxy_a_SOURCES += \
 	proxy/keyd.c proxy/keyd.h \
 	proxy/keyd_ca.c \
 	proxy/keyd_capture.c proxy/keyd_release.c proxy/keyd_secret.c \
-	proxy/keyd_sign.c \
+	proxy/keyd_sign.c proxy/keyd_ssh.c \
 	proxy/keyd_renew.c \
 	proxy/mint.c proxy/mint.h \
 	proxy/prf.c proxy/prf.h \
@@ -46,7 +46,7 @@ libproxy_a_SOURCES += \
 	proxy/back_judge.c proxy/back_model.c proxy/back_model.h \
 	proxy/back_record.c proxy/back_request.c \
 	proxy/back_response.c proxy/back_steps.c proxy/back_stream.c \
-	proxy/back_pg.c proxy/back_pg.h \
+	proxy/back_pg.c proxy/back_pg.h proxy/back_ssh.c proxy/back_ssh.h \
 	proxy/back_pipe.c proxy/back_raw.c proxy/back_raw.h \
 	proxy/back_via.c \
 	proxy/binding.c proxy/binding.h \
@@ -72,6 +72,7 @@ libproxy_a_SOURCES += \
 # Protocols that are not HTTP.
 libproxy_a_SOURCES += \
 	proxy/pgwire.c proxy/pgwire.h \
+	proxy/ssh_key.c proxy/ssh_key.h proxy/sshwire.c proxy/sshwire.h \
 	proxy/scram.c proxy/scram.h
 
 # front: capture sockets, DNS, the agent's side of HTTP.

@@ -8,9 +8,12 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
@@ -19,6 +22,7 @@
 #include "sandbox/netns.h"
 
 #define BACKLOG 512
+#define AGENT_BACKLOG 16
 #define BPF_TRIES 5
 
 #ifndef IPV6_RECVORIGDSTADDR
@@ -301,6 +305,24 @@ sockets(int fd[CAPTURE_MAX], struct error *err)
 	fd[CAPTURE_TCP] = steal_fd(&tcp);
 	fd[CAPTURE_UDP] = steal_fd(&udp);
 	fd[CAPTURE_DNS] = steal_fd(&dns);
+	return 0;
+}
+
+int
+agent_socket(int tmp, int *fd, struct error *err)
+{
+	const char *name = strrchr(P_AGENT_PATH, '/') + 1;
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	cleanup_fd int s =
+	    socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	/* bind(2) takes a path; /tmp is attached to nothing yet. */
+	(void)snprintf(sun.sun_path, sizeof(sun.sun_path),
+	    "/proc/self/fd/%d/%s", tmp, name);
+	if (s < 0 || bind(s, (struct sockaddr *)&sun, sizeof(sun)) < 0 ||
+	    fchmodat(tmp, name, 0666, 0) < 0 || listen(s, AGENT_BACKLOG) < 0)
+		return error_set(err, errno, "agent socket");
+	*fd = steal_fd(&s);
 	return 0;
 }
 

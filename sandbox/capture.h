@@ -39,6 +39,12 @@ void capture_init(struct capture *cp); /* all -1 */
 int capture_make(struct capture *cp, struct error *err);
 void capture_close(struct capture *cp);
 
+/*
+ * A listening socket at P_AGENT_PATH for every uid, in the file system that
+ * becomes the jail's /tmp.  0 with *fd, or -1.
+ */
+int agent_socket(int tmp, int *fd, struct error *err);
+
 /* True if this kernel takes the program; for doctor.  -1 fills err. */
 int capture_probe(struct error *err);
 

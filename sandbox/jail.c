@@ -134,6 +134,9 @@ give_parts(struct jail *j, const struct build *b, int dir, struct error *err)
 		r = tree_shared(c, part, err);
 	if (r == 0)
 		r = tree_own(c, part, err);
+	if (r == 0 && c->agent)
+		r = agent_socket(
+		    part[TREE_TMP], &j->capture[CAPTURE_AGENT], err);
 	for (i = build_first(b); r == 0 && i < TREE_PARTS; i += n) {
 		n = build_parts(i);
 		if (ctl_send(j->ctl_fd, &m, part + i, (size_t)n) < 0)
@@ -161,7 +164,8 @@ give_net(struct jail *j, const struct jail_config *c, struct error *err)
 		capture_init(&c->ahead->net);
 	}
 	for (i = 0; i < CAPTURE_MAX; i++)
-		j->capture[i] = steal_fd(&cp.sock[i]);
+		if (cp.sock[i] >= 0)
+			j->capture[i] = steal_fd(&cp.sock[i]);
 	j->link_fd = steal_fd(&cp.link);
 	if (ctl_send(j->ctl_fd, &m, &cp.ns, 1) < 0)
 		r = error_set(err, errno, "netns: send");

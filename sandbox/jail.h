@@ -105,6 +105,7 @@ struct jail_config {
 	bool tmp_exec; /* /tmp and home; /dev/shm never */
 	bool memfd_exec;
 	bool listen; /* want jail.exec_fd */
+	bool agent;  /* want an SSH agent's socket at P_AGENT_PATH */
 
 	/* FILTER_NESTED gives up Landlock's rights on files, which forbid any
 	 * mount, and a read-only /proc: it takes no rule that needs them. */

@@ -81,6 +81,11 @@ tests_fuzz_fuzz_dnswire_SOURCES = tests/fuzz/fuzz_dnswire.c $(FUZZ_FEED)
 tests_fuzz_fuzz_dnswire_LDADD = libproxy.a libbase.a
 tests_fuzz_fuzz_dnswire_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_ssh_agent
+tests_fuzz_fuzz_ssh_agent_SOURCES = tests/fuzz/fuzz_ssh_agent.c $(FUZZ_FEED)
+tests_fuzz_fuzz_ssh_agent_LDADD = libproxy.a libbase.a $(PROXY_LIBS)
+tests_fuzz_fuzz_ssh_agent_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_pgwire
 tests_fuzz_fuzz_pgwire_SOURCES = tests/fuzz/fuzz_pgwire.c $(FUZZ_FEED)
 tests_fuzz_fuzz_pgwire_LDADD = libproxy.a libbase.a $(PROXY_LIBS)

@@ -25,7 +25,7 @@ ftn_setup(void **state)
 		return 0;
 	}
 	ft_start(&ftn);
-	for (unsigned int i = 0; i < CAPTURE_MAX; i++)
+	for (unsigned int i = 0; i < CAPTURE_AGENT; i++)
 		ft_give(&ftn, (enum capture_fd)i, ftn_capture.sock[i]);
 	return 0;
 }

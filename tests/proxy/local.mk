@@ -183,7 +183,7 @@ EXTRA_DIST += $(PROXY_SH_LIST) tests/proxy/smuggle.py tests/proxy/certs_origin.p
 
 # Protocols that are not HTTP.
 RAW_LIST = tests/proxy/test_back_raw tests/proxy/test_front_raw \
-	tests/proxy/test_pgwire tests/proxy/test_scram
+	tests/proxy/test_pgwire tests/proxy/test_scram tests/proxy/test_ssh
 check_PROGRAMS += $(RAW_LIST)
 TESTS += $(RAW_LIST)
 tests_proxy_test_front_raw_SOURCES = tests/proxy/test_front_raw.c \
@@ -191,6 +191,8 @@ tests_proxy_test_front_raw_SOURCES = tests/proxy/test_front_raw.c \
 	tests/proxy/fronttest.c tests/proxy/fronttest.h
 tests_proxy_test_front_raw_LDADD = libsandbox.a $(FRONT_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
+tests_proxy_test_ssh_SOURCES = tests/proxy/test_ssh.c
+tests_proxy_test_ssh_LDADD = $(FRONT_LDADD)
 tests_proxy_test_scram_SOURCES = tests/proxy/test_scram.c
 tests_proxy_test_scram_LDADD = $(FRONT_LDADD)
 tests_proxy_test_pgwire_SOURCES = tests/proxy/test_pgwire.c
