@@ -16,6 +16,7 @@
 #define AGENT 0x20
 #define AGENT_CLOSE 0x21
 #define ANSWER 0x22
+#define NOBODY 0x7f
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -84,6 +85,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!ready) {
 		front_preinit();
+		log_set_level_name("error");
 		ready = true;
 	}
 	for (size_t i = 0; i < CAPTURE_MAX; i++)
@@ -96,6 +98,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    nitems(defs), 3, f);
 	f->ps = p.peers;
 	while (play_next(&data, &size, &st)) {
+		struct play_step nothing = { .from = NOBODY, .fd = -1 };
+
+		/* A back that is there. */
+		play_do(&p, &nothing);
 		if (st.from == AGENT)
 			agent_step(f, &agent, &st);
 		else if (st.from == AGENT_CLOSE)
