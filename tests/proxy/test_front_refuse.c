@@ -17,7 +17,8 @@
 #include "proxy/mint.h"
 #include "proxy/tls.h"
 
-#define CONNS 12288 /* FRONT_CONNS_MAX */
+#define CONNS 12288    /* FRONT_CONNS_MAX */
+#define EXCHANGES 2048 /* FRONT_EXCHANGES_MAX */
 #define GET(t) "GET " t " HTTP/1.1\r\nHost: a.example\r\n\r\n"
 
 static struct ft t;
@@ -338,6 +339,47 @@ connections_beyond_the_limit_displace_idle_ones(void **state)
 }
 
 static void
+requests_beyond_the_limit_are_503(void **state)
+{
+	static int fd[EXCHANGES];
+	struct rlimit rl = { CONNS + 64, CONNS + 64 };
+	struct ft_msg m;
+	int one;
+
+	if (setrlimit(RLIMIT_NOFILE, &rl) < 0) {
+		print_message("no %d descriptors can be had\n", CONNS);
+		skip();
+	}
+	ft_stop(&t);
+	ft_start(&t);
+	for (int i = 0; i < EXCHANGES; i++) {
+		fd[i] = ft_connect(&t);
+		ft_write(fd[i], GET("/held"));
+		ft_get(&t, "/held");
+	}
+	one = ft_connect(&t);
+	ft_write(one, GET("/more"));
+	ft_event(&t, FRONT_LIMIT, "too many requests");
+	assert_int_equal(ft_read_all(one, text, sizeof(text)), 0);
+	assert_true(str_starts(text, "HTTP/1.1 503"));
+	close(one);
+	/* One that ends makes room. */
+	close(fd[0]);
+	ft_expect(t.back, M_REQ_ABORT, &m);
+	buf_free(&m.body);
+	one = ft_connect(&t);
+	ft_write(one, GET("/room"));
+	ft_rsp(&t, ft_get(&t, "/room"), "ok");
+	ft_read_until(one, "\r\n\r\nok", text, sizeof(text));
+	close(one);
+	for (int i = 1; i < EXCHANGES; i++) {
+		close(fd[i]);
+		ft_expect(t.back, M_REQ_ABORT, &m);
+		buf_free(&m.body);
+	}
+}
+
+static void
 dns_answers_from_the_pool(void **state)
 {
 	static const char query[] = "\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00"
@@ -517,6 +559,7 @@ main(void)
 		cmocka_unit_test(tls_without_keyd_fails_and_recovers),
 		cmocka_unit_test(
 		    connections_beyond_the_limit_displace_idle_ones),
+		cmocka_unit_test(requests_beyond_the_limit_are_503),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
