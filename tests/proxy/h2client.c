@@ -80,6 +80,8 @@ on_frame(nghttp2_session *s, const nghttp2_frame *f, void *arg)
 {
 	struct h2c *c = arg;
 
+	if (f->hd.type == NGHTTP2_SETTINGS)
+		c->greeted = true;
 	if (f->hd.type == NGHTTP2_GOAWAY) {
 		c->goaway = true;
 		c->goaway_error = f->goaway.error_code;
@@ -276,6 +278,24 @@ h2c_wait_end(struct h2c *c)
 		;
 	if (!c->eof)
 		fail_msg("the connection stays open");
+}
+
+void
+h2c_ready(struct h2c *c)
+{
+	while (!c->greeted && read_once(c, WAIT_MS))
+		;
+	assert_true(c->greeted);
+}
+
+void
+h2c_wait_body(struct h2c *c, int32_t id, size_t n)
+{
+	struct h2c_rsp *r = h2c_rsp(c, id);
+
+	while (buf_len(&r->body) < n && read_once(c, WAIT_MS))
+		;
+	assert_int_equal(buf_len(&r->body), n);
 }
 
 void

@@ -26,6 +26,7 @@ struct h2c {
 	size_t piece; /* at most so many bytes in a write; 0: all */
 	bool no_windows;
 	bool eof;
+	bool greeted; /* front's SETTINGS came */
 	bool goaway;
 	uint32_t goaway_error;
 	struct h2c_rsp rsp[H2C_STREAMS]; /* by (id - 1) / 2 */
@@ -45,6 +46,10 @@ void h2c_flush(struct h2c *c);
 struct h2c_rsp *h2c_rsp(struct h2c *c, int32_t id);
 /* Read until the stream is closed, or fail. */
 struct h2c_rsp *h2c_wait(struct h2c *c, int32_t id);
+/* Read until front's SETTINGS are here. */
+void h2c_ready(struct h2c *c);
+/* Read until so much of the body is here. */
+void h2c_wait_body(struct h2c *c, int32_t id, size_t n);
 /* Read until the connection ends. */
 void h2c_wait_end(struct h2c *c);
 /* Read what comes within ms. */

@@ -441,7 +441,7 @@ upload_stops_at_the_credit_of_back(void **state)
 	int32_t id, other;
 
 	h2c_open(&c, &t, false);
-	h2c_poll(&c, 100); /* its settings */
+	h2c_ready(&c);
 	id = h2c_request(&c, true, fields);
 	serial = ft_request(&t, &h, "POST", "/up");
 	req_head_free(&h);
@@ -504,6 +504,7 @@ slow_reader_stops_the_sender(void **state)
 	serial = ft_get(&t, "/slow");
 	ft_rsp_head(&t, serial, 200, BODY_STREAM, 0);
 	send_body(serial, WIRE_WINDOW);
+	h2c_wait_body(&c, id, 65535);
 	h2c_poll(&c, 100);
 	/* As much as the agent's window has, and no grant: 65535 is less than
 	 * a grant is worth. */
@@ -513,8 +514,7 @@ slow_reader_stops_the_sender(void **state)
 	nghttp2_submit_window_update(c.s, 0, 0, 200000);
 	nghttp2_submit_window_update(c.s, 0, id, 200000);
 	h2c_flush(&c);
-	h2c_poll(&c, 100);
-	assert_int_equal(buf_len(&h2c_rsp(&c, id)->body), WIRE_WINDOW);
+	h2c_wait_body(&c, id, WIRE_WINDOW);
 	expect(M_REQ_WINDOW, &m);
 	cur_init(&cur, buf_head(&m.body), buf_len(&m.body));
 	assert_true(cur_u32(&cur) >= WIRE_WINDOW / 4);

@@ -259,7 +259,7 @@ refusal_of_the_origin_is_an_answer(void **state)
 	close(fd);
 	/* Over HTTP/2, too. */
 	h2c_open(&c, &t, false);
-	h2c_poll(&c, 50);
+	h2c_ready(&c);
 	id = h2c_request(&c, true, connect2);
 	serial = request_is_one();
 	ft_rsp_head(&t, serial, 403, BODY_LENGTH, 2);
@@ -294,7 +294,7 @@ extended_connect_is_the_same_to_back(void **state)
 	int32_t id, other;
 
 	h2c_open(&c, &t, false);
-	h2c_poll(&c, 50);
+	h2c_ready(&c);
 	assert_int_equal(nghttp2_session_get_remote_settings(
 			     c.s, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL),
 	    1);
@@ -347,7 +347,7 @@ extended_connect_for_others_is_refused(void **state)
 	int32_t id;
 
 	h2c_open(&c, &t, false);
-	h2c_poll(&c, 50);
+	h2c_ready(&c);
 	id = h2c_request(&c, true, udp);
 	ended_with(id, 501);
 	id = h2c_request(&c, true, old);
