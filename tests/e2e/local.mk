@@ -17,3 +17,6 @@ EXTRA_DIST += $(E2E_LIST) tests/e2e/http2_client.js \
 EXTRA_DIST += tests/e2e/idle.py tests/e2e/ws_client.py \
 	tests/e2e/ws_origin.py
 EXTRA_DIST += tests/e2e/ws_play.py tests/e2e/ws_http2.js
+E2E_PKG = tests/e2e/packages.sh
+TESTS += $(E2E_PKG)
+EXTRA_DIST += $(E2E_PKG) tests/e2e/packages_origin.py
