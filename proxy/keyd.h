@@ -70,6 +70,7 @@ struct keyd {
 	struct ev_timer *orphans;
 	enum keyd_renew renew;
 	struct ev_timer *renew_timer;
+	bool renew_due; /* it runs */
 };
 
 extern const struct msg_rule keyd_from_parent[6];
@@ -158,7 +159,7 @@ int keyd_on_ssh_sign(struct chan *c, struct msg *m, void *ctx);
 /* keyd_capture.c: tokens that a job was issued. */
 #define CAPTURE_VALUE_MAX 8192u /* bytes of a token; else it is refused */
 #define CAPTURE_KIND_MAX 4u     /* of one member in a job; oldest goes */
-#define CAPTURE_JOB_MAX 32u     /* in a job; oldest goes */
+#define CAPTURE_JOB_MAX 16u     /* in a job; oldest goes */
 #define CAPTURE_ROOM_MAX 24576u /* of their bindings; oldest goes */
 #define CAPTURE_ORPHAN_MS                                                      \
 	120000u /* after a restart: jobs not told of by then                   \

@@ -25,18 +25,22 @@ on_timer(void *arg)
 {
 	struct keyd *k = arg;
 
+	k->renew_due = false;
 	if (k->renew != RENEW_NONE || !vault_is_stale(k->vault))
 		return;
 	k->renew = RENEW_ASKED;
 	tell_parent(k, M_VAULT_STALE, NULL);
 }
 
-/* One change seldom comes alone. */
+/* One change seldom comes alone; but those to come do not put it off. */
 static void
 on_change(void *arg)
 {
 	struct keyd *k = arg;
 
+	if (k->renew_due)
+		return;
+	k->renew_due = true;
 	ev_timer_set(k->renew_timer, KEYD_RENEW_MS);
 }
 
@@ -77,7 +81,10 @@ keyd_on_renamed(struct chan *c, struct msg *m, void *ctx)
 		return -1;
 	k->renew = RENEW_NONE;
 	vault_switched(k->vault, ok);
-	if (ok)
+	if (ok) {
 		log_info("the vault has been written anew");
+		/* Much may have changed meanwhile. */
+		on_change(k);
+	}
 	return 0;
 }

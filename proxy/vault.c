@@ -214,6 +214,21 @@ apply_stub_key(struct vault *v, struct cur *r, struct error *err)
 		   : error_set(err, errno, "memory for the stub key");
 }
 
+/* Is there room for one more of n bytes? */
+static bool
+captured_fits(const struct vault *v, size_t n)
+{
+	size_t count = 0, bytes = 0;
+
+	for (size_t i = 0; i < v->n; i++) {
+		if (v->c[i].parent == 0)
+			continue;
+		count++;
+		bytes += secret_len(v->c[i].value);
+	}
+	return count < VAULT_CAPTURED_MAX && bytes + n <= VAULT_CAPTURED_BYTES;
+}
+
 /* May c be stored beside what is there? */
 static int
 check_place(const struct vault *v, const struct credential *c)
@@ -230,8 +245,7 @@ check_place(const struct vault *v, const struct credential *c)
 			   ? 0
 			   : -1;
 	return fresh && up != NULL && up->parent == 0 && !up->revoked &&
-		       c->job != 0 &&
-		       v->n - vault_secrets(v) < VAULT_CAPTURED_MAX
+		       c->job != 0 && captured_fits(v, secret_len(c->value))
 		   ? 0
 		   : -1;
 }
@@ -560,6 +574,9 @@ vault_put(struct vault *v, struct credential *c, struct error *err)
 	if (check_place(v, c) < 0)
 		return error_set(err, 0,
 		    "the vault holds too many secrets, or one of that name");
+	if (c->parent != 0 && v->log != NULL &&
+	    vault_log_size(v->log) > VAULT_FILE_MAX - VAULT_RESERVE)
+		return error_set(err, 0, "the vault is full");
 	vault_record(&b, c->parent == 0 ? REC_PUT : REC_CAPTURED);
 	vault_put_credential(&b, c);
 	if (record_write(v, &b, err) < 0)

@@ -22,8 +22,12 @@
 #include "proxy/credspec.h"
 #include "proxy/stub.h"
 
-#define VAULT_VALUE_MAX 16384u  /* bytes of a secret; P_STUB_MAX */
-#define VAULT_CAPTURED_MAX 512u /* of all jobs; then no more are taken */
+#define VAULT_VALUE_MAX 16384u /* bytes of a secret; P_STUB_MAX */
+/* Of all jobs together, in number and bytes; then no more are taken. */
+#define VAULT_CAPTURED_MAX 1024u
+#define VAULT_CAPTURED_BYTES (4u * 1024 * 1024)
+/* Bytes of the file that they do not get. */
+#define VAULT_RESERVE (4u * 1024 * 1024)
 
 struct credential {
 	uint32_t id; /* never used again after removal */

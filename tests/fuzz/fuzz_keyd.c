@@ -1,7 +1,8 @@
 /*
  * keyd's message handlers on any bytes from control, audit, front and back:
- * no overrun, and no value is released while no job is open.  Input: u8 which
- * handler, u16 length, body, again and again.
+ * no overrun, and no value is released: no policy allows anything.  Input: u8
+ * which handler, u16 length, body, again and again; the highest bit of the
+ * first byte opens the job.
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -38,7 +39,8 @@ fill(struct keyd *k)
 		    .nhosts = 1,
 		    .hosts = { { "a.example", 443 } },
 		    .header = "X-Key",
-		    .env = "TOKEN" } };
+		    .env = "TOKEN",
+		    .capture = { "/token", 1, { ".access_token" } } } };
 	cleanup_secret struct secret *key = secret_new(VALUE VALUE, 32);
 	struct error err;
 
@@ -107,12 +109,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    nitems(keyd_from_parent), keyd_peers, nitems(keyd_peers), &k);
 	k.mint = mint;
 	fill(&k);
+	if (size > 0 && (data[0] & 0x80) != 0) {
+		k.jobs = xcalloc(1, sizeof(*k.jobs));
+		k.jobs[0].job = 3;
+		k.njobs = 1;
+	}
 	p.chan = chan_new(k.ev, fds[0], "fuzz", NULL, 0, on_end, NULL);
 	while (size >= 3) {
 		size_t n = data[1] | (size_t)data[2] << 8;
 
 		n = n < size - 3 ? n : size - 3;
-		dispatch(&p, data[0], data + 3, n);
+		dispatch(&p, data[0] & 0x7f, data + 3, n);
 		chan_flush(p.chan, 0);
 		data += 3 + n;
 		size -= 3 + n;

@@ -192,6 +192,29 @@ killed_at_any_step_it_loses_nothing(void **state)
 }
 
 static void
+changes_without_end_do_not_put_it_off(void **state)
+{
+	struct world w;
+	struct row rows[4];
+	bool asked = false;
+
+	(void)state;
+	world_ready(&w);
+	for (int i = 0; i < 100 && !asked; i++) {
+		send_named(&w, M_SECRET_ROTATE, "github",
+		    value_fd(i % 2 == 0 ? VALUE2 : VALUE));
+		expect_audit(&w, "KY202", true);
+		raw_expect(&w.back, M_CRED_REVOKED);
+		expect_bindings(&w, rows, 4);
+		expect_done(&w, true, "");
+		if (raw_next(&w.parent, 200) == 0)
+			asked = w.parent.type == M_VAULT_STALE;
+	}
+	assert_true(asked);
+	world_free(&w);
+}
+
+static void
 without_a_file_it_goes_on(void **state)
 {
 	struct world w;
@@ -248,6 +271,7 @@ main(void)
 		cmocka_unit_test(a_removed_value_leaves_the_file),
 		cmocka_unit_test(a_change_in_between_is_in_both_files),
 		cmocka_unit_test(killed_at_any_step_it_loses_nothing),
+		cmocka_unit_test(changes_without_end_do_not_put_it_off),
 		cmocka_unit_test(without_a_file_it_goes_on),
 		cmocka_unit_test(a_file_unasked_for_ends_the_channel),
 	};
