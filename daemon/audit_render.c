@@ -44,6 +44,22 @@ event_decode(struct event *e, const void *p, size_t n)
 	return cur_end(&c);
 }
 
+static void
+put_words(struct buf *b, const char *s)
+{
+	buf_put(b, s, strlen(s));
+}
+
+/* Does it stand in JSON as it is?  Nearly all does. */
+static bool
+is_plain(const uint8_t *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i] < 0x20 || s[i] > 0x7e || s[i] == '"' || s[i] == '\\')
+			return false;
+	return true;
+}
+
 /* Text as a JSON string, at most max bytes of it; true if it was cut. */
 static bool
 put_text(struct buf *b, const uint8_t *s, size_t n, size_t max)
@@ -57,8 +73,13 @@ put_text(struct buf *b, const uint8_t *s, size_t n, size_t max)
 		while (n > 0 && max - n < 4 && (s[n] & 0xc0) == 0x80)
 			n--;
 	}
-	safe = str_escape(n == 0 ? "" : (const char *)s, n);
 	buf_put_u8(b, '"');
+	if (!cut && is_plain(s, n)) {
+		buf_put(b, s, n);
+		buf_put_u8(b, '"');
+		return false;
+	}
+	safe = str_escape(n == 0 ? "" : (const char *)s, n);
 	for (const char *p = safe; *p != '\0'; p++) {
 		if (*p == '"' || *p == '\\')
 			buf_put_u8(b, '\\');
@@ -116,16 +137,20 @@ put_section(
 
 		if (memcmp(f->key, section, SECTION_LEN) != 0)
 			continue;
-		if (open)
-			buf_put_u8(b, ',');
-		else
-			buf_printf(b, ",\"%s\":{", section);
+		put_words(b, open ? "," : ",\"");
+		if (!open) {
+			put_words(b, section);
+			put_words(b, "\":{");
+		}
 		open = true;
 		/* No key has digits of its own. */
 		if (e->nth[i] > 1)
 			buf_printf(b, "\"%s_%" PRIu32 "\":", name, e->nth[i]);
-		else
-			buf_printf(b, "\"%s\":", name);
+		else {
+			buf_put_u8(b, '"');
+			put_words(b, name);
+			put_words(b, "\":");
+		}
 		switch (f->kind) {
 		case AUDIT_STR:
 			if (put_text(b, f->s, f->len, max))
@@ -135,7 +160,7 @@ put_section(
 			buf_printf(b, "%" PRIu64, f->u);
 			break;
 		case AUDIT_BOOL:
-			buf_printf(b, "%s", f->u != 0 ? "true" : "false");
+			put_words(b, f->u != 0 ? "true" : "false");
 			break;
 		case AUDIT_LIST:
 			if (put_list(b, f, max))
@@ -151,11 +176,15 @@ put_section(
 static void
 put_start(struct buf *b, const struct audit_meta *m, const struct audit_head *h)
 {
+	static time_t second = -1; /* what day is the text of */
+	static char day[32];
 	struct tm tm;
-	char day[32];
 
-	gmtime_r(&m->ts.tv_sec, &tm);
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+	if (m->ts.tv_sec != second) {
+		gmtime_r(&m->ts.tv_sec, &tm);
+		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+		second = m->ts.tv_sec;
+	}
 	buf_printf(b,
 	    "{\"v\":1,\"seq\":%" PRIu64 ",\"ts\":\"%s.%09ldZ\","
 	    "\"boot\":",
@@ -186,7 +215,9 @@ put_record(struct buf *b, const struct audit_meta *m, const struct event *e,
 	}
 	if (cut)
 		buf_printf(b, ",\"cut\":true");
-	buf_printf(b, ",\"prev\":\"%s\"", prev);
+	put_words(b, ",\"prev\":\"");
+	put_words(b, prev);
+	buf_put_u8(b, '"');
 }
 
 int
@@ -196,7 +227,8 @@ audit_render(const struct audit_meta *m, const void *event, size_t n,
 {
 	char prev_text[AUDIT_HASH_TEXT + 1], hash_text[AUDIT_HASH_TEXT + 1];
 	const size_t tail = strlen(",\"hash\":\"\"}") + AUDIT_HASH_TEXT;
-	cleanup_free struct event *e = xcalloc(1, sizeof(*e));
+	/* event_decode() fills what is used of it. */
+	cleanup_free struct event *e = xmalloc(sizeof(*e));
 	cleanup_buf struct buf b = { 0 };
 
 	buf_init(&b, 0);
