@@ -66,4 +66,21 @@ if has go version; then
 else
     without go
 fi
+# Registries with a token came with cargo 1.74.
+if has sh -c '/usr/bin/cargo --version | grep -qE "1\.(7[4-9]|[89]|[1-9][0-9]{2})"'; then
+    client cargo "export HOME=/tmp CARGO_HOME=/tmp/.cargo
+        export CARGO_REGISTRIES_BRIG_TOKEN=\$PKG_TOKEN
+        mkdir -p .cargo src && : >src/lib.rs
+        printf '%s\n' '[registries.brig]' \
+            'index = \"sparse+https://pkg.test:$PKG/cargo/\"' '[registry]' \
+            'global-credential-providers = [\"cargo:token\"]' >.cargo/config.toml
+        printf '%s\n' '[package]' 'name = \"x\"' 'version = \"1.0.0\"' \
+            '[dependencies]' \
+            'brigpkg = { version = \"1\", registry = \"brig\" }' >Cargo.toml
+        /usr/bin/cargo fetch
+        ls .cargo/registry/cache/*/brigpkg-1.0.0.crate" /cargo/dl/
+else
+    skip "cargo: the package arrives" "cargo is missing or old"
+    skip "cargo: the registry got the token" "cargo is missing or old"
+fi
 attack_end

@@ -1,4 +1,4 @@
-"""A private registry for npm, pip and go, behind TLS and a token, for a test.
+"""A private registry for npm, pip, go and cargo, behind TLS and a token, for a test.
 
 usage: packages_origin.py CERT KEY TOKEN
 Prints "listening PORT"; says on stderr what each request brought.
@@ -47,6 +47,10 @@ WHEEL = archive({
 MOD = 'module brig.example/mod\n'
 ZIP = archive({'brig.example/mod@v1.0.0/go.mod': MOD,
                'brig.example/mod@v1.0.0/mod.go': 'package mod\n'})
+CRATE = tarball({
+    'brigpkg-1.0.0/Cargo.toml':
+        '[package]\nname = "brigpkg"\nversion = "1.0.0"\n',
+    'brigpkg-1.0.0/src/lib.rs': ''})
 WHEEL_NAME = 'brigpkg-1.0.0-py3-none-any.whl'
 GO = '/go/brig.example/mod/@v/'
 
@@ -58,7 +62,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         scheme, _, rest = self.headers.get('Authorization', '').partition(' ')
         if scheme.lower() == 'basic':
             rest = base64.b64decode(rest).decode().partition(':')[2]
-        return rest
+        return rest or scheme
 
     def find(self):
         base = 'https://' + self.headers['Host']
@@ -74,6 +78,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                                  '<a href="/files/%s">%s</a>' %
                                  (WHEEL_NAME, WHEEL_NAME)),
             '/files/' + WHEEL_NAME: ('application/zip', WHEEL),
+            '/cargo/config.json': ('application/json', json.dumps({
+                'dl': base + '/cargo/dl', 'auth-required': True})),
+            '/cargo/br/ig/brigpkg': ('text/plain', json.dumps({
+                'name': 'brigpkg', 'vers': '1.0.0', 'deps': [],
+                'features': {}, 'yanked': False,
+                'cksum': hashlib.sha256(CRATE).hexdigest()})),
+            '/cargo/dl/brigpkg/1.0.0/download': ('application/gzip', CRATE),
             GO + 'list': ('text/plain', 'v1.0.0\n'),
             GO + 'v1.0.0.info': ('application/json',
                                  '{"Version":"v1.0.0",'
