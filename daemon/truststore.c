@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "proxy/scan.h"
+#include "proxy/seek.h"
 
 /* Tags of DER (X.690). */
 #define OCTET_STRING 0x04
@@ -136,7 +136,7 @@ decode(struct buf *der, const char *s, size_t n)
 			padded = true;
 			continue;
 		}
-		v = scan_b64_value((uint8_t)s[i]);
+		v = seek_b64_value((uint8_t)s[i]);
 		if (v < 0 || padded)
 			return -1;
 		bits = (bits << 6 | (unsigned int)v) & 0xffffff;

@@ -111,7 +111,6 @@ struct exchange {
 	bool head_sent;     /* the head went to the origin */
 	bool end_sent;      /* so did the end */
 	struct fields req_trailers;
-	uint32_t scan_state;
 	struct buf stub_tail; /* of the body: what may start a stub */
 	bool body_stub;       /* a stub in the body has been recorded */
 

@@ -167,6 +167,7 @@ on_head(struct chan *c, struct msg *m, void *ctx)
 	x->state = X_ASK;
 	x->req_credit = x->rsp_credit = WIRE_WINDOW;
 	buf_init(&x->req, 0);
+	buf_init_wipe(&x->stub_tail, 0);
 	x->timer = ev_timer_new(b->ev, on_timer, x);
 	x->next = b->list;
 	b->list = x;

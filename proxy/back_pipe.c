@@ -9,7 +9,6 @@
 #include "proxy/back_pg.h"
 #include "proxy/back_ssh.h"
 #include "proxy/pgwire.h"
-#include "proxy/scan.h"
 
 #define READ_SIZE 16384u
 #define READS_PER_ROUND 16
@@ -118,17 +117,12 @@ raw_look(struct exchange *x, const uint8_t *p, size_t n)
 	static const char why[] =
 	    "a credential's placeholder stands in a connection that is not "
 	    "HTTP, where it is not replaced";
-	const struct bindings *bs = &x->back->bindings;
-	uint32_t match = 0;
+	const struct binding *b =
+	    bindings_seek(&x->back->bindings, &x->stub_tail, p, n);
 
-	if (bs->n == 0)
+	if (b == NULL)
 		return true;
-	for (size_t at = 0; at < n && match == 0;)
-		at +=
-		    scan_step(bs->scan, &x->scan_state, p + at, n - at, &match);
-	if (match == 0)
-		return true;
-	raw_record_leak(x, bs->b[scan_hit(bs->scan, match)->key].name, why);
+	raw_record_leak(x, b->name, why);
 	if (x->state >= X_CONNECT)
 		xch_abort(x, why);
 	else

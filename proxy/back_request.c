@@ -5,7 +5,6 @@
 #include "base/str.h"
 #include "proxy/back.h"
 #include "proxy/back_raw.h"
-#include "proxy/seek.h"
 
 #define PUSH_MAX 16384u
 
@@ -86,14 +85,15 @@ settle(struct exchange *x, size_t n)
 static void
 look_for_stubs(struct exchange *x, const uint8_t *p, size_t n)
 {
-	const struct bindings *bs = &x->back->bindings;
-	struct seek_hit hit;
+	const struct binding *b;
 
-	if (bs->n == 0 || x->body_stub ||
-	    !seek_stream(bs->seek, &x->stub_tail, p, n, &hit))
+	if (x->body_stub)
+		return;
+	b = bindings_seek(&x->back->bindings, &x->stub_tail, p, n);
+	if (b == NULL)
 		return;
 	x->body_stub = true;
-	record_leak(x, bs->b[hit.key].name,
+	record_leak(x, b->name,
 	    "the placeholder stands in the request's body, where it is not "
 	    "replaced",
 	    true);

@@ -194,11 +194,6 @@ on_bindings(struct chan *c, struct msg *m, void *ctx)
 	(void)c;
 	if (bindings_get(&m->body, &fresh) < 0)
 		return -1;
-	/* Automaton states of bodies under way mean nothing in the new one. */
-	for (struct exchange *x = b->list; x != NULL; x = x->next) {
-		x->scan_state = 0;
-		buf_clear(&x->stub_tail);
-	}
 	bindings_free(&b->bindings);
 	b->bindings_serial++;
 	b->bindings = fresh;

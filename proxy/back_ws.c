@@ -6,7 +6,6 @@
 
 #include "base/proto.h"
 #include "base/str.h"
-#include "proxy/scan.h"
 #include "proxy/swap_body.h"
 #include "proxy/ws.h"
 
@@ -23,24 +22,20 @@ struct xch_ws {
 /* ---- messages of the agent ---------------------------------------------- */
 
 static void
-look_for_stubs(struct exchange *x, const uint8_t *p, size_t n, bool last)
+look_for_stubs(struct exchange *x, struct buf *tail, const uint8_t *p, size_t n)
 {
-	const struct bindings *bs = &x->back->bindings;
-	uint32_t match;
+	const struct binding *b;
 
-	for (size_t at = 0; at < n && bs->scan != NULL && !x->body_stub;) {
-		at +=
-		    scan_step(bs->scan, &x->scan_state, p + at, n - at, &match);
-		if (match == 0)
-			continue;
-		x->body_stub = true;
-		record_leak(x, bs->b[scan_hit(bs->scan, match)->key].name,
-		    "the placeholder stands in a message of the WebSocket, "
-		    "where it is not replaced",
-		    true);
-	}
-	if (last)
-		x->scan_state = 0;
+	if (x->body_stub)
+		return;
+	b = bindings_seek(&x->back->bindings, tail, p, n);
+	if (b == NULL)
+		return;
+	x->body_stub = true;
+	record_leak(x, b->name,
+	    "the placeholder stands in a message of the WebSocket, where it is "
+	    "not replaced",
+	    true);
 }
 
 static void
@@ -57,21 +52,20 @@ up_data(void *arg, bool text, const uint8_t *p, size_t n, bool last,
 		buf_put(out, p, n);
 	if (swap != NULL && last)
 		swap_body_end(swap, out);
-	look_for_stubs(x, buf_head(out) + was, buf_len(out) - was, last);
+	look_for_stubs(
+	    x, &x->stub_tail, buf_head(out) + was, buf_len(out) - was);
+	if (last)
+		buf_clear(&x->stub_tail);
 }
 
 static void
 up_control(void *arg, bool pong, uint8_t *p, size_t n)
 {
-	struct exchange *x = arg;
-	uint32_t message = x->scan_state;
+	cleanup_buf struct buf tail = { 0 };
 
 	/* It says what the origin's ping said when it came here. */
-	if (pong)
-		return;
-	x->scan_state = 0;
-	look_for_stubs(x, p, n, true);
-	x->scan_state = message;
+	if (!pong)
+		look_for_stubs(arg, &tail, p, n);
 }
 
 static const struct ws_ops up_ops = { up_data, up_control };
@@ -142,7 +136,7 @@ xch_ws_open(struct exchange *x, const struct rsp_head *h, struct error *err)
 	struct codec_memory *m = &x->back->codecs;
 	bool deflate = false, known = true;
 
-	if (x->scrub == NULL && x->back->bindings.scan == NULL)
+	if (x->scrub == NULL && x->back->bindings.seek == NULL)
 		return 0;
 	for (size_t i = 0; i < h->fields.n; i++)
 		if (strcasecmp(h->fields.f[i].name, EXTENSIONS) == 0 &&
@@ -157,7 +151,6 @@ xch_ws_open(struct exchange *x, const struct rsp_head *h, struct error *err)
 		return 0;
 	x->ws = xcalloc(1, sizeof(*x->ws));
 	buf_init_wipe(&x->ws->out, 0);
-	x->scan_state = 0;
 	x->ws->up = ws_new(true, deflate, m, &up_ops, x);
 	if (x->scrub == NULL)
 		return 0;

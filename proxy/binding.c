@@ -72,7 +72,6 @@ index_stubs(struct bindings *bs)
 		return;
 	stubs_first(bs);
 	bs->seek = seek_new();
-	bs->scan = scan_new();
 	bs->folded = scan_new();
 	for (size_t i = 0; i < bs->n; i++) {
 		cleanup_free char *low = xstrdup(bs->b[i].stub);
@@ -81,10 +80,8 @@ index_stubs(struct bindings *bs)
 			break;
 		str_lower(low);
 		seek_add(bs->seek, bs->b[i].stub, strlen(low), true);
-		scan_add(bs->scan, bs->b[i].stub, strlen(low), true, false);
-		scan_add(bs->folded, low, strlen(low), false, false);
+		scan_add(bs->folded, low, strlen(low));
 	}
-	scan_ready(bs->scan);
 	scan_ready(bs->folded);
 }
 
@@ -126,7 +123,6 @@ bindings_free(struct bindings *bs)
 		row_free(&bs->b[i]);
 	free(bs->b);
 	seek_free(bs->seek);
-	scan_free(bs->scan);
 	scan_free(bs->folded);
 	memset(bs, 0, sizeof(*bs));
 }
@@ -185,7 +181,7 @@ binding_b64_lax(const char *s, size_t n, uint8_t *out)
 	size_t k = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		int v = scan_b64_value((uint8_t)s[i]);
+		int v = seek_b64_value((uint8_t)s[i]);
 
 		if (v < 0)
 			continue;
@@ -236,4 +232,16 @@ bindings_find(const struct bindings *bs, const char *s, size_t n)
 			break;
 	}
 	return NULL;
+}
+
+const struct binding *
+bindings_seek(
+    const struct bindings *bs, struct buf *tail, const uint8_t *p, size_t n)
+{
+	struct seek_hit hit;
+
+	if (bs->seek == NULL || n == 0 ||
+	    !seek_stream(bs->seek, tail, p, n, &hit))
+		return NULL;
+	return &bs->b[hit.key];
 }

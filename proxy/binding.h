@@ -29,7 +29,6 @@ struct bindings {
 	struct binding *b;
 	size_t n;
 	struct seek *seek;   /* stubs in every form; key = index in b */
-	struct scan *scan;   /* in fewer, for streams that are not HTTP */
 	struct scan *folded; /* stubs in lower case */
 };
 
@@ -50,6 +49,13 @@ bool binding_is_for(const struct binding *b, const char *host, uint16_t port);
  */
 const struct binding *bindings_find(
     const struct bindings *bs, const char *s, size_t n);
+
+/*
+ * The next piece of a body: the stub in it, in any form of proxy/seek.h.  What
+ * may be the start of one is kept in tail, empty at first.
+ */
+const struct binding *bindings_seek(
+    const struct bindings *bs, struct buf *tail, const uint8_t *p, size_t n);
 
 /*
  * Lenient base64 as the laxest server might read it: either alphabet, other

@@ -23,7 +23,8 @@ seek_free(struct seek *s)
 		free(s->key[i].p);
 	}
 	free(s->key);
-	/* The filter tells the first bytes. */
+	/* It tells the first bytes. */
+	filter_free(&s->filter);
 	explicit_bzero(s, sizeof(*s));
 	free(s);
 }
@@ -40,7 +41,7 @@ seek_add(struct seek *s, const void *key, size_t n, bool encoded)
 	k->p = xmemdup(key, n);
 	k->n = n;
 	k->encoded = encoded && n >= SEEK_ENCODED_MIN;
-	filter_add(&s->filter, k);
+	filter_add(&s->filter, s->n, k);
 	return s->n++;
 }
 
@@ -50,15 +51,10 @@ seek_search(const struct seek *s, const uint8_t *p, size_t n, size_t from,
 {
 	*hold = n;
 	for (size_t i = from; i < n; i++) {
-		uint8_t mask;
-
 		i = filter_skip(&s->filter, p, n, i);
 		if (i == n)
 			break;
-		mask = filter_look(&s->filter, p + i, n - i);
-		if (mask == 0)
-			continue;
-		switch (seek_match(s, p + i, n - i, mask, last, hit)) {
+		switch (seek_match(s, p + i, n - i, last, hit)) {
 		case FOUND_NOT:
 			continue;
 		case FOUND_MORE:

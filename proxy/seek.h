@@ -79,6 +79,9 @@ bool seek_find(
 bool seek_stream(const struct seek *s, struct buf *tail, const uint8_t *p,
     size_t n, struct seek_hit *hit);
 
+/* Value of a base64 character in either alphabet, -1 if it is none. */
+int seek_b64_value(uint8_t c);
+
 /*
  * Write with, as long as the key, over a key found, in the form in which it
  * was found: hit->len bytes, which src holds, to dst.

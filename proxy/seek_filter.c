@@ -1,26 +1,40 @@
 #include "proxy/seek_int.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
-#include "proxy/scan.h"
 
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
+/* A key being added. */
+struct adding {
+	struct filter *f;
+	const struct seek_key *k;
+	size_t word;
+	unsigned int shift;
+	/* Only for at: what makes a difference from the second to the fourth
+	 * byte begins with one of the class below. */
+	bool classed;
+};
+
 static void
-allow(struct filter *f, size_t i, enum bucket b, uint8_t c)
+allow(struct adding *a, size_t i, enum bucket b, uint8_t c)
 {
+	struct filter *f = a->f;
 	uint8_t bit = (uint8_t)(1u << b);
 
-	f->at[i][c] |= bit;
+	f->at[(i * 256 + c) * f->words + a->word] |= (uint64_t)bit << a->shift;
+	if (a->classed)
+		return;
 	f->low[i][c & 15] |= bit;
 	f->high[i][c >> 4] |= bit;
 }
 
 static void
-allow_any(struct filter *f, size_t i, enum bucket b)
+allow_any(struct adding *f, size_t i, enum bucket b)
 {
 	for (unsigned int c = 0; c < 256; c++)
 		allow(f, i, b, (uint8_t)c);
@@ -28,7 +42,7 @@ allow_any(struct filter *f, size_t i, enum bucket b)
 
 /* Hex digits come in both cases. */
 static void
-allow_cases(struct filter *f, size_t i, enum bucket b, uint8_t c)
+allow_cases(struct adding *f, size_t i, enum bucket b, uint8_t c)
 {
 	allow(f, i, b, c);
 	if ((c >= 'a' && c <= 'f') || c == 'x')
@@ -36,7 +50,7 @@ allow_cases(struct filter *f, size_t i, enum bucket b, uint8_t c)
 }
 
 static void
-allow_all(struct filter *f, size_t i, enum bucket b, const char *set)
+allow_all(struct adding *f, size_t i, enum bucket b, const char *set)
 {
 	for (; *set != '\0'; set++)
 		allow_cases(f, i, b, (uint8_t)*set);
@@ -48,36 +62,38 @@ static const char intro[] = "%\\&=";
 
 /* The key's first byte as it is; the second may be an escape. */
 static void
-add_text(struct filter *f, const struct seek_key *k)
+add_text(struct adding *f)
 {
 	char e[ESCAPES_MAX][ESCAPE_MAX];
 
 	for (size_t i = 0; i < FILTER_BYTES; i++)
-		if (i < k->n)
-			allow(f, i, BUCKET_TEXT, k->p[i]);
+		if (i < f->k->n)
+			allow(f, i, BUCKET_TEXT, f->k->p[i]);
 		else
 			allow_any(f, i, BUCKET_TEXT);
-	if (!k->encoded)
+	if (!f->k->encoded)
 		return;
+	f->classed = true;
 	allow_all(f, 1, BUCKET_TEXT, intro);
 	allow_all(f, 2, BUCKET_TEXT, intro);
 	for (size_t i = 0; i < nitems(escaped); i++) {
-		size_t n = seek_escapes(escaped[i], k->p[1], e);
+		size_t n = seek_escapes(escaped[i], f->k->p[1], e);
 
 		for (size_t j = 0; j < n; j++)
 			allow_cases(f, 2, BUCKET_TEXT, (uint8_t)e[j][1]);
 	}
 	allow_all(f, 2, BUCKET_TEXT, "\r\n");
 	allow_any(f, 3, BUCKET_TEXT);
+	f->classed = false;
 }
 
 static void
-add_escape(struct filter *f, const struct seek_key *k)
+add_escape(struct adding *f)
 {
 	char e[ESCAPES_MAX][ESCAPE_MAX];
 
 	for (size_t i = 0; i < nitems(escaped); i++) {
-		size_t n = seek_escapes(escaped[i], k->p[0], e);
+		size_t n = seek_escapes(escaped[i], f->k->p[0], e);
 		enum bucket b = e[0][0] == '%' || e[0][0] == '='
 				    ? BUCKET_PERCENT
 				    : BUCKET_SLASH;
@@ -93,13 +109,13 @@ add_escape(struct filter *f, const struct seek_key *k)
 }
 
 static void
-allow_b64(struct filter *f, size_t i, enum bucket b, const struct seek_key *k,
-    unsigned int shift, size_t index)
+allow_b64(
+    struct adding *f, size_t i, enum bucket b, unsigned int shift, size_t index)
 {
 	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				     "abcdefghijklmnopqrstuvwxyz0123456789";
 	unsigned int known,
-	    bits = seek_b64_bits(k->p, k->n, shift, index, &known);
+	    bits = seek_b64_bits(f->k->p, f->k->n, shift, index, &known);
 
 	/* All that differ in unknown bits alone. */
 	for (unsigned int v = bits;; v = ((v | known) + 1) & ~known & 63) {
@@ -115,26 +131,30 @@ allow_b64(struct filter *f, size_t i, enum bucket b, const struct seek_key *k,
 }
 
 static void
-add_b64(struct filter *f, const struct seek_key *k, unsigned int shift)
+add_b64(struct adding *f, unsigned int shift)
 {
 	enum bucket b = (enum bucket)(BUCKET_B64_0 + shift);
 	size_t first = shift * 8 / 6;
 
-	/* A line break may stand before any but the first. */
 	for (size_t i = 0; i < FILTER_BYTES; i++)
-		for (size_t j = i == 0 ? 0 : 1; j <= i; j++)
-			allow_b64(f, i, b, k, shift, first + j);
-	for (size_t i = 1; i < FILTER_BYTES; i++)
+		allow_b64(f, i, b, shift, first + i);
+	/* A line break may stand before any but the first. */
+	f->classed = true;
+	for (size_t i = 1; i < FILTER_BYTES; i++) {
+		for (size_t j = 1; j < i; j++)
+			allow_b64(f, i, b, shift, first + j);
 		allow_all(f, i, b, i == 1 ? "\r\n\\" : "\r\n\\rn");
+	}
+	f->classed = false;
 }
 
 static void
-add_hex(struct filter *f, const struct seek_key *k)
+add_hex(struct adding *f)
 {
 	static const char digits[] = "0123456789abcdef";
 
 	for (size_t i = 0; i < FILTER_BYTES; i++) {
-		uint8_t c = k->p[i / 2];
+		uint8_t c = f->k->p[i / 2];
 
 		c = i % 2 == 0 ? c >> 4 : c & 15;
 		allow_cases(f, i, BUCKET_HEX, (uint8_t)digits[c]);
@@ -142,41 +162,107 @@ add_hex(struct filter *f, const struct seek_key *k)
 }
 
 static void
-add_utf16(struct filter *f, const struct seek_key *k)
+add_utf16(struct adding *f)
 {
 	for (size_t i = 0; i < FILTER_BYTES; i++) {
 		bool even = i % 2 == 0;
 
-		allow(f, i, BUCKET_HEX, even ? k->p[i / 2] : 0);
-		allow(f, i, BUCKET_UTF16BE, even ? 0 : k->p[i / 2]);
+		allow(f, i, BUCKET_HEX, even ? f->k->p[i / 2] : 0);
+		allow(f, i, BUCKET_UTF16BE, even ? 0 : f->k->p[i / 2]);
 	}
 }
 
-void
-filter_add(struct filter *f, const struct seek_key *k)
+/* Room for one more key. */
+static void
+grow(struct filter *f, uint32_t key)
 {
-	add_text(f, k);
-	if (!k->encoded)
+	size_t words = key / KEYS_A_WORD + 1;
+	size_t rows = FILTER_BYTES * (size_t)256;
+	uint64_t *at;
+
+	if (words == f->words)
 		return;
-	add_escape(f, k);
-	for (unsigned int shift = 0; shift < 3; shift++)
-		add_b64(f, k, shift);
-	add_hex(f, k);
-	add_utf16(f, k);
+	at = xcalloc(rows * words, sizeof(*at));
+	for (size_t i = 0; i < rows; i++)
+		for (size_t w = 0; w < f->words; w++)
+			at[i * words + w] = f->at[i * f->words + w];
+	filter_free(f);
+	f->at = at;
+	f->words = words;
 }
 
-uint8_t
-filter_look(const struct filter *f, const uint8_t *p, size_t n)
+void
+filter_free(struct filter *f)
 {
-	uint8_t mask = 0xff;
+	if (f->at == NULL)
+		return;
+	explicit_bzero(
+	    f->at, FILTER_BYTES * (size_t)256 * f->words * sizeof(*f->at));
+	free(f->at);
+}
+
+void
+filter_add(struct filter *f, uint32_t key, const struct seek_key *k)
+{
+	struct adding a = { .f = f,
+		.k = k,
+		.word = key / KEYS_A_WORD,
+		.shift = key % KEYS_A_WORD * 8 };
+
+	grow(f, key);
+	add_text(&a);
+	if (!k->encoded)
+		return;
+	add_escape(&a);
+	for (unsigned int shift = 0; shift < 3; shift++)
+		add_b64(&a, shift);
+	add_hex(&a);
+	add_utf16(&a);
+}
+
+uint64_t
+filter_look(const struct filter *f, const uint8_t *p, size_t n, size_t w)
+{
+	uint64_t may = UINT64_MAX;
 
 	for (size_t i = 0; i < n && i < FILTER_BYTES; i++)
-		mask &= f->at[i][p[i]];
-	return mask;
+		may &= f->at[(i * 256 + p[i]) * f->words + w];
+	return may;
+}
+
+/* Is there something in any word? */
+static inline bool
+looks(const struct filter *f, const uint8_t *p)
+{
+	const uint64_t *row[FILTER_BYTES];
+
+	for (size_t i = 0; i < FILTER_BYTES; i++)
+		row[i] = &f->at[(i * 256 + p[i]) * f->words];
+	for (size_t w = 0; w < f->words; w++)
+		if ((row[0][w] & row[1][w] & row[2][w] & row[3][w]) != 0)
+			return true;
+	return false;
 }
 
 #ifdef __x86_64__
 #define LANES 32u
+#define CLASSED                                                                \
+	(1u << BUCKET_TEXT | 1u << BUCKET_B64_0 | 1u << BUCKET_B64_1 |         \
+	    1u << BUCKET_B64_2)
+
+/* The class: intro, CR and LF.  Of those whose high half is 0, 2, 3 and 5. */
+static const uint8_t class_low[16] = {
+	[0x0a] = 1, [0x0d] = 1 | 4, [5] = 2, [6] = 2, [0x0c] = 8
+};
+static const uint8_t class_high[16] = { [0] = 1, [2] = 2, [3] = 4, [5] = 8 };
+
+/* A table of 16 in both halves. */
+__attribute__((target("avx2"))) static inline __m256i
+table(const uint8_t *t)
+{
+	return _mm256_broadcastsi128_si256(
+	    _mm_loadu_si128((const __m128i_u *)t));
+}
 
 /*
  * 32 places at a time: what the low half of a byte allows and what the high
@@ -186,16 +272,17 @@ __attribute__((target("avx2"))) static size_t
 skip_avx2(const struct filter *f, const uint8_t *p, size_t n, size_t from)
 {
 	const __m256i half = _mm256_set1_epi8(15);
+	const __m256i zero = _mm256_setzero_si256();
+	const __m256i classed = _mm256_set1_epi8((char)CLASSED);
+	const __m256i clow = table(class_low), chigh = table(class_high);
 	__m256i low[FILTER_BYTES], high[FILTER_BYTES];
 
 	for (size_t i = 0; i < FILTER_BYTES; i++) {
-		low[i] = _mm256_broadcastsi128_si256(
-		    _mm_loadu_si128((const __m128i_u *)f->low[i]));
-		high[i] = _mm256_broadcastsi128_si256(
-		    _mm_loadu_si128((const __m128i_u *)f->high[i]));
+		low[i] = table(f->low[i]);
+		high[i] = table(f->high[i]);
 	}
 	for (; n - from >= LANES + FILTER_BYTES - 1; from += LANES) {
-		__m256i may = _mm256_set1_epi8(-1);
+		__m256i may = _mm256_set1_epi8(-1), also = zero;
 		uint32_t no;
 
 		for (size_t i = 0; i < FILTER_BYTES; i++) {
@@ -204,17 +291,26 @@ skip_avx2(const struct filter *f, const uint8_t *p, size_t n, size_t from)
 			__m256i l = _mm256_and_si256(v, half);
 			__m256i h =
 			    _mm256_and_si256(_mm256_srli_epi16(v, 4), half);
+			__m256i c =
+			    _mm256_and_si256(_mm256_shuffle_epi8(clow, l),
+				_mm256_shuffle_epi8(chigh, h));
 
-			l = _mm256_shuffle_epi8(low[i], l);
-			h = _mm256_shuffle_epi8(high[i], h);
-			may = _mm256_and_si256(may, _mm256_and_si256(l, h));
+			/* The class may follow what was allowed so far. */
+			if (i > 0)
+				also = _mm256_or_si256(
+				    also, _mm256_andnot_si256(
+					      _mm256_cmpeq_epi8(c, zero), may));
+			may = _mm256_and_si256(may,
+			    _mm256_and_si256(_mm256_shuffle_epi8(low[i], l),
+				_mm256_shuffle_epi8(high[i], h)));
 		}
+		may = _mm256_or_si256(may, _mm256_and_si256(also, classed));
 		no = (uint32_t)_mm256_movemask_epi8(
-		    _mm256_cmpeq_epi8(may, _mm256_setzero_si256()));
+		    _mm256_cmpeq_epi8(may, zero));
 		for (uint32_t yes = ~no; yes != 0; yes &= yes - 1) {
 			size_t at = from + (size_t)__builtin_ctz(yes);
 
-			if (filter_look(f, p + at, FILTER_BYTES) != 0)
+			if (looks(f, p + at))
 				return at;
 		}
 	}
@@ -232,8 +328,7 @@ filter_skip(const struct filter *f, const uint8_t *p, size_t n, size_t from)
 	}
 #endif
 	for (; from + FILTER_BYTES <= n; from++)
-		if ((f->at[0][p[from]] & f->at[1][p[from + 1]] &
-			f->at[2][p[from + 2]] & f->at[3][p[from + 3]]) != 0)
+		if (looks(f, p + from))
 			return from;
 	return from;
 }

@@ -18,14 +18,18 @@ enum bucket {
 	BUCKET_UTF16BE,
 };
 
+#define KEYS_A_WORD 8u /* of a word, each key has a byte, each bucket a bit */
+
 /*
- * Bit b of at[i][c]: some form of bucket b may have c as its byte i.  The
- * tables by half bytes say yes to the same and to some more.
+ * Word w of at for byte i and value c: those keys and buckets of which some
+ * form may have c as its byte i.  The tables by half bytes say the same of the
+ * buckets of all keys together, and yes to some more.
  */
 struct filter {
-	uint8_t at[FILTER_BYTES][256];
 	uint8_t low[FILTER_BYTES][16];
 	uint8_t high[FILTER_BYTES][16];
+	uint64_t *at;
+	size_t words;
 };
 
 struct seek_key {
@@ -41,9 +45,11 @@ struct seek {
 };
 
 /* seek_filter.c */
-void filter_add(struct filter *f, const struct seek_key *k);
-/* What may start at p, of which n bytes are there: bits of buckets. */
-uint8_t filter_look(const struct filter *f, const uint8_t *p, size_t n);
+void filter_add(struct filter *f, uint32_t key, const struct seek_key *k);
+void filter_free(struct filter *f);
+/* What may start at p, of which n bytes are there: word w. */
+uint64_t filter_look(
+    const struct filter *f, const uint8_t *p, size_t n, size_t w);
 /*
  * The first place at from or later with FILTER_BYTES bytes where something may
  * start; without one, the first that has not so many bytes.
@@ -58,12 +64,9 @@ enum found {
 	FOUND,
 };
 
-/*
- * What starts at p, of the buckets in mask; the longest into hit.  Never
- * FOUND_MORE with last.
- */
+/* What starts at p; the longest into hit.  Never FOUND_MORE with last. */
 enum found seek_match(const struct seek *s, const uint8_t *p, size_t n,
-    uint8_t mask, bool last, struct seek_hit *hit);
+    bool last, struct seek_hit *hit);
 
 /* The 6 bits of base64 character i, and in *known which come from the key. */
 unsigned int seek_b64_bits(const uint8_t *key, size_t n, unsigned int shift,

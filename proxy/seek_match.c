@@ -3,9 +3,24 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "proxy/scan.h"
 
 #define GAP_MAX 4u /* bytes of a line break in base64 */
+
+int
+seek_b64_value(uint8_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == '+' || c == '-')
+		return 62;
+	if (c == '/' || c == '_')
+		return 63;
+	return -1;
+}
 
 unsigned int
 seek_b64_bits(const uint8_t *key, size_t n, unsigned int shift, size_t i,
@@ -60,7 +75,7 @@ match_b64(const struct seek_key *k, unsigned int shift, const uint8_t *p,
 			at += seek_b64_gap(p + at, n - at);
 		if (at == n || (p[at] == '\\' && at + 1 == n))
 			return FOUND_MORE;
-		v = scan_b64_value(p[at]);
+		v = seek_b64_value(p[at]);
 		bits = seek_b64_bits(k->p, k->n, shift, i, &known);
 		if (v < 0 || ((unsigned int)v & known) != bits)
 			return FOUND_NOT;
@@ -447,12 +462,18 @@ match_key(struct best *b, uint32_t key, const struct seek_key *k,
 }
 
 enum found
-seek_match(const struct seek *s, const uint8_t *p, size_t n, uint8_t mask,
-    bool last, struct seek_hit *hit)
+seek_match(const struct seek *s, const uint8_t *p, size_t n, bool last,
+    struct seek_hit *hit)
 {
 	struct best b = { .found = FOUND_NOT, .last = last, .hit = hit };
 
-	for (uint32_t i = 0; i < s->n; i++)
-		match_key(&b, i, &s->key[i], p, n, mask);
+	for (size_t w = 0; w < s->filter.words; w++) {
+		uint64_t may = filter_look(&s->filter, p, n, w);
+
+		for (size_t i = w * KEYS_A_WORD; may != 0; i++, may >>= 8)
+			if ((may & 0xff) != 0)
+				match_key(&b, (uint32_t)i, &s->key[i], p, n,
+				    (uint8_t)may);
+	}
 	return b.found;
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "proxy/scan.h"
 
 static void
 put_hex(uint8_t *dst, uint8_t c, bool upper)
@@ -29,7 +28,7 @@ put_b64(uint8_t *dst, const uint8_t *src, const struct seek_hit *hit,
 
 		if (at > 0)
 			at += seek_b64_gap(src + at, hit->len - at);
-		old = (unsigned int)scan_b64_value(src[at]);
+		old = (unsigned int)seek_b64_value(src[at]);
 		v = seek_b64_bits(with, n, hit->shift, index, &known);
 		v |= old & ~known;
 		dst[at] = (uint8_t)std[v & 63];

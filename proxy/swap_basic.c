@@ -3,7 +3,7 @@
 #include <strings.h>
 
 #include "base/str.h"
-#include "proxy/scan.h"
+#include "proxy/seek.h"
 #include "proxy/swap_int.h"
 
 void
@@ -30,7 +30,7 @@ basic_token(const char *value)
 static bool
 basic_is_plain(const char *s)
 {
-	while (*s != '\0' && scan_b64_value((uint8_t)*s) >= 0)
+	while (*s != '\0' && seek_b64_value((uint8_t)*s) >= 0)
 		s++;
 	return s[strspn(s, "=")] == '\0';
 }

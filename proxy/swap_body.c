@@ -135,7 +135,7 @@ swap_body_add(struct swap_body *s, const char *stub, const struct secret *value)
 	p->len = strlen(stub);
 	p->value = value;
 	s->starts[(uint8_t)stub[0]] = true;
-	scan_add(s->scan, stub, p->len, false, false);
+	scan_add(s->scan, stub, p->len);
 	s->npairs++;
 }
 

@@ -630,6 +630,16 @@ stub_in_a_body_is_recorded_and_passes(void **state)
 	assert_ok(w);
 	assert_true(world_logged(w, "SE101 "));
 	assert_true(world_origin_saw(w, STUB));
+	/* In other words, too. */
+	cleanup_buf struct buf b = { 0 };
+	for (const char *c = STUB; *c != '\0'; c++)
+		buf_printf(&b, "%%25%02x", *c);
+	buf_clear(&w->codes);
+	world_request(w, "POST", HOST, "/echo", AUTH, (long)buf_len(&b));
+	world_body(w, buf_head(&b), buf_len(&b));
+	world_end(w);
+	assert_true(world_finish(w));
+	assert_true(world_logged(w, "SE101 "));
 }
 
 static void

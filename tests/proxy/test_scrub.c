@@ -9,6 +9,7 @@
 
 #include "base/compat.h"
 #include "base/str.h"
+#include "proxy/scan.h"
 #include "proxy/scrub.h"
 #include "proxy/seek.h"
 
@@ -430,6 +431,62 @@ swap_then_scrub_is_the_identity(void **state)
 	}
 }
 
+/* Large pieces are searched 32 places at a time, small ones are not. */
+static void
+large_pieces_and_small_ones_give_the_same(void **state)
+{
+	static const char set[] = "ABCab012_-%\\&=\r\n/+;#x";
+
+	(void)state;
+	for (int round = 0; round < 150; round++) {
+		cleanup_buf struct buf in = { 0 }, whole = { 0 }, cut = { 0 };
+		struct scrub *a = scrub_new(), *b = scrub_new();
+		char key[6][24] = { 0 };
+		uint32_t keys = 1 + rnd(6);
+
+		for (uint32_t k = 0; k < keys; k++) {
+			uint32_t n = 6 + rnd(17);
+
+			for (uint32_t i = 0; i < n; i++)
+				key[k][i] = set[rnd(sizeof(set) - 1)];
+			scrub_add(a, key[k], "ZYXWVUTSRQPONMLKJIHGFED", n);
+			scrub_add(b, key[k], "ZYXWVUTSRQPONMLKJIHGFED", n);
+		}
+		while (buf_len(&in) < 1500) {
+			const char *v = key[rnd(keys)];
+
+			for (uint32_t i = rnd(40); i > 0; i--)
+				buf_put_u8(
+				    &in, (uint8_t)set[rnd(sizeof(set) - 1)]);
+			if (rnd(3) == 0) {
+				cleanup_free char *t = b64("ab", v, "c", false);
+
+				for (char *c = t; *c != '\0'; c++)
+					buf_printf(&in, "%c%s", *c,
+					    rnd(5) == 0 ? "\r\n" : "");
+			} else {
+				write_down(&in, &ways[rnd(nitems(ways))], v);
+			}
+		}
+		scrub_feed(a, buf_head(&in), buf_len(&in), &whole);
+		scrub_end(a, &whole);
+		for (size_t at = 0, k; at < buf_len(&in); at += k) {
+			k = 1 + rnd(9);
+			if (k > buf_len(&in) - at)
+				k = buf_len(&in) - at;
+			scrub_feed(b, buf_head(&in) + at, k, &cut);
+		}
+		scrub_end(b, &cut);
+		assert_int_equal(scrub_count(a), scrub_count(b));
+		assert_true(scrub_count(a) > 0);
+		assert_int_equal(buf_len(&whole), buf_len(&in));
+		assert_memory_equal(
+		    buf_head(&whole), buf_head(&cut), buf_len(&in));
+		scrub_free(a);
+		scrub_free(b);
+	}
+}
+
 static void
 other_text_is_not_delayed(void **state)
 {
@@ -618,6 +675,44 @@ value_after_a_pause_is_replaced_but_for_its_start(void **state)
 	}
 }
 
+static void
+scan_finds_all_that_end_at_each_byte(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 300; round++) {
+		char keys[4][8] = { 0 }, text[65] = { 0 };
+		struct scan *s = scan_new();
+		size_t found = 0, want = 0, at = 0;
+		uint32_t st = 0, match;
+
+		for (size_t k = 0; k < 4; k++) {
+			size_t n = 1 + rnd(6);
+			for (size_t i = 0; i < n; i++)
+				keys[k][i] = (char)('a' + rnd(2));
+			/* Twice the same key counts once. */
+			for (size_t j = 0; j < k; j++)
+				if (strcmp(keys[j], keys[k]) == 0)
+					keys[k][0] = (char)('c' + k);
+			scan_add(s, keys[k], strlen(keys[k]));
+		}
+		scan_ready(s);
+		for (size_t i = 0; i < 64; i++)
+			text[i] = (char)('a' + rnd(2));
+		for (size_t k = 0; k < 4; k++)
+			for (const char *p = text;
+			     (p = strstr(p, keys[k])) != NULL; p++)
+				want++;
+		while (at < 64) {
+			at += scan_step(
+			    s, &st, (uint8_t *)text + at, 64 - at, &match);
+			for (; match != 0; match = scan_next(s, match))
+				found++;
+		}
+		assert_int_equal(found, want);
+		scan_free(s);
+	}
+}
+
 int
 main(void)
 {
@@ -632,6 +727,7 @@ main(void)
 		cmocka_unit_test(base64_over_lines_becomes_that_of_the_stub),
 		cmocka_unit_test(value_that_looks_like_an_escape_is_found),
 		cmocka_unit_test(swap_then_scrub_is_the_identity),
+		cmocka_unit_test(large_pieces_and_small_ones_give_the_same),
 		cmocka_unit_test(other_text_is_not_delayed),
 		cmocka_unit_test(start_of_a_value_at_the_end_is_passed_on),
 		cmocka_unit_test(
@@ -643,6 +739,7 @@ main(void)
 		cmocka_unit_test(pause_lets_go_of_a_short_start_only),
 		cmocka_unit_test(
 		    value_after_a_pause_is_replaced_but_for_its_start),
+		cmocka_unit_test(scan_finds_all_that_end_at_each_byte),
 		cmocka_unit_test(seek_finds_what_a_plain_search_finds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
