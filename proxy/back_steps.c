@@ -145,6 +145,39 @@ prepare_scrub(struct exchange *x)
 	return true;
 }
 
+static bool
+uses(const struct exchange *x, uint32_t cred)
+{
+	for (size_t i = 0; i < x->ncreds; i++)
+		if (x->cred[i].cred == cred)
+			return true;
+	return false;
+}
+
+/*
+ * A token may have been issued since the values were asked for; it must not
+ * come back here either.  True if there is another value to wait for.
+ */
+static bool
+ask_late(struct exchange *x, struct chan *c)
+{
+	const struct bindings *bs = &x->back->bindings;
+	size_t before = x->ncreds;
+
+	for (size_t i = 0; x->raw == NULL && i < bs->n; i++) {
+		const struct binding *b = &bs->b[i];
+
+		if (b->revoked || b->spec.kind != CRED_TOKEN ||
+		    uses(x, b->cred) ||
+		    !binding_is_for(b, x->host, x->head.port))
+			continue;
+		if (!xch_add_cred(x, b->cred))
+			return true;
+		ask_release(x, c, b->cred);
+	}
+	return x->ncreds > before;
+}
+
 static int
 on_released(struct chan *c, struct msg *m, void *ctx)
 {
@@ -155,7 +188,6 @@ on_released(struct chan *c, struct msg *m, void *ctx)
 	const uint8_t *v = cur_blob(&m->body, P_STUB_MAX, &n);
 	cleanup_free char *why = cur_str(&m->body, P_TEXT_MAX);
 
-	(void)c;
 	if (cur_end(&m->body) < 0 || (ok && n == 0))
 		return -1;
 	if (x == NULL)
@@ -172,7 +204,7 @@ on_released(struct chan *c, struct msg *m, void *ctx)
 		    "make fewer requests at the same time");
 		return 0;
 	}
-	if (++x->released < x->ncreds)
+	if (++x->released < x->ncreds || ask_late(x, c))
 		return 0;
 	ev_timer_clear(x->timer);
 	if (!prepare_scrub(x)) {
@@ -199,15 +231,6 @@ on_bindings(struct chan *c, struct msg *m, void *ctx)
 	b->bindings = fresh;
 	b->have_bindings = true;
 	return 0;
-}
-
-static bool
-uses(const struct exchange *x, uint32_t cred)
-{
-	for (size_t i = 0; i < x->ncreds; i++)
-		if (x->cred[i].cred == cred)
-			return true;
-	return false;
 }
 
 static int

@@ -82,6 +82,11 @@ on_release(struct chan *c, struct msg *m, void *ctx)
 	w->releases++;
 	if (w->keyd_mode == MODE_SILENT)
 		return 0;
+	if (w->late != NULL) {
+		w->token[w->ntokens++] = xstrdup(w->late);
+		w->late = NULL;
+		world_bindings(w);
+	}
 	if (cred > CRED && cred - CRED <= w->ntokens)
 		value = w->token[cred - CRED - 1];
 	buf_put_u8(&b, w->keyd_mode == MODE_OK);
@@ -720,6 +725,7 @@ world_reset(void **state)
 	while (w->ntokens > 0)
 		free(w->token[--w->ntokens]);
 	w->captures = 0;
+	w->late = NULL;
 	w->revoked = false;
 	w->spec =
 	    (struct cred_spec){ .surfaces = SURFACE_HEADER | SURFACE_BASIC,

@@ -57,7 +57,8 @@ struct world {
 	enum mode capture_mode;
 	char *token[8]; /* captured so far: credentials CRED + 1... */
 	unsigned int ntokens, captures;
-	char member[65]; /* of the last one */
+	const char *late; /* a token that is captured while values are asked */
+	char member[65];  /* of the last one */
 	uint8_t use;
 	bool grant;        /* give window back as bodies come */
 	struct buf codes;  /* "HT101 HT201 " */

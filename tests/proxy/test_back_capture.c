@@ -120,6 +120,19 @@ a_stub_can_be_used_and_its_value_does_not_come_back(void **state)
 }
 
 static void
+a_token_issued_meanwhile_does_not_come_back(void **state)
+{
+	struct world *w = *state;
+
+	w->late = TOKEN;
+	post(w, "/reply/other", "[\"" TOKEN "\"]");
+	assert_int_equal(w->a.status, 200);
+	assert_int_equal(w->releases, 2);
+	assert_true(world_saw(w, stub));
+	assert_false(world_saw(w, TOKEN));
+}
+
+static void
 escapes_are_read_and_not_kept(void **state)
 {
 	struct world *w = *state;
@@ -271,6 +284,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(tokens_come_as_stubs),
 		CASE(a_stub_can_be_used_and_its_value_does_not_come_back),
+		CASE(a_token_issued_meanwhile_does_not_come_back),
 		CASE(escapes_are_read_and_not_kept),
 		CASE(any_spelling_of_the_endpoint_is_captured),
 		CASE(what_cannot_be_read_is_refused),
