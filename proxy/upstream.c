@@ -451,6 +451,10 @@ upstream_release(struct upstream *u, bool keep_it)
 	destroy(u);
 	if (c->state == UC_OPEN)
 		uc_pump_soon(c);
-	if (c->state == UC_OPEN && c->users == NULL && !c->draining)
+	if (c->state != UC_OPEN || c->users != NULL)
+		return;
+	if (c->draining)
+		ev_timer_set(c->timer, UPSTREAM_LINGER_MS);
+	else
 		uc_keep(c);
 }

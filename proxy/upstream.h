@@ -23,7 +23,7 @@
 #define UPSTREAM_RAW_IDLE_MS 3600000u /* the same, of a WebSocket */
 #define UPSTREAM_TOTAL_MS (24u * 3600 * 1000) /* one exchange, all of it */
 #define UPSTREAM_LIFE_MS 3600000u /* then a connection takes no other one */
-#define UPSTREAM_LINGER_MS 5000u  /* for the last bytes of a WebSocket */
+#define UPSTREAM_LINGER_MS 5000u  /* for the last bytes of a connection */
 #define UPSTREAM_KEEP_MS 30000u   /* unused connection */
 #define UPSTREAM_KEEP_MAX 32u     /* unused ones; the oldest goes */
 #define UPSTREAM_KEEP_EACH_MAX 8u /* of them, of one origin */

@@ -158,6 +158,8 @@ uc2_fill(struct upstream_conn *c)
 		up_reserve(
 		    &c->out, (size_t)n > FILL_SIZE ? (size_t)n : FILL_SIZE);
 		buf_put(&c->out, p, (size_t)n);
+		/* The library keeps this memory for the next frame. */
+		explicit_bzero((void *)(uintptr_t)p, (size_t)n);
 	}
 	return uc2_settle(c);
 }

@@ -357,6 +357,8 @@ uc2_input(struct upstream_conn *c)
 	n = nghttp2_session_mem_recv(c->h2, buf_head(&c->in), buf_len(&c->in));
 	if (c->state != UC_OPEN)
 		return false;
+	/* An origin may repeat a secret. */
+	explicit_bzero(c->in.data, c->in.len);
 	buf_clear(&c->in);
 	if (c->flooded)
 		strlcpy(c->why, "a flood of control frames", sizeof(c->why));
