@@ -120,7 +120,8 @@ back_raw_rejudge(struct back *b)
 	for (struct exchange *x = b->list; x != NULL; x = next) {
 		next = x->next;
 		/* Those on their way are judged by whoever they wait for. */
-		if (x->raw == NULL || x->state < X_CONNECT)
+		if (x->raw == NULL || x->raw->ssh != NULL ||
+		    x->state < X_CONNECT)
 			continue;
 		if (b->profile != NULL) {
 			policy_raw(

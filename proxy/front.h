@@ -36,6 +36,12 @@
  * first: back is asked whether the connection may be opened as it is.
  */
 #define FRONT_RAW_WAIT_MS 150u
+/*
+ * What clients ask of the SSH agent: this much at once, then one each so many
+ * ms; beyond it they are disconnected.  keyd serves other jobs too.
+ */
+#define FRONT_AGENT_BURST 200u
+#define FRONT_AGENT_MS 50u
 /* Between requests: then close. */
 #define FRONT_IDLE_MS 120000u
 /* An agent that neither sends the body it owes nor reads: reset. */
@@ -212,7 +218,7 @@ struct front {
 	uint32_t next_serial, next_mint;
 	struct mint *mints;
 	size_t nmints;
-	struct rate mint_rate;
+	struct rate mint_rate, agent_rate;
 	struct rate event_rate[FRONT_EVENT_MAX];
 };
 

@@ -267,9 +267,8 @@ raw_wants_input(const struct conn *c)
 }
 
 /*
- * Bytes of whole messages that back may have, and never more than one of them
- * at most is larger than the credit; 0 if more are wanted, -1 when it is no
- * message to an agent.
+ * Bytes of whole messages that back may have; 0 if more are wanted, -1 when it
+ * is no message to an agent, or one too many.
  */
 static ssize_t
 agent_messages(const struct conn *c)
@@ -289,6 +288,12 @@ agent_messages(const struct conn *c)
 		}
 		if (n + fr.used > c->ex->tx_credit)
 			return (ssize_t)n;
+		if (!rate_take(
+			&c->f->agent_rate, FRONT_AGENT_BURST, FRONT_AGENT_MS)) {
+			conn_event(c, FRONT_LIMIT,
+			    "too much is asked of the SSH agent");
+			return -1;
+		}
 		n += fr.used;
 	}
 }

@@ -10,14 +10,14 @@
 setup_ports() {
     python3 - "$1" <<'EOF'
 import socket, sys
-socks = [socket.socket() for _ in range(4)]
+socks = [socket.socket() for _ in range(5)]
 for s in socks: s.bind(('127.0.0.1', 0))
 open(sys.argv[1], 'w').write(' '.join(str(s.getsockname()[1]) for s in socks))
 EOF
 }
 ports=$(mktemp)
 setup_ports "$ports"
-read -r FIRST ECHO OTHER_RAW WEB <"$ports" || :
+read -r FIRST ECHO OTHER_RAW WEB TLSRAW <"$ports" || :
 rm -f "$ports"
 
 attack_setup attack-raw \
@@ -25,6 +25,7 @@ attack_setup attack-raw \
     "allow net {raw.test,inside.test}:$ECHO;" \
     "allow net 127.0.0.1:$FIRST; allow net 127.0.0.1:$ECHO;" \
     "allow net 127.0.0.1:$WEB;" \
+    "allow net {raw.test,closed.test}:$TLSRAW; allow net 127.0.0.1:$TLSRAW;" \
     "allow http GET http://raw.test:$WEB/open/**;"
 
 
@@ -65,6 +66,31 @@ background python3 "$T/world.py" "$T/world.log" "$FIRST" "$ECHO" "$OTHER_RAW" \
 wait_for 5 grep -q ready "$T/world.log"
 saw() { grep -qF -e "$1" "$T/world.log"; }
 not_saw() { if grep -F -e "$1" "$T/world.log"; then return 1; fi; }
+
+# One that is not HTTP inside of TLS.
+make_cert raw.test
+cat >"$T/tls.py" <<'EOF'
+import socket, ssl, sys
+ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+ctx.load_cert_chain(sys.argv[2], sys.argv[3])
+s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('127.0.0.1', int(sys.argv[1]))); s.listen(10)
+log = open(sys.argv[4], 'a', buffering=1)
+while True:
+    c, _ = s.accept()
+    c.settimeout(5)
+    try:
+        t = ctx.wrap_socket(c, server_side=True)
+        d = t.recv(1000)
+        log.write(f'tls {d!r}\n')
+        t.sendall(b'250 ' + d)
+        t.unwrap()
+    except OSError as e:
+        log.write(f'tls {e}\n')
+    c.close()
+EOF
+background python3 "$T/tls.py" "$TLSRAW" "$T/raw.test.pem" "$T/raw.test.key" \
+    "$T/world.log"
 
 stop_brigd
 write_conf "resolve good.test 127.0.0.1" "resolve evil.test 127.0.0.1" \
@@ -157,6 +183,29 @@ job "python3 /workspace/late.py raw.test $WEB 1 \
 'GET /open/marker-ok HTTP/1.1~Host: raw.test:$WEB~~'"
 check "one who waits for long and speaks HTTP then is let through" \
     saw marker-ok
+
+# In TLS: both ends are verified, and what goes through is looked at.
+cat >"$T/ws/tls.py" <<'EOF'
+import os, socket, ssl, sys
+text = sys.argv[3].replace('STUB', os.environ['GOOD_TOKEN'])
+try:
+    s = ssl.create_default_context().wrap_socket(
+        socket.create_connection((sys.argv[1], int(sys.argv[2])), 10),
+        server_hostname=sys.argv[1])
+    s.settimeout(10)
+    s.sendall(text.encode() + b'\r\n')
+    print('GOT', s.recv(1000))
+except OSError as e:
+    print('ENDED', e)
+EOF
+job "python3 /workspace/tls.py raw.test $TLSRAW 'EHLO marker-tls'"
+check "a protocol in TLS passes by its net rule" job_says "GOT b'250 EHLO marker-tls"
+check "and is recorded as one in TLS" audited NT101 '"tls":true' raw.test
+job "python3 /workspace/tls.py closed.test $TLSRAW 'EHLO marker-wrong'"
+check "a server with another's certificate gets nothing" not_saw marker-wrong
+job "python3 /workspace/tls.py raw.test $TLSRAW 'AUTH begin-intls STUB'"
+check "a stub in TLS does not leave either" not_saw begin-intls
+check "and is a leak in the log" audited SE401 '"tls":true'
 
 # Stubs leave in no connection.
 cat >"$T/ws/leak.py" <<'EOF'

@@ -307,7 +307,12 @@ check "but no stub" sh -c \
     "[ -n '$stub' ] && ! grep -qF '$stub' '$T/plain.log'"
 check "and that was an attempt to leak it" audited SE401 other.test
 
+background sh -c "timeout 60 brig run -w '$T/ws' -- sh -c \
+    \"(echo 'select 40 + 2;'; sleep 30) | $Q'\" >'$T/held.out' 2>&1 </dev/null"
+check "control: a connection is open" wait_for 15 grep -q '^42' "$T/held.out"
 brig secret revoke app >/dev/null
+check "a revoked credential's connections are cut" \
+    wait_for 10 sh -c "cat '$T'/log/*.jsonl | grep NT501 | grep -q revoked"
 job "$Q' -c 'select 1'"
 check "a revoked credential opens nothing" no_row
 brig secret rm app >/dev/null 2>&1 || :

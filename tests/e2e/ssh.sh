@@ -228,6 +228,46 @@ check "a message without end ends the connection" says "HUGE b''"
 check "unbound and forged requests are on record" audited KY104 'not bound to a host'
 check "the keys are still the same three" sh -c "tail -n 1 '$T/job.out' | grep -qx 3"
 
+# One job that asks without end gets no more than its share.
+cat >"$T/ws/flood.py" <<'EOF'
+import os, socket, struct
+n = 0
+try:
+    c = socket.socket(socket.AF_UNIX); c.settimeout(10)
+    c.connect(os.environ['SSH_AUTH_SOCK'])
+    for i in range(2000):
+        c.sendall(b'\0\0\0\x01\x0b')
+        h = c.recv(4)
+        if len(h) < 4: break
+        b = b''
+        while len(b) < struct.unpack('>I', h)[0]: b += c.recv(65536)
+        n += 1
+except OSError: pass
+print('ANSWERED', n)
+EOF
+job 'python3 /workspace/flood.py'
+check "control: the agent answers many" sh -c \
+    "[ \"\$(sed -n 's/^ANSWERED //p' '$T/job.out' | tr -d '\r')\" -ge 200 ]"
+check "but not all of a flood" sh -c \
+    "[ \"\$(sed -n 's/^ANSWERED //p' '$T/job.out' | tr -d '\r')\" -lt 1000 ]"
+check "which is on record" audited NT407 'SSH agent'
+
+# The rule goes: no signature, though the key and the session are right.
+cat >"$T/policy/default.policy" <<EOF
+profile default {
+    default exec allow;  default read allow;  default write allow;
+    allow net 127.0.0.1:$PORT;
+}
+EOF
+brig policy reload >/dev/null
+job "$SSH -o IdentitiesOnly=yes -i /workspace/key.rsa.pub ssh.test 'echo in' || echo failed; ssh-add -l"
+check "without the net rule there is no way to the host" says failed
+check "control: the agent is there still" says 'rsa (RSA)'
+sed "s/allow net 127/allow net ssh.test:$PORT;  allow net 127/" \
+    "$T/policy/default.policy" >"$T/policy/new" &&
+    mv "$T/policy/new" "$T/policy/default.policy"
+brig policy reload >/dev/null
+
 brig secret revoke ed25519 >/dev/null
 job "ssh-add -l; $SSH -o IdentitiesOnly=yes -i /workspace/key.ed25519.pub ssh.test 'echo in' || echo failed"
 check "a revoked key is not there any more" says_not 'ed25519 (ED25519)'

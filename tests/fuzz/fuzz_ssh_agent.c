@@ -58,9 +58,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		try_frame(&f);
 		at += f.used;
 	}
-	if (size > 0) {
+	/* Anything else is looked through by OpenSSL's PEM reader, slowly. */
+	if (size >= 18 && memcmp(data, "-----BEGIN OPENSSH", 18) == 0)
 		ssh_key_free(ssh_key_load(data, size, &err));
-		(void)ssh_known(data, size, "a.example", 22, &key);
-	}
+	(void)ssh_known(data, size, "a.example", 22, &key);
 	return 0;
 }
