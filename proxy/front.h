@@ -29,6 +29,11 @@
 #define FRONT_TRIM_MIN 256u
 /* Exchanges under way: beyond it 503, or the stream is refused. */
 #define FRONT_EXCHANGES_MAX 2048u
+/*
+ * Bytes of responses that wait here for agents to read them: beyond it the
+ * connection that has most of them is reset.
+ */
+#define FRONT_HELD_MAX (64u * 1024 * 1024)
 /* First byte to last of TLS handshake and request head: else 408, close. */
 #define FRONT_HEAD_MS 30000u
 /*
@@ -171,6 +176,8 @@ struct conn {
 	uint16_t port;
 	struct buf in, out;
 	size_t nexchanges;      /* that back knows of */
+	size_t waiting;         /* bytes in the buffers of streams */
+	size_t held;            /* counted in f->held */
 	struct http_parser req; /* HTTP/1.1 */
 	struct exchange *ex;    /* HTTP/1.1 and raw: the one under way */
 	char *ws_accept;        /* HTTP/1.1: what accepts its WebSocket */
@@ -215,6 +222,7 @@ struct front {
 	struct conn *idle_first, *idle_last; /* by how long they are */
 	struct exchange *hash[FRONT_HASH];
 	size_t nexchanges;
+	size_t held; /* of all connections, as of their last round */
 	uint32_t next_serial, next_mint;
 	struct mint *mints;
 	size_t nmints;
@@ -279,6 +287,10 @@ void conn_opened(struct conn *c, const struct front_proto *proto);
 void conn_put(struct conn *c, const void *p, size_t n);
 /* No more requests: close when out is written. */
 void conn_finish(struct conn *c);
+/* Bring f->held up to date. */
+void conn_held(struct conn *c);
+/* Reset who holds most, if it is too much. */
+void conn_relieve(struct front *f);
 /* Close the connection that has been idle for longest; false if none is. */
 bool conn_close_idle(struct front *f);
 /* Tell every agent that front is going. */

@@ -96,6 +96,29 @@ conn_close_idle(struct front *f)
 	return true;
 }
 
+void
+conn_held(struct conn *c)
+{
+	size_t now = c->state == CONN_DEAD ? 0 : buf_len(&c->out) + c->waiting;
+
+	c->f->held = c->f->held - c->held + now;
+	c->held = now;
+}
+
+void
+conn_relieve(struct front *f)
+{
+	struct conn *most = f->conns;
+
+	if (f->held <= FRONT_HELD_MAX || most == NULL)
+		return;
+	for (struct conn *c = most->next; c != NULL; c = c->next)
+		if (c->held > most->held)
+			most = c;
+	conn_event(most, FRONT_LIMIT, "too much waits to be read by the job");
+	conn_reset(most);
+}
+
 /* Most connections are gone: give the pages back that lie between the rest. */
 static void
 trim(void *arg)
@@ -117,6 +140,7 @@ conn_close(struct conn *c)
 	if (c->proto != NULL)
 		c->proto->end(c);
 	c->state = CONN_DEAD;
+	conn_held(c);
 	idle_drop(c);
 	ev_undefer(f->ev, conn_work, c);
 	ev_timer_free(c->timer);
@@ -504,6 +528,7 @@ conn_work(void *arg)
 		buf_free(&c->out);
 	if ((c->nexchanges == 0 || c->raw != NULL) && buf_len(&c->in) == 0)
 		buf_free(&c->in);
+	conn_held(c);
 	update_events(c);
 	arm_timer(c);
 }

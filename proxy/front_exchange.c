@@ -245,6 +245,7 @@ on_body(struct chan *ch, struct msg *m, void *ctx)
 {
 	bool bad;
 	struct exchange *ex = find(owner(ctx), m, &bad);
+	struct conn *c;
 	size_t n = m->body.left;
 	const uint8_t *p = cur_bytes(&m->body, n);
 
@@ -258,7 +259,10 @@ on_body(struct chan *ch, struct msg *m, void *ctx)
 	ex->rx_credit -= n;
 	if (ex->kind == BODY_LENGTH)
 		ex->left -= n;
-	ex->c->proto->on_body(ex, p, n);
+	c = ex->c;
+	c->proto->on_body(ex, p, n);
+	conn_held(c);
+	conn_relieve(c->f);
 	return 0;
 }
 

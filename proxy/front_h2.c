@@ -193,6 +193,7 @@ send_data(nghttp2_session *s, nghttp2_frame *frame, const uint8_t *head,
 	buf_put(&c->out, head, 9);
 	buf_put(&c->out, buf_head(&st->out), n);
 	buf_consume(&st->out, n);
+	c->waiting -= n;
 	st->ex.rx_taken += n;
 	exchange_grant(&st->ex);
 	return 0;

@@ -63,6 +63,7 @@ h2_stream_free(struct conn *c, struct h2_stream *st)
 	request_free(st);
 	rsp_head_free(&st->late);
 	fields_free(&st->trailers);
+	c->waiting -= buf_len(&st->out);
 	buf_free(&st->out);
 	free(st);
 }
@@ -78,6 +79,13 @@ put_nv(nghttp2_nv *nva, size_t *n, const char *name, const char *value)
 		.namelen = strlen(name),
 		.valuelen = strlen(value),
 	};
+}
+
+static void
+put_body(struct h2_stream *st, const void *p, size_t n)
+{
+	buf_put(&st->out, p, n);
+	st->ex.c->waiting += n;
 }
 
 static void
@@ -174,7 +182,7 @@ answer(struct h2_stream *st, unsigned int status, const char *json, size_t n)
 	}
 	answer_fields(&h.fields, status);
 	if (!st->ex.head)
-		buf_put(&st->out, json, n);
+		put_body(st, json, n);
 	submit(st, &h, !st->ex.head && n > 0);
 	fields_free(&h.fields);
 }
@@ -452,7 +460,7 @@ h2_on_body(struct exchange *ex, const uint8_t *p, size_t n)
 {
 	struct h2_stream *st = stream_of(ex);
 
-	buf_put(&st->out, p, n);
+	put_body(st, p, n);
 	resume(st);
 }
 

@@ -509,6 +509,45 @@ agent_that_does_not_read_is_not_read(void **state)
 	is_served();
 }
 
+static void
+what_nobody_reads_is_bounded(void **state)
+{
+	static struct h2c many[FRONT_HELD_MAX / (WIRE_WINDOW * 100) + 1];
+	static uint8_t bytes[WIRE_BODY_CHUNK];
+	struct buf b = { 0 };
+	size_t ended = 0, last = 0, events;
+	uint32_t serial = 0;
+
+	ft_stop(&t);
+	ft_start(&t);
+	buf_put(&b, bytes, WIRE_BODY_CHUNK);
+	for (size_t i = 0; i < nitems(many); i++) {
+		h2c_open(&many[i], &t, true);
+		h2c_ready(&many[i]);
+		for (int k = 0; k < 100; k++) {
+			h2c_get(&many[i], "/big");
+			serial = ft_get(&t, "/big");
+			ft_rsp_head(&t, serial, 200, BODY_STREAM, 0);
+		}
+	}
+	for (serial -= 100 * nitems(many) - 1; last < 100 * nitems(many);
+	     serial++, last++)
+		for (size_t n = 0; n + WIRE_BODY_CHUNK <= WIRE_WINDOW;
+		     n += WIRE_BODY_CHUNK)
+			ft_send(t.back, M_RSP_BODY, serial, &b, -1);
+	buf_free(&b);
+	events = drain(M_FRONT_EVENT, 1);
+	assert_int_equal(events, 1);
+	for (size_t i = 0; i < nitems(many); i++) {
+		h2c_poll(&many[i], 50);
+		ended += many[i].eof;
+		h2c_close(&many[i]);
+	}
+	assert_int_equal(ended, 1);
+	drain(0, 0);
+	is_served();
+}
+
 int
 main(void)
 {
@@ -524,6 +563,7 @@ main(void)
 		cmocka_unit_test(compressed_bomb_is_431),
 		cmocka_unit_test(streams_beyond_the_limit_are_refused),
 		cmocka_unit_test(agent_that_does_not_read_is_not_read),
+		cmocka_unit_test(what_nobody_reads_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
