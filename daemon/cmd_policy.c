@@ -26,7 +26,8 @@ static const char usage_text[] =
     "       brig policy test [--json] [PATH...]\n"
     "       brig policy explain [--json] [-f PATH] [-p PROFILE] REQUEST\n"
     "REQUEST: exec -- ARGV... | http METHOD URL | read PATH | write PATH |\n"
-    "         net ADDRESS:PORT | model PROVIDER/MODEL [MAX-OUTPUT]\n"
+    "         net ADDRESS:PORT | net NAME:PORT |\n"
+    "         model PROVIDER/MODEL [MAX-OUTPUT]\n"
     "PATH: policy files or folders; default " POLICYFILES_DEFAULT "\n"
     "explain exits with 0 for allow, 10 for ask, 20 for deny.\n";
 
