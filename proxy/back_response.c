@@ -306,7 +306,8 @@ xch_rsp_quiet(struct exchange *x)
 	cleanup_buf struct buf clean = { 0 };
 	struct error err = { 0 };
 
-	if (x->scrub == NULL || x->held != NULL || x->blocked)
+	/* Between two frames of a WebSocket no byte may stand. */
+	if (x->scrub == NULL || x->held != NULL || x->ws != NULL || x->blocked)
 		return;
 	scrub_quiet(x->scrub, &clean);
 	if (buf_len(&clean) == 0)

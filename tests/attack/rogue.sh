@@ -34,7 +34,7 @@ check "control: the origin leaks what it is sent" \
 
 cat >"$T/ws/rogue.sh" <<EOF
 for p in hints reason name name64 value folded barelf barecr trailer chunkext \
-    gzip identity-gzip two-encodings te-gzip ranges both-lengths 304 101 \
+    gzip identity-gzip two-encodings te-gzip grpc ranges both-lengths 304 101 \
     http2 status0 status999 nothttp nul hop garbage toolong many interim \
     split drip endless-head endless-chunk early; do
     echo "== \$p"
@@ -66,7 +66,9 @@ check "no place of a response brings the value back" \
 check "compressed answers are searched, however they are marked" sh -c '
     stub=$(sed -n "s/.* stub=//p" "$0")
     test "$(grep -acF "$stub$stub$stub$stub" "$0")" = 3' "$T/job.out"
-check "parts of an answer are refused" grep -q response_encoded "$T/job.out"
+check "parts and messages compressed one by one are refused" sh -c '
+    test "$(grep -ac response_encoded "$0")" -ge 2 &&
+    grep -aq "has the grpc-encoding" "$0"' "$T/job.out"
 check "an answer of one request is never that of the next" sh -c '
     ! grep -q X-Poison "$0"' "$T/job.out"
 check "no process of brig ended over it" sh -c '

@@ -53,6 +53,7 @@ def answers(path, v, send):
                                 b"Content-Encoding: gzip\r\n", zipped),
         "/te-gzip": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n"
         b"\r\n" + chunk(zipped) + b"0\r\n\r\n",
+        "/grpc": plain(b"grpc-encoding: gzip\r\n", b"\1" + zipped),
         "/ranges": b"HTTP/1.1 206 Partial\r\nContent-Type: "
         b"multipart/byteranges; boundary=B\r\nContent-Length: 40\r\n\r\n" +
         v[:20] + b"--------------------",

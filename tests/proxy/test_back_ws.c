@@ -201,6 +201,23 @@ stub_elsewhere_is_recorded_and_passes(void **state)
 	assert_true(world_finish(w));
 }
 
+/* Which elsewhere lets the start of a value go. */
+static void
+pause_inside_a_message_changes_nothing(void **state)
+{
+	struct world *w = *state;
+
+	open_websocket(w);
+	frame(w, 0x01, "x ghp", 5);
+	world_run(w, 100);
+	frame(w, 0x80, "_REAL", 5);
+	world_run(w, 100);
+	assert_int_equal(buf_len(&w->a.body), 2 + 10 + 2);
+	assert_memory_equal(buf_head(&w->a.body), "\1\2x \x80\x08ghp_REAL", 14);
+	world_end(w);
+	assert_true(world_finish(w));
+}
+
 static void
 broken_frame_closes_with_its_code(void **state)
 {
@@ -230,6 +247,7 @@ main(void)
 		T(refused_websocket_is_an_answer),
 		T(stub_in_text_is_swapped_where_it_is_declared),
 		T(stub_elsewhere_is_recorded_and_passes),
+		T(pause_inside_a_message_changes_nothing),
 		T(broken_frame_closes_with_its_code),
 		T(front_that_gives_up_closes_it),
 	};
