@@ -52,7 +52,7 @@ while read -r name form; do
 done </workspace/forms; curl -sS "'"$E"'/a03-control?t=nothing"'
 check "03 control: a query of that kind passes without a stub" \
     reached evil.test /a03-control
-while read -r name form; do
+while read -r name _; do
     check "03 stub as $name in a query elsewhere: refused" \
         job_says "$name 403"
     check "03 and not passed on as $name" not_reached evil.test "/a03-$name?"

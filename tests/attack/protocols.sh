@@ -18,7 +18,6 @@ attack_policy "allow http {GET,POST} https://rogue.test:$ROGUE/**;" \
     "allow net 127.0.0.1:$ROGUE;" "ask timeout 3s then deny;" \
     "ask http GET https://other.test:$OTHER/a12;"
 start_brigd
-G="https://good.test:$GOOD"
 E="https://evil.test:$EVIL"
 
 # 12: what somebody allowed one job is not allowed to another.
