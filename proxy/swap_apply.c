@@ -195,6 +195,12 @@ apply_slot(struct req_head *h, const struct bindings *bs,
 	}
 	if (s->kind == SWAP_BASIC && f != NULL)
 		return apply_basic(f, b, value, err);
+	/* Some servers take an escaped slash for one, and the policy has
+	 * judged another path. */
+	if (s->kind == SWAP_PATH && strpbrk(value, "/\\%?#") != NULL)
+		return error_set(err, 0,
+		    "credential \"%s\" does not fit a segment of a path",
+		    b->name);
 	if ((s->kind == SWAP_QUERY || s->kind == SWAP_PATH) &&
 	    target_holds(h->target, s, b->stub)) {
 		target = target_swap(h->target, s, value, strlen(value));

@@ -5,7 +5,7 @@ tests_attack_brig_probe_LDADD = libbase.a
 # Static and not position-independent is fine: it runs from a workspace.
 tests_attack_brig_probe_LDFLAGS = $(BRIG_STATIC)
 
-ATTACK_LIST = tests/attack/swap.sh tests/attack/forms.sh \
+ATTACK_LIST = tests/attack/surfaces.sh tests/attack/swap.sh tests/attack/forms.sh \
 	tests/attack/host.sh tests/attack/protocols.sh \
 	tests/attack/network.sh tests/attack/names.sh tests/attack/sockets.sh \
 	tests/attack/files.sh tests/attack/hooks.sh tests/attack/rename.sh \
