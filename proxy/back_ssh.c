@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/proto.h"
 #include "base/str.h"
 #include "proxy/sshwire.h"
@@ -214,6 +215,8 @@ back_on_ssh_signed(struct chan *c, struct msg *m, void *ctx)
 		return -1;
 	if (r == NULL)
 		return 0;
+	if (!ok)
+		log_info("the agent has not signed: %s", why);
 	ssh_put(&out, sig, n);
 	answered(r, ok ? SSH_AGENT_SIGN_RESPONSE : SSH_AGENT_FAILURE,
 	    ok ? &out : NULL);

@@ -332,7 +332,7 @@ stub_in_a_stream_ends_it_before_it_has_left(void **state)
 	int fd = opened(w);
 
 	world_body(w, "AUTH " STUB, 5 + strlen(STUB) / 2);
-	world_body(w, STUB + strlen(STUB) / 2, strlen(STUB) - strlen(STUB) / 2);
+	world_body(w, &STUB[strlen(STUB) / 2], strlen(STUB) - strlen(STUB) / 2);
 	assert_true(world_finish(w));
 	assert_int_equal(w->a.aborts, 1);
 	while (
