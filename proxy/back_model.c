@@ -57,6 +57,7 @@ xmodel_admit(struct exchange *x)
 		return true;
 	x->model = xcalloc(1, sizeof(*x->model));
 	x->model->host = *h;
+	x->model->back = x->back;
 	return true;
 }
 
@@ -103,6 +104,15 @@ xmodel_body(struct exchange *x, size_t n)
 {
 	if (buf_len(&x->req) > MODEL_BODY_MAX) {
 		too_large(x);
+		return false;
+	}
+	/* Memory that a job chooses the size of. */
+	x->model->counted += n;
+	x->back->held += n;
+	if (x->back->held > BACK_HELD_MAX) {
+		xch_refuse(x, 503, "limit",
+		    "too many bodies are held at once until they are whole",
+		    "send fewer at a time");
 		return false;
 	}
 	x->req_prepaid += n;
@@ -287,6 +297,7 @@ xmodel_free(struct xmodel *m)
 {
 	if (m == NULL)
 		return;
+	m->back->held -= m->counted;
 	model_reader_free(m->reader);
 	free(m);
 }

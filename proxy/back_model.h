@@ -19,6 +19,8 @@
 #define BACK_GATHER_MS 300000u
 
 struct xmodel {
+	struct back *back;
+	size_t counted; /* of back->held */
 	struct model_host host;
 	struct model_call call; /* once the body has been read */
 	struct decision dec;

@@ -117,6 +117,17 @@ job "head -c 17000000 /dev/zero >/tmp/body
         $U/v1/chat/completions"
 check "one of 17 MB is refused" status 413
 
+job 'python3 -c "
+print(\"{\\\"max_tokens\\\":5,\\\"model\\\":\\\"small-held\\\",\\\"x\\\":\\\"\" +
+      \"x\" * 15000000 + \"\\\"}\")" >/tmp/body
+    for i in 1 2 3 4 5; do
+        curl -sS -o /dev/null -w "held %{http_code}\n" --limit-rate 8M \
+            --data-binary @/tmp/body '"$U"'/v1/chat/completions &
+    done; wait'
+check "of many at once, those beyond 32 MB are refused" sh -c '
+    grep -q "held 503" "$0" && grep -q "held 200" "$0" || { cat "$0"; false; }' \
+    "$T/job.out"
+
 call '{"model":"small-sse","max_tokens":5,"stream":true}'
 check "a stream arrives" job_says 'data: {"delta": "b"}'
 check "and its usage is recorded" audited '"MD201"' '"small-sse"' \
