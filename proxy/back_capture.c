@@ -270,7 +270,8 @@ pass_on(struct exchange *x)
 		json_string_encode(&body, f->stub, f->n);
 		at = f->to;
 	}
-	buf_put(&body, text + at, buf_len(&h->body) - at);
+	if (buf_len(&h->body) > at)
+		buf_put(&body, text + at, buf_len(&h->body) - at);
 	x->held = NULL;
 	if (h->head.kind == BODY_LENGTH)
 		h->head.length = buf_len(&body);
