@@ -202,12 +202,20 @@ http_normal(const struct http_norm *h, struct decision *d)
 	decision_show(d, h->method, (const char *const[]){ url }, 1);
 }
 
+/* A slash within a segment of a normalised path. */
+static bool
+has_slash(const char *path)
+{
+	return strstr(path, "%2F") != NULL;
+}
+
 void
 policy_http(const struct policy *p, const struct profile *pr,
     const struct http_request *rq, struct decision *d)
 {
+	char split[HTTP_PATH_MAX];
 	struct http_norm h;
-	struct verdict v;
+	struct verdict v, other;
 
 	memset(d, 0, sizeof(*d));
 	memset(&h, 0, sizeof(h));
@@ -226,10 +234,13 @@ policy_http(const struct policy *p, const struct profile *pr,
 		decision_failsafe(d, "host",
 		    "the host is not a plain name or "
 		    "address");
-	else if (policy_path_normalise(rq->target, h.path, sizeof(h.path)) < 0)
+	else if (policy_path_reading(
+		     rq->target, false, h.path, sizeof(h.path)) < 0 ||
+		 (has_slash(h.path) && policy_path_reading(rq->target, true,
+					   split, sizeof(split)) < 0))
 		decision_failsafe(d, "url",
 		    "the path can be read in two "
-		    "ways: an encoded slash, NUL or control, a dot or empty "
+		    "ways: an encoded NUL or control, a dot or empty "
 		    "segment, a backslash, or it is too long");
 	if (d->by == BY_FAILSAFE && d->rule[0] != '\0') {
 		decision_show(d, rq->method,
@@ -239,5 +250,15 @@ policy_http(const struct policy *p, const struct profile *pr,
 	h.addr = host_is_addr(h.host);
 	http_normal(&h, d);
 	decide(pr, POLICY_HTTP, http_rule_match, &h, &v);
+	/*
+	 * Servers differ about %2F, which npm's registries have in the name of
+	 * one thing: what either reading is refused is refused.
+	 */
+	if (has_slash(h.path)) {
+		(void)strlcpy(h.path, split, sizeof(h.path));
+		decide(pr, POLICY_HTTP, http_rule_match, &h, &other);
+		if (other.effect < v.effect)
+			v = other;
+	}
 	decision_fill(pr, POLICY_HTTP, &v, d);
 }

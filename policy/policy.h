@@ -347,5 +347,10 @@ int policy_url_split(const char *url, char scheme[8], char host[256],
  * no query.  -1 for %2F, %00, "..", "." segments, "//", backslash, controls.
  */
 int policy_path_normalise(const char *target, char *out, size_t size);
+/*
+ * The same for a path of a request that may hold %2F, read as a server reads it
+ * that takes it for a "/" (split), or for a part of a segment.
+ */
+int policy_path_reading(const char *target, bool split, char *out, size_t size);
 
 #endif

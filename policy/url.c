@@ -33,9 +33,12 @@ is_unreserved(int c)
 	       c == '~';
 }
 
-/* Decode unreserved characters of n bytes; -1 for what no path may hold. */
+/*
+ * Decode unreserved characters of n bytes; -1 for what no path may hold.
+ * slash: what stands for %2F, or NULL where there may be none.
+ */
 static int
-decode(const char *s, size_t n, char *out, size_t size)
+decode(const char *s, size_t n, const char *slash, char *out, size_t size)
 {
 	static const char digits[] = "0123456789ABCDEF";
 	size_t i, o = 0;
@@ -55,8 +58,14 @@ decode(const char *s, size_t n, char *out, size_t size)
 			return -1;
 		v = hi * 16 + lo;
 		i += 2;
-		if (v < ' ' || v == 0x7f || v == '/' || v == '\\')
+		if (v < ' ' || v == 0x7f || v == '\\' ||
+		    (v == '/' && slash == NULL))
 			return -1;
+		if (v == '/') {
+			memcpy(out + o, slash, strlen(slash));
+			o += strlen(slash);
+			continue;
+		}
 		if (is_unreserved(v)) {
 			out[o++] = (char)v;
 			continue;
@@ -69,13 +78,14 @@ decode(const char *s, size_t n, char *out, size_t size)
 	return 0;
 }
 
-int
-policy_path_normalise(const char *target, char *out, size_t size)
+static int
+normalise(const char *target, const char *slash, char *out, size_t size)
 {
 	size_t n = strcspn(target, "?"), len, name;
 	const char *p;
 
-	if (target[0] != '/' || size == 0 || decode(target, n, out, size) < 0)
+	if (target[0] != '/' || size == 0 ||
+	    decode(target, n, slash, out, size) < 0)
 		return -1;
 	/* The query is not matched, but must not end the request line. */
 	for (p = target + n; *p != '\0'; p++)
@@ -93,6 +103,18 @@ policy_path_normalise(const char *target, char *out, size_t size)
 			return -1;
 	}
 	return 0;
+}
+
+int
+policy_path_normalise(const char *target, char *out, size_t size)
+{
+	return normalise(target, NULL, out, size);
+}
+
+int
+policy_path_reading(const char *target, bool split, char *out, size_t size)
+{
+	return normalise(target, split ? "/" : "%2F", out, size);
 }
 
 static int

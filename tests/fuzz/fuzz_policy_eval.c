@@ -34,8 +34,15 @@ names(const char *s)
 	if (policy_host_normalise(s, a, sizeof(a)) == 0 &&
 	    (policy_host_normalise(a, b, sizeof(b)) != 0 || strcmp(a, b) != 0))
 		abort();
+	if (policy_path_reading(s, true, p, sizeof(p)) == 0 &&
+	    (strstr(p, "%2F") != NULL || strstr(p, "/../") != NULL ||
+		strstr(p, "//") != NULL))
+		abort();
 	if (policy_path_normalise(s, p, sizeof(p)) != 0)
 		return;
+	if (policy_path_reading(s, false, q, sizeof(q)) != 0 ||
+	    strcmp(p, q) != 0)
+		abort();
 	if (p[0] != '/' || strstr(p, "/../") != NULL ||
 	    strstr(p, "//") != NULL || strchr(p, '?') != NULL)
 		abort();

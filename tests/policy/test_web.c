@@ -259,6 +259,56 @@ http_rules_match_method_host_port_and_path(void **state)
 }
 
 static void
+an_encoded_slash_gets_what_both_its_readings_get(void **state)
+{
+	struct policy *p = P("allow http GET https://r.example/npm/**;"
+			     "allow http GET https://r.example/one/*;"
+			     "allow http GET https://r.example/@corp*;"
+			     "allow http * https://r.example/up/** except "
+			     "https://r.example/up/x/**;"
+			     "ask http GET https://r.example/npm/ask/**;"
+			     "deny http * https://r.example/npm/no/**;");
+	static const struct {
+		const char *path;
+		enum effect want;
+	} t[] = {
+		{ "/npm/@corp%2fwidget", EFFECT_ALLOW },
+		{ "/npm/@corp%2Fwidget%2fx?y=%2f", EFFECT_ALLOW },
+		{ "/npm/no%2Fwidget", EFFECT_DENY },
+		{ "/npm%2Fno/widget", EFFECT_DENY },
+		{ "/npm%2Fok", EFFECT_DENY },
+		{ "/npm/ask%2fx", EFFECT_ASK },
+		{ "/one/a%2fb", EFFECT_DENY },
+		{ "/one/a%252fb", EFFECT_ALLOW },
+		{ "/@corp%2Fwidget", EFFECT_DENY },
+		{ "/up/x%2Fy", EFFECT_DENY },
+		{ "/up/y%2Fx", EFFECT_ALLOW },
+		{ "/npm/a%2F..%2Fno%2Fb", EFFECT_DENY },
+		{ "/npm/a%2F%2e%2e/no/b", EFFECT_DENY },
+		{ "/npm/a%2F/b", EFFECT_DENY },
+		{ "/npm/%2Fa", EFFECT_DENY },
+		{ "/npm/..;%2Fa", EFFECT_DENY },
+		{ "/npm/a%5cb%2Fc", EFFECT_DENY },
+		{ "/npm/a%2Fb%00", EFFECT_DENY },
+		{ "%2Fnpm/a", EFFECT_DENY },
+	};
+	char url[64];
+	size_t i;
+
+	for (i = 0; i < nitems(t); i++) {
+		(void)snprintf(
+		    url, sizeof(url), "https://r.example%s", t[i].path);
+		if (on_http(p, "GET", url) != t[i].want)
+			fprintf(stderr, "# %s\n", url);
+		assert_int_equal(last.effect, t[i].want);
+	}
+	assert_int_equal(on_http(p, "GET", "https://r.example/npm/no%2Fwidget"),
+	    EFFECT_DENY);
+	assert_int_equal(last.by, BY_RULE);
+	policy_free(p);
+}
+
+static void
 every_host_is_every_name_not_every_address(void **state)
 {
 	struct policy *p = P("allow http GET https://**"
@@ -599,6 +649,8 @@ main(void)
 		cmocka_unit_test(url_paths_have_one_reading),
 		cmocka_unit_test(urls_split_into_parts_or_not_at_all),
 		cmocka_unit_test(http_rules_match_method_host_port_and_path),
+		cmocka_unit_test(
+		    an_encoded_slash_gets_what_both_its_readings_get),
 		cmocka_unit_test(every_host_is_every_name_not_every_address),
 		cmocka_unit_test(wide_hosts_are_refused_where_they_permit),
 		cmocka_unit_test(
