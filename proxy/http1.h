@@ -4,7 +4,7 @@
  * read differently is refused: bare LF or CR, folded fields, white space
  * before the colon, Content-Length with Transfer-Encoding, two lengths, codings
  * other than a single "chunked", NUL and other controls, chunk extensions
- * over a limit.
+ * that are malformed or over a limit.
  *
  * A parser is fed from the head of a buf; it consumes what it has used.
  */

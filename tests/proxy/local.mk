@@ -122,7 +122,7 @@ FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_front \
 	tests/proxy/test_front_capture tests/proxy/test_front_h2 \
 	tests/proxy/test_front_h2_refuse tests/proxy/test_front_ws \
 	tests/proxy/test_front_refuse tests/proxy/test_http1 \
-	tests/proxy/test_wire
+	tests/proxy/test_vectors tests/proxy/test_wire
 check_PROGRAMS += $(FRONT_LIST)
 TESTS += $(FRONT_LIST)
 FRONT_LDADD = libproxy.a libbase.a $(PROXY_LIBS) $(CMOCKA_LIBS)
@@ -158,6 +158,9 @@ tests_proxy_test_front_refuse_LDADD = libsandbox.a $(FRONT_LDADD) \
 tests_proxy_test_http1_SOURCES = tests/proxy/test_http1.c \
 	tests/proxy/http1_run.h
 tests_proxy_test_http1_LDADD = $(FRONT_LDADD)
+tests_proxy_test_vectors_SOURCES = tests/proxy/test_vectors.c
+tests_proxy_test_vectors_LDADD = $(FRONT_LDADD)
+EXTRA_DIST += tests/proxy/vectors/request.txt tests/proxy/vectors/response.txt
 tests_proxy_test_wire_SOURCES = tests/proxy/test_wire.c
 tests_proxy_test_wire_LDADD = $(FRONT_LDADD)
 

@@ -284,6 +284,28 @@ malformed_chunks_rejected(void **state)
 }
 
 static void
+chunk_extensions_follow_the_grammar(void **state)
+{
+	static const char *const good[] = { ";x", ";x=y", ";x;y=z", ";x=\"\"",
+		";x=\"a; \\\"b\\\\\";y", ";x=\"\t\xc3\xa9\"" };
+	static const char *const odd[] = { ";", ";;x", ";x;", ";=y",
+		";x=", "; x", ";x ;y", ";x =y", ";x= y", ";x=\"y", ";x=\"y\\\"",
+		";x=\"y\\", ";x=\"y\"z", ";x=y\"z\"", ";\"x\"", ";x=\"\x01\"",
+		";x=\"\\\x01\"", ";x=\"\x7f\"", ";x/y", ";x=y=z" };
+
+	for (size_t i = 0; i < nitems(good) + nitems(odd); i++) {
+		bool ok = i < nitems(good);
+		char *s = xasprintf("POST / HTTP/1.1\r\n" HOST
+				    "Transfer-Encoding: chunked\r\n\r\n"
+				    "3%s\r\nabc\r\n0%s\r\n\r\n",
+		    ok ? good[i] : odd[i - nitems(good)], ok ? good[i] : "");
+		request(
+		    s, ok ? "BODY abc DONE" : "BAD 400 malformed chunk ext");
+		free(s);
+	}
+}
+
+static void
 chunk_ext_limit(void **state)
 {
 	char line[HTTP_CHUNK_LINE_MAX + 2];
@@ -494,6 +516,7 @@ main(void)
 		cmocka_unit_test(unknown_expectation_refused),
 		cmocka_unit_test(chunked_body_and_trailers_are_read),
 		cmocka_unit_test(malformed_chunks_rejected),
+		cmocka_unit_test(chunk_extensions_follow_the_grammar),
 		cmocka_unit_test(chunk_ext_limit),
 		cmocka_unit_test(responses_without_body_end_at_the_head),
 		cmocka_unit_test(interim_responses_come_before_the_answer),
