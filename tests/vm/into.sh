@@ -6,6 +6,7 @@ set -eu
 root=$1
 cp -a "$2/." "$root/"
 conf=$(cd "$root" && find etc usr/local/etc -path '*/brig/brigd.conf')
+# What is on the serial line when the machine is switched off is lost.
 cat >"$root/etc/systemd/system/brig-check.service" <<EOF
 [Unit]
 After=multi-user.target
@@ -16,7 +17,7 @@ Type=oneshot
 Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 ExecStart=/bin/sh -c 'exec >$4 2>&1; ! [ -t 1 ] || stty -opost <$4; \
     echo "# systemd: \$\$(uname -r)"; \
-    sh $3 /${conf%/*}; echo "# systemd: end"'
+    sh $3 /${conf%/*}; echo "# systemd: end"; sleep 2'
 EOF
 mkdir -p "$root/etc/systemd/system/default.target.wants"
 ln -sf ../brig-check.service \

@@ -9,7 +9,8 @@ tree=$work/tree
 packages="linux-image-cloud-amd64 initramfs-tools kmod apparmor bash procps
     iproute2 util-linux e2fsprogs squashfs-tools xz-utils keyutils
     libcmocka0 libseccomp2 libcap2 libcap2-bin
-    libjansson4 libsqlite3-0 libarchive13 python3 openssl ca-certificates curl git
+    libjansson4 libsqlite3-0 libarchive13 libnghttp2-14 libbrotli1
+    libzstd1 zlib1g python3 openssl ca-certificates curl git
     nginx-light nodejs bubblewrap strace mandoc stress-ng gcc libc6-dev make
     perl busybox toybox rust-coreutils ripgrep vim-tiny less man-db tcc
     openssh-client systemd-sysv dbus attr"
