@@ -188,6 +188,9 @@ void xch_wait(struct exchange *x, enum xstate state, uint64_t ms);
 
 /* back_judge.c: from head to decision */
 void xch_judge(struct exchange *x);
+/* The next method that a field asks for in place of the one of the request,
+ * as X-HTTP-Method-Override does; *at begins at 0.  NULL: no more. */
+const char *xch_override(const struct exchange *x, size_t *at);
 void xch_answered(struct exchange *x); /* a person has allowed it */
 void xch_approved(struct exchange *x); /* by policy or a person */
 /* To be released; false when x was refused instead. */

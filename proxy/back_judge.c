@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/proto.h"
 #include "base/str.h"
@@ -180,6 +181,58 @@ by_name(enum decided_by by)
 	return "failsafe";
 }
 
+/* Is the field one of those that are in use, CGI's spelling included? */
+static bool
+is_override(const char *name)
+{
+	static const char *const fields[] = { "x-http-method-override",
+		"x-method-override", "x-http-method" };
+	char plain[24];
+
+	if (strlcpy(plain, name, sizeof(plain)) >= sizeof(plain))
+		return false;
+	for (char *p = plain; *p != '\0'; p++)
+		if (*p == '_')
+			*p = '-';
+	for (size_t i = 0; i < nitems(fields); i++)
+		if (strcasecmp(plain, fields[i]) == 0)
+			return true;
+	return false;
+}
+
+const char *
+xch_override(const struct exchange *x, size_t *at)
+{
+	while (*at < x->head.fields.n) {
+		const struct field *f = &x->head.fields.f[(*at)++];
+
+		if (is_override(f->name))
+			return f->value;
+	}
+	return NULL;
+}
+
+/* Some servers do what a field says instead of the method: both count. */
+static void
+ask_overrides(struct exchange *x, struct http_request *rq)
+{
+	struct decision other;
+	const char *method;
+	size_t at = 0;
+
+	while ((method = xch_override(x, &at)) != NULL) {
+		cleanup_free char *upper = xstrdup(method);
+
+		for (char *p = upper; *p != '\0'; p++)
+			if (*p >= 'a' && *p <= 'z')
+				*p = (char)(*p - 'a' + 'A');
+		rq->method = upper;
+		policy_http(x->back->policy, x->back->profile, rq, &other);
+		if (other.effect < x->dec.effect)
+			x->dec = other;
+	}
+}
+
 static void
 ask_policy(struct exchange *x)
 {
@@ -190,10 +243,12 @@ ask_policy(struct exchange *x)
 		.port = x->head.port,
 		.target = x->head.target };
 
-	if (x->raw != NULL)
+	if (x->raw != NULL) {
 		raw_ask_policy(x);
-	else
+	} else {
 		policy_http(b->policy, b->profile, &rq, &x->dec);
+		ask_overrides(x, &rq);
+	}
 	x->by = by_name(x->dec.by);
 }
 

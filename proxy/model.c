@@ -124,6 +124,7 @@ enum what {
 	W_MODEL,
 	W_LIMIT,   /* of output; the largest counts */
 	W_CHOICES, /* how often it is answered; multiplies */
+	W_OTHERS,  /* models to fall back on, as gateways have it */
 	W_COUNT
 };
 
@@ -140,6 +141,8 @@ static const struct member members[] = {
 	{ MODEL_OPENAI, ".max_output_tokens", W_LIMIT },
 	{ MODEL_OPENAI, ".n", W_CHOICES },
 	{ MODEL_OPENAI, ".best_of", W_CHOICES },
+	{ MODEL_OPENAI, ".models", W_OTHERS },
+	{ MODEL_OPENAI, ".fallbacks", W_OTHERS },
 	{ MODEL_ANTHROPIC, ".model", W_MODEL },
 	{ MODEL_ANTHROPIC, ".max_tokens", W_LIMIT },
 	/* Protocol buffers take both spellings. */
@@ -182,18 +185,57 @@ take_number(struct reading *r, enum what what, const struct json_value *v)
 	return true;
 }
 
+/* As readers in Go see it, to whom the sign of Kelvin is
+ * a k and the long s an s. */
+static void
+fold(const char *path, char out[JSON_PATH_MAX + 1])
+{
+	while (*path != '\0') {
+		if (str_starts(path, "\xe2\x84\xaa")) {
+			*out++ = 'k';
+			path += 3;
+		} else if (str_starts(path, "\xc5\xbf")) {
+			*out++ = 's';
+			path += 2;
+		} else {
+			*out++ = *path++;
+		}
+	}
+	*out = '\0';
+}
+
+/* Is it the member, or for what has parts, one of them? */
+static bool
+is_member(const struct member *m, const char *path)
+{
+	size_t n = strlen(m->path);
+
+	if (m->what != W_OTHERS)
+		return strcasecmp(m->path, path) == 0;
+	return strncasecmp(m->path, path, n) == 0 &&
+	       strchr(".[", path[n]) != NULL;
+}
+
 static bool
 take_member(const struct json_value *v, void *arg)
 {
 	struct reading *r = arg;
+	char path[JSON_PATH_MAX + 1];
 	size_t i;
 
-	for (i = 0; v->path != NULL && i < nitems(members); i++)
-		if (members[i].shape == r->shape &&
-		    strcasecmp(members[i].path, v->path) == 0)
-			break;
-	if (v->path == NULL || i == nitems(members))
+	if (v->path == NULL)
 		return true;
+	fold(v->path, path);
+	for (i = 0; i < nitems(members); i++)
+		if (members[i].shape == r->shape &&
+		    is_member(&members[i], path))
+			break;
+	if (i == nitems(members))
+		return true;
+	if (members[i].what == W_OTHERS) {
+		r->why = "the request names more than one model";
+		return false;
+	}
 	/* Servers differ in which of two counts, and in whether case does. */
 	if ((r->seen & 1u << i) != 0 || !str_eq(members[i].path, v->path)) {
 		r->why = "a member that names the model or limits the output "
@@ -209,6 +251,26 @@ take_member(const struct json_value *v, void *arg)
 		return false;
 	}
 	strlcpy(r->call->model, v->text, sizeof(r->call->model));
+	return true;
+}
+
+/* Some name the deployment in the path, and then the body's name is idle. */
+static bool
+agrees_with_path(const char *target, const struct model_call *c)
+{
+	static const char *const before[] = { "/deployments/", "/engines/" };
+	size_t n = strcspn(target, "?"), len = strlen(c->model);
+
+	for (size_t i = 0; i < nitems(before); i++) {
+		const char *at =
+		    memmem(target, n, before[i], strlen(before[i]));
+
+		if (at == NULL)
+			continue;
+		at += strlen(before[i]);
+		if (strcspn(at, "/?") != len || memcmp(at, c->model, len) != 0)
+			return false;
+	}
 	return true;
 }
 
@@ -268,6 +330,9 @@ model_call_read(enum model_shape s, const char *target, const void *body,
 		return error_set(err, 0, "the path names no model");
 	if (c->model[0] == '\0')
 		return error_set(err, 0, "the request names no model");
+	if (s == MODEL_OPENAI && !agrees_with_path(target, c))
+		return error_set(
+		    err, 0, "the path and the body name different models");
 	c->max_output = r.limit * (r.choices == 0 ? 1 : r.choices);
 	if (has_no_output(target))
 		c->max_output = 1;

@@ -521,6 +521,22 @@ answer_that_cannot_be_searched_is_refused(void **state)
 }
 
 static void
+method_in_a_field_is_judged_as_well(void **state)
+{
+	struct world *w = *state;
+
+	world_get(w, HOST, "/echo", "X-HTTP-Method-Override: delete\n");
+	assert_refused(w, 403, "policy_denied");
+	world_get(w, HOST, "/echo", "X_HTTP_METHOD_OVERRIDE: PATCH\n");
+	assert_refused(w, 403, "policy_denied");
+	world_get(
+	    w, HOST, "/echo", "X-HTTP-Method: GET\nX-Method-Override: \n");
+	assert_refused(w, 403, "policy_denied");
+	world_get(w, HOST, "/echo", "X-HTTP-Method-Override: POST\n");
+	assert_ok(w);
+}
+
+static void
 trace_is_refused_whatever_the_policy_says(void **state)
 {
 	struct world *w = *state;
@@ -737,6 +753,7 @@ main(void)
 		T(coded_event_is_not_delayed),
 		T(coded_answer_waits_for_its_reader),
 		T(answer_that_cannot_be_searched_is_refused),
+		T(method_in_a_field_is_judged_as_well),
 		T(trace_is_refused_whatever_the_policy_says),
 		T(large_body_goes_up_within_its_window),
 		T(download_stops_at_its_window_and_goes_on),

@@ -68,6 +68,8 @@ requests_name_model_and_limit(void **state)
 		    "{\"model\":\"o3\",\"input\":\"hi\","
 		    "\"max_output_tokens\":7}",
 		    "o3", 7 },
+		{ MODEL_OPENAI, "/openai/deployments/a/chat/completions?v=1",
+		    "{\"model\":\"a\",\"n\":null,\"modelsx\":[1]}", "a", 0 },
 		{ MODEL_OPENAI, "/v1/embeddings?x=1",
 		    "{\"input\":[\"a\"],\"model\":\"text-embedding-3\"}",
 		    "text-embedding-3", 1 },
@@ -134,6 +136,21 @@ what_can_be_read_in_two_ways_is_refused(void **state)
 		{ MODEL_OPENAI, "/x",
 		    "{\"model\":\"a\",\"max_tokens\":99999999999}" },
 		{ MODEL_OPENAI, "/x", "{\"model\":\"a\",\"n\":1025}" },
+		{ MODEL_OPENAI, "/x",
+		    "{\"model\":\"a\",\"models\":[\"a\",\"b\"]}" },
+		{ MODEL_OPENAI, "/x",
+		    "{\"model\":\"a\",\"fallbacks\":[{\"model\":\"b\"}]}" },
+		{ MODEL_OPENAI, "/x",
+		    "{\"model\":\"a\",\"max_tokens\":1,"
+		    "\"max_to\xe2\x84\xaa"
+		    "ens\":9}" },
+		{ MODEL_OPENAI, "/x",
+		    "{\"model\":\"a\",\"max_tokens\":1,"
+		    "\"max_token\\u017f\":9}" },
+		{ MODEL_OPENAI, "/openai/deployments/b/chat/completions",
+		    "{\"model\":\"a\"}" },
+		{ MODEL_OPENAI, "/v1/engines/ab/completions?x",
+		    "{\"model\":\"a\"}" },
 		{ MODEL_GEMINI, "/v1beta/models/g", "{}" },
 		{ MODEL_GEMINI, "/v1beta/models/:x", "{}" },
 		{ MODEL_GEMINI, "/v1beta/models/a%3ab:x", "{}" },
