@@ -42,8 +42,12 @@ put_lines(struct buf *b, const struct exchange *x)
 {
 	const struct req_head *h = &x->head;
 	cleanup_buf struct buf names = { 0 };
-	cleanup_free char *what = xasprintf("%s %s://%s%s", h->method,
-	    h->tls ? "https" : "http", x->hostport, h->target);
+	size_t at = 0;
+	const char *other = xch_override(x, &at);
+	cleanup_free char *what = xasprintf("%s%s%s%s %s://%s%s", h->method,
+	    other == NULL ? "" : " (", other == NULL ? "" : other,
+	    other == NULL ? "" : " by a field)", h->tls ? "https" : "http",
+	    x->hostport, h->target);
 	cleanup_free char *body = NULL;
 	const char *type = fields_get(&h->fields, "content-type", NULL);
 

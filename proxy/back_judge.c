@@ -217,20 +217,26 @@ static void
 ask_overrides(struct exchange *x, struct http_request *rq)
 {
 	struct decision other;
-	const char *method;
 	size_t at = 0;
+	const char *method = xch_override(x, &at);
 
-	while ((method = xch_override(x, &at)) != NULL) {
-		cleanup_free char *upper = xstrdup(method);
-
-		for (char *p = upper; *p != '\0'; p++)
-			if (*p >= 'a' && *p <= 'z')
-				*p = (char)(*p - 'a' + 'A');
-		rq->method = upper;
-		policy_http(x->back->policy, x->back->profile, rq, &other);
-		if (other.effect < x->dec.effect)
-			x->dec = other;
-	}
+	if (method == NULL)
+		return;
+	cleanup_free char *upper = xstrdup(method);
+	for (char *p = upper; *p != '\0'; p++)
+		if (*p >= 'a' && *p <= 'z')
+			*p = (char)(*p - 'a' + 'A');
+	rq->method = upper;
+	policy_http(x->back->policy, x->back->profile, rq, &other);
+	if (other.effect < x->dec.effect)
+		x->dec = other;
+	if (xch_override(x, &at) == NULL)
+		return;
+	x->dec.effect = EFFECT_DENY;
+	x->dec.by = BY_FAILSAFE;
+	strlcpy(x->dec.rule, "built-in: method", sizeof(x->dec.rule));
+	strlcpy(x->dec.because, "more than one field asks for another method",
+	    sizeof(x->dec.because));
 }
 
 static void
