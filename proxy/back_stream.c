@@ -74,7 +74,9 @@ on_failed(void *arg, enum upstream_fail how, const char *why)
 		    (stale && is_idempotent(x->head.method));
 
 	x->up = NULL;
-	if (safe && !x->retried && !x->rsp_started && x->req_sent == 0) {
+	/* A server may refuse what it has begun to answer. */
+	if (safe && !x->retried && !x->rsp_started && x->held == NULL &&
+	    x->req_sent == 0) {
 		x->retried = x->own_dial = true;
 		try_again(x);
 		return;
