@@ -33,22 +33,28 @@ scrub_fields(struct exchange *x, struct fields *fs)
  * is unknown, or messages inside it are compressed.
  */
 static int
-read_codings(const struct fields *fs, struct codings *cs, struct error *err)
+read_codings(struct scrub *s, const struct fields *fs, struct codings *cs,
+    struct error *err)
 {
 	memset(cs, 0, sizeof(*cs));
 	for (size_t i = 0; i < fs->n; i++) {
 		const struct field *f = &fs->f[i];
+		cleanup_free char *said = NULL;
 		bool bad = false;
 
 		if (strcasecmp(f->name, "content-encoding") == 0)
 			bad = codings_add(cs, f->value) < 0;
 		else if (strcasecmp(f->name, "grpc-encoding") == 0)
 			bad = strcasecmp(f->value, "identity") != 0;
-		if (bad)
-			return error_set(err, 0,
-			    "the server's response has the %s \"%.40s\", so "
-			    "it cannot be searched for credentials",
-			    f->name, f->value);
+		if (!bad)
+			continue;
+		/* Whole: a part of a value would not be found. */
+		said = xstrdup(f->value);
+		scrub_text(s, said, strlen(said));
+		return error_set(err, 0,
+		    "the server's response has the %s \"%.40s\", so it "
+		    "cannot be searched for credentials",
+		    f->name, said);
 	}
 	return 0;
 }
@@ -96,7 +102,7 @@ prepare_codings(struct exchange *x, struct rsp_head *h, struct error *err)
 		    "the server sent a part of its response although it was "
 		    "asked for the whole, so it cannot be searched for "
 		    "credentials");
-	if (read_codings(&h->fields, &cs, err) < 0)
+	if (read_codings(x->scrub, &h->fields, &cs, err) < 0)
 		return body ? -1 : 0;
 	if (cs.n == 0)
 		return 0;

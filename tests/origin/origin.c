@@ -9,6 +9,7 @@
  * certificate it speaks plain HTTP.  Paths:
  *   /echo          the request head and body, as text
  *   /leak          what Authorization held, in header and body, many spellings
+ *   /leak-coding   the same, but as the name of a content coding
  *   /bytes/N       N bytes        /chunked/N   N chunks of 10 bytes
  *   /sse/N/MS      N events, MS apart, each flushed
  *   /status/N      that status    /redirect?URL   302 to URL

@@ -230,8 +230,10 @@ send_leak(struct conn *c, const struct request *r)
 	snprintf(value, sizeof(value), "%s", origin_field(r, "Authorization"));
 	p = strrchr(value, ' ') == NULL ? value : strrchr(value, ' ') + 1;
 	n = snprintf(head, sizeof(head),
-	    "HTTP/1.1 200 OK\r\nX-Echo: %s\r\nTransfer-Encoding: chunked"
+	    "HTTP/1.1 200 OK\r\n%s: %s\r\nTransfer-Encoding: chunked"
 	    "\r\n\r\n",
+	    str_starts(r->target, "/leak-coding") ? "Content-Encoding"
+						  : "X-Echo",
 	    value);
 	if (origin_write(c, head, (size_t)n) < 0)
 		return -1;

@@ -510,6 +510,12 @@ answer_that_cannot_be_searched_is_refused(void **state)
 	world_get(w, HOST, "/status/206", AUTH);
 	assert_int_equal(w->a.status, 502);
 	assert_true(world_saw(w, "response_encoded"));
+	/* What the refusal quotes is searched, too. */
+	world_get(w, HOST, "/leak-coding", AUTH);
+	assert_int_equal(w->a.status, 502);
+	assert_true(world_saw(w, "Bearer ghp_PLACEHOLDER"));
+	assert_false(world_saw(w, "REALREAL"));
+	assert_false(world_logged(w, "REALREAL"));
 	/* A head without a body is told as that of GET would be. */
 	world_request(w, "HEAD", HOST, "/coded/gzip/1/0",
 	    AUTH "Accept-Encoding: gzip\n", -1);
@@ -529,8 +535,10 @@ method_in_a_field_is_judged_as_well(void **state)
 	assert_refused(w, 403, "policy_denied");
 	world_get(w, HOST, "/echo", "X_HTTP_METHOD_OVERRIDE: PATCH\n");
 	assert_refused(w, 403, "policy_denied");
+	world_get(w, HOST, "/echo", "X-HTTP-Method: \n");
+	assert_refused(w, 403, "policy_denied");
 	world_get(
-	    w, HOST, "/echo", "X-HTTP-Method: GET\nX-Method-Override: \n");
+	    w, HOST, "/echo", "X-HTTP-Method: GET\nX-Method-Override: GET\n");
 	assert_refused(w, 403, "policy_denied");
 	world_get(w, HOST, "/echo", "X-HTTP-Method-Override: POST\n");
 	assert_ok(w);
