@@ -225,18 +225,6 @@ put_object(struct audit_ev *e, const struct exchange *x)
 	audit_ev_u64(e, "obj.port", x->head.port);
 }
 
-static bool
-send_event(struct exchange *x, struct audit_ev *e, uint32_t serial)
-{
-	struct back *b = x->back;
-	struct chan *c = back_chan(b, ROLE_AUDIT);
-
-	if (c != NULL)
-		chan_send(c, M_AUDIT, b->job, serial, &e->body, -1);
-	audit_ev_free(e);
-	return c != NULL;
-}
-
 bool
 raw_record_decision(struct exchange *x, const char *code, const char *effect,
     const char *why, uint32_t serial)
@@ -268,7 +256,7 @@ raw_record_decision(struct exchange *x, const char *code, const char *effect,
 		audit_ev_str(&e, "ask.id", x->ask_id);
 		audit_ev_str(&e, "ask.by", x->ask_by);
 	}
-	return send_event(x, &e, serial);
+	return back_send_event(x->back, &e, serial);
 }
 
 void
@@ -290,7 +278,7 @@ raw_record_outcome(struct exchange *x, const char *error)
 		audit_ev_u64(&e, "obj.ms", ev_now_ms() - r->since);
 	if (error != NULL)
 		audit_ev_str(&e, "obj.error", error);
-	(void)send_event(x, &e, 0);
+	(void)back_send_event(x->back, &e, 0);
 }
 
 void
@@ -305,5 +293,5 @@ raw_record_leak(struct exchange *x, const char *cred, const char *why)
 	audit_ev_str(&e, "dec.by", "failsafe");
 	audit_ev_str(&e, "dec.enforce", "proxy");
 	audit_ev_str(&e, "dec.reason", why);
-	(void)send_event(x, &e, 0);
+	(void)back_send_event(x->back, &e, 0);
 }
