@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/proto.h"
 #include "base/str.h"
+#include "proxy/swap_body.h"
 
 void
 back_model_host(struct back *b, const char *text)
@@ -73,6 +74,17 @@ too_large(struct exchange *x)
 	    "send less at a time");
 }
 
+/* May the body be read in another charset than ASCII's superset? */
+static bool
+is_in_odd_charset(const struct exchange *x)
+{
+	size_t n;
+	const char *type = fields_get(&x->head.fields, "Content-Type", &n);
+
+	return n > 1 || (type != NULL && strcasestr(type, "charset") != NULL &&
+			    swap_body_type(type) == SWAP_BODY_NONE);
+}
+
 bool
 xmodel_judge(struct exchange *x)
 {
@@ -83,6 +95,13 @@ xmodel_judge(struct exchange *x)
 		    "the request is compressed, so the model that it calls "
 		    "cannot be read",
 		    "send it without Content-Encoding");
+		return true;
+	}
+	if (is_in_odd_charset(x)) {
+		xch_refuse(x, 415, "model_refused",
+		    "the request's Content-Type says that its text is not "
+		    "UTF-8, so the model that it calls cannot be read",
+		    "send JSON as application/json");
 		return true;
 	}
 	if (x->head.kind == BODY_LENGTH && x->head.length > MODEL_BODY_MAX) {

@@ -58,6 +58,7 @@ charset_is_plain(const char *params)
 	static const char *const plain[] = { "utf-8", "utf8", "us-ascii",
 		"iso-8859-1", "latin1", "windows-1252" };
 	const char *p = params;
+	bool known;
 
 	while ((p = strchr(p, ';')) != NULL) {
 		size_t n;
@@ -67,11 +68,13 @@ charset_is_plain(const char *params)
 			continue;
 		p += 8 + (p[8] == '"');
 		n = strcspn(p, "\"; \t");
+		known = false;
 		for (size_t i = 0; i < nitems(plain); i++)
 			if (strlen(plain[i]) == n &&
 			    strncasecmp(p, plain[i], n) == 0)
-				return true;
-		return false;
+				known = true;
+		if (!known)
+			return false;
 	}
 	return true;
 }

@@ -95,6 +95,14 @@ check "a compressed request is refused" status 415
 job "curl -sS -o /dev/null -w '%{http_code}' -H 'Content-Type: text/plain' \
     -d x $U/v1/files"
 check "a POST of anything else, too" job_says 403
+job "curl -sS -o /dev/null -w '%{http_code}' \
+    -H 'Content-Type: application/json; charset=utf-7' \
+    -d '{\"model\":\"small-6\",\"max_tokens\":1}' $U/v1/x"
+check "JSON in another charset, too" job_says 415
+job "curl -sS -o /dev/null -w '%{http_code}' -X GET \
+    -H 'Content-Type: application/json' -H 'X-HTTP-Method-Override: POST' \
+    -d '{\"model\":\"huge\",\"max_tokens\":1}' $U/v1/x"
+check "a GET that is to be a POST is judged as one" job_says 403
 job "curl -sSf $U/v1/models"
 check "GET calls no model" job_says '{}'
 job "curl -sS -w '\n%{http_code}\n' --http1.1 -H 'Connection: Upgrade' \

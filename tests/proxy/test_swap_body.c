@@ -302,6 +302,8 @@ only_types_that_are_known_are_looked_into(void **state)
 		{ "Application/JSON; charset=UTF-8", SWAP_BODY_JSON },
 		{ "application/json;charset=\"utf-8\"", SWAP_BODY_JSON },
 		{ "application/json; charset=utf-16", SWAP_BODY_NONE },
+		{ "application/json; charset=utf-8; charset=utf-7",
+		    SWAP_BODY_NONE },
 		{ "application/vnd.api+json", SWAP_BODY_JSON },
 		{ "application/jsonp", SWAP_BODY_NONE },
 		{ "application/x-www-form-urlencoded", SWAP_BODY_FORM },
