@@ -111,15 +111,20 @@ for i in 1 2 3 4 5 6; do
 	cp "$tmp/r.tar" "$tmp/n$i.tar"
 	head -c "$i" /dev/zero >>"$tmp/n$i.tar"
 done
-jail -I "$tmp/r.tar" sh -c 'echo there; sleep 4; cat /opt/tool/f' >"$tmp/out" &
+mkfifo "$tmp/go"
+jail -I "$tmp/r.tar" sh -c 'echo there; read -r _; cat /opt/tool/f' \
+    <"$tmp/go" >"$tmp/out" &
+exec 9>"$tmp/go"
 for i in $(seq 100); do grep -q there "$tmp/out" && break; sleep 0.05; done
 for i in 1 2 3 4 5 6; do
-	jail -I "$tmp/n$i.tar" sh -c :
+	jail -I "$tmp/n$i.tar" sh -c : 9>&-
 done
 is "$(find "$tmp/state/roots" -maxdepth 1 -type d -name '????????*' | wc -l)" \
     5 four_are_kept_and_that_of_a_running_job
 is "$(find "$tmp/state/roots" -name 'at-*' | wc -l)" 5 \
     and_no_more_is_remembered
+echo >&9
+exec 9>&-
 wait
 is "$(tail -n 1 "$tmp/out")" image the_running_job_still_has_its_own
 is "$(jail -I "$tmp/n1.tar" cat /opt/tool/f)" image \
