@@ -368,11 +368,27 @@ on_exec(struct trace *t, pid_t pid)
 		buf_clear(&t->stack);
 }
 
+/*
+ * A thread that execs takes the number of its group's leader, which may have
+ * been told of as stopped before it was killed: what has this number now waits
+ * to be judged, and tells so itself.
+ */
+static bool
+is_at_exec(pid_t pid)
+{
+	siginfo_t si;
+
+	return ptrace(PTRACE_GETSIGINFO, pid, NULL, &si) == 0 &&
+	       si.si_code == (SIGTRAP | PTRACE_EVENT_EXEC << 8);
+}
+
 static void
 on_stop(struct trace *t, pid_t pid, int status)
 {
 	int sig = WSTOPSIG(status);
 
+	if (status >> 16 != PTRACE_EVENT_EXEC && is_at_exec(pid))
+		return;
 	switch (status >> 16) {
 	case PTRACE_EVENT_EXEC:
 		if (pid == t->first)
