@@ -13,13 +13,12 @@ void
 back_model_host(struct back *b, const char *text)
 {
 	struct model_host h;
-	struct error err = { 0 };
+	struct error err = { .msg = "too many" };
 
-	if (model_host_parse(text, &h, &err) < 0 ||
-	    b->nmodel_hosts == MODEL_HOSTS_MAX) {
-		log_warnx("model-host %s: %s", text, err.msg);
-		return;
-	}
+	/* A host left out would be called without a judgement. */
+	if (b->nmodel_hosts == MODEL_HOSTS_MAX ||
+	    model_host_parse(text, &h, &err) < 0)
+		fatalx("model-host %s: %s", text, err.msg);
 	b->model_hosts = xreallocarray(
 	    b->model_hosts, b->nmodel_hosts + 1, sizeof(*b->model_hosts));
 	b->model_hosts[b->nmodel_hosts++] = h;

@@ -131,6 +131,7 @@ keyd_up(struct peer *p)
 
 	f->keyd = p;
 	front_mints_ask(f);
+	front_crl_ask(f);
 }
 
 static void

@@ -262,6 +262,8 @@ bool crl_is_asked(
 void crl_ask(struct conn *c); /* answers and closes, now or later */
 /* Answer all who wait; n is 0 if there is none. */
 void front_crl(struct front *f, const void *der, size_t n);
+/* A new keyd is there: ask it for what its predecessor owed. */
+void front_crl_ask(struct front *f);
 int front_on_crl(struct chan *ch, struct msg *m, void *ctx);
 
 /* front_conn.c */

@@ -38,6 +38,17 @@ crl_ask(struct conn *c)
 		chan_send(f->keyd->chan, M_CRL_GET, f->job, 0, NULL, -1);
 }
 
+void
+front_crl_ask(struct front *f)
+{
+	for (const struct conn *c = f->conns; c != NULL; c = c->next)
+		if (c->crl_wait) {
+			chan_send(
+			    f->keyd->chan, M_CRL_GET, f->job, 0, NULL, -1);
+			return;
+		}
+}
+
 static void
 answer(struct conn *c, const void *der, size_t n)
 {

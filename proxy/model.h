@@ -19,7 +19,7 @@
 #include "policy/policy.h"
 #include "proxy/json_read.h"
 
-#define MODEL_HOSTS_MAX 64u
+#define MODEL_HOSTS_MAX 128u /* as many as brigd.conf may have */
 /* Of a request that calls a model; beyond it, 413. */
 #define MODEL_BODY_MAX (16u * 1024 * 1024)
 
