@@ -60,6 +60,7 @@ brigd_SOURCES = \
 	daemon/parent_msg.c \
 	daemon/parent_notify.c \
 	daemon/parent_proc.c \
+	daemon/parent_roots.c daemon/parent_roots.h \
 	daemon/parent_setup.c \
 	daemon/parent_stage.c \
 	daemon/parent_spare.c \

@@ -84,6 +84,7 @@ check(const struct conf *conf)
 	struct policy_diags ds = { 0 };
 	struct error err = { 0 };
 	struct conf probed = *conf;
+	struct parent_roots roots;
 	struct buf bundle, text;
 	struct rlimit former;
 	struct policy *p;
@@ -105,11 +106,13 @@ check(const struct conf *conf)
 		return 1;
 	}
 	policy_free(p);
-	if (parent_files(&probed, &former, &err) < 0 ||
+	if (roots_read(conf, &roots, &err) < 0 ||
+	    parent_files(&probed, &former, &err) < 0 ||
 	    pcg_probe(conf, &err) < 0) {
 		fprintf(stderr, "%s\n", err.msg);
 		return 1;
 	}
+	roots_free(&roots);
 	printf("configuration and policy are valid\n");
 	return 0;
 }

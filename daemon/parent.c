@@ -186,8 +186,7 @@ parent_cleanup(struct parent *pa)
 	fd_close(&pa->log_dir_fd);
 	fd_close(&pa->jobs_fd);
 	fd_close(&pa->policy_fd);
-	fd_close(&pa->roots_fd);
-	fd_close(&pa->host_roots_fd);
+	roots_free(&pa->roots);
 	fd_close(&pa->bundle_fd);
 	fd_close(&pa->trust_fd);
 	buf_free(&pa->ca_pem);
@@ -212,8 +211,8 @@ parent_main(struct conf *conf, const char *conf_path, bool debug)
 	pa.cgroup_watch = -1;
 	pa.shim_fd = pa.listen_fd = pa.vault_fd = pa.key_fd = -1;
 	pa.state_fd = pa.log_dir_fd = pa.fresh_fd = -1;
-	pa.jobs_fd = pa.policy_fd = pa.roots_fd = pa.host_roots_fd =
-	    pa.bundle_fd = pa.trust_fd = -1;
+	pa.jobs_fd = pa.policy_fd = pa.bundle_fd = pa.trust_fd = -1;
+	pa.roots.fd = pa.roots.host_fd = -1;
 	buf_init(&text, 0);
 	if (parent_load_policy(&pa, &text) < 0) {
 		policy_refused("policy is not valid", &text);

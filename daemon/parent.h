@@ -21,6 +21,7 @@
 #include "base/proto.h"
 #include "daemon/conf.h"
 #include "daemon/jobspec.h"
+#include "daemon/parent_roots.h"
 
 #define RESTART_MIN_MS 100u /* first wait before a restart, doubling */
 #define RESTART_MAX_MS 5000u
@@ -31,7 +32,6 @@
 #define JOB_PREPARE_MS 3600000u /* and have unpacked a root within */
 #define JOB_END_GRACE_MS 2000u  /* shim must exit after M_SHIM_EXIT within */
 #define NONCE_SIZE 16u
-#define ROOTS_MAX (16u * 1024 * 1024) /* bytes of trusted CA certificates */
 #define CA_PEM_MAX 16384u
 
 struct parent;
@@ -119,11 +119,10 @@ struct parent {
 	struct cgroups *cgroups; /* NULL: not used */
 	int cgroup_watch;        /* inotify, or -1 */
 	struct ev_io *watch_io;
-	int roots_fd;      /* sealed memfd, upstream trust */
-	int host_roots_fd; /* more of it for single hosts; -1: none */
-	int bundle_fd;     /* sealed memfd, roots + our CA; -1
-			    * until keyd has told its CA */
-	int trust_fd;      /* the same as PKCS#12 */
+	struct parent_roots roots; /* upstream trust */
+	int bundle_fd; /* sealed memfd, roots + our CA; -1 until keyd has
+			* told its CA */
+	int trust_fd;  /* the same as PKCS#12 */
 	struct buf ca_pem;
 
 	struct chan *audit; /* the parent as a client of audit */
@@ -225,6 +224,8 @@ void send_keyd_file(struct proc *p, enum keyd_file which, int fd);
 void wire_adopted(struct proc *p);
 /* A new policy generation to everybody who needs it. */
 void wire_policy(struct parent *pa);
+/* And the authorities that upstream servers are verified with. */
+void wire_roots(struct parent *pa);
 
 /* ---- parent_msg.c: what children say ----------------------------------- */
 

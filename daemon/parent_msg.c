@@ -288,16 +288,42 @@ on_status_get(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
+/* They take the place of those in use, in running jobs as well. */
+static void
+use_roots(struct parent *pa, struct parent_roots *roots)
+{
+	struct error err = { 0 };
+
+	if (roots_same(roots, &pa->roots)) {
+		roots_free(roots);
+		return;
+	}
+	roots_free(&pa->roots);
+	pa->roots = *roots;
+	wire_roots(pa);
+	if (pa->bundle_fd >= 0 && parent_make_bundle(pa, &err) < 0)
+		log_warnx("CA bundle: %s", err.msg);
+}
+
 int
 parent_reload(struct parent *pa, struct buf *text)
 {
+	struct parent_roots roots;
+	struct error err = { 0 };
 	struct audit_ev e;
 	int rc;
 
 	notify_send("STATUS=reading the policy");
-	rc = parent_load_policy(pa, text);
-	if (rc == 0)
+	/* All of it or nothing: the roots wait for the policy. */
+	rc = roots_read(&pa->conf, &roots, &err);
+	if (rc < 0)
+		buf_printf(text, "%s\n", err.msg);
+	else if ((rc = parent_load_policy(pa, text)) < 0)
+		roots_free(&roots);
+	if (rc == 0) {
 		wire_policy(pa);
+		use_roots(pa, &roots);
+	}
 	audit_ev_init(&e, rc == 0 ? "PO201" : "PO501", "policy.load", 3, false);
 	audit_ev_u64(&e, "pol.gen", pa->generation);
 	audit_ev_bool(&e, "obj.loaded", rc == 0);

@@ -187,65 +187,6 @@ open_listener(struct parent *pa, struct error *err)
 	return 0;
 }
 
-static int
-read_roots(const char *path, struct buf *b, struct error *err)
-{
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || fd_read_all(fd, b, ROOTS_MAX) < 0)
-		return error_set(err, errno, "read CA certificates %s", path);
-	buf_put_u8(b, '\n');
-	return 0;
-}
-
-/* What back trusts beside that, each for one host. */
-static int
-make_host_roots(struct parent *pa, struct error *err)
-{
-	const struct conf_list *l = &pa->conf.host_ca;
-	cleanup_buf struct buf b = { 0 };
-
-	if (l->n == 0)
-		return 0;
-	buf_put_u32(&b, (uint32_t)l->n);
-	for (size_t i = 0; i < l->n; i++) {
-		cleanup_buf struct buf pem = { 0 };
-		const char *space = strchr(l->v[i], ' ');
-		cleanup_free char *host =
-		    xstrndup(l->v[i], (size_t)(space - l->v[i]));
-
-		if (read_roots(space + 1, &pem, err) < 0)
-			return -1;
-		buf_put_str(&b, host);
-		buf_put_blob(&b, buf_head(&pem), buf_len(&pem));
-	}
-	if (buf_len(&b) > ROOTS_MAX)
-		return error_set(err, 0,
-		    "extra-ca: the certificates of single hosts are too large");
-	pa->host_roots_fd =
-	    fd_memfd("brig-host-roots", buf_head(&b), buf_len(&b));
-	if (pa->host_roots_fd < 0)
-		return error_set(err, errno, "memfd");
-	return 0;
-}
-
-/* What back trusts: the system's roots and the configured extra ones. */
-static int
-make_roots(struct parent *pa, struct error *err)
-{
-	cleanup_buf struct buf b = { 0 };
-
-	if (read_roots(pa->conf.ca_roots, &b, err) < 0)
-		return -1;
-	for (size_t i = 0; i < pa->conf.extra_ca.n; i++)
-		if (read_roots(pa->conf.extra_ca.v[i], &b, err) < 0)
-			return -1;
-	pa->roots_fd = fd_memfd("brig-roots", buf_head(&b), buf_len(&b));
-	if (pa->roots_fd < 0)
-		return error_set(err, errno, "memfd");
-	return make_host_roots(pa, err);
-}
-
 int
 parent_make_bundle(struct parent *pa, struct error *err)
 {
@@ -256,7 +197,7 @@ parent_make_bundle(struct parent *pa, struct error *err)
 	 * The extra roots are left out: whatever back trusts reaches the
 	 * jail under our own CA.
 	 */
-	if (read_roots(pa->conf.ca_roots, &b, err) < 0)
+	if (roots_jail_text(&pa->roots, &b, err) < 0)
 		return -1;
 	buf_put(&b, buf_head(&pa->ca_pem), buf_len(&pa->ca_pem));
 	if (truststore_put(&store, buf_head(&b), buf_len(&b), err) < 0)
@@ -382,8 +323,8 @@ parent_setup(struct parent *pa, struct error *err)
 	if (pa->shim_fd < 0 || access(pa->conf.shim, X_OK) < 0)
 		return error_set(err, errno, "shim %s", pa->conf.shim);
 	/* What can only be wrong comes before what is made. */
-	if (make_roots(pa, err) < 0 || make_dirs(pa, err) < 0 ||
-	    vault_file_open(pa, err) < 0)
+	if (roots_read(&pa->conf, &pa->roots, err) < 0 ||
+	    make_dirs(pa, err) < 0 || vault_file_open(pa, err) < 0)
 		return -1;
 	if (pcg_open(pa, err) == 0 && open_listener(pa, err) == 0 &&
 	    open_key(pa, err) == 0)

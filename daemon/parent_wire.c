@@ -238,6 +238,13 @@ send_bundle(struct proc *p)
 	buf_free(&b);
 }
 
+static void
+send_roots(struct proc *p)
+{
+	send_fd(p, M_BACK_ROOTS, NULL, p->pa->roots.fd);
+	send_fd(p, M_BACK_HOST_ROOTS, NULL, p->pa->roots.host_fd);
+}
+
 static bool
 wants_policy(enum role role)
 {
@@ -283,8 +290,7 @@ wire_child(struct proc *p)
 		send_audit_file(p);
 		break;
 	case ROLE_BACK:
-		send_fd(p, M_BACK_ROOTS, NULL, pa->roots_fd);
-		send_fd(p, M_BACK_HOST_ROOTS, NULL, pa->host_roots_fd);
+		send_roots(p);
 		break;
 	case ROLE_NONE:
 	case ROLE_PARENT:
@@ -337,4 +343,18 @@ void
 wire_policy(struct parent *pa)
 {
 	proc_each(pa, policy_one, NULL);
+}
+
+static void
+roots_one(struct proc *p, void *arg)
+{
+	(void)arg;
+	if (p->chan != NULL && p->role == ROLE_BACK)
+		send_roots(p);
+}
+
+void
+wire_roots(struct parent *pa)
+{
+	proc_each(pa, roots_one, NULL);
 }

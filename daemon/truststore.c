@@ -150,31 +150,46 @@ decode(struct buf *der, const char *s, size_t n)
 }
 
 int
+pem_certs_next(struct pem_certs *w, struct buf *der, struct error *err)
+{
+	const char *end = w->at + w->left, *at, *stop;
+
+	at = memmem(w->at, w->left, begin_mark, strlen(begin_mark));
+	if (at == NULL)
+		return 0;
+	at += strlen(begin_mark);
+	w->number++;
+	stop = memmem(at, (size_t)(end - at), end_mark, strlen(end_mark));
+	if (stop == NULL)
+		return error_set(
+		    err, 0, "certificate %u is cut off", w->number);
+	if ((size_t)(stop - at) > 2 * TRUSTSTORE_CERT_MAX)
+		return error_set(
+		    err, 0, "certificate %u is too long", w->number);
+	buf_clear(der);
+	if (decode(der, at, (size_t)(stop - at)) < 0)
+		return error_set(
+		    err, 0, "certificate %u is not base64", w->number);
+	w->at = stop;
+	w->left = (size_t)(end - stop);
+	return 1;
+}
+
+int
 truststore_put(struct buf *out, const void *pem, size_t n, struct error *err)
 {
-	const char *at = pem, *end = at + n, *stop;
+	struct pem_certs w = { .at = pem, .left = n };
 	cleanup_buf struct buf bags = { 0 }, der = { 0 };
-	unsigned int number = 0;
+	int more;
 
-	while ((at = memmem(at, (size_t)(end - at), begin_mark,
-		    strlen(begin_mark))) != NULL) {
-		at += strlen(begin_mark);
-		stop =
-		    memmem(at, (size_t)(end - at), end_mark, strlen(end_mark));
-		if (stop == NULL)
-			return error_set(err, 0, "a certificate is cut off");
-		if (++number > TRUSTSTORE_CERTS_MAX ||
-		    (size_t)(stop - at) > 2 * TRUSTSTORE_CERT_MAX)
-			return error_set(err, 0,
-			    "too many or too large "
-			    "certificates");
-		buf_clear(&der);
-		if (decode(&der, at, (size_t)(stop - at)) < 0)
-			return error_set(
-			    err, 0, "certificate %u is not base64", number);
-		put_cert(&bags, &der, number);
-		at = stop;
+	while ((more = pem_certs_next(&w, &der, err)) > 0) {
+		if (w.number > TRUSTSTORE_CERTS_MAX)
+			return error_set(err, 0, "more than %u certificates",
+			    TRUSTSTORE_CERTS_MAX);
+		put_cert(&bags, &der, w.number);
 	}
+	if (more < 0)
+		return -1;
 	wrap(&bags, SEQUENCE); /* SafeContents */
 	as_content(&bags);
 	wrap(&bags, SEQUENCE); /* AuthenticatedSafe */

@@ -16,9 +16,25 @@
 #define TRUSTSTORE_CERT_MAX 16384u /* DER of one certificate */
 
 /*
- * Append to out a store of every certificate in pem (RFC 7468; what stands
- * between them is skipped).  0, or -1 and err when a certificate is cut off or
- * no base64, or a limit is passed.
+ * The certificates of PEM text (RFC 7468; what stands between them is
+ * skipped).  Start it as { .at = TEXT, .left = LENGTH }.
+ */
+struct pem_certs {
+	const char *at;
+	size_t left;
+	unsigned int number; /* of the last one, from 1 */
+};
+
+/*
+ * The next one's DER into der, emptied first: 1, or 0 when there is no more,
+ * or -1 with err, which says which one, when it is cut off, too long or no
+ * base64.
+ */
+int pem_certs_next(struct pem_certs *w, struct buf *der, struct error *err);
+
+/*
+ * Append to out a store of every certificate in pem.  0, or -1 with err when
+ * one cannot be read or there are too many.
  */
 int truststore_put(
     struct buf *out, const void *pem, size_t n, struct error *err);

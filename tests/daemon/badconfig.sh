@@ -99,6 +99,30 @@ no_start 'a group for jobs that is not there' 'cgroup' 'cgroups required' \
     'cgroup-parent /brig-none/such'
 no_start 'a shim that is not there' "$T/none" "shim $T/none"
 no_start 'certificates that are not there' "$T/none" "extra-ca $T/none"
+# Certificates of authorities: one that does not decode is told by its file and
+# its place in it, and trust in the others does not hide it.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+    -keyout /dev/null -out "$T/one.pem" -subj /CN=one -days 2 2>/dev/null
+(cat "$T/one.pem" && sed 's/^MII/M!I/' "$T/one.pem") >"$T/noise.pem"
+(cat "$T/one.pem" && sed '/END/d' "$T/one.pem") >"$T/cut.pem"
+(cat "$T/one.pem" "$T/one.pem" && sed '3s/....$/AAAA/;2s/^..../AAAA/' \
+    "$T/one.pem") >"$T/other.pem"
+openssl x509 -in "$T/one.pem" -outform DER -out "$T/one.der"
+for kind in ca-roots extra-ca 'extra-ca api.test'; do
+    no_start "$kind: noise for a certificate" \
+        "^brigd: CA certificates $T/noise.pem: certificate 2 is not base64$" \
+        "$kind $T/noise.pem"
+    no_start "$kind: a certificate that is cut off" \
+        "$T/cut.pem: certificate 2 is cut off$" "$kind $T/cut.pem"
+    no_start "$kind: base64 of something else" \
+        "$T/other.pem: certificate 3 is base64 of something else$" \
+        "$kind $T/other.pem"
+    no_start "$kind: a certificate in DER" \
+        "$T/one.der: holds no certificate in PEM$" "$kind $T/one.der"
+done
+write_conf "extra-ca $T/noise.pem"
+check "brigd -n says it as well" sh -c '! brigd -n -f "$0" 2>"$1" &&
+    grep -q "noise.pem: certificate 2" "$1"' "$T/brigd.conf" "$T/out"
 no_start 'no policy' "$T/none" "policy $T/none"
 echo 'profile default { sandbox root tarball; }' >"$T/bad.policy"
 no_start 'a mistake in the policy' 'bad.policy:1:32' "policy $T/bad.policy"
@@ -135,7 +159,8 @@ chmod 777 "$T/theirs"
 head -c 300k /dev/urandom >"$T/noise.tar"
 tar -C /etc -cf - passwd | head -c 700 >"$T/cut.tar"
 printf 'hsqs' | cat - "$T/noise.tar" >"$T/noise.sqfs"
-write_conf
+cp "$T/one.pem" "$T/extra.pem"
+write_conf "extra-ca $T/extra.pem"
 all='default exec allow;  default read allow;  default write allow;'
 cat >"$T/policy/default.policy" <<EOF
 profile default { $all }
@@ -182,6 +207,21 @@ settled() {
 check "control: a job runs" brig run -w "$T/ws" -- true
 groups=$(find /sys/fs/cgroup -maxdepth 6 -type d -name "brig-*-$(stat -c %i \
     "$T/state" | xargs printf %x)" 2>/dev/null)
+wait_for 10 idle
+
+# At a reload all stays as it is, the policy as well, and jobs go on starting.
+generation() {
+    brig policy show | sed -n 's/^generation \([0-9]*\).*/\1/p'
+}
+before=$(generation)
+cp "$T/noise.pem" "$T/extra.pem"
+check "certificates that have gone bad: a reload is refused" sh -c '
+    ! brig policy reload >"$0" 2>&1 &&
+        grep -q "extra.pem: certificate 2 is not base64" "$0"' "$T/out"
+check "the policy has not changed either" is "$before" "$(generation)"
+check "jobs start as before" brig run -w "$T/ws" -- true
+cp "$T/one.pem" "$T/extra.pem"
+check "control: mended, a reload is done" brig policy reload
 wait_for 10 idle
 
 no_job 'no such root' "sandbox root $T/none: " -p r-none

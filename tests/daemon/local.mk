@@ -48,7 +48,7 @@ EXTRA_DIST += tests/daemon/homes.sh tests/daemon/badconfig.sh
 check_PROGRAMS += tests/daemon/test_truststore
 TESTS += tests/daemon/test_truststore
 tests_daemon_test_truststore_SOURCES = tests/daemon/test_truststore.c \
-	daemon/truststore.c
+	daemon/parent_roots.c daemon/truststore.c
 tests_daemon_test_truststore_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS) \
 	$(PROXY_LIBS)
 

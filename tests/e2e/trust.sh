@@ -108,6 +108,35 @@ check "after a restart, too" job "curl -sSf -o /dev/null $G/restarted"
 brig ca show >"$T/ca.restarted"
 check "with the same two" cmp "$T/ca.new" "$T/ca.restarted"
 
+# What servers are verified with is read again with the policy, for running
+# jobs as well.
+cat >"$T/ws/reload.sh" <<JOB_END
+for step in before between after; do
+    until [ -e /workspace/\$step ]; do sleep 0.1; done
+    curl -sS -o /dev/null -w '%{http_code}\n' $G/\$step >/workspace/code
+    mv /workspace/code /workspace/\$step.code
+done
+JOB_END
+step() {
+    touch "$T/ws/$1"
+    wait_for 20 test -e "$T/ws/$1.code"
+    [ "$(cat "$T/ws/$1.code")" = "$2" ] || {
+        echo "got $(cat "$T/ws/$1.code"), wanted $2"
+        return 1
+    }
+}
+brig submit -w "$T/ws" -- sh /workspace/reload.sh >"$T/reloaded"
+check "control: the server is trusted" step before 200
+cp "$T/ca.pem" "$T/ca.kept"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -keyout /dev/null -out "$T/ca.pem" -subj "/CN=brig test CA" 2>/dev/null
+brig policy reload >/dev/null
+check "another authority, and a reload: the server is not" step between 502
+cp "$T/ca.kept" "$T/ca.pem"
+brig policy reload >/dev/null
+check "the first one again: it is trusted again" step after 200
+check "all in one job" brig wait "$(cat "$T/reloaded")"
+
 # Java reads its store only when it is used: a program that fetches something.
 if command -v javac >/dev/null 2>&1; then
     cat >"$T/ws/Fetch.java" <<'JAVA_END'

@@ -69,6 +69,28 @@ parent_load_policy(struct parent *pa, struct buf *text)
 	return 0;
 }
 
+/* Others each time. */
+int
+roots_read(const struct conf *conf, struct parent_roots *r, struct error *err)
+{
+	(void)conf;
+	*r = (struct parent_roots){ .fd = fd_memfd("roots", "x", 1),
+		.host_fd = -1 };
+	return r->fd < 0 ? error_set(err, errno, "memfd") : 0;
+}
+
+void
+roots_free(struct parent_roots *r)
+{
+	fd_close(&r->fd);
+}
+
+bool
+roots_same(const struct parent_roots *a, const struct parent_roots *b)
+{
+	return a->fd == b->fd;
+}
+
 int
 parent_make_bundle(struct parent *pa, struct error *err)
 {
@@ -220,6 +242,7 @@ end(struct parent *pa)
 	fd_close(&pa->bundle_fd);
 	fd_close(&pa->trust_fd);
 	fd_close(&pa->policy_fd);
+	roots_free(&pa->roots);
 	buf_free(&pa->ca_pem);
 	ev_once(pa->ev, 0);
 	ev_free(pa->ev);
@@ -238,7 +261,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.state_fd = -1,
 		.log_dir_fd = -1,
 		.jobs_fd = -1,
-		.roots_fd = -1,
+		.roots = { .fd = -1, .host_fd = -1 },
 		.bundle_fd = -1,
 		.trust_fd = -1,
 		.policy_fd = -1 };
