@@ -166,10 +166,13 @@ ca_clear(struct ca_pair *ca)
 	memset(ca, 0, sizeof(*ca));
 }
 
+/* What a record with a CA says: a pair that is whole, or -1. */
 static int
-ca_set(struct ca_pair *ca, const void *key, size_t kn, const void *cert,
+ca_new(struct ca_pair *ca, const void *key, size_t kn, const void *cert,
     size_t cn, struct error *err)
 {
+	if (kn == 0 || kn > KEY_MAX || cn == 0 || cn > CERT_MAX)
+		return error_set(err, 0, "malformed");
 	ca->key = secret_new(key, kn);
 	if (ca->key == NULL)
 		return error_set(err, errno, "memory for the CA key");
@@ -178,26 +181,46 @@ ca_set(struct ca_pair *ca, const void *key, size_t kn, const void *cert,
 	return 0;
 }
 
+/* A CA is set once; rotating takes both to be there. */
+static int
+ca_has_place(const struct vault *v, enum vault_kind kind, struct error *err)
+{
+	enum vault_ca which = kind == REC_CA ? VAULT_CA : VAULT_CA_NEXT;
+
+	if ((v->ca[which].key != NULL) == (kind == REC_ROTATE))
+		return 0;
+	return error_set(err, 0, "malformed");
+}
+
+/* After both of the above; what is not to fail once it is on disk. */
+static void
+ca_install(struct vault *v, enum vault_kind kind, const struct ca_pair *ca)
+{
+	if (kind == REC_ROTATE) {
+		ca_clear(&v->ca[VAULT_CA]);
+		v->ca[VAULT_CA] = v->ca[VAULT_CA_NEXT];
+		v->stale = true;
+	}
+	v->ca[kind == REC_CA ? VAULT_CA : VAULT_CA_NEXT] = *ca;
+}
+
 static int
 apply_ca(
     struct vault *v, enum vault_kind kind, struct cur *r, struct error *err)
 {
-	enum vault_ca which = kind == REC_CA ? VAULT_CA : VAULT_CA_NEXT;
+	struct ca_pair ca = { 0 };
 	const uint8_t *key, *cert;
 	size_t kn, cn;
 
 	key = cur_blob(r, KEY_MAX, &kn);
 	cert = cur_blob(r, CERT_MAX, &cn);
-	if (cur_end(r) < 0 || kn == 0 || cn == 0 ||
-	    (v->ca[which].key != NULL) != (kind == REC_ROTATE))
+	if (cur_end(r) < 0)
 		return error_set(err, 0, "malformed");
-	if (kind == REC_ROTATE) {
-		ca_clear(&v->ca[VAULT_CA]);
-		v->ca[VAULT_CA] = v->ca[VAULT_CA_NEXT];
-		memset(&v->ca[VAULT_CA_NEXT], 0, sizeof(v->ca[0]));
-		v->stale = true;
-	}
-	return ca_set(&v->ca[which], key, kn, cert, cn, err);
+	if (ca_has_place(v, kind, err) < 0 ||
+	    ca_new(&ca, key, kn, cert, cn, err) < 0)
+		return -1;
+	ca_install(v, kind, &ca);
+	return 0;
 }
 
 static int
@@ -461,27 +484,24 @@ record_write(struct vault *v, struct buf *b, struct error *err)
 	return ret;
 }
 
-/* A record with a CA: written, and then as loading does. */
 static int
 write_ca(struct vault *v, enum vault_kind kind, const struct secret *key,
     const void *cert, size_t n, struct error *err)
 {
+	struct ca_pair ca = { 0 };
 	struct buf b;
-	struct cur r;
 
-	vault_record(&b, kind);
-	buf_put_blob(&b, secret_bytes(key), secret_len(key));
-	buf_put_blob(&b, cert, n);
-	if (record_write(v, &b, err) < 0)
+	if (ca_has_place(v, kind, err) < 0 ||
+	    ca_new(&ca, secret_bytes(key), secret_len(key), cert, n, err) < 0)
 		return -1;
-	/* record_write() has wiped it. */
 	vault_record(&b, kind);
 	buf_put_blob(&b, secret_bytes(key), secret_len(key));
 	buf_put_blob(&b, cert, n);
-	cur_init(&r, buf_head(&b) + 1, buf_len(&b) - 1);
-	if (apply_ca(v, kind, &r, err) < 0)
-		fatalx("%s", err->msg);
-	vault_record_free(&b);
+	if (record_write(v, &b, err) < 0) {
+		ca_clear(&ca);
+		return -1;
+	}
+	ca_install(v, kind, &ca);
 	return 0;
 }
 

@@ -623,6 +623,43 @@ rotation_puts_the_next_ca_in_place(void **state)
 	vault_free(v);
 }
 
+static void
+a_ca_that_cannot_be_stored_is_not_in_use(void **state)
+{
+	int fd;
+	struct error err;
+	struct vault *v = open_bytes(NULL, 0, &fd, &err);
+	cleanup_secret struct secret *k = secret_new("key of the CA", 13);
+	cleanup_secret struct secret *other = secret_new("another one's", 13);
+	size_t n;
+
+	(void)state;
+	assert_int_equal(vault_set_ca(v, VAULT_CA, k, "c0", 2, &err), 0);
+	/* Once each, and nothing to rotate to yet: not even tried to write. */
+	assert_int_equal(vault_set_ca(v, VAULT_CA, other, "c9", 2, &err), -1);
+	assert_int_equal(vault_rotate_ca(v, other, "c9", 2, &err), -1);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	assert_int_equal(
+	    vault_set_ca(v, VAULT_CA_NEXT, other, "c9", 2, &err), -1);
+	assert_null(vault_ca_key(v, VAULT_CA_NEXT));
+	vault_free(v);
+	v = open_bytes(NULL, 0, &fd, &err);
+	assert_int_equal(vault_set_ca(v, VAULT_CA, k, "c0", 2, &err), 0);
+	assert_int_equal(vault_set_ca(v, VAULT_CA_NEXT, k, "c1", 2, &err), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	assert_int_equal(vault_rotate_ca(v, other, "c9", 2, &err), -1);
+	assert_memory_equal(vault_ca_cert(v, VAULT_CA, &n), "c0", 2);
+	assert_memory_equal(vault_ca_cert(v, VAULT_CA_NEXT, &n), "c1", 2);
+	assert_memory_equal(
+	    secret_bytes(vault_ca_key(v, VAULT_CA_NEXT)), "key of the CA", 13);
+	vault_free(v);
+	v = vault_open(fd, master, &err);
+	assert_non_null(v);
+	assert_memory_equal(vault_ca_cert(v, VAULT_CA, &n), "c0", 2);
+	assert_memory_equal(vault_ca_cert(v, VAULT_CA_NEXT, &n), "c1", 2);
+	vault_free(v);
+}
+
 int
 main(void)
 {
@@ -645,6 +682,7 @@ main(void)
 		cmocka_unit_test(captured_tokens_go_with_parent_and_job),
 		cmocka_unit_test(a_captured_token_needs_a_live_parent),
 		cmocka_unit_test(rotation_puts_the_next_ca_in_place),
+		cmocka_unit_test(a_ca_that_cannot_be_stored_is_not_in_use),
 	};
 
 	return cmocka_run_group_tests_name("vault", tests, setup, teardown);
