@@ -69,11 +69,15 @@ chan_new(struct ev *ev, int fd, const char *peer, const struct msg_rule *rules,
 	c->rules = rules;
 	c->nrules = nrules;
 	c->flags = xcalloc(nrules, sizeof(*c->flags));
-	for (size_t i = 0; i < nrules; i++)
+	buf_init(&c->in, 0);
+	for (size_t i = 0; i < nrules; i++) {
 		c->flags[i] = rules[i].flags;
+		/* Before it is handled a body may be moved, or come in bits. */
+		if (rules[i].flags & MSG_WIPE)
+			c->in.wipe = true;
+	}
 	c->on_end = on_end;
 	c->ctx = ctx;
-	buf_init(&c->in, 0);
 	buf_init(&c->out, 0);
 	c->io = ev_io_new(ev, fd, EV_READ, on_io, c);
 	return c;
@@ -401,6 +405,8 @@ chan_send(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
 		c->out_fds[c->out_nfds].at = c->out_pos + buf_len(&c->out);
 		c->out_fds[c->out_nfds++].fd = fd;
 	}
+	if (body != NULL && body->wipe)
+		c->out.wipe = true;
 	buf_put_u16(&c->out, type);
 	buf_put_u16(&c->out, fd >= 0 ? FLAG_FD : 0);
 	buf_put_u32(&c->out, (uint32_t)n);

@@ -11,6 +11,10 @@
  * to end the offender (see base/peer.h).
  *
  * Output is queued and written at the end of the loop round, in order.
+ *
+ * What is secret leaves no copy behind: a channel with a rule for such messages
+ * (MSG_WIPE) overwrites the memory that its input gives up, and one that has
+ * been given a body of buf_init_wipe() that of its output.
  */
 #ifndef BRIG_MSG_H
 #define BRIG_MSG_H
@@ -77,7 +81,8 @@ void chan_permit(struct chan *c, uint16_t type, bool allowed);
 
 /*
  * Queue a message.  body may be NULL for an empty one; its bytes are copied,
- * body stays the caller's.  A failed buf or one over MSG_BODY_MAX is fatal()
+ * body stays the caller's; with buf_init_wipe() the copy is wiped once it is
+ * written.  A failed buf or one over MSG_BODY_MAX is fatal()
  * (our bug).  fd >= 0 is consumed (closed after sending).  Sending on a dead
  * channel is silently dropped: the on_end handler already knows.
  */

@@ -1,7 +1,8 @@
 # End to end: the installed commands against a private brigd and real programs.
 E2E_LIST = tests/e2e/run.sh tests/e2e/clients.sh tests/e2e/codings.sh tests/e2e/git.sh \
 	tests/e2e/http2.sh \
-	tests/e2e/canary.sh tests/e2e/capture.sh tests/e2e/sign.sh \
+	tests/e2e/canary.sh tests/e2e/memory.sh tests/e2e/capture.sh \
+	tests/e2e/sign.sh \
 	tests/e2e/vault.sh \
 	tests/e2e/processes.sh tests/e2e/kill.sh tests/e2e/badinput.sh \
 	tests/e2e/install.sh tests/e2e/terminal.sh tests/e2e/output.sh \

@@ -4,6 +4,8 @@
                           whatever looks like a token, and what it searched
   search.py memory PID    as root outside: patterns on stdin, one a line, in
                           the readable memory of a process; prints those found
+  search.py places PID    the same, and one line for each copy with the name of
+                          the region it is in
   search.py inside PID    as root outside: the same patterns in everything the
                           jail of that process holds: environ, cmdline, maps,
                           memory of its processes, every file but /usr's
@@ -17,23 +19,29 @@ TOKEN = re.compile(rb'ghp_[A-Za-z0-9]{36}')
 
 def regions(pid):
     for line in open(f'/proc/{pid}/maps'):
-        span, perms = line.split()[:2]
+        span, perms, _, _, _, *name = line.split()
         if perms.startswith('r') and '[v' not in line:
-            yield [int(x, 16) for x in span.split('-')]
+            start, end = [int(x, 16) for x in span.split('-')]
+            yield ' '.join(name) or 'anonymous', start, end
 
 
-def memory(pid):
-    """Bytes of a process, region by region; unreadable ones are left out."""
+def named_memory(pid):
+    """Names and bytes of a process's regions, but for those unreadable."""
     try:
         with open(f'/proc/{pid}/mem', 'rb', 0) as mem:
-            for start, end in regions(pid):
+            for name, start, end in regions(pid):
                 try:
                     mem.seek(start)
-                    yield mem.read(min(end - start, 64 << 20))
+                    yield name, mem.read(min(end - start, 64 << 20))
                 except (OSError, ValueError, OverflowError):
                     continue
     except OSError:
         return
+
+
+def memory(pid):
+    for _, block in named_memory(pid):
+        yield block
 
 
 def search_memory(pid):
@@ -41,6 +49,14 @@ def search_memory(pid):
     for block in memory(pid):
         for w in wanted_in(wanted, block):
             print(f'{pid}: {w[:12].decode()}...')
+
+
+def search_places(pid):
+    wanted = [l.encode() for l in sys.stdin.read().split('\n') if l]
+    for name, block in named_memory(pid):
+        for w in wanted:
+            print(f'{pid} {name} {w[:12].decode()}...\n' * block.count(w),
+                  end='')
 
 
 def wanted_in(wanted, data):
@@ -115,6 +131,8 @@ def search_jail():
 
 if sys.argv[1] == 'memory':
     search_memory(int(sys.argv[2]))
+elif sys.argv[1] == 'places':
+    search_places(int(sys.argv[2]))
 elif sys.argv[1] == 'inside':
     search_inside(int(sys.argv[2]))
 else:

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -377,6 +379,107 @@ body_of_a_secret_is_overwritten(void **state)
 	close_pair(&p);
 }
 
+/* ---- copies of a secret ------------------------------------------------ */
+
+#define VALUE_SIZE 40u
+#define MASK 0x5a
+#define REGION_MAX (1UL << 30)
+
+/* The value is nowhere but where it is sent from. */
+static void
+put_value(struct buf *b)
+{
+	for (unsigned int i = 0; i < VALUE_SIZE; i++)
+		buf_put_u8(b, (uint8_t)((0x11 + 7 * i) ^ MASK));
+}
+
+static unsigned int
+find_values(const uint8_t *p, size_t n)
+{
+	unsigned int found = 0;
+
+	for (size_t at = 0; at + VALUE_SIZE <= n; at++) {
+		unsigned int i = 0;
+
+		while (i < VALUE_SIZE &&
+		       (p[at + i] ^ MASK) == (uint8_t)(0x11 + 7 * i))
+			i++;
+		found += i == VALUE_SIZE;
+	}
+	return found;
+}
+
+/* Copies of the value in memory of no file: the heap and mappings. */
+static unsigned int
+copies(void)
+{
+	static uint8_t block[1 << 16];
+	FILE *maps = fopen("/proc/self/maps", "re");
+	cleanup_fd int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	unsigned int found = 0;
+	char line[512], perms[5];
+	unsigned long from, to;
+
+	assert_non_null(maps);
+	assert_true(mem >= 0);
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx %4s", &from, &to, perms) != 3 ||
+		    strncmp(perms, "rw", 2) != 0 || to - from > REGION_MAX ||
+		    (strchr(line, '/') != NULL))
+			continue;
+		while (from < to) {
+			ssize_t n =
+			    pread(mem, block, sizeof(block), (off_t)from);
+
+			if (n <= (ssize_t)VALUE_SIZE)
+				break;
+			found += find_values(block, (size_t)n);
+			/* Pieces overlap, so that none hides in between. */
+			from += (size_t)n - (VALUE_SIZE - 1);
+			if (from + VALUE_SIZE > to)
+				break;
+		}
+	}
+	explicit_bzero(block, sizeof(block));
+	fclose(maps);
+	return found;
+}
+
+static void
+what_is_sent_of_a_secret_leaves_no_copy(void **state)
+{
+	static uint8_t text[40000];
+	struct pair p;
+	struct buf b;
+
+	(void)state;
+	open_pair(&p, false);
+	/* What was queued before is not secret; the queue then grows, and its
+	 * front is written and made use of again. */
+	chan_send_bytes(p.a.c, T_TEXT, 0, 0, text, 100);
+	buf_init_wipe(&b, 0);
+	buf_put(&b, "secret", 6);
+	put_value(&b);
+	for (int i = 0; i < 30; i++) {
+		chan_send(p.a.c, T_SECRET, 0, 0, &b, -1);
+		chan_send_bytes(p.a.c, T_TEXT, 0, 1, text, sizeof(text));
+	}
+	buf_free(&b);
+	assert_true(copies() >= 30);
+	for (int i = 0; i < 300 && p.b.got < 31; i++)
+		rounds(&p, 1);
+	assert_int_equal(p.b.got, 31);
+	assert_int_equal(copies(), 0);
+	/* One that never goes out: the channel ends before. */
+	buf_put(&b, "secret", 6);
+	put_value(&b);
+	chan_send(p.a.c, T_SECRET, 0, 0, &b, -1);
+	buf_free(&b);
+	assert_int_equal(copies(), 1);
+	close_pair(&p);
+	assert_int_equal(copies(), 0);
+}
+
 int
 main(void)
 {
@@ -385,6 +488,7 @@ main(void)
 		cmocka_unit_test(descriptors_go_with_their_message),
 		cmocka_unit_test(once_means_once),
 		cmocka_unit_test(body_of_a_secret_is_overwritten),
+		cmocka_unit_test(what_is_sent_of_a_secret_leaves_no_copy),
 		cmocka_unit_test(faults_end_the_channel_once),
 		cmocka_unit_test(unclaimed_descriptors_are_bounded),
 		cmocka_unit_test(channel_may_be_freed_inside_a_handler),
