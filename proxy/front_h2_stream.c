@@ -242,7 +242,8 @@ h2_stream_field(struct h2_stream *st, const char *name, size_t nlen,
 	if (name[0] == ':') {
 		pseudo(st, name, nlen, value, vlen);
 	} else if (nlen == 6 && memcmp(name, "cookie", 6) == 0) {
-		if (buf_len(&st->cookie) > 0)
+		/* Of an empty crumb a blank at the end would be left. */
+		if (buf_len(&st->cookie) > 0 && vlen > 0)
 			buf_put(&st->cookie, "; ", 2);
 		buf_put(&st->cookie, value, vlen);
 	} else {

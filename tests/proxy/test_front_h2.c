@@ -116,6 +116,36 @@ request_has_one_form_on_the_wire(void **state)
 	h2c_close(&c);
 }
 
+/* A value with a blank at its end is none: back would think front broken. */
+static void
+empty_crumbs_leave_no_blank_in_a_cookie(void **state)
+{
+	static const char *const fields[] = { POST("/crumbs"),
+		"cookie: ", "cookie: a=1", "cookie: ", "cookie: b=2",
+		"cookie: ", NULL };
+	static const char *const none[] = { POST("/none"), "cookie: ", NULL };
+	struct req_head h;
+	uint32_t serial;
+	int32_t id;
+
+	h2c_open(&c, &t, false);
+	id = h2c_request(&c, false, fields);
+	serial = ft_request(&t, &h, "POST", "/crumbs");
+	assert_string_equal(fields_get(&h.fields, "cookie", NULL), "a=1; b=2");
+	req_head_free(&h);
+	skip_msg(M_REQ_END);
+	ft_rsp(&t, serial, "ok");
+	assert_body(h2c_wait(&c, id), "ok");
+	id = h2c_request(&c, false, none);
+	serial = ft_request(&t, &h, "POST", "/none");
+	assert_null(fields_get(&h.fields, "cookie", NULL));
+	req_head_free(&h);
+	skip_msg(M_REQ_END);
+	ft_rsp(&t, serial, "ok");
+	assert_body(h2c_wait(&c, id), "ok");
+	h2c_close(&c);
+}
+
 static void
 streams_are_answered_in_any_order(void **state)
 {
@@ -549,6 +579,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(request_has_one_form_on_the_wire),
+		cmocka_unit_test(empty_crumbs_leave_no_blank_in_a_cookie),
 		cmocka_unit_test(streams_are_answered_in_any_order),
 		cmocka_unit_test(any_chunking_gives_the_same),
 		cmocka_unit_test(request_trailers_arrive),
