@@ -38,6 +38,8 @@ enum role role_by_name(const char *name); /* ROLE_NONE if unknown */
 #define P_PATH_MAX 4096u
 #define P_STUB_MAX 16384u /* a secret, a stub */
 #define P_SECRETS_MAX 256u
+#define P_TOKENS_MAX 16u /* issued to one job, at a time */
+#define P_BINDINGS_MAX (P_SECRETS_MAX + P_TOKENS_MAX) /* rows */
 /* Where the SSH agent of a job listens in its jail. */
 #define P_AGENT_PATH "/tmp/.ssh-agent"
 #define P_JOBS_MAX 1024u

@@ -200,6 +200,9 @@ find_tokens(struct held *h)
 			h->why = "a token in it is too short to have a "
 				 "placeholder";
 			rc = -1;
+		} else if (f->n > P_STUB_MAX) {
+			h->why = "a token in it is too long";
+			rc = -1;
 		}
 	}
 	return rc;
@@ -239,17 +242,28 @@ ask_next(struct exchange *x)
 	buf_free(&body);
 }
 
-/* Responses that have not begun may bring it as well. */
+/* What is on its way from the hosts it is for may bring it as well: also a
+ * stream of events that has begun long ago. */
 static void
 tell_scrubbers(struct exchange *x, const struct found *f)
 {
-	if (memcmp(f->value, f->stub, f->n) == 0)
+	const struct binding *parent =
+	    bindings_cred(&x->back->bindings, f->parent);
+	struct exchange *next;
+
+	if (parent == NULL || memcmp(f->value, f->stub, f->n) == 0)
 		return;
-	for (struct exchange *o = x->back->list; o != NULL; o = o->next) {
-		if (o->scrub != NULL && !o->rsp_started &&
-		    o->head.port == x->head.port &&
-		    strcmp(o->host, x->host) == 0)
+	for (struct exchange *o = x->back->list; o != NULL; o = next) {
+		next = o->next;
+		if (o->scrub == NULL ||
+		    !binding_is_for(parent, o->host, o->head.port))
+			continue;
+		if (!scrub_is_full(o->scrub))
 			scrub_add(o->scrub, f->value, f->stub, f->n);
+		else
+			xch_fail(o, 503, "limit",
+			    "too many tokens have been issued during it",
+			    "ask again");
 	}
 }
 
@@ -323,6 +337,8 @@ capture_on_captured(struct chan *c, struct msg *m, void *ctx)
 		return -1;
 	f->stub = steal_ptr(&stub);
 	tell_scrubbers(x, f);
+	if (x->state == X_GONE)
+		return 0;
 	if (++x->held->asked < x->held->nfound)
 		ask_next(x);
 	else

@@ -8,6 +8,8 @@
 #include "proxy/scan.h"
 #include "proxy/seek.h"
 
+_Static_assert(P_BINDINGS_MAX <= SEEK_KEYS_MAX, "all stubs are looked for");
+
 /* Smallest encoding of one row. */
 #define ROW_MIN 32u
 
@@ -88,7 +90,7 @@ index_stubs(struct bindings *bs)
 int
 bindings_get(struct cur *c, struct bindings *bs)
 {
-	uint32_t n = cur_count(c, P_SECRETS_MAX, ROW_MIN);
+	uint32_t n = cur_count(c, P_BINDINGS_MAX, ROW_MIN);
 	bool bad;
 
 	memset(bs, 0, sizeof(*bs));

@@ -157,10 +157,10 @@ int keyd_on_ssh_keys(struct chan *c, struct msg *m, void *ctx);
 int keyd_on_ssh_sign(struct chan *c, struct msg *m, void *ctx);
 
 /* keyd_capture.c: tokens that a job was issued. */
-#define CAPTURE_VALUE_MAX 8192u /* bytes of a token; else it is refused */
-#define CAPTURE_KIND_MAX 4u     /* of one member in a job; oldest goes */
-#define CAPTURE_JOB_MAX 16u     /* in a job; oldest goes */
-#define CAPTURE_ROOM_MAX 24576u /* of their bindings; oldest goes */
+#define CAPTURE_VALUE_MAX 8192u      /* bytes of a token; else it is refused */
+#define CAPTURE_KIND_MAX 4u          /* of one member in a job; oldest goes */
+#define CAPTURE_JOB_MAX P_TOKENS_MAX /* in a job; oldest goes */
+#define CAPTURE_ROOM_MAX 24576u      /* of their bindings; oldest goes */
 #define CAPTURE_ORPHAN_MS                                                      \
 	120000u /* after a restart: jobs not told of by then                   \
 		 * have ended */

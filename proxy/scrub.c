@@ -65,6 +65,12 @@ scrub_add(struct scrub *s, const void *real, const void *stub, size_t n)
 		fatalx("scrub: key out of order");
 }
 
+bool
+scrub_is_full(const struct scrub *s)
+{
+	return s->n == SEEK_KEYS_MAX;
+}
+
 /*
  * Write over a value found.  dst is what goes out, where bytes before *edited
  * belong to an earlier value: of one that overlaps it only the rest is left.

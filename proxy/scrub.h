@@ -13,6 +13,7 @@
 #ifndef BRIG_PROXY_SCRUB_H
 #define BRIG_PROXY_SCRUB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,10 +25,12 @@ struct scrub;
 struct scrub *scrub_new(void);
 void scrub_free(struct scrub *s); /* wipes; NULL is fine */
 /*
- * Look for real, put stub; both n bytes, 1..SEEK_KEY_MAX, copied.  All pairs
- * come before the first scrub_feed() or scrub_text().
+ * Look for real, put stub; both n bytes, 1..SEEK_KEY_MAX, copied.  In a stream
+ * that has begun it is looked for in what has not been let go.
  */
 void scrub_add(struct scrub *s, const void *real, const void *stub, size_t n);
+/* No room for another pair. */
+bool scrub_is_full(const struct scrub *s);
 /* Append to out what is certain; at most n + what was held back. */
 void scrub_feed(struct scrub *s, const void *p, size_t n, struct buf *out);
 /* The stream ended: append what is still held back. */

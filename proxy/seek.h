@@ -18,7 +18,7 @@
 
 #include "base/buf.h"
 
-#define SEEK_KEYS_MAX 256u
+#define SEEK_KEYS_MAX 288u
 #define SEEK_KEY_MAX 16384u
 /* Shorter keys are looked for as they are only: their encodings are so short
  * that they would be found by chance. */

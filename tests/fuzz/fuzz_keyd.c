@@ -19,7 +19,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define VALUE "ghp_NeverReleased0123456789"
 
-static struct mint *mint;
+static struct secret *ca_key;
+static struct buf ca_cert;
+
+static void
+make_ca(void)
+{
+	struct error err;
+	struct mint *m = mint_new(&err);
+
+	if (m == NULL || mint_export(m, &ca_key, &ca_cert, &err) < 0)
+		abort();
+	mint_free(m);
+}
 
 static void
 on_end(struct chan *c, enum chan_end how, const char *why, void *ctx)
@@ -50,6 +62,13 @@ fill(struct keyd *k)
 	    (c.shape = stub_shape(c.value, &err)) == NULL ||
 	    vault_set_stub_key(k->vault, key, &err) < 0 ||
 	    vault_put(k->vault, &c, &err) < 0)
+		abort();
+	/* As in any vault that has been opened. */
+	for (int which = VAULT_CA; which <= VAULT_CA_NEXT; which++)
+		if (vault_set_ca(k->vault, (enum vault_ca)which, ca_key,
+			buf_head(&ca_cert), buf_len(&ca_cert), &err) < 0)
+			abort();
+	if (keyd_ca_open(k, &err) < 0)
 		abort();
 }
 
@@ -97,17 +116,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct keyd k = { .vault_fd = -1 };
 	struct peer p = { .job = 3, .owner = &k };
 	cleanup_buf struct buf got = { 0 };
-	struct error err;
 	int fds[2], parent[2];
 
-	if (mint == NULL && (mint = mint_new(&err)) == NULL)
-		abort();
+	if (ca_key == NULL)
+		make_ca();
 	if (fd_socketpair(fds) < 0 || fd_socketpair(parent) < 0)
 		abort();
 	k.ev = ev_new();
 	k.peers = peers_new(k.ev, parent[0], keyd_from_parent,
 	    nitems(keyd_from_parent), keyd_peers, nitems(keyd_peers), &k);
-	k.mint = mint;
 	fill(&k);
 	if (size > 0 && (data[0] & 0x80) != 0) {
 		k.jobs = xcalloc(1, sizeof(*k.jobs));
@@ -133,7 +150,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    memmem(buf_head(&got), buf_len(&got), "NeverReleased", 13) != NULL)
 		abort();
 	peers_free(k.peers);
-	k.mint = NULL;
 	keyd_clear(&k);
 	ev_once(k.ev, 0);
 	ev_free(k.ev);

@@ -15,6 +15,7 @@
  *   /status/N      that status    /redirect?URL   302 to URL
  *   /upload        {"bytes":N,"fnv":...} of the body
  *   /reply         the request's body, as JSON
+ *   /token/N       {"access_token":...} of N bytes
  *   /close         a body that ends with the connection
  *   /hang          never answers  /gzip   says gzip, is not
  *   /coded/CODINGS/N/MS   N events with the credential, MS apart, each flushed

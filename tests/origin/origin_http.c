@@ -297,6 +297,14 @@ answer(struct conn *c, const struct request *r)
 	if (str_starts(t, "/upload"))
 		return reply(c, r, 200, "", "{\"bytes\":%zu,\"fnv\":%u}\n",
 		    r->body_bytes, r->fnv);
+	if (sscanf(t, "/token/%lu", &a) == 1 && a < 1024 * 1024) {
+		cleanup_free char *token = xmalloc(a + 1);
+
+		memset(token, 'a', a);
+		token[a] = '\0';
+		return reply(c, r, 200, "Content-Type: application/json\r\n",
+		    "{\"access_token\":\"%s\"}", token);
+	}
 	if (str_starts(t, "/reply"))
 		return reply(c, r, 200,
 		    "Content-Type: application/json\r\nX-Token: kept\r\n", "%s",

@@ -199,6 +199,28 @@ too_many_tokens_are_refused(void **state)
 	assert_int_equal(w->captures, 0);
 }
 
+/* Such a message would end back, or have keyd's end it. */
+static void
+a_token_too_long_for_a_message_is_refused(void **state)
+{
+	static const char *const paths[] = { "/token/16385", "/token/65537" };
+	struct world *w = *state;
+
+	for (size_t i = 0; i < nitems(paths); i++) {
+		w->capture = paths[i];
+		world_bindings(w);
+		world_run(w, 30);
+		world_get(w, HOST, paths[i], "");
+		assert_refused(w, 502, "too long");
+		assert_int_equal(w->captures, 0);
+	}
+	w->capture = "/token/16384";
+	world_bindings(w);
+	world_run(w, 30);
+	world_get(w, HOST, w->capture, "");
+	assert_int_equal(w->captures, 1);
+}
+
 static void
 a_long_answer_is_refused(void **state)
 {
@@ -289,6 +311,7 @@ main(void)
 		CASE(any_spelling_of_the_endpoint_is_captured),
 		CASE(what_cannot_be_read_is_refused),
 		CASE(too_many_tokens_are_refused),
+		CASE(a_token_too_long_for_a_message_is_refused),
 		CASE(a_long_answer_is_refused),
 		CASE(an_answer_without_tokens_passes),
 		CASE(other_paths_and_errors_pass_as_they_are),

@@ -620,6 +620,34 @@ seek_finds_what_a_plain_search_finds(void **state)
 }
 
 /* A peer may wait for an answer to its last byte. */
+/* A token that is issued while a stream of events is open. */
+static void
+value_that_is_added_in_mid_stream_is_found(void **state)
+{
+	static const char other[] = "gho_0therVALUE0123456789abcdefghijk";
+	struct scrub *s = scrub_new();
+	cleanup_buf struct buf out = { 0 };
+
+	scrub_add(s, REAL, STUB, strlen(REAL));
+	scrub_feed(s, "data: ghp_s3cr3t", 16, &out);
+	assert_int_equal(scrub_held(s), 10);
+	scrub_add(s, other, STUB, strlen(other));
+	scrub_feed(s, REAL + 10, strlen(REAL) - 10, &out);
+	scrub_feed(s, " ", 1, &out);
+	scrub_feed(s, other, strlen(other), &out);
+	scrub_end(s, &out);
+	buf_put_u8(&out, 0);
+	assert_null(strstr((char *)buf_head(&out), REAL));
+	assert_null(strstr((char *)buf_head(&out), other));
+	assert_int_equal(scrub_count(s), 2);
+	for (size_t i = 2; i < SEEK_KEYS_MAX; i++) {
+		assert_false(scrub_is_full(s));
+		scrub_add(s, other, STUB, strlen(other));
+	}
+	assert_true(scrub_is_full(s));
+	scrub_free(s);
+}
+
 static void
 pause_lets_go_of_a_short_start_only(void **state)
 {
@@ -737,6 +765,7 @@ main(void)
 		cmocka_unit_test(
 		    any_chunking_gives_the_same_and_no_value_survives),
 		cmocka_unit_test(pause_lets_go_of_a_short_start_only),
+		cmocka_unit_test(value_that_is_added_in_mid_stream_is_found),
 		cmocka_unit_test(
 		    value_after_a_pause_is_replaced_but_for_its_start),
 		cmocka_unit_test(scan_finds_all_that_end_at_each_byte),

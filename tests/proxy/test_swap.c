@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -401,11 +402,36 @@ unsound_bindings_are_refused(void **state)
 	}
 }
 
+/* Or keyd would have broken the protocol. */
+static void
+all_secrets_and_the_tokens_of_a_job_fit(void **state)
+{
+	cleanup_buf struct buf b = { 0 };
+	const struct binding *found;
+	struct bindings bs;
+	struct cur c;
+	char stub[32];
+
+	buf_put_u32(&b, P_BINDINGS_MAX);
+	for (uint32_t i = 0; i < P_BINDINGS_MAX; i++) {
+		snprintf(stub, sizeof(stub), "ghp_PLACEHOLDER%06u", i);
+		put_row(&b, i + 1, "n", "a.example", SURFACE_HEADER, "A", "",
+		    false, stub);
+	}
+	cur_init(&c, buf_head(&b), buf_len(&b));
+	assert_int_equal(bindings_get(&c, &bs), 0);
+	found = bindings_find(&bs, stub, strlen(stub));
+	assert_non_null(found);
+	assert_int_equal(found->cred, P_BINDINGS_MAX);
+	bindings_free(&bs);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(value_of_another_length_is_swapped_in),
+		cmocka_unit_test(all_secrets_and_the_tokens_of_a_job_fit),
 		cmocka_unit_test(stub_in_declared_header_is_swapped),
 		cmocka_unit_test(stub_in_basic_is_swapped_and_written_anew),
 		cmocka_unit_test(head_without_stub_is_left_alone),
