@@ -202,20 +202,40 @@ http_normal(const struct http_norm *h, struct decision *d)
 	decision_show(d, h->method, (const char *const[]){ url }, 1);
 }
 
-/* A slash within a segment of a normalised path. */
-static bool
-has_slash(const char *path)
+/*
+ * By the path as most servers read it, which is in h, and as others do: what
+ * any reading is refused is refused.  0, or -1 when it cannot be read.
+ */
+static int
+decide_readings(const struct profile *pr, const char *target,
+    struct http_norm *h, struct verdict *v)
 {
-	return strstr(path, "%2F") != NULL;
+	struct verdict other;
+
+	decide(pr, POLICY_HTTP, http_rule_match, h, v);
+	if (policy_path_is_plain(h->path))
+		return 0;
+	for (unsigned int how = 1; how < READINGS; how++) {
+		if (policy_path_reading(target, how, h->path, sizeof(h->path)) <
+		    0)
+			return -1;
+		decide(pr, POLICY_HTTP, http_rule_match, h, &other);
+		if (other.effect < v->effect)
+			*v = other;
+	}
+	return 0;
 }
+
+static const char unreadable[] =
+    "the path can be read in two ways: an encoded NUL or control, a dot or "
+    "empty segment, a backslash, or it is too long";
 
 void
 policy_http(const struct policy *p, const struct profile *pr,
     const struct http_request *rq, struct decision *d)
 {
-	char split[HTTP_PATH_MAX];
 	struct http_norm h;
-	struct verdict v, other;
+	struct verdict v;
 
 	memset(d, 0, sizeof(*d));
 	memset(&h, 0, sizeof(h));
@@ -234,14 +254,8 @@ policy_http(const struct policy *p, const struct profile *pr,
 		decision_failsafe(d, "host",
 		    "the host is not a plain name or "
 		    "address");
-	else if (policy_path_reading(
-		     rq->target, false, h.path, sizeof(h.path)) < 0 ||
-		 (has_slash(h.path) && policy_path_reading(rq->target, true,
-					   split, sizeof(split)) < 0))
-		decision_failsafe(d, "url",
-		    "the path can be read in two "
-		    "ways: an encoded NUL or control, a dot or empty "
-		    "segment, a backslash, or it is too long");
+	else if (policy_path_reading(rq->target, 0, h.path, sizeof(h.path)) < 0)
+		decision_failsafe(d, "url", unreadable);
 	if (d->by == BY_FAILSAFE && d->rule[0] != '\0') {
 		decision_show(d, rq->method,
 		    (const char *const[]){ rq->host, rq->target }, 2);
@@ -249,16 +263,9 @@ policy_http(const struct policy *p, const struct profile *pr,
 	}
 	h.addr = host_is_addr(h.host);
 	http_normal(&h, d);
-	decide(pr, POLICY_HTTP, http_rule_match, &h, &v);
-	/*
-	 * Servers differ about %2F, which npm's registries have in the name of
-	 * one thing: what either reading is refused is refused.
-	 */
-	if (has_slash(h.path)) {
-		(void)strlcpy(h.path, split, sizeof(h.path));
-		decide(pr, POLICY_HTTP, http_rule_match, &h, &other);
-		if (other.effect < v.effect)
-			v = other;
+	if (decide_readings(pr, rq->target, &h, &v) < 0) {
+		decision_failsafe(d, "url", unreadable);
+		return;
 	}
 	decision_fill(pr, POLICY_HTTP, &v, d);
 }

@@ -348,9 +348,16 @@ int policy_url_split(const char *url, char scheme[8], char host[256],
  */
 int policy_path_normalise(const char *target, char *out, size_t size);
 /*
- * The same for a path of a request that may hold %2F, read as a server reads it
- * that takes it for a "/" (split), or for a part of a segment.
+ * The same for a path of a request, as some server reads it: how is made of
+ * these bits.  Without READING_SPLIT a %2F is a part of its segment.
  */
-int policy_path_reading(const char *target, bool split, char *out, size_t size);
+#define READING_SPLIT 1u /* %2F is a "/" */
+#define READING_TWICE 2u /* it is decoded once more */
+#define READING_CUT 4u   /* a segment ends at its ";" */
+#define READINGS 8u
+int policy_path_reading(
+    const char *target, unsigned int how, char *out, size_t size);
+/* Is the path, read with how 0, the same in all readings? */
+bool policy_path_is_plain(const char *path);
 
 #endif

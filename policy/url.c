@@ -111,10 +111,65 @@ policy_path_normalise(const char *target, char *out, size_t size)
 	return normalise(target, NULL, out, size);
 }
 
-int
-policy_path_reading(const char *target, bool split, char *out, size_t size)
+/* "%25" before two hex digits was the percent sign of another escape. */
+static void
+peel(char *s)
 {
-	return normalise(target, split ? "/" : "%2F", out, size);
+	char *to = s;
+
+	while (*s != '\0') {
+		*to++ = *s;
+		s += strncmp(s, "%25", 3) == 0 && hex(s[3]) >= 0 &&
+			     hex(s[4]) >= 0
+			 ? 3
+			 : 1;
+	}
+	*to = '\0';
+}
+
+/* Cut each segment at its ";". */
+static void
+cut(char *s)
+{
+	char *to = s;
+
+	while (*s != '\0') {
+		if (*s == ';')
+			s += strcspn(s, "/");
+		else
+			*to++ = *s++;
+	}
+	*to = '\0';
+}
+
+int
+policy_path_reading(
+    const char *target, unsigned int how, char *out, size_t size)
+{
+	const char *slash = (how & READING_SPLIT) != 0 ? "/" : "%2F";
+	char text[HTTP_PATH_MAX];
+
+	if (normalise(target, slash, out, size) < 0)
+		return -1;
+	if ((how & READING_TWICE) != 0) {
+		peel(out);
+		if (strlcpy(text, out, sizeof(text)) >= sizeof(text) ||
+		    normalise(text, slash, out, size) < 0)
+			return -1;
+	}
+	if ((how & READING_CUT) == 0 || strchr(out, ';') == NULL)
+		return 0;
+	cut(out);
+	return strlcpy(text, out, sizeof(text)) >= sizeof(text)
+		   ? -1
+		   : normalise(text, slash, out, size);
+}
+
+bool
+policy_path_is_plain(const char *path)
+{
+	return strchr(path, ';') == NULL && strstr(path, "%2F") == NULL &&
+	       strstr(path, "%25") == NULL;
 }
 
 static int

@@ -279,7 +279,8 @@ an_encoded_slash_gets_what_both_its_readings_get(void **state)
 		{ "/npm%2Fok", EFFECT_DENY },
 		{ "/npm/ask%2fx", EFFECT_ASK },
 		{ "/one/a%2fb", EFFECT_DENY },
-		{ "/one/a%252fb", EFFECT_ALLOW },
+		{ "/one/a%252fb", EFFECT_DENY },
+		{ "/npm/a%252fb", EFFECT_ALLOW },
 		{ "/@corp%2Fwidget", EFFECT_DENY },
 		{ "/up/x%2Fy", EFFECT_DENY },
 		{ "/up/y%2Fx", EFFECT_ALLOW },
@@ -305,6 +306,57 @@ an_encoded_slash_gets_what_both_its_readings_get(void **state)
 	assert_int_equal(on_http(p, "GET", "https://r.example/npm/no%2Fwidget"),
 	    EFFECT_DENY);
 	assert_int_equal(last.by, BY_RULE);
+	policy_free(p);
+}
+
+static void
+the_strictest_reading_of_a_path_decides(void **state)
+{
+	struct policy *p = P("allow http GET https://r.example/**;"
+			     "ask http GET https://r.example/ask/**;"
+			     "deny http * https://r.example/no/**;"
+			     "allow http GET https://s.example/*/ok;");
+	static const struct {
+		const char *url;
+		enum effect want;
+	} t[] = {
+		/* What follows ";" is not looked at by Java's servers. */
+		{ "r.example/no;x/y", EFFECT_DENY },
+		{ "r.example/no;x", EFFECT_DENY },
+		{ "r.example/no;/y", EFFECT_DENY },
+		{ "r.example/%6eo;a=b;c/y", EFFECT_DENY },
+		{ "r.example/ask;x/y", EFFECT_ASK },
+		{ "r.example/yes;no/x;y/z", EFFECT_ALLOW },
+		{ "r.example/yes?a;b/no/c", EFFECT_ALLOW },
+		{ "r.example/a/;x", EFFECT_ALLOW },
+		{ "r.example/a/;x/b", EFFECT_DENY },
+		{ "r.example/;x/no/b", EFFECT_DENY },
+		{ "s.example/a;x/ok", EFFECT_ALLOW },
+		{ "s.example/a/ok;x", EFFECT_DENY },
+		/* Some decode what has been decoded. */
+		{ "r.example/%256eo/y", EFFECT_DENY },
+		{ "r.example/%25%36eo/y", EFFECT_DENY },
+		{ "r.example/%256%65o/y", EFFECT_DENY },
+		{ "r.example/a/%252e%252e/no/y", EFFECT_DENY },
+		{ "r.example/a/%252E./no/y", EFFECT_DENY },
+		{ "r.example/a%252f..%252fno", EFFECT_DENY },
+		{ "r.example/no%252fy", EFFECT_DENY },
+		{ "r.example/no%2fy;x", EFFECT_DENY },
+		{ "r.example/no;x%2fy", EFFECT_DENY },
+		{ "r.example/no;x%252fy", EFFECT_DENY },
+		{ "r.example/a%255cno", EFFECT_DENY },
+		{ "r.example/a%2500", EFFECT_DENY },
+		{ "r.example/100%25", EFFECT_ALLOW },
+		{ "r.example/100%25x/%2541%25", EFFECT_ALLOW },
+	};
+	char url[64];
+
+	for (size_t i = 0; i < nitems(t); i++) {
+		(void)snprintf(url, sizeof(url), "https://%s", t[i].url);
+		if (on_http(p, "GET", url) != t[i].want)
+			fprintf(stderr, "# %s\n", url);
+		assert_int_equal(last.effect, t[i].want);
+	}
 	policy_free(p);
 }
 
@@ -651,6 +703,7 @@ main(void)
 		cmocka_unit_test(http_rules_match_method_host_port_and_path),
 		cmocka_unit_test(
 		    an_encoded_slash_gets_what_both_its_readings_get),
+		cmocka_unit_test(the_strictest_reading_of_a_path_decides),
 		cmocka_unit_test(every_host_is_every_name_not_every_address),
 		cmocka_unit_test(wide_hosts_are_refused_where_they_permit),
 		cmocka_unit_test(
