@@ -3,12 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#define USUAL_SIZE 512u /* fits nearly every event */
+
 /* Header fields, then the count that is patched as fields are added. */
 void
 audit_ev_init(struct audit_ev *e, const char *code, const char *type,
     unsigned int severity, bool barrier)
 {
 	buf_init(&e->body, 0);
+	(void)buf_reserve(&e->body, USUAL_SIZE);
 	buf_put_str(&e->body, code);
 	buf_put_str(&e->body, type);
 	buf_put_u8(&e->body, (uint8_t)severity);

@@ -190,21 +190,27 @@ buf_put_str(struct buf *b, const char *s)
 void
 buf_printf(struct buf *b, const char *fmt, ...)
 {
+	size_t room = b->data == NULL ? 0 : b->cap - b->len;
+	uint8_t *q = room == 0 ? NULL : b->data + b->len;
 	va_list ap;
-	uint8_t *q;
 	int n;
 
+	if (b->failed)
+		return;
+	/* Nearly always there is room; else the result says how much it takes,
+	 * with one more for the NUL that vsnprintf insists on. */
 	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf((char *)q, room, fmt, ap);
 	va_end(ap);
 	if (n < 0)
 		fatalx("buf_printf: bad format");
-	/* One more for the NUL that vsnprintf insists on. */
-	if ((q = buf_reserve(b, (size_t)n + 1)) == NULL)
-		return;
-	va_start(ap, fmt);
-	vsnprintf((char *)q, (size_t)n + 1, fmt, ap);
-	va_end(ap);
+	if ((size_t)n >= room) {
+		if ((q = buf_reserve(b, (size_t)n + 1)) == NULL)
+			return;
+		va_start(ap, fmt);
+		vsnprintf((char *)q, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+	}
 	b->len += (size_t)n;
 }
 

@@ -78,6 +78,12 @@ static char boot_id[BOOT_ID_SIZE];
 void
 audit_preinit(void)
 {
+	static const uint8_t none[AUDIT_HASH_SIZE];
+	uint8_t hash[AUDIT_HASH_SIZE];
+
+	/* It looks for its configuration and provider now, or never. */
+	audit_hash_with(audit_hash_crypto);
+	audit_hash(none, "", 0, hash);
 	fd_boot_id(boot_id);
 	if (boot_id[0] == '\0') {
 		log_warnx("no boot id");

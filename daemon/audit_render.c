@@ -16,6 +16,9 @@
 #define SECTION_LEN 3u
 static const char *const sections[] = { "who", "obj", "pol", "dec", "ask" };
 
+/* What a record holds beside its fields. */
+#define PLAIN_SIZE 512u
+
 struct event {
 	struct audit_head head;
 	struct audit_field f[AUDIT_FIELDS_MAX];
@@ -234,6 +237,7 @@ audit_render(const struct audit_meta *m, const void *event, size_t n,
 	buf_init(&b, 0);
 	if (event_decode(e, event, n) < 0)
 		return -1;
+	(void)buf_reserve(&b, 2 * n + PLAIN_SIZE);
 	audit_hash_text(prev, prev_text);
 	for (size_t max = TEXT_FIRST;; max /= 4) {
 		buf_clear(&b);

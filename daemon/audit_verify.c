@@ -20,13 +20,11 @@
 #define PREV_LEN (sizeof(PREV_MEMBER) - 1 + AUDIT_HASH_TEXT + 1)
 #define HASH_LEN (sizeof(HASH_MEMBER) - 1 + AUDIT_HASH_TEXT + 1)
 
-void
-audit_hash(const uint8_t prev[AUDIT_HASH_SIZE], const void *text, size_t n,
+static void
+hash_md(const uint8_t prev[AUDIT_HASH_SIZE], const void *text, size_t n,
     uint8_t out[AUDIT_HASH_SIZE])
 {
-	/* 0x00 marks a leaf (RFC 6962 section 2.1), so that a tree over the
-	 * records can be added without two meanings for one hash. */
-	static const uint8_t leaf = 0x00;
+	static const uint8_t leaf = AUDIT_HASH_LEAF;
 	SHA2_CTX ctx;
 
 	SHA256Init(&ctx);
@@ -35,6 +33,21 @@ audit_hash(const uint8_t prev[AUDIT_HASH_SIZE], const void *text, size_t n,
 	SHA256Update(&ctx, text, n);
 	SHA256Update(&ctx, (const uint8_t *)"}", 1);
 	SHA256Final(out, &ctx);
+}
+
+static audit_hash_fn *hash_by = hash_md;
+
+void
+audit_hash_with(audit_hash_fn *fn)
+{
+	hash_by = fn;
+}
+
+void
+audit_hash(const uint8_t prev[AUDIT_HASH_SIZE], const void *text, size_t n,
+    uint8_t out[AUDIT_HASH_SIZE])
+{
+	hash_by(prev, text, n, out);
 }
 
 void

@@ -71,8 +71,20 @@ const struct audit_verdict *audit_verify_end(struct audit_verify *av);
  * Hash of a record: text is the line up to and without `,"hash":...`, the
  * closing brace is added here.
  */
-void audit_hash(const uint8_t prev[AUDIT_HASH_SIZE], const void *text, size_t n,
-    uint8_t out[AUDIT_HASH_SIZE]);
+typedef void audit_hash_fn(const uint8_t prev[AUDIT_HASH_SIZE],
+    const void *text, size_t n, uint8_t out[AUDIT_HASH_SIZE]);
+audit_hash_fn audit_hash;
+/*
+ * The same hash made by fn from now on.  libmd's, which is what the brig
+ * command has, takes five times as long as one made of instructions for it.
+ */
+void audit_hash_with(audit_hash_fn *fn);
+/* By libcrypto, which brigd has loaded anyhow; the first call sets it up. */
+audit_hash_fn audit_hash_crypto;
+/* What every hash begins with, before prev, text and a brace: it marks a leaf
+ * (RFC 6962 section 2.1), so that a tree over the records can be added without
+ * two meanings for one hash. */
+#define AUDIT_HASH_LEAF 0x00
 /* "sha256:" and lower-case hex; out holds AUDIT_HASH_TEXT + 1. */
 void audit_hash_text(const uint8_t hash[AUDIT_HASH_SIZE], char *out);
 /* The reverse, exactly n == AUDIT_HASH_TEXT bytes; 0 or -1. */

@@ -5,6 +5,7 @@ libaudit_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
 libaudit_a_SOURCES = \
 	daemon/audit.c daemon/roles.h \
 	daemon/audit_render.c daemon/audit_render.h \
+	daemon/audit_sha.c \
 	daemon/audit_verify.c daemon/audit_verify.h
 
 # Its own library, so that the tests link what the program is made of.

@@ -6,11 +6,11 @@ tests_daemon_test_audit_SOURCES = tests/daemon/test_audit.c
 tests_daemon_test_audit_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS) \
 	$(JANSSON_CFLAGS)
 tests_daemon_test_audit_LDADD = libaudit.a libbase.a $(MD_LIBS) \
-	$(CMOCKA_LIBS) $(JANSSON_LIBS)
+	$(CMOCKA_LIBS) $(JANSSON_LIBS) $(CRYPTO_LIBS)
 tests_daemon_test_audit_main_SOURCES = tests/daemon/test_audit_main.c
 tests_daemon_test_audit_main_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_daemon_test_audit_main_LDADD = libaudit.a libbase.a $(MD_LIBS) \
-	$(CMOCKA_LIBS)
+	$(CMOCKA_LIBS) $(CRYPTO_LIBS)
 
 FUZZ_LIST += tests/fuzz/fuzz_audit_event
 tests_fuzz_fuzz_audit_event_SOURCES = tests/fuzz/fuzz_audit_event.c \

@@ -507,6 +507,25 @@ malformed_event_is_refused_and_leaves_nothing(void **state)
 	assert_int_equal(buf_len(&out), 0);
 }
 
+static void
+hash_of_libcrypto_is_that_of_libmd(void **state)
+{
+	uint8_t prev[AUDIT_HASH_SIZE], a[AUDIT_HASH_SIZE], b[AUDIT_HASH_SIZE];
+	uint8_t text[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (uint8_t)(i * 7);
+	for (size_t i = 0; i < sizeof(prev); i++)
+		prev[i] = (uint8_t)(200 - i);
+	for (size_t n = 0; n <= sizeof(text); n++) {
+		audit_hash(prev, text, n, a);
+		audit_hash_crypto(prev, text, n, b);
+		assert_memory_equal(a, b, sizeof(a));
+		memcpy(prev, a, sizeof(prev));
+	}
+}
+
 int
 main(void)
 {
@@ -524,6 +543,7 @@ main(void)
 		    torn_block_of_zeros_is_incomplete_not_tampered),
 		cmocka_unit_test(overlong_line_is_tampering),
 		cmocka_unit_test(no_field_leaves_its_line_or_its_string),
+		cmocka_unit_test(hash_of_libcrypto_is_that_of_libmd),
 		cmocka_unit_test(keys_come_in_their_fixed_order),
 		cmocka_unit_test(largest_event_still_fits_a_record),
 		cmocka_unit_test(doubled_key_gets_a_name_of_its_own),

@@ -176,7 +176,8 @@ tests_fuzz_fuzz_stage_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_audit
 tests_fuzz_fuzz_audit_SOURCES = tests/fuzz/fuzz_audit.c $(FUZZ_PLAY)
-tests_fuzz_fuzz_audit_LDADD = libaudit.a libbase.a $(MD_LIBS)
+tests_fuzz_fuzz_audit_LDADD = libaudit.a libbase.a $(MD_LIBS) \
+	$(CRYPTO_LIBS)
 tests_fuzz_fuzz_audit_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_dns
