@@ -10,6 +10,7 @@ void
 audit_ev_init(struct audit_ev *e, const char *code, const char *type,
     unsigned int severity, bool barrier)
 {
+	e->barrier = barrier;
 	buf_init(&e->body, 0);
 	(void)buf_reserve(&e->body, USUAL_SIZE);
 	buf_put_str(&e->body, code);

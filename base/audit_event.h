@@ -32,6 +32,7 @@ struct audit_ev {
 	struct buf body;
 	size_t count_at;
 	uint32_t count;
+	bool barrier;
 };
 
 /*

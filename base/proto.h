@@ -66,6 +66,10 @@ enum msg_type {
 	/* parent -> audit */
 	M_AUDIT_FILE, /* +fd: the log, read-write, append; once, at start */
 
+	/* audit -> back */
+	M_AUDIT_ROOM, /* u8 room: no record fails for want of space; 0 until
+		       * said, again when it changes */
+
 	/* parent -> keyd */
 	M_KEYD_OPEN = 60, /* u8 which (enum keyd_file), +fd */
 	M_JOB_OPEN,       /* u8[16] nonce, str profile: also after a keyd

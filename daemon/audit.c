@@ -34,6 +34,8 @@
  * while there is still room to record what leads to a stop. */
 #define RESERVE (64u * 1024 * 1024)
 #define RESERVE_LOW (32u * 1024 * 1024)
+/* While so much of it is left, what leaves a back process has its record. */
+#define ROOM_LOW (16u * 1024 * 1024)
 /* A group is written early when it gets this big. */
 #define GROUP_BYTES (1024u * 1024)
 #define GROUP_MAX 1024u
@@ -60,6 +62,7 @@ struct audit {
 	uint8_t head[AUDIT_HASH_SIZE]; /* and its hash */
 	bool dirty;                    /* written, not yet on disk */
 	uint64_t lost;                 /* events that could not be written */
+	bool room;                     /* back processes know that there is */
 
 	/* The group: rendered, not yet written. */
 	struct buf group;
@@ -170,6 +173,33 @@ reserve(struct audit *a)
 	}
 }
 
+static void
+send_room(struct peer *p, void *arg)
+{
+	const struct audit *a = arg;
+	const uint8_t room = a->room;
+
+	chan_send_bytes(p->chan, M_AUDIT_ROOM, p->job, 0, &room, 1);
+}
+
+/* Once a record has failed, or may for want of space, say so. */
+static void
+tell_room(struct audit *a)
+{
+	bool room = a->reserved > a->size && a->reserved - a->size >= ROOM_LOW;
+
+	if (room == a->room)
+		return;
+	a->room = room;
+	peers_each(a->peers, ROLE_BACK, send_room, a);
+}
+
+static void
+on_back_up(struct peer *p)
+{
+	send_room(p, p->owner);
+}
+
 /* The group did not get to disk: as if it had never been. */
 static void
 group_fail(struct audit *a, const char *what)
@@ -188,6 +218,7 @@ group_fail(struct audit *a, const char *what)
 		answer(&a->waiters[i], false, why);
 	a->lost += a->group_events;
 	group_reset(a);
+	tell_room(a);
 }
 
 static void
@@ -230,6 +261,7 @@ audit_commit(void *arg)
 	for (size_t i = 0; i < a->nwaiters; i++)
 		answer(&a->waiters[i], true, "");
 	group_reset(a);
+	tell_room(a);
 }
 
 /* A hole in the log is said in the log. */
@@ -338,7 +370,7 @@ static const struct peer_def peer_defs[] = {
 	{ ROLE_PARENT, from_peer, nitems(from_peer), NULL, on_down },
 	{ ROLE_CONTROL, from_peer, nitems(from_peer), NULL, on_down },
 	{ ROLE_KEYD, from_peer, nitems(from_peer), NULL, on_down },
-	{ ROLE_BACK, from_peer, nitems(from_peer), NULL, on_down },
+	{ ROLE_BACK, from_peer, nitems(from_peer), on_back_up, on_down },
 	{ ROLE_SHIM, from_peer, nitems(from_peer), NULL, on_down },
 };
 

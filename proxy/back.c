@@ -193,6 +193,12 @@ keyd_up(struct peer *p)
 }
 
 static void
+audit_up(struct peer *p)
+{
+	owed_send(p->owner);
+}
+
+static void
 peer_down(struct peer *p)
 {
 	back_peer_lost(p->owner, p->role);
@@ -213,7 +219,7 @@ back_main(void)
 		{ ROLE_KEYD, back_from_keyd, back_nfrom_keyd, keyd_up,
 		    peer_down },
 		{ ROLE_DNS, back_from_dns, back_nfrom_dns, NULL, peer_down },
-		{ ROLE_AUDIT, back_from_audit, back_nfrom_audit, NULL,
+		{ ROLE_AUDIT, back_from_audit, back_nfrom_audit, audit_up,
 		    peer_down },
 		{ ROLE_CONTROL, back_from_control, back_nfrom_control, NULL,
 		    peer_down },
@@ -222,11 +228,13 @@ back_main(void)
 
 	b.ev = ev_new();
 	b.pool = upstream_pool_new(b.ev);
+	owed_init(&b);
 	b.peers = peers_new(b.ev, PARENT_FD, from_parent, nitems(from_parent),
 	    defs, nitems(defs), &b);
 	peers_ready(b.peers);
 	ev_run(b.ev);
 	back_drop_all(&b);
+	owed_end(&b);
 	peers_free(b.peers);
 	upstream_pool_free(b.pool);
 	bindings_free(&b.bindings);

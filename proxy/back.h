@@ -34,9 +34,15 @@
 #define BODY_REWRITE_MAX (1024u * 1024)
 /* Of all bodies and signed chunks that one back holds; beyond, 503. */
 #define BACK_HELD_MAX (32u * 1024 * 1024)
-#define BACK_STEP_MS 10000u     /* keyd and audit answer within this, or 503 */
-#define BACK_RESOLVE_MS 15000u  /* dns, or 502 */
-#define BACK_QUIET_MS 5u        /* then an answer may be waited for */
+#define BACK_STEP_MS 10000u    /* keyd and audit answer within this, or 503 */
+#define BACK_RESOLVE_MS 15000u /* dns, or 502 */
+#define BACK_QUIET_MS 5u       /* then an answer may be waited for */
+/* A record that nobody waits for goes with the next that somebody waits for,
+ * or after this; at the end of the job it is waited for that long. */
+#define BACK_OWED_MS 5u
+#define BACK_OWED_END_MS 1000
+/* So many are kept while audit is away; what is beyond is counted. */
+#define BACK_OWED_MAX 256u
 #define BACK_ASK_SLACK_MS 5000u /* control's own time-out comes first */
 
 enum xstate {
@@ -58,6 +64,7 @@ struct cred_use {
 };
 
 struct raw;    /* proxy/back_raw.h */
+struct early;  /* back_early.c */
 struct xmodel; /* proxy/back_model.h */
 struct xch_body;
 struct xch_sign;
@@ -81,6 +88,8 @@ struct exchange {
 	uint32_t id; /* serial on the channel to front */
 	enum xstate state;
 	uint32_t wait; /* serial of the question that is open */
+	uint32_t ack;  /* of its record, when it left early; 0: none, or here */
+	struct early *early; /* the response came before that */
 	struct ev_timer *timer;
 
 	struct req_head head; /* as judged; holds stubs, never values */
@@ -147,6 +156,14 @@ struct exchange {
 	struct fields rsp_trailers;
 };
 
+/* Events on their way to audit, in order. */
+struct owed {
+	struct audit_ev event[BACK_OWED_MAX];
+	size_t n;
+	uint64_t lost;
+	struct ev_timer *timer;
+};
+
 struct back {
 	struct ev *ev;
 	struct peers *peers;
@@ -168,6 +185,8 @@ struct back {
 	struct exchange *list;
 	size_t n;
 	uint32_t serial;
+	struct owed owed;
+	bool audit_room; /* audit has said that it will not run out of it */
 };
 
 /* back.c */
@@ -203,6 +222,7 @@ void xch_release(struct exchange *x);
 void xch_record(struct exchange *x);
 void xch_resolve(struct exchange *x);
 void xch_timed_out(struct exchange *x);
+void xch_audit_failed(struct exchange *x, const char *why);
 /* A peer went away: refuse what waits for it. */
 void back_peer_lost(struct back *b, enum role role);
 extern const struct msg_rule back_from_keyd[];
@@ -211,6 +231,24 @@ extern const struct msg_rule back_from_audit[];
 extern const size_t back_nfrom_audit;
 extern const struct msg_rule back_from_dns[];
 extern const size_t back_nfrom_dns;
+
+/*
+ * back_early.c: a request that changes nothing leaves while its record is on
+ * its way to the log, if audit has room for it.  What comes back is held until
+ * the record is there; should that fail, the agent gets no answer, and the
+ * outcome says so as soon as there is a log again.
+ */
+bool early_may(const struct exchange *x);
+void early_free(struct exchange *x);
+/* True when the head is held, and then the body, which is not taken... */
+bool early_hold(struct exchange *x, struct rsp_head *h);
+/* ...and the end. */
+bool early_hold_end(struct exchange *x, struct fields *trailers);
+/* There will be no acknowledgement; x is gone. */
+void early_fail(struct exchange *x, const char *why);
+/* False when serial is no early one's. */
+bool early_acked(struct back *b, uint32_t serial, bool ok, const char *why);
+int early_on_room(struct chan *c, struct msg *m, void *ctx);
 
 /* back_via.c: through the upstream proxy, and as whom */
 void via_config(struct via *v, const char *key, const char *value);
@@ -312,8 +350,15 @@ void capture_end(struct exchange *x, struct fields *trailers);
 int capture_on_captured(struct chan *c, struct msg *m, void *ctx);
 void capture_free(struct held *h);
 
+/* back_owed.c: records that nobody waits for */
+void owed_init(struct back *b);
+void owed_add(struct back *b, struct audit_ev *e); /* takes e */
+void owed_send(struct back *b); /* now; nothing happens while audit is away */
+void owed_end(struct back *b);
+
 /* back_record.c: audit events */
-/* Send and free e; serial 0 wants no answer.  False: audit is down. */
+/* Send and free e; serial 0 wants no answer, and e goes to what is owed.
+ * False: audit is down. */
 bool back_send_event(struct back *b, struct audit_ev *e, uint32_t serial);
 /* True when it was sent; serial 0 wants no answer. */
 bool record_decision(struct exchange *x, const char *code, const char *effect,
@@ -323,6 +368,7 @@ void record_leak(
     struct exchange *x, const char *cred, const char *why, bool passed);
 void record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
     const char *text);
-bool record_is_barrier(const char *method);
+/* May it change something at the origin? */
+bool record_is_barrier(const struct exchange *x);
 
 #endif

@@ -73,6 +73,7 @@ xch_end(struct exchange *x, bool keep_upstream)
 		secret_free(x->cred[i].value);
 		x->cred[i].value = NULL;
 	}
+	early_free(x);
 	xmodel_free(x->model);
 	x->model = NULL;
 	xch_body_free(x);

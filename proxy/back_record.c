@@ -6,12 +6,17 @@
 #include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 
-/* RFC 9110 section 9.2.1: these change nothing at the origin. */
+/* RFC 9110 section 9.2.1: these change nothing, unless the origin goes by
+ * another method that a field asks for. */
 bool
-record_is_barrier(const char *method)
+record_is_barrier(const struct exchange *x)
 {
-	return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
-	       strcmp(method, "OPTIONS") != 0;
+	const char *method = x->head.method;
+	size_t at = 0;
+
+	return (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
+		   strcmp(method, "OPTIONS") != 0) ||
+	       xch_override(x, &at) != NULL;
 }
 
 /* The path, with the names of credentials that stand in it. */
@@ -82,6 +87,11 @@ back_send_event(struct back *b, struct audit_ev *e, uint32_t serial)
 {
 	struct chan *c = back_chan(b, ROLE_AUDIT);
 
+	if (serial == 0) {
+		owed_add(b, e);
+		return c != NULL;
+	}
+	owed_send(b);
 	if (c != NULL)
 		chan_send(c, M_AUDIT, b->job, serial, &e->body, -1);
 	audit_ev_free(e);
@@ -102,7 +112,7 @@ record_decision(struct exchange *x, const char *code, const char *effect,
 	    allowed  ? 1
 	    : denied ? 3
 		     : 2,
-	    denied || (allowed && record_is_barrier(x->head.method)));
+	    denied || (allowed && record_is_barrier(x)));
 	put_object(&e, x);
 	audit_ev_u64(&e, "pol.gen", x->back->generation);
 	audit_ev_str(&e, "pol.rule", x->dec.rule);

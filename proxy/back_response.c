@@ -149,6 +149,8 @@ xch_rsp_head(struct exchange *x, struct rsp_head *h)
 	struct error err = { 0 };
 	int rc;
 
+	if (early_hold(x, h))
+		return;
 	x->status = h->status;
 	if (xch_via_refused(x))
 		return;
@@ -290,6 +292,8 @@ xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n)
 	uint64_t room = front_is_full(x->back) ? 0 : x->rsp_credit;
 	size_t used;
 
+	if (x->early != NULL)
+		return 0;
 	if (x->scrub != NULL) {
 		if (take(x, p, n, &used) < 0)
 			return n;
@@ -427,6 +431,8 @@ xch_rsp_done(struct exchange *x, struct fields *trailers)
 {
 	struct error err = { 0 };
 
+	if (early_hold_end(x, trailers))
+		return;
 	if (x->held != NULL && end_decoding(x, &err) < 0) {
 		xch_fail(x, 502, "response_encoded", err.msg,
 		    "ask for another resource");

@@ -281,8 +281,8 @@ const size_t back_nfrom_keyd = nitems(back_from_keyd);
 
 /* ---- audit: on disk before it happens ---------------------------------- */
 
-static void
-audit_failed(struct exchange *x, const char *why)
+void
+xch_audit_failed(struct exchange *x, const char *why)
 {
 	struct denial d = { .status = 503,
 		.error = "audit_unavailable",
@@ -295,10 +295,19 @@ audit_failed(struct exchange *x, const char *why)
 void
 xch_record(struct exchange *x)
 {
+	bool early = early_may(x);
+
 	xch_wait(x, X_AUDIT, BACK_STEP_MS);
-	if (!record_decision(x, "HT101", "allow", NULL, x->wait))
-		audit_failed(x, "the audit log is not available, so nothing "
-				"leaves");
+	if (!record_decision(x, "HT101", "allow", NULL, x->wait)) {
+		xch_audit_failed(
+		    x, "the audit log is not available, so nothing leaves");
+		return;
+	}
+	if (early) {
+		ev_timer_clear(x->timer);
+		x->ack = x->wait;
+		xch_resolve(x);
+	}
 }
 
 static int
@@ -314,13 +323,14 @@ on_audit_ack(struct chan *c, struct msg *m, void *ctx)
 	(void)seq;
 	if (cur_end(&m->body) < 0)
 		return -1;
-	if (x == NULL)
+	if (early_acked(b, m->serial, ok, why) || x == NULL)
 		return 0;
 	ev_timer_clear(x->timer);
 	if (!ok) {
 		log_warnx("audit refused a record: %s", why);
-		audit_failed(x, "the audit log cannot be written, so nothing "
-				"leaves");
+		xch_audit_failed(x,
+		    "the audit log cannot be written, so nothing "
+		    "leaves");
 		return 0;
 	}
 	xch_resolve(x);
@@ -329,6 +339,7 @@ on_audit_ack(struct chan *c, struct msg *m, void *ctx)
 
 const struct msg_rule back_from_audit[] = {
 	{ M_AUDIT_ACK, MSG_ALLOWED, on_audit_ack },
+	{ M_AUDIT_ROOM, MSG_ALLOWED, early_on_room },
 };
 const size_t back_nfrom_audit = nitems(back_from_audit);
 
@@ -514,8 +525,9 @@ no_answer(struct exchange *x, const char *how)
 		    "try again in a minute");
 		return;
 	case X_AUDIT:
-		audit_failed(x, "the audit log is not available, so nothing "
-				"leaves");
+		xch_audit_failed(x,
+		    "the audit log is not available, so nothing "
+		    "leaves");
 		return;
 	case X_RESOLVE:
 		snprintf(why, sizeof(why), "the name service %s", how);
@@ -538,7 +550,9 @@ no_answer(struct exchange *x, const char *how)
 void
 xch_timed_out(struct exchange *x)
 {
-	if (x->state == X_OPEN)
+	if (x->early != NULL)
+		early_fail(x, "the audit log did not answer in time");
+	else if (x->state == X_OPEN)
 		xch_rsp_quiet(x);
 	else
 		no_answer(x, "did not answer in time");
@@ -549,13 +563,18 @@ back_peer_lost(struct back *b, enum role role)
 {
 	struct exchange *next;
 
+	if (role == ROLE_AUDIT)
+		b->audit_room = false;
 	for (struct exchange *x = b->list; x != NULL; x = next) {
 		next = x->next;
-		if ((role == ROLE_CONTROL && x->state == X_ASK) ||
-		    (role == ROLE_KEYD &&
-			(x->state == X_RELEASE || x->state == X_CAPTURE)) ||
-		    (role == ROLE_AUDIT && x->state == X_AUDIT) ||
-		    (role == ROLE_DNS && x->state == X_RESOLVE))
+		if (role == ROLE_AUDIT && x->ack != 0)
+			early_fail(x, "the audit log went away before the "
+				      "request was in it");
+		else if ((role == ROLE_CONTROL && x->state == X_ASK) ||
+			 (role == ROLE_KEYD && (x->state == X_RELEASE ||
+						   x->state == X_CAPTURE)) ||
+			 (role == ROLE_AUDIT && x->state == X_AUDIT) ||
+			 (role == ROLE_DNS && x->state == X_RESOLVE))
 			no_answer(x, "went away");
 	}
 }

@@ -37,6 +37,7 @@ struct ack {
 	uint32_t serial;
 	char why[256];
 	bool ended;
+	bool room;
 };
 
 struct proc {
@@ -83,6 +84,16 @@ on_ack(struct chan *c, struct msg *m, void *ctx)
 }
 
 static int
+on_room(struct chan *c, struct msg *m, void *ctx)
+{
+	struct ack *a = ctx;
+
+	(void)c;
+	a->room = cur_bool(&m->body);
+	return cur_end(&m->body);
+}
+
+static int
 on_ready(struct chan *c, struct msg *m, void *ctx)
 {
 	struct ack *a = ctx;
@@ -104,6 +115,7 @@ on_bad_peer(struct chan *c, struct msg *m, void *ctx)
 
 static const struct msg_rule rules[] = {
 	{ M_AUDIT_ACK, MSG_ALLOWED, on_ack },
+	{ M_AUDIT_ROOM, MSG_ALLOWED, on_room },
 	{ M_READY, MSG_ALLOWED, on_ready },
 	{ M_BAD_PEER, MSG_ALLOWED, on_bad_peer },
 };
@@ -378,6 +390,8 @@ full_disk_refuses_and_leaves_whole_records(void **state)
 	text[1000] = '\0';
 	start_ready(&p);
 	back = peer_up(&p, ROLE_BACK, 1, &a);
+	assert_int_equal(chan_wait(back, M_AUDIT_ROOM, WAIT_MS), 0);
+	assert_true(a.room);
 	assert_int_equal(prlimit(p.pid, RLIMIT_FSIZE, NULL, &unlimited), 0);
 	rl = unlimited;
 	rl.rlim_cur = 20000;
@@ -390,6 +404,8 @@ full_disk_refuses_and_leaves_whole_records(void **state)
 	}
 	assert_false(a.ok);
 	assert_non_null(strstr(a.why, "audit log: write: "));
+	assert_int_equal(chan_wait(back, M_AUDIT_ROOM, WAIT_MS), 0);
+	assert_false(a.room);
 	s = read_log();
 	assert_int_equal(av.v.result, AUDIT_OK);
 	/* Two that nobody waits for are lost as well, and one that waits. */
@@ -402,6 +418,8 @@ full_disk_refuses_and_leaves_whole_records(void **state)
 	send_event(back, 1, 99, true, "again");
 	assert_int_equal(chan_wait(back, M_AUDIT_ACK, WAIT_MS), 0);
 	assert_true(a.ok);
+	assert_int_equal(chan_wait(back, M_AUDIT_ROOM, WAIT_MS), 0);
+	assert_true(a.room);
 	chan_free(back);
 	stop(&p);
 	free(s);

@@ -60,7 +60,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{ ROLE_KEYD, back_from_keyd, back_nfrom_keyd, keyd_up,
 		    peer_down },
 		{ ROLE_DNS, back_from_dns, back_nfrom_dns, NULL, peer_down },
-		{ ROLE_AUDIT, back_from_audit, back_nfrom_audit, NULL,
+		{ ROLE_AUDIT, back_from_audit, back_nfrom_audit, audit_up,
 		    peer_down },
 		{ ROLE_CONTROL, back_from_control, back_nfrom_control, NULL,
 		    peer_down },
@@ -78,19 +78,22 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	armed = false;
 	b.ev = ev_new();
 	b.pool = upstream_pool_new(b.ev);
+	owed_init(&b);
 	set_up(&b);
 	play_start(&p, b.ev, from_parent, nitems(from_parent), defs,
 	    nitems(defs), 3, &b);
 	b.peers = p.peers;
 	while (play_next(&data, &size, &st)) {
 		/* A policy of the input may say anything. */
-		acked |= st.from == 4 && st.type == M_AUDIT_ACK;
+		acked |= st.from == 4 &&
+			 (st.type == M_AUDIT_ACK || st.type == M_AUDIT_ROOM);
 		armed |= acked && st.from == 3 && st.type == M_RESOLVED;
 		armed |= st.from == 0 && st.type == M_POLICY;
 		if (!play_do(&p, &st))
 			fd_close(&st.fd);
 	}
 	back_drop_all(&b);
+	owed_end(&b);
 	play_end(&p);
 	upstream_pool_free(b.pool);
 	bindings_free(&b.bindings);

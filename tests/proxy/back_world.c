@@ -198,22 +198,42 @@ on_resolve(struct chan *c, struct msg *m, void *ctx)
 	return 0;
 }
 
+void
+world_ack(struct world *w, bool ok)
+{
+	struct buf b = { 0 };
+
+	buf_put_u8(&b, ok);
+	buf_put_u64(&b, 1);
+	buf_put_str(&b, ok ? "" : "disk full");
+	reply(w->audit, M_AUDIT_ACK, w->audit_serial, &b);
+}
+
+void
+world_room(struct world *w, bool room)
+{
+	struct buf b = { 0 };
+
+	buf_put_u8(&b, room);
+	reply(w->audit, M_AUDIT_ROOM, 0, &b);
+}
+
 static int
 on_audit(struct chan *c, struct msg *m, void *ctx)
 {
 	struct world *w = ctx;
 	struct audit_head h;
-	struct buf b = { 0 };
+
+	(void)c;
 
 	buf_put(&w->events, m->body.p, m->body.left);
 	assert_int_equal(audit_ev_decode(&m->body, &h), 0);
 	buf_printf(&w->codes, "%s ", h.code);
-	if (m->serial == 0 || w->audit_mode == MODE_SILENT)
+	if (m->serial == 0)
 		return 0;
-	buf_put_u8(&b, w->audit_mode == MODE_OK);
-	buf_put_u64(&b, 1);
-	buf_put_str(&b, w->audit_mode == MODE_OK ? "" : "disk full");
-	reply(c, M_AUDIT_ACK, m->serial, &b);
+	w->audit_serial = m->serial;
+	if (w->audit_mode != MODE_SILENT)
+		world_ack(w, w->audit_mode == MODE_OK);
 	return 0;
 }
 

@@ -52,8 +52,9 @@ struct world {
 	unsigned int dns_n;
 	unsigned int sign_keys; /* asked for */
 	unsigned int resolves, releases, asks, cancels, bad_peers, binding_gets;
-	uint32_t ask_serial; /* of the last ask */
-	const char *capture; /* token endpoint of the binding, NULL: none */
+	uint32_t ask_serial;   /* of the last ask */
+	uint32_t audit_serial; /* of the last record that wants an answer */
+	const char *capture;   /* token endpoint of the binding, NULL: none */
 	enum mode capture_mode;
 	char *token[8]; /* captured so far: credentials CRED + 1... */
 	unsigned int ntokens, captures;
@@ -75,6 +76,10 @@ int world_reset(void **state);
 
 void world_connect(struct world *w, enum role role);
 void world_disconnect(struct world *w, enum role role);
+/* Answer the last record that wants it, as a silent audit has not. */
+void world_ack(struct world *w, bool ok);
+/* Has the audit process room for records? */
+void world_room(struct world *w, bool room);
 void world_policy(struct world *w, const char *text);
 void world_bindings(struct world *w);
 

@@ -61,8 +61,12 @@ BACK_LIST = tests/proxy/test_back tests/proxy/test_back_ws tests/proxy/test_code
 check_PROGRAMS += $(BACK_LIST)
 TESTS += $(BACK_LIST)
 
-check_PROGRAMS += tests/proxy/test_back_capture
-TESTS += tests/proxy/test_back_capture
+check_PROGRAMS += tests/proxy/test_back_capture tests/proxy/test_back_early
+TESTS += tests/proxy/test_back_capture tests/proxy/test_back_early
+tests_proxy_test_back_early_SOURCES = tests/proxy/test_back_early.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_early_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_capture_SOURCES = tests/proxy/test_back_capture.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_capture_LDADD = libproxy.a libpolicy.a libbase.a \
