@@ -1,17 +1,46 @@
 #include "base/secret.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/str.h"
 
+/* A request takes a secret or two for as long as it lasts, and a fresh page
+ * for each costs five system calls. */
+#define SPARE_MAX 16u
+
+static void *spare[SPARE_MAX];
+static size_t nspare;
+
 struct secret {
 	size_t len; /* of the value */
 	size_t mapped;
 	uint8_t *p;
 };
+
+/* They are not there in a child. */
+static void
+forget_spare(void)
+{
+	nspare = 0;
+}
+
+static bool
+keep_spare(void *p)
+{
+	static bool registered;
+
+	if (nspare == SPARE_MAX)
+		return false;
+	if (!registered && pthread_atfork(NULL, NULL, forget_spare) != 0)
+		return false;
+	registered = true;
+	spare[nspare++] = p;
+	return true;
+}
 
 struct secret *
 secret_alloc(size_t n)
@@ -27,6 +56,10 @@ secret_alloc(size_t n)
 	s = xcalloc(1, sizeof(*s));
 	s->len = n;
 	s->mapped = (n + page - 1) / page * page;
+	if (s->mapped == page && nspare > 0) {
+		s->p = spare[--nspare];
+		return s;
+	}
 	p = mmap(NULL, s->mapped, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED) {
@@ -43,7 +76,8 @@ secret_alloc(size_t n)
 	    madvise(p, s->mapped, MADV_DONTFORK) < 0) {
 		int saved = errno;
 
-		secret_free(s);
+		munmap(p, s->mapped);
+		str_cleanup_free(&s);
 		errno = saved;
 		return NULL;
 	}
@@ -66,7 +100,8 @@ secret_free(struct secret *s)
 	if (s == NULL)
 		return;
 	explicit_bzero(s->p, s->mapped);
-	munmap(s->p, s->mapped);
+	if (s->mapped != (size_t)sysconf(_SC_PAGESIZE) || !keep_spare(s->p))
+		munmap(s->p, s->mapped);
 	str_cleanup_free(&s);
 }
 

@@ -1,6 +1,7 @@
 /*
  * A secret value in memory: own pages, locked, excluded from core dumps and
- * fork, wiped on free.  Printed only as a fingerprint.
+ * fork, wiped on free.  Printed only as a fingerprint.  A few pages are kept,
+ * wiped, for the next ones.
  */
 #ifndef BRIG_SECRET_H
 #define BRIG_SECRET_H

@@ -1,5 +1,6 @@
 # Unit tests of the base library, and checks on the sources themselves.
-UNIT_LIST = tests/unit/test_buf tests/unit/test_msg tests/unit/test_str
+UNIT_LIST = tests/unit/test_buf tests/unit/test_msg tests/unit/test_secret \
+	tests/unit/test_str
 check_PROGRAMS += $(UNIT_LIST)
 TESTS += $(UNIT_LIST)
 
@@ -7,6 +8,8 @@ tests_unit_test_buf_SOURCES = tests/unit/test_buf.c
 tests_unit_test_buf_LDADD = libbase.a -lcmocka
 tests_unit_test_msg_SOURCES = tests/unit/test_msg.c
 tests_unit_test_msg_LDADD = libbase.a -lcmocka
+tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
+tests_unit_test_secret_LDADD = libbase.a -lcmocka
 tests_unit_test_str_SOURCES = tests/unit/test_str.c
 tests_unit_test_str_LDADD = libbase.a -lcmocka
 
