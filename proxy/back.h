@@ -304,9 +304,14 @@ enum xch_sign_body {
 	SIGN_CHUNKS,     /* it goes through xch_sign_feed() */
 };
 struct sigv4;
+/* Is the request, as it came, signed with a stub, if it is signed?  False when
+ * the exchange has been refused. */
+bool xch_sign_admit(struct exchange *x);
 /* What is to be signed with what, once bound credentials are in x->cred, where
- * one more may be put.  False when the exchange has been refused. */
+ * one more may be put.  False as above. */
 bool xch_sign_prepare(struct exchange *x);
+/* A piece of the body as it came. */
+void xch_sign_seen(struct exchange *x, const void *p, size_t n);
 void xch_sign_free(struct exchange *x);
 /* The signature that cred is the key of, if a key is made for it. */
 const struct sigv4 *xch_sign_key(const struct exchange *x, uint32_t cred);

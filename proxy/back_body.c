@@ -260,6 +260,7 @@ xch_body_fill(struct exchange *x)
 		size_t n = buf_len(&x->req);
 
 		n = n < FILL_MAX ? n : FILL_MAX;
+		xch_sign_seen(x, buf_head(&x->req), n);
 		rc = put(x, buf_head(&x->req), n, &err);
 		buf_consume(&x->req, n);
 		used += n;

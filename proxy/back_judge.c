@@ -370,7 +370,7 @@ xch_approved(struct exchange *x)
 		raw_approved(x);
 		return;
 	}
-	if (!stubs_are_fine(x))
+	if (!stubs_are_fine(x) || !xch_sign_admit(x))
 		return;
 	x->ncreds = x->released = 0;
 	for (size_t i = 0; i < b->bindings.n; i++) {

@@ -11,11 +11,15 @@
 
 struct xch_sign {
 	struct sigv4 aws;  /* where is SIGV4_NONE: nothing to do */
-	uint32_t aws_cred; /* its credential */
+	uint32_t aws_cred; /* its credential; 0: none */
 	uint32_t mac_cred; /* likewise of the other kind; 0: none */
 	struct cred_hmac mac;
 	char key_id[SIGV4_KEY_ID_MAX + 1];
 	struct sign_chunks *chunks; /* once the head is signed */
+	/* The signature as it came, until the body is whole. */
+	struct sign_sha256 *seen; /* NULL: it is right */
+	struct buf covered;
+	uint8_t stub_key[SIGV4_KEY_SIZE];
 };
 
 void
@@ -24,6 +28,8 @@ xch_sign_free(struct exchange *x)
 	if (x->sign == NULL)
 		return;
 	sign_chunks_free(x->sign->chunks);
+	sign_sha256_end(x->sign->seen, NULL);
+	buf_free(&x->sign->covered);
 	free(x->sign);
 	x->sign = NULL;
 }
@@ -73,8 +79,93 @@ is_other(const char *declared, const char *said)
 	return declared[0] != '\0' && strcmp(declared, said) != 0;
 }
 
+/*
+ * The job's SDK has signed with the stub.  Whatever is signed with another key,
+ * as a URL that somebody presigned, is not to be done in this account.
+ */
+static int
+say_other_key(const struct exchange *x, struct error *err)
+{
+	const struct binding *b =
+	    bindings_cred(&x->back->bindings, x->sign->aws_cred);
+
+	if (b == NULL)
+		return error_set(err, 0, "the signing key is gone");
+	return error_set(err, 0,
+	    "the AWS signature is not made with the placeholder of credential "
+	    "\"%s\"%s%s",
+	    b->name, b->spec.env[0] != '\0' ? ", which the job has in " : "",
+	    b->spec.env);
+}
+
+/*
+ * hash is that of the body, or NULL while it is not known: some clients sign
+ * an empty one in its place, or none, and whose key it is shows all the same.
+ */
 static bool
-prepare_aws(struct exchange *x)
+is_by_stub(const struct xch_sign *s, const char *hash)
+{
+	char empty[SIGN_HEX_SIZE];
+
+	if (hash != NULL)
+		return sigv4_is_by(&s->aws, s->stub_key, &s->covered, hash);
+	sign_sha256_hex("", 0, empty);
+	return sigv4_is_by(&s->aws, s->stub_key, &s->covered, empty) ||
+	       (s->aws.payload == SIGV4_BODY &&
+		   sigv4_is_by(
+		       &s->aws, s->stub_key, &s->covered, "UNSIGNED-PAYLOAD"));
+}
+
+static bool
+check_aws(struct exchange *x, const struct binding *b, struct xch_sign *s)
+{
+	cleanup_secret struct secret *stub =
+	    secret_new(b->stub, strlen(b->stub));
+	struct error err = { 0 };
+
+	if (stub == NULL)
+		return refuse(x, "there is no memory for the placeholder");
+	buf_init(&s->covered, 0);
+	sigv4_key(
+	    stub, s->aws.date, s->aws.region, s->aws.service, s->stub_key);
+	if (sigv4_covered(
+		&x->head, x->head.authority, &s->aws, &s->covered, &err) < 0)
+		return refuse(x, err.msg);
+	if (is_by_stub(s, NULL))
+		return true;
+	if (s->aws.payload == SIGV4_BODY && x->head.kind != BODY_NONE) {
+		s->seen = sign_sha256_new();
+		return true;
+	}
+	(void)say_other_key(x, &err);
+	return refuse(x, err.msg);
+}
+
+void
+xch_sign_seen(struct exchange *x, const void *p, size_t n)
+{
+	if (x->sign != NULL && x->sign->seen != NULL)
+		sign_sha256_feed(x->sign->seen, p, n);
+}
+
+/* All of the body has been seen. */
+static int
+check_body(struct exchange *x, struct error *err)
+{
+	struct xch_sign *s = x->sign;
+	char hash[SIGN_HEX_SIZE];
+
+	if (s->seen == NULL)
+		return 0;
+	sign_sha256_end(s->seen, hash);
+	s->seen = NULL;
+	if (is_by_stub(s, hash))
+		return 0;
+	return say_other_key(x, err);
+}
+
+bool
+xch_sign_admit(struct exchange *x)
 {
 	const struct binding *b = find_aws(x, "");
 	struct error err = { 0 };
@@ -82,6 +173,7 @@ prepare_aws(struct exchange *x)
 	struct sigv4 aws;
 	char why[256];
 
+	xch_sign_free(x);
 	if (b == NULL)
 		return true;
 	if (sigv4_read(&x->head, &aws, &err) < 0)
@@ -98,13 +190,11 @@ prepare_aws(struct exchange *x)
 		    aws.service);
 		return refuse(x, why);
 	}
-	if (!xch_add_cred(x, b->cred))
-		return false;
 	s = sign_of(x, b);
 	s->aws = aws;
 	s->aws_cred = b->cred;
 	strlcpy(s->key_id, b->spec.user, sizeof(s->key_id));
-	return true;
+	return check_aws(x, b, s);
 }
 
 /* Credentials of that kind are released like tokens. */
@@ -132,8 +222,8 @@ prepare_mac(struct exchange *x)
 bool
 xch_sign_prepare(struct exchange *x)
 {
-	xch_sign_free(x);
-	return prepare_mac(x) && prepare_aws(x);
+	return prepare_mac(x) && (x->sign == NULL || x->sign->aws_cred == 0 ||
+				     xch_add_cred(x, x->sign->aws_cred));
 }
 
 const struct sigv4 *
@@ -186,6 +276,8 @@ sign_aws(struct exchange *x, struct req_head *h, const struct buf *body,
 	const struct secret *key = value_of(x, s->aws_cred);
 	char hash[SIGN_HEX_SIZE], signature[SIGN_HEX_SIZE];
 
+	if (check_body(x, err) < 0)
+		return -1;
 	if (key == NULL || secret_len(key) != SIGV4_KEY_SIZE)
 		return error_set(err, 0, "the signing key is gone");
 	sign_sha256_hex(body == NULL ? NULL : buf_head(body),

@@ -64,6 +64,16 @@ read_scope(const char *text, struct sigv4 *s, struct error *err)
 }
 
 static int
+read_signature(const char *text, struct sigv4 *s, struct error *err)
+{
+	if (strlen(text) != SIGN_HEX_SIZE - 1 ||
+	    strspn(text, "0123456789abcdef") != SIGN_HEX_SIZE - 1)
+		return error_set(err, 0, "the AWS signature is malformed");
+	memcpy(s->signature, text, SIGN_HEX_SIZE);
+	return 0;
+}
+
+static int
 read_payload(const struct req_head *h, struct sigv4 *s, struct error *err)
 {
 	size_t count;
@@ -142,11 +152,13 @@ read_header(const struct req_head *h, const char *value, struct sigv4 *s,
 	const char *list = value + strlen(ALGORITHM);
 	cleanup_free char *scope = auth_part(list, "Credential");
 	cleanup_free char *fields = auth_part(list, "SignedHeaders");
+	cleanup_free char *signature = auth_part(list, "Signature");
 	size_t count;
 	const char *time = fields_get(&h->fields, "x-amz-date", &count);
 
 	s->where = SIGV4_HEADER;
-	if (read_scope(scope, s, err) < 0)
+	if (read_scope(scope, s, err) < 0 ||
+	    read_signature(signature, s, err) < 0)
 		return -1;
 	return check(h, s, count == 1 ? time : NULL, fields, err);
 }
@@ -158,6 +170,7 @@ read_query(const struct req_head *h, struct params *ps, struct sigv4 *s,
 	const struct param *scope = params_get(ps, "X-Amz-Credential");
 	const struct param *fields = params_get(ps, "X-Amz-SignedHeaders");
 	const struct param *time = params_get(ps, "X-Amz-Date");
+	const struct param *signature = params_get(ps, "X-Amz-Signature");
 
 	s->where = SIGV4_QUERY;
 	if (scope == NULL || fields == NULL)
@@ -166,7 +179,8 @@ read_query(const struct req_head *h, struct params *ps, struct sigv4 *s,
 
 	cleanup_free char *a = url_decoded(scope->value);
 	cleanup_free char *b = url_decoded(fields->value);
-	if (read_scope(a, s, err) < 0)
+	if (read_scope(a, s, err) < 0 ||
+	    read_signature(signature->value, s, err) < 0)
 		return -1;
 	return check(h, s, time == NULL ? NULL : time->value, b, err);
 }
@@ -296,12 +310,24 @@ by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* A field that is signed and has ended with this connection, or NULL. */
+static const char *
+put_back(const struct req_head *h, const char *name)
+{
+	if (strcmp(name, "expect") == 0 && h->expect_continue)
+		return "100-continue";
+	if (strcmp(name, "transfer-encoding") == 0 && h->kind == BODY_STREAM)
+		return "chunked";
+	return NULL;
+}
+
 /*
- * The fields, sorted, and in names those of them that are sent.
+ * The fields, sorted, and in names those of them that are sent; or all must be
+ * here, as they came.
  */
 static int
 put_fields(struct buf *b, const struct req_head *h, const char *hostport,
-    const struct sigv4 *s, struct buf *names, struct error *err)
+    const struct sigv4 *s, bool all, struct buf *names, struct error *err)
 {
 	cleanup_free char *text = xstrdup(s->fields);
 	char *name[SIGV4_FIELDS_MAX], *rest = text, *p;
@@ -316,11 +342,23 @@ put_fields(struct buf *b, const struct req_head *h, const char *hostport,
 	}
 	qsort(name, n, sizeof(*name), by_name);
 	for (size_t i = 0; i < n; i++) {
+		const char *was = all ? put_back(h, name[i]) : NULL;
+
 		if (i > 0 && strcmp(name[i], name[i - 1]) == 0)
 			continue;
-		if (put_field(b, h, hostport, name[i]))
-			buf_printf(names, "%s%s", buf_len(names) > 0 ? ";" : "",
-			    name[i]);
+		if (was != NULL)
+			buf_printf(b, "%s:%s\n", name[i], was);
+		else if (!put_field(b, h, hostport, name[i])) {
+			if (all)
+				return error_set(err, 0,
+				    "the AWS signature covers the field "
+				    "\"%.64s\", which is not there or ends "
+				    "with the connection",
+				    name[i]);
+			continue;
+		}
+		buf_printf(
+		    names, "%s%s", buf_len(names) > 0 ? ";" : "", name[i]);
 	}
 	buf_put_u8(b, '\n');
 	return 0;
@@ -405,30 +443,84 @@ make_target(const char *target, const struct params *ps, const char *scope,
 	return xstrndup((const char *)buf_head(&b), buf_len(&b));
 }
 
-/* Hash of the canonical request of h. */
-static int
-hash_request(const struct req_head *h, const struct params *ps,
-    const struct sigv4 *s, const struct buf *fields, const char *names,
-    const char *body_hash, char out[SIGN_HEX_SIZE], struct error *err)
+/* The canonical request of h but for the hash of its body. */
+static void
+put_request(struct buf *b, const struct req_head *h, const struct params *ps,
+    const struct sigv4 *s, const struct buf *fields, const char *names)
 {
-	cleanup_buf struct buf b = { 0 };
+	buf_printf(b, "%s\n", h->method);
+	put_path(b, h, s);
+	put_query(b, ps);
+	buf_put(b, buf_head(fields), buf_len(fields));
+	buf_printf(b, "%s\n", names);
+}
+
+/* What the request says of its body; NULL for SIGV4_BODY: nothing. */
+static const char *
+stated_hash(
+    const struct req_head *h, const struct params *ps, const struct sigv4 *s)
+{
 	const struct param *p = params_get(ps, "X-Amz-Content-Sha256");
 	const char *stated =
 	    fields_get(&h->fields, "x-amz-content-sha256", NULL);
 
 	if (s->payload == SIGV4_BODY)
-		stated = body_hash;
-	else if (stated == NULL)
-		stated = p != NULL ? p->value : "UNSIGNED-PAYLOAD";
+		return NULL;
 	if (stated == NULL)
-		return error_set(err, 0, "the hash of the body is missing");
-	buf_printf(&b, "%s\n", h->method);
-	put_path(&b, h, s);
-	put_query(&b, ps);
-	buf_put(&b, buf_head(fields), buf_len(fields));
-	buf_printf(&b, "%s\n%s", names, stated);
-	sign_sha256_hex(buf_head(&b), buf_len(&b), out);
+		stated = p != NULL ? p->value : "UNSIGNED-PAYLOAD";
+	return stated;
+}
+
+/* The signature of a canonical request. */
+static void
+sign_text(const struct sigv4 *s, const uint8_t key[SIGV4_KEY_SIZE],
+    const struct buf *request, char out[SIGN_HEX_SIZE])
+{
+	cleanup_buf struct buf text = { 0 };
+	uint8_t mac[SIGN_MAC_MAX];
+
+	sign_sha256_hex(buf_head(request), buf_len(request), out);
+	buf_printf(&text, "%s\n%s\n%s/%s/%s/aws4_request\n%s", ALGORITHM,
+	    s->time, s->date, s->region, s->service, out);
+	sign_hmac("SHA256", key, SIGV4_KEY_SIZE, buf_head(&text),
+	    buf_len(&text), mac);
+	sign_hex(mac, SIGN_SHA256_SIZE, out);
+}
+
+int
+sigv4_covered(const struct req_head *h, const char *authority,
+    const struct sigv4 *s, struct buf *text, struct error *err)
+{
+	cleanup_buf struct buf fields = { 0 }, list = { 0 };
+	cleanup_free char *names = NULL;
+	const char *stated;
+	struct params ps;
+
+	if (put_fields(&fields, h, authority, s, true, &list, err) < 0 ||
+	    params_read(h->target, &ps, err) < 0)
+		return -1;
+	names = xstrndup((const char *)buf_head(&list), buf_len(&list));
+	params_sort(&ps);
+	put_request(text, h, &ps, s, &fields, names);
+	stated = stated_hash(h, &ps, s);
+	if (stated != NULL)
+		buf_printf(text, "%s", stated);
+	params_free(&ps);
 	return 0;
+}
+
+bool
+sigv4_is_by(const struct sigv4 *s, const uint8_t key[SIGV4_KEY_SIZE],
+    const struct buf *text, const char *body_hash)
+{
+	cleanup_buf struct buf whole = { 0 };
+	char signature[SIGN_HEX_SIZE];
+
+	buf_put(&whole, buf_head(text), buf_len(text));
+	if (s->payload == SIGV4_BODY)
+		buf_printf(&whole, "%s", body_hash);
+	sign_text(s, key, &whole, signature);
+	return strcmp(signature, s->signature) == 0;
 }
 
 int
@@ -439,13 +531,11 @@ sigv4_sign(struct req_head *h, const char *hostport, const struct sigv4 *s,
 	cleanup_buf struct buf fields = { 0 }, list = { 0 }, text = { 0 };
 	cleanup_free char *scope = scope_text(s, key_id);
 	cleanup_free char *names = NULL, *fresh = NULL;
-	char hash[SIGN_HEX_SIZE];
-	uint8_t mac[SIGN_MAC_MAX];
+	const char *stated;
 	struct params ps;
-	int rc;
 
 	fields_remove(&h->fields, "X-Amz-Security-Token");
-	if (put_fields(&fields, h, hostport, s, &list, err) < 0)
+	if (put_fields(&fields, h, hostport, s, false, &list, err) < 0)
 		return -1;
 	names = xstrndup((const char *)buf_head(&list), buf_len(&list));
 	if (params_read(h->target, &ps, err) < 0)
@@ -457,15 +547,14 @@ sigv4_sign(struct req_head *h, const char *hostport, const struct sigv4 *s,
 			return -1;
 	}
 	params_sort(&ps);
-	rc = hash_request(h, &ps, s, &fields, names, body_hash, hash, err);
+	put_request(&text, h, &ps, s, &fields, names);
+	stated = s->payload == SIGV4_BODY ? body_hash : stated_hash(h, &ps, s);
+	if (stated != NULL)
+		buf_printf(&text, "%s", stated);
 	params_free(&ps);
-	if (rc < 0)
-		return -1;
-	buf_printf(&text, "%s\n%s\n%s\n%s", ALGORITHM, s->time,
-	    strchr(scope, '/') + 1, hash);
-	sign_hmac("SHA256", key, SIGV4_KEY_SIZE, buf_head(&text),
-	    buf_len(&text), mac);
-	sign_hex(mac, SIGN_SHA256_SIZE, signature);
+	if (stated == NULL)
+		return error_set(err, 0, "the hash of the body is missing");
+	sign_text(s, key, &text, signature);
 	if (s->where == SIGV4_QUERY) {
 		buf_clear(&text);
 		buf_printf(&text, "%s", fresh);

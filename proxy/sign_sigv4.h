@@ -5,9 +5,10 @@
  *
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
  *
- * The job's SDK has signed with its stub; that signature is not looked at.
- * The new one covers the same fields as far as they are sent, always the host,
- * and the request as it goes out.
+ * The job's SDK has signed with its stub, which is verified: what was signed
+ * with somebody else's key is not meant for this account.  The new signature
+ * covers the same fields as far as they are sent, always the host, and the
+ * request as it goes out.
  */
 #ifndef BRIG_PROXY_SIGN_SIGV4_H
 #define BRIG_PROXY_SIGN_SIGV4_H
@@ -48,6 +49,7 @@ struct sigv4 {
 	char service[33];
 	char time[17];     /* YYYYMMDDTHHMMSSZ */
 	char fields[1024]; /* signed, as sent: "host;x-amz-date" */
+	char signature[SIGN_HEX_SIZE];
 };
 
 /*
@@ -55,6 +57,18 @@ struct sigv4 {
  * and err when it is not one that can be made anew.
  */
 int sigv4_read(const struct req_head *h, struct sigv4 *s, struct error *err);
+
+/*
+ * What the signature that h came with is made of: into text the canonical
+ * request, in which the hash of the body is missing if it is SIGV4_BODY.
+ * authority is the host as the client named it.  -1 and err when a field is
+ * covered that never gets here.
+ */
+int sigv4_covered(const struct req_head *h, const char *authority,
+    const struct sigv4 *s, struct buf *text, struct error *err);
+/* Is it made of that with this key?  body_hash as for sigv4_sign(). */
+bool sigv4_is_by(const struct sigv4 *s, const uint8_t key[SIGV4_KEY_SIZE],
+    const struct buf *text, const char *body_hash);
 
 /*
  * Sign h, which will be sent to hostport as it is now, putting the signature

@@ -1,8 +1,8 @@
 /*
  * Any head with an AWS signature, and any body in signed chunks: lines of the
  * input are target and fields, what is behind the first empty line is the
- * body.  What is signed holds no old signature; chunks keep their length and
- * do not depend on how they arrive.
+ * body.  What is signed holds no old signature and is told to be signed with
+ * that key; chunks keep their length and do not depend on how they arrive.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -95,12 +95,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (sigv4_read(&h, &s, &err) == 0 && s.where != SIGV4_NONE &&
 	    sigv4_sign(&h, "a.example", &s, key, "KEYID", "hash", signature,
 		&err) == 0) {
+		cleanup_buf struct buf covered = { 0 };
 		struct sigv4 again;
 
 		if (sigv4_read(&h, &again, &err) < 0 ||
 		    again.where != s.where ||
 		    strcmp(again.key_id, "KEYID") != 0 ||
-		    strcmp(again.region, s.region) != 0)
+		    strcmp(again.region, s.region) != 0 ||
+		    strcmp(again.signature, signature) != 0 ||
+		    sigv4_covered(&h, "a.example", &again, &covered, &err) <
+			0 ||
+		    !sigv4_is_by(&again, key, &covered, "hash"))
+			abort();
+		key[0]++;
+		if (sigv4_is_by(&again, key, &covered, "hash"))
 			abort();
 	}
 	s.payload = size % 2 == 0 ? SIGV4_CHUNKS : SIGV4_TRAILER;

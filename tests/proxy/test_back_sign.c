@@ -18,11 +18,6 @@
 #define SCOPE "20150830/us-east-1/s3/aws4_request"
 #define SECRET "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 #define DATE "X-Amz-Date: 20150830T123600Z\n"
-#define AUTH                                                                   \
-	"Authorization: AWS4-HMAC-SHA256 Credential=AKIASTUB/" SCOPE           \
-	", SignedHeaders=host;x-amz-content-sha256;x-amz-date, "               \
-	"Signature=" EMPTY "\n" DATE
-
 static void
 assert_ok(struct world *w)
 {
@@ -60,14 +55,17 @@ static const struct cred_spec aws = { .kind = CRED_SIGV4,
 	.region = "us-east-1",
 	.service = "s3" };
 
-/* What the origin must get for fields and target, by the same code that is
- * checked against what AWS has published. */
+/*
+ * A request signed with that secret, by the same code that is checked against
+ * what AWS has published; all but method and target may be left out.
+ */
 static void
-expect(struct world *w, const char *method, const char *target,
-    const char *names, const char *sha, const char *body, struct req_head *h,
-    struct sigv4 *s, uint8_t key[SIGV4_KEY_SIZE], char signature[SIGN_HEX_SIZE])
+make(const struct world *w, const char *secret, const char *key_id,
+    const char *method, const char *target, const char *names, const char *sha,
+    const char *body, struct req_head *h, struct sigv4 *s,
+    uint8_t key[SIGV4_KEY_SIZE], char signature[SIGN_HEX_SIZE])
 {
-	struct secret *real = secret_new(SECRET, strlen(SECRET));
+	struct secret *real = secret_new(secret, strlen(secret));
 	cleanup_free char *hostport = xasprintf("%s:%u", HOST, w->port);
 	cleanup_free char *auth =
 	    xasprintf("AWS4-HMAC-SHA256 Credential=X/" SCOPE
@@ -80,7 +78,8 @@ expect(struct world *w, const char *method, const char *target,
 	h->method = xstrdup(method);
 	h->target = xstrdup(target);
 	fields_add(&h->fields, "X-Amz-Date", 10, "20150830T123600Z", 16);
-	fields_add(&h->fields, "Authorization", 13, auth, strlen(auth));
+	if (names[0] != '\0')
+		fields_add(&h->fields, "Authorization", 13, auth, strlen(auth));
 	if (sha != NULL)
 		fields_add(
 		    &h->fields, "X-Amz-Content-Sha256", 20, sha, strlen(sha));
@@ -90,8 +89,41 @@ expect(struct world *w, const char *method, const char *target,
 	secret_free(real);
 	sign_sha256_hex(body, strlen(body), hash);
 	assert_int_equal(
-	    sigv4_sign(h, hostport, s, key, "AKIAREAL", hash, signature, &err),
-	    0);
+	    sigv4_sign(h, hostport, s, key, key_id, hash, signature, &err), 0);
+}
+
+/* What the origin must get. */
+static void
+expect(struct world *w, const char *method, const char *target,
+    const char *names, const char *sha, const char *body, struct req_head *h,
+    struct sigv4 *s, uint8_t key[SIGV4_KEY_SIZE], char signature[SIGN_HEX_SIZE])
+{
+	make(w, SECRET, "AKIAREAL", method, target, names, sha, body, h, s, key,
+	    signature);
+}
+
+#define NAMES "host;x-amz-content-sha256;x-amz-date"
+
+/* The lines of a request that the job's SDK has signed, with the stub or with
+ * the key of somebody else. */
+static char *
+lines_by(const struct world *w, const char *secret, const char *method,
+    const char *target, const char *names, const char *sha, const char *body)
+{
+	uint8_t key[SIGV4_KEY_SIZE];
+	char signature[SIGN_HEX_SIZE];
+	struct req_head h;
+	struct sigv4 s;
+	char *lines;
+
+	make(w, secret, "AKIASTUB", method, target, names, sha, body, &h, &s,
+	    key, signature);
+	lines = xasprintf("Authorization: %s\n" DATE "%s%s%s",
+	    fields_get(&h.fields, "authorization", NULL),
+	    sha == NULL ? "" : "X-Amz-Content-Sha256: ", sha == NULL ? "" : sha,
+	    sha == NULL ? "" : "\n");
+	req_head_free(&h);
+	return lines;
 }
 
 static void
@@ -104,9 +136,11 @@ request_is_signed_anew(void **state)
 	struct sigv4 s;
 
 	use(w, &aws, SECRET);
-	world_get(w, HOST, "/echo/a%20b?x=1&c",
-	    AUTH "X-Amz-Content-Sha256: " EMPTY "\nRange: bytes=0-3\n"
-		 "X-Amz-Security-Token: theirs\n");
+	cleanup_free char *lines =
+	    lines_by(w, STUB, "GET", "/echo/a%20b?x=1&c", NAMES, EMPTY, "");
+	cleanup_free char *all = xasprintf(
+	    "%sRange: bytes=0-3\nX-Amz-Security-Token: theirs\n", lines);
+	world_get(w, HOST, "/echo/a%20b?x=1&c", all);
 	assert_ok(w);
 	expect(w, "GET", "/echo/a%20b?x=1&c",
 	    "host;x-amz-content-sha256;x-amz-date", EMPTY, "", &h, &s, key,
@@ -135,11 +169,9 @@ body_is_hashed_when_its_hash_is_not_said(void **state)
 	struct sigv4 s;
 
 	use(w, &aws, SECRET);
-	world_request(w, "POST", HOST, "/echo",
-	    "Authorization: AWS4-HMAC-SHA256 Credential=AKIASTUB/" SCOPE
-	    ", SignedHeaders=host;x-amz-date, Signature=" EMPTY "\n" DATE
-	    "Content-Type: application/x-amz-json-1.0\n",
-	    (long)strlen(body));
+	cleanup_free char *lines =
+	    lines_by(w, STUB, "POST", "/echo", "host;x-amz-date", NULL, body);
+	world_request(w, "POST", HOST, "/echo", lines, (long)strlen(body));
 	for (const char *p = body; *p != '\0'; p++)
 		world_body(w, p, 1);
 	world_end(w);
@@ -152,19 +184,28 @@ body_is_hashed_when_its_hash_is_not_said(void **state)
 	req_head_free(&h);
 }
 
+#define PRESIGNED                                                              \
+	"/echo?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIASTUB"     \
+	"%2F20150830%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date="              \
+	"20150830T123600Z&X-Amz-Expires=600&X-Amz-SignedHeaders=host&"         \
+	"X-Amz-Signature=" EMPTY
+
 static void
 presigned_url_is_signed_anew(void **state)
 {
 	struct world *w = *state;
+	uint8_t key[SIGV4_KEY_SIZE];
+	char signature[SIGN_HEX_SIZE];
+	struct req_head h;
+	struct sigv4 s;
 
 	use(w, &aws, SECRET);
-	world_get(w, HOST,
-	    "/echo?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIASTUB"
-	    "%2F20150830%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date="
-	    "20150830T123600Z&X-Amz-Expires=600&X-Amz-SignedHeaders=host&"
-	    "X-Amz-Signature=" EMPTY,
-	    "");
+	make(w, STUB, "AKIASTUB", "GET", PRESIGNED, "", NULL, "", &h, &s, key,
+	    signature);
+	world_get(w, HOST, h.target, "");
+	req_head_free(&h);
 	assert_ok(w);
+	assert_false(world_origin_saw(w, signature));
 	assert_true(world_origin_saw(w,
 	    "X-Amz-Credential=AKIAREAL%2F20150830%2Fus-east-1%2Fs3%2F"
 	    "aws4_request"));
@@ -194,10 +235,11 @@ chunks_are_signed_anew_as_they_pass(void **state)
 	}
 	buf_printf(&in, "0;chunk-signature=" EMPTY "\r\n\r\n");
 	use(w, &aws, SECRET);
-	world_request(w, "PUT", HOST, "/echo",
-	    AUTH "X-Amz-Content-Sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD\n"
-		 "Content-Encoding: aws-chunked\n",
-	    (long)buf_len(&in));
+	cleanup_free char *lines = lines_by(w, STUB, "PUT", "/echo", NAMES,
+	    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "");
+	cleanup_free char *all =
+	    xasprintf("%sContent-Encoding: aws-chunked\n", lines);
+	world_request(w, "PUT", HOST, "/echo", all, (long)buf_len(&in));
 	for (size_t at = 0, n; at < buf_len(&in); at += n) {
 		n = buf_len(&in) - at;
 		n = n < 7000 ? n : 7000;
@@ -230,9 +272,9 @@ chunks_that_lie_end_the_request(void **state)
 	const char *body = "zz;chunk-signature=" EMPTY "\r\n";
 
 	use(w, &aws, SECRET);
-	world_request(w, "PUT", HOST, "/echo",
-	    AUTH "X-Amz-Content-Sha256: STREAMING-AWS4-HMAC-SHA256-PAYLOAD\n",
-	    (long)strlen(body));
+	cleanup_free char *lines = lines_by(w, STUB, "PUT", "/echo", NAMES,
+	    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "");
+	world_request(w, "PUT", HOST, "/echo", lines, (long)strlen(body));
 	world_body(w, body, strlen(body));
 	world_end(w);
 	assert_true(world_finish(w));
@@ -247,9 +289,11 @@ signature_for_something_else_is_refused(void **state)
 	struct cred_spec other = aws;
 	struct world *w = *state;
 
+	cleanup_free char *lines =
+	    lines_by(w, STUB, "GET", "/echo", NAMES, EMPTY, "");
 	strlcpy(other.region, "eu-west-1", sizeof(other.region));
 	use(w, &other, SECRET);
-	world_get(w, HOST, "/echo", AUTH);
+	world_get(w, HOST, "/echo", lines);
 	assert_refused(w, 403, "signature_refused");
 	assert_true(world_saw(w, "eu-west-1"));
 	/* The host is not signed. */
@@ -263,8 +307,70 @@ signature_for_something_else_is_refused(void **state)
 	world_reset(state);
 	use(w, &aws, SECRET);
 	w->keyd_mode = MODE_NO;
-	world_get(w, HOST, "/echo", AUTH);
+	cleanup_free char *again =
+	    lines_by(w, STUB, "GET", "/echo", NAMES, EMPTY, "");
+	world_get(w, HOST, "/echo", again);
 	assert_refused(w, 403, "credential_refused");
+}
+
+/* A URL that an attacker has presigned, say, for his own account. */
+static void
+what_is_signed_with_another_key_is_refused(void **state)
+{
+	static const char body[] = "{\"TableName\":\"t\"}";
+	struct world *w = *state;
+	uint8_t key[SIGV4_KEY_SIZE];
+	char signature[SIGN_HEX_SIZE];
+	struct req_head h;
+	struct sigv4 s;
+
+	use(w, &aws, SECRET);
+	cleanup_free char *head =
+	    lines_by(w, "attackers-own", "GET", "/echo", NAMES, EMPTY, "");
+	world_get(w, HOST, "/echo", head);
+	assert_refused(w, 403, "signature_refused");
+	assert_true(world_saw(
+	    w, "not made with the placeholder of credential \\\"github\\\""));
+	/* keyd is not even asked. */
+	assert_int_equal(w->sign_keys, 0);
+	/* The real one, should a job have it, is another key as well. */
+	world_reset(state);
+	use(w, &aws, SECRET);
+	cleanup_free char *real =
+	    lines_by(w, SECRET, "GET", "/echo", NAMES, EMPTY, "");
+	world_get(w, HOST, "/echo", real);
+	assert_refused(w, 403, "signature_refused");
+	/* The stub's signature, of something else. */
+	world_reset(state);
+	use(w, &aws, SECRET);
+	cleanup_free char *moved =
+	    lines_by(w, STUB, "GET", "/other", NAMES, EMPTY, "");
+	world_get(w, HOST, "/echo", moved);
+	assert_refused(w, 403, "signature_refused");
+	/* Presigned. */
+	world_reset(state);
+	use(w, &aws, SECRET);
+	make(w, "attackers-own", "AKIASTUB", "GET", PRESIGNED, "", NULL, "", &h,
+	    &s, key, signature);
+	world_get(w, HOST, h.target, "");
+	req_head_free(&h);
+	assert_refused(w, 403, "signature_refused");
+	/* Covering a body: told once that is whole, and nothing goes out. */
+	for (int i = 0; i < 2; i++) {
+		world_reset(state);
+		use(w, &aws, SECRET);
+		cleanup_free char *lines = lines_by(w,
+		    i == 0 ? "attackers-own" : STUB, "POST", "/echo",
+		    "host;x-amz-date", NULL, i == 0 ? body : "another body");
+		world_request(
+		    w, "POST", HOST, "/echo", lines, (long)strlen(body));
+		world_body(w, body, strlen(body));
+		world_end(w);
+		assert_true(world_finish(w));
+		assert_int_equal(w->a.status, 403);
+		assert_true(world_saw(w, "not made with the placeholder"));
+		assert_false(world_origin_saw(w, "TableName"));
+	}
 }
 
 static void
@@ -400,6 +506,7 @@ main(void)
 		T(chunks_are_signed_anew_as_they_pass),
 		T(chunks_that_lie_end_the_request),
 		T(signature_for_something_else_is_refused),
+		T(what_is_signed_with_another_key_is_refused),
 		T(unsigned_request_passes_without_a_key),
 		T(body_is_signed_with_the_shared_key),
 		T(body_too_large_to_be_signed_is_refused),

@@ -83,6 +83,28 @@ sign_head(struct req_head *h, const char *hostport, const char *secret,
 		fail_msg("%s", err.msg);
 }
 
+/* Whose key has signed h, and that it is not another's. */
+static void
+assert_is_by(const struct req_head *h, const char *host, const char *secret,
+    const char *body, bool want)
+{
+	cleanup_buf struct buf text = { 0 };
+	struct error err = { 0 };
+	uint8_t key[SIGV4_KEY_SIZE];
+	char hash[SIGN_HEX_SIZE];
+	struct sigv4 s;
+
+	if (sigv4_read(h, &s, &err) < 0 ||
+	    sigv4_covered(h, host, &s, &text, &err) < 0)
+		fail_msg("%s", err.msg);
+	sign_sha256_hex(body, strlen(body), hash);
+	key_for(secret, &s, key);
+	if (sigv4_is_by(&s, key, &text, hash) != want)
+		fail_msg("%s: %d", h->target, want);
+	key_for("somebody else's key", &s, key);
+	assert_false(sigv4_is_by(&s, key, &text, hash));
+}
+
 struct vector {
 	const char *name, *method, *target, *lines, *names, *body, *signature;
 };
@@ -109,6 +131,11 @@ check_vectors(const struct vector *v, size_t n, const char *hostport,
 			fail_msg("%s: %s", v[i].name, signature);
 		assert_string_equal(
 		    fields_get(&h.fields, "authorization", NULL), want);
+		assert_is_by(&h, hostport, secret, v[i].body, true);
+		assert_is_by(&h, "other.example", secret, v[i].body, false);
+		free(h.method);
+		h.method = xstrdup("DELETE");
+		assert_is_by(&h, hostport, secret, v[i].body, false);
 		req_head_free(&h);
 	}
 }
@@ -306,6 +333,8 @@ presigned_url_is_signed_anew(void **state)
 		sign_head(&h, S3_HOST, S3_SECRET, S3_KEY_ID, "", "", "", &s,
 		    signature);
 		assert_string_equal(h.target, want);
+		assert_is_by(&h, S3_HOST, S3_SECRET, "", true);
+		assert_is_by(&h, S3_HOST ":443", S3_SECRET, "", false);
 		req_head_free(&h);
 	}
 }
@@ -474,20 +503,28 @@ what_cannot_be_signed_anew_is_refused(void **state)
 			   "\nX-Amz-Date: 20150831T123600Z",
 		/* Scope. */
 		AUTH "Credential=AKID/20150830/us-east-1/s3/aws5_request,"
-		     "SignedHeaders=host" DATE,
+		     "SignedHeaders=host,Signature=" EMPTY DATE,
 		AUTH "Credential=AKID/2015083/us-east-1/s3/aws4_request,"
-		     "SignedHeaders=host" DATE,
+		     "SignedHeaders=host,Signature=" EMPTY DATE,
 		AUTH "Credential=AKID/20150830//s3/aws4_request,"
-		     "SignedHeaders=host" DATE,
+		     "SignedHeaders=host,Signature=" EMPTY DATE,
 		AUTH "Credential=AKID/20150830/us east/s3/aws4_request,"
-		     "SignedHeaders=host" DATE,
+		     "SignedHeaders=host,Signature=" EMPTY DATE,
 		/* Algorithms. */
 		"Authorization: AWS4-ECDSA-P256-SHA256 " SCOPE
-		",SignedHeaders=host" DATE,
-		AUTH SCOPE ",SignedHeaders=host" DATE
+		",SignedHeaders=host,Signature=" EMPTY DATE,
+		AUTH SCOPE ",SignedHeaders=host,Signature=" EMPTY DATE
 			   "\nX-Amz-Content-Sha256: STREAMING-OTHER",
-		AUTH SCOPE ",SignedHeaders=host" DATE "\n" AUTH SCOPE
-			   ",SignedHeaders=host",
+		AUTH SCOPE ",SignedHeaders=host,Signature=" EMPTY DATE
+			   "\n" AUTH SCOPE
+			   ",SignedHeaders=host,Signature=" EMPTY,
+		/* Signatures. */
+		AUTH SCOPE ",SignedHeaders=host" DATE,
+		AUTH SCOPE ",SignedHeaders=host,Signature=00" DATE,
+		AUTH SCOPE ",SignedHeaders=host,Signature=" EMPTY "00" DATE,
+		AUTH SCOPE
+		",SignedHeaders=host,Signature=E3B0C44298FC1C149"
+		"AFBF4C8996FB92427AE41E4649B934CA495991B7852B855" DATE,
 	};
 
 	(void)state;
@@ -540,6 +577,36 @@ fields_that_are_not_sent_are_not_signed(void **state)
 	req_head_free(&h);
 }
 
+static void
+fields_that_end_with_the_connection_are_known_or_refused(void **state)
+{
+	cleanup_buf struct buf text = { 0 };
+	struct error err = { 0 };
+	char signature[SIGN_HEX_SIZE];
+	struct req_head h;
+	struct sigv4 s;
+
+	(void)state;
+	make_head(&h, "PUT", "/");
+	add_lines(&h, "X-Amz-Date: 20150830T123600Z\nExpect: 100-continue\n"
+		      "Transfer-Encoding: chunked");
+	sign_head(&h, "example.amazonaws.com", SUITE_SECRET, "AKIDEXAMPLE",
+	    "20150830/us-east-1/service/aws4_request",
+	    "expect;host;transfer-encoding;x-amz-date", "", &s, signature);
+	fields_remove(&h.fields, "Expect");
+	fields_remove(&h.fields, "Transfer-Encoding");
+	h.kind = BODY_STREAM;
+	h.expect_continue = true;
+	assert_is_by(&h, "example.amazonaws.com", SUITE_SECRET, "", true);
+	h.expect_continue = false;
+	assert_int_equal(sigv4_read(&h, &s, &err), 0);
+	assert_int_equal(sigv4_covered(&h, "h", &s, &text, &err), -1);
+	assert_string_equal(err.msg,
+	    "the AWS signature covers the field \"expect\", which is not "
+	    "there or ends with the connection");
+	req_head_free(&h);
+}
+
 int
 main(void)
 {
@@ -553,6 +620,8 @@ main(void)
 		cmocka_unit_test(what_cannot_be_signed_anew_is_refused),
 		cmocka_unit_test(request_without_a_signature_is_told),
 		cmocka_unit_test(fields_that_are_not_sent_are_not_signed),
+		cmocka_unit_test(
+		    fields_that_end_with_the_connection_are_known_or_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
