@@ -200,6 +200,28 @@ fd_sendmsg(int sock, const void *p, size_t n, const int *fds, size_t nfds)
 }
 
 ssize_t
+fd_sendv(int sock, const struct fd_part *part, size_t n)
+{
+	struct iovec iov[FD_PARTS_MAX];
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = n };
+	ssize_t k;
+
+	if (n > FD_PARTS_MAX) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (size_t i = 0; i < n; i++) {
+		/* sendmsg does not write */
+		memcpy(&iov[i].iov_base, &part[i].p, sizeof(part[i].p));
+		iov[i].iov_len = part[i].n;
+	}
+	do {
+		k = sendmsg(sock, &mh, MSG_NOSIGNAL);
+	} while (k < 0 && errno == EINTR);
+	return k;
+}
+
+ssize_t
 fd_recvmsg(int sock, void *p, size_t n, int *fds, size_t max_fds, size_t *nfds)
 {
 	union {

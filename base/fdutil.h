@@ -57,6 +57,13 @@ bool fd_is_sealed(int fd);
 #define FD_PASS_MAX 4
 ssize_t fd_sendmsg(
     int sock, const void *p, size_t n, const int *fds, size_t nfds);
+/* The same for bytes in up to FD_PARTS_MAX places. */
+#define FD_PARTS_MAX 4u
+struct fd_part {
+	const void *p;
+	size_t n;
+};
+ssize_t fd_sendv(int sock, const struct fd_part *part, size_t n);
 ssize_t fd_recvmsg(
     int sock, void *p, size_t n, int *fds, size_t max_fds, size_t *nfds);
 

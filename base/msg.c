@@ -15,6 +15,7 @@
 #define READ_SIZE 65536u /* bytes asked for in one recvmsg */
 #define READ_ROUNDS 4    /* reads before others get their turn */
 #define FDS_MAX 16u      /* received and not yet claimed */
+#define DIRECT_MIN 8192u /* bytes worth a system call of their own */
 
 struct out_fd {
 	size_t at; /* stream position of the message that carries it */
@@ -375,12 +376,34 @@ void
 chan_send_bytes(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
     const void *p, size_t n)
 {
-	struct buf b = { 0 };
+	chan_send_two(c, type, job, serial, p, n, NULL, 0);
+}
 
-	/* Borrow the bytes as a buf: chan_send only reads it. */
-	memcpy(&b.data, &p, sizeof(p));
-	b.len = n;
-	chan_send(c, type, job, serial, &b, -1);
+static void
+put_header(struct buf *b, uint16_t type, bool with_fd, uint32_t job,
+    uint32_t serial, size_t n)
+{
+	buf_put_u16(b, type);
+	buf_put_u16(b, with_fd ? FLAG_FD : 0);
+	buf_put_u32(b, (uint32_t)n);
+	buf_put_u32(b, job);
+	buf_put_u32(b, serial);
+}
+
+/* Something has been queued. */
+static void
+queued(struct chan *c)
+{
+	if (buf_len(&c->out) > MSG_QUEUE_MAX) {
+		end(c, CHAN_FAULT, "peer does not read");
+		return;
+	}
+	if (buf_len(&c->out) >= MSG_QUEUE_HIGH)
+		c->high = true;
+	if (!c->flush_due && !(ev_io_get(c->io) & EV_WRITE)) {
+		c->flush_due = true;
+		ev_defer(c->ev, flush_deferred, c);
+	}
 }
 
 void
@@ -407,23 +430,55 @@ chan_send(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
 	}
 	if (body != NULL && body->wipe)
 		c->out.wipe = true;
-	buf_put_u16(&c->out, type);
-	buf_put_u16(&c->out, fd >= 0 ? FLAG_FD : 0);
-	buf_put_u32(&c->out, (uint32_t)n);
-	buf_put_u32(&c->out, job);
-	buf_put_u32(&c->out, serial);
+	put_header(&c->out, type, fd >= 0, job, serial, n);
 	if (n > 0)
 		buf_put(&c->out, buf_head(body), n);
-	if (buf_len(&c->out) > MSG_QUEUE_MAX) {
-		end(c, CHAN_FAULT, "peer does not read");
+	queued(c);
+}
+
+/* Write now what need not be queued; what is left of the parts is queued. */
+static void
+send_parts(struct chan *c, const struct fd_part *part, size_t n)
+{
+	ssize_t k = fd_sendv(c->fd, part, n);
+	size_t done = k < 0 ? 0 : (size_t)k;
+
+	c->out_pos += done;
+	for (size_t i = 0; i < n; i++) {
+		struct cur left;
+		size_t skip = done < part[i].n ? done : part[i].n;
+
+		cur_init(&left, part[i].p, part[i].n);
+		(void)cur_bytes(&left, skip);
+		buf_put(&c->out, left.p, left.left);
+		done -= skip;
+	}
+	if (buf_len(&c->out) > 0)
+		update_io(c);
+}
+
+void
+chan_send_two(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
+    const void *p, size_t n, const void *q, size_t m)
+{
+	cleanup_buf struct buf head = { 0 };
+	struct fd_part part[] = { { NULL, MSG_HEADER_SIZE }, { p, n },
+		{ q, m } };
+
+	if (n > MSG_BODY_MAX || m > MSG_BODY_MAX - n)
+		fatalx("message %u to %s: %zu bytes", type, c->peer, n + m);
+	if (c->dead)
+		return;
+	if (n + m >= DIRECT_MIN && buf_len(&c->out) == 0) {
+		put_header(&head, type, false, job, serial, n + m);
+		part[0].p = buf_head(&head);
+		send_parts(c, part, nitems(part));
 		return;
 	}
-	if (buf_len(&c->out) >= MSG_QUEUE_HIGH)
-		c->high = true;
-	if (!c->flush_due && !(ev_io_get(c->io) & EV_WRITE)) {
-		c->flush_due = true;
-		ev_defer(c->ev, flush_deferred, c);
-	}
+	put_header(&c->out, type, false, job, serial, n + m);
+	buf_put(&c->out, p, n);
+	buf_put(&c->out, q, m);
+	queued(c);
 }
 
 size_t

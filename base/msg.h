@@ -92,6 +92,13 @@ void chan_send(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
 void chan_send_bytes(struct chan *c, uint16_t type, uint32_t job,
     uint32_t serial, const void *p, size_t n);
 
+/*
+ * Same with bytes that lie in two places.  Large ones are written at once, from
+ * where they are, as far as nothing is queued before them.
+ */
+void chan_send_two(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
+    const void *p, size_t n, const void *q, size_t m);
+
 size_t chan_queued(const struct chan *c); /* bytes not yet written */
 /* Called when the queue falls below MSG_QUEUE_HIGH after having been above. */
 void chan_on_drain(struct chan *c, ev_fn *fn, void *arg);

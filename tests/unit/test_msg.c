@@ -178,6 +178,63 @@ messages_arrive_whole_and_in_order(void **state)
 	close_pair(&p);
 }
 
+static int
+on_counted(struct chan *c, struct msg *m, void *ctx)
+{
+	struct side *s = ctx;
+	uint32_t from = m->serial;
+
+	(void)c;
+	assert_int_equal(m->serial, s->last + 1);
+	s->last = m->serial;
+	s->got++;
+	while (m->body.left > 0)
+		assert_int_equal(cur_u8(&m->body), from++ & 0xff);
+	return 0;
+}
+
+/* Large ones do not overtake, in as many pieces as the socket takes. */
+static void
+large_and_small_bodies_keep_their_order(void **state)
+{
+	static const struct msg_rule counted[] = {
+		{ T_TEXT, MSG_ALLOWED, on_counted },
+	};
+	static const size_t sizes[] = { MSG_BODY_MAX, 1, 8192, 0, 40000, 8191 };
+	static uint8_t bytes[MSG_BODY_MAX + 256];
+	struct pair p = { 0 };
+	int fds[2];
+	uint32_t sent = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)i;
+	p.ev = ev_new();
+	p.raw = -1;
+	assert_int_equal(fd_socketpair(fds), 0);
+	p.a.c = chan_new(p.ev, fds[0], "b", rules, nitems(rules), on_end, &p.a);
+	p.b.c =
+	    chan_new(p.ev, fds[1], "a", counted, nitems(counted), on_end, &p.b);
+	/* The first is not kept for the end of the round. */
+	chan_send_bytes(p.a.c, T_TEXT, 0, 1, bytes + 1, MSG_BODY_MAX);
+	assert_int_equal(chan_queued(p.a.c), 0);
+	for (sent = 1; sent < 300; sent++) {
+		uint32_t serial = sent + 1;
+		size_t n = sizes[sent % nitems(sizes)], k = n / 3;
+		const uint8_t *from = bytes + (serial & 0xff);
+
+		chan_send_two(
+		    p.a.c, T_TEXT, 0, serial, from, k, from + k, n - k);
+		if (sent % 70 == 0)
+			rounds(&p, 1);
+	}
+	for (int i = 0; i < 500 && p.b.got < sent; i++)
+		rounds(&p, 1);
+	assert_int_equal(p.b.got, sent);
+	assert_int_equal(p.a.ends + p.b.ends, 0);
+	close_pair(&p);
+}
+
 static void
 descriptors_go_with_their_message(void **state)
 {
@@ -485,6 +542,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_arrive_whole_and_in_order),
+		cmocka_unit_test(large_and_small_bodies_keep_their_order),
 		cmocka_unit_test(descriptors_go_with_their_message),
 		cmocka_unit_test(once_means_once),
 		cmocka_unit_test(body_of_a_secret_is_overwritten),
