@@ -350,11 +350,15 @@ read_some(struct conn *c, size_t want)
 	return READ_BROKEN;
 }
 
-/* Bytes the socket took, 0 for none now, -1 when the connection is broken. */
+/*
+ * Bytes the socket took, 0 for none now, -1 when the connection is broken.
+ * With more, others are to follow in this round.
+ */
 static ssize_t
-put_some(struct conn *c, const void *p, size_t n)
+put_some(struct conn *c, const void *p, size_t n, bool more)
 {
 	size_t put = 0;
+	enum tls_io io;
 	ssize_t k;
 
 	if (c->tls == NULL) {
@@ -363,7 +367,9 @@ put_some(struct conn *c, const void *p, size_t n)
 		while (k < 0 && errno == EINTR);
 		return k < 0 && errno == EAGAIN ? 0 : k;
 	}
-	switch (tls_write(c->tls, p, n, &put)) {
+	io = more ? tls_write_some(c->tls, p, n, &put)
+		  : tls_write(c->tls, p, n, &put);
+	switch (io) {
 	case TLS_OK:
 		return (ssize_t)put;
 	case TLS_WANT_READ:
@@ -381,15 +387,20 @@ put_some(struct conn *c, const void *p, size_t n)
 static int
 write_some(struct conn *c)
 {
-	while (buf_len(&c->out) > 0) {
-		ssize_t n = put_some(c, buf_head(&c->out), buf_len(&c->out));
+	size_t all = buf_len(&c->out);
+	ssize_t n;
 
-		if (n <= 0)
-			return (int)n;
+	if (all == 0) {
+		if (c->tls != NULL)
+			tls_push(c->tls);
+		return 0;
+	}
+	n = put_some(c, buf_head(&c->out), all, false);
+	if (n > 0) {
 		buf_consume(&c->out, (size_t)n);
 		c->progress = true;
 	}
-	return 0;
+	return n < 0 ? -1 : 0;
 }
 
 void
@@ -401,7 +412,7 @@ conn_put(struct conn *c, const void *p, size_t n)
 	cur_init(&rest, p, n);
 	/* Small pieces are worth collecting until the round's end. */
 	if (n >= DIRECT_MIN && buf_len(&c->out) == 0)
-		k = put_some(c, p, n);
+		k = put_some(c, p, n, true);
 	if (k > 0) {
 		cur_bytes(&rest, (size_t)k);
 		c->progress = true;

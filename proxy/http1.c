@@ -551,8 +551,8 @@ body(struct http_parser *p, struct buf *b, const uint8_t **data, size_t *n)
 
 	if (have == 0)
 		return HTTP_MORE;
-	if (have > WIRE_BODY_CHUNK)
-		have = WIRE_BODY_CHUNK;
+	if (have > WIRE_PIECE)
+		have = WIRE_PIECE;
 	if (p->state != ST_UNTIL_CLOSE && have > p->left)
 		have = (size_t)p->left;
 	*data = buf_head(b);

@@ -16,7 +16,7 @@ libproxy_a_SOURCES += \
 # TLS of both sides.
 libproxy_a_SOURCES += \
 	proxy/tls.c proxy/tls.h proxy/tls_int.h \
-	proxy/tls_binding.c proxy/tls_client.c proxy/tls_identity.c proxy/tls_server.c \
+	proxy/tls_bio.c proxy/tls_binding.c proxy/tls_client.c proxy/tls_identity.c proxy/tls_server.c \
 	proxy/tls_session.c
 
 # What a credential is for: keyd, back, control and brig agree on it.

@@ -68,11 +68,17 @@ tls_ctx_setup(SSL_CTX *ctx, struct error *err)
 int
 tls_attach(struct tls *t, SSL *ssl, int fd)
 {
+	BIO *bio;
+
 	t->ssl = ssl;
-	if (SSL_set_app_data(ssl, t) != 1 || SSL_set_fd(ssl, fd) != 1) {
+	t->fd = fd;
+	bio = tls_bio_new(t);
+	if (bio == NULL || SSL_set_app_data(ssl, t) != 1) {
+		BIO_free(bio);
 		ERR_clear_error();
 		return -1;
 	}
+	SSL_set_bio(ssl, bio, bio);
 	return 0;
 }
 
@@ -276,30 +282,52 @@ tls_read(struct tls *t, void *p, size_t n, size_t *got)
 	return outcome(t, ret, saved_errno);
 }
 
-enum tls_io
-tls_write(struct tls *t, const void *p, size_t n, size_t *put)
+static enum tls_io
+write_records(struct tls *t, const uint8_t *p, size_t n, bool more, size_t *put)
 {
 	int ret, saved_errno;
+	enum tls_io io;
 
 	*put = 0;
 	if (t->dead)
 		return TLS_ERROR;
 	if (!t->done) {
-		enum tls_io io = tls_handshake(t);
-
+		io = tls_handshake(t);
 		if (io != TLS_OK)
 			return io;
 	}
-	if (n == 0)
-		return TLS_OK;
-	ERR_clear_error();
-	errno = 0;
-	ret = SSL_write_ex(t->ssl, p, n, put);
-	saved_errno = errno;
-	if (ret == 1)
-		return TLS_OK;
-	*put = 0;
-	return outcome(t, ret, saved_errno);
+	while (*put < n) {
+		size_t k = 0, left = n - *put;
+
+		t->more = more || left > SSL3_RT_MAX_PLAIN_LENGTH;
+		ERR_clear_error();
+		errno = 0;
+		ret = SSL_write_ex(t->ssl, p + *put, left, &k);
+		saved_errno = errno;
+		t->held |= t->more;
+		if (ret != 1) {
+			io = outcome(t, ret, saved_errno);
+			t->more = false;
+			tls_push(t);
+			return *put > 0 ? TLS_OK : io;
+		}
+		*put += k;
+	}
+	t->held = more;
+	t->more = false;
+	return TLS_OK;
+}
+
+enum tls_io
+tls_write(struct tls *t, const void *p, size_t n, size_t *put)
+{
+	return write_records(t, p, n, false, put);
+}
+
+enum tls_io
+tls_write_some(struct tls *t, const void *p, size_t n, size_t *put)
+{
+	return write_records(t, p, n, true, put);
 }
 
 void
@@ -308,6 +336,7 @@ tls_close(struct tls *t)
 	if (t->dead || !t->done)
 		return;
 	ERR_clear_error();
+	t->more = false;
 	SSL_shutdown(t->ssl);
 	ERR_clear_error();
 }

@@ -101,7 +101,11 @@ size_t tls_end_point(const struct tls *t, uint8_t out[TLS_END_POINT_MAX]);
 void tls_free(struct tls *t);
 enum tls_io tls_handshake(struct tls *t);
 enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *got);
+/* TLS_OK: *put bytes were taken; if that is not all, the socket is full. */
 enum tls_io tls_write(struct tls *t, const void *p, size_t n, size_t *put);
+/* The same, but they need not go out before tls_push(). */
+enum tls_io tls_write_some(struct tls *t, const void *p, size_t n, size_t *put);
+void tls_push(struct tls *t);
 /* Send close_notify, best effort. */
 void tls_close(struct tls *t);
 /* Bytes were taken from the socket that tls_read() has not given out: no event

@@ -14,6 +14,10 @@
 
 struct tls {
 	SSL *ssl;
+	int fd;
+	bool eof;  /* of the socket */
+	bool more; /* what is written now is not the last of it */
+	bool held; /* the kernel may hold some of it back for that */
 	struct tls_server *server; /* borrowed; NULL on the client */
 	struct tls_client *client; /* referenced; NULL on the server */
 	bool dead;                 /* a fatal error happened: no shutdown */
@@ -32,6 +36,8 @@ struct tls {
 int tls_ctx_setup(SSL_CTX *ctx, struct error *err);
 /* A session around an SSL that becomes t's, over fd.  0 or -1. */
 int tls_attach(struct tls *t, SSL *ssl, int fd);
+/* tls_bio.c: between OpenSSL and t's socket; NULL when out of memory. */
+BIO *tls_bio_new(struct tls *t);
 /* The session an OpenSSL callback is about. */
 struct tls *tls_of(const SSL *ssl);
 /* First explanation wins: later ones are consequences. */

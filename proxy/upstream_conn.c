@@ -5,7 +5,7 @@
 #include "base/str.h"
 #include "proxy/upstream_int.h"
 
-#define READ_SIZE 16384u
+#define READ_SIZE WIRE_PIECE
 
 void
 up_wipe(struct buf *b)
@@ -48,42 +48,49 @@ all_alive(struct upstream_conn *c)
 		up_alive(c->users);
 }
 
+/* Bytes the socket took, 0 for none now, -1 when the connection is broken. */
+static ssize_t
+put_some(struct upstream_conn *c, const void *p, size_t n)
+{
+	size_t put = 0;
+	ssize_t k;
+
+	if (c->tls == NULL) {
+		do
+			k = send(c->fd, p, n, MSG_NOSIGNAL);
+		while (k < 0 && errno == EINTR);
+		return k < 0 && errno == EAGAIN ? 0 : k;
+	}
+	switch (tls_write(c->tls, p, n, &put)) {
+	case TLS_OK:
+		return (ssize_t)put;
+	case TLS_WANT_READ:
+	case TLS_WANT_WRITE:
+		return 0;
+	case TLS_ERROR:
+	case TLS_WANT_LEAF:
+	case TLS_EOF:
+		break;
+	}
+	return -1;
+}
+
 /* 0: all is out; 1: would block; -1: failed. */
 static int
 write_some(struct upstream_conn *c)
 {
-	while (buf_len(&c->out) > 0) {
-		size_t put = 0;
-		ssize_t n;
+	size_t all = buf_len(&c->out);
+	ssize_t n = all == 0 ? 0 : put_some(c, buf_head(&c->out), all);
 
-		if (c->tls != NULL) {
-			switch (tls_write(c->tls, buf_head(&c->out),
-			    buf_len(&c->out), &put)) {
-			case TLS_OK:
-				break;
-			case TLS_WANT_READ:
-			case TLS_WANT_WRITE:
-				return 1;
-			case TLS_ERROR:
-			case TLS_WANT_LEAF:
-			case TLS_EOF:
-				return -1;
-			}
-		} else {
-			n = send(c->fd, buf_head(&c->out), buf_len(&c->out),
-			    MSG_NOSIGNAL);
-			if (n < 0 && errno == EINTR)
-				continue;
-			if (n < 0 && errno == EAGAIN)
-				return 1;
-			if (n < 0)
-				return -1;
-			put = (size_t)n;
-		}
-		explicit_bzero(buf_head(&c->out), put);
-		buf_consume(&c->out, put);
+	if (n < 0)
+		return -1;
+	if (n > 0) {
+		explicit_bzero(buf_head(&c->out), (size_t)n);
+		buf_consume(&c->out, (size_t)n);
 		all_alive(c);
 	}
+	if ((size_t)n < all)
+		return 1;
 	up_wipe(&c->out);
 	return 0;
 }
@@ -135,24 +142,36 @@ enum got {
 	GOT_ERROR,
 };
 
+/* A record holds at most 16 KiB: as many as are there. */
 static enum got
 read_tls(struct upstream_conn *c, uint8_t *p, size_t *got)
 {
-	switch (tls_read(c->tls, p, READ_SIZE, got)) {
+	enum tls_io io;
+	size_t n;
+
+	do {
+		io = tls_read(c->tls, p + *got, READ_SIZE - *got, &n);
+		*got += n;
+	} while (io == TLS_OK && *got < READ_SIZE && tls_pending(c->tls));
+	c->readable = io == TLS_OK && tls_pending(c->tls);
+	switch (io) {
 	case TLS_OK:
-		return GOT_BYTES;
+		break;
 	case TLS_WANT_WRITE:
 		c->want_write = true;
-		return GOT_NOTHING;
+		break;
 	case TLS_WANT_READ:
-		return GOT_NOTHING;
+		break;
 	case TLS_EOF:
-		return GOT_EOF;
 	case TLS_ERROR:
 	case TLS_WANT_LEAF:
-		return GOT_ERROR;
+		/* No event may tell of it again. */
+		c->readable = *got > 0;
+		if (*got == 0)
+			return io == TLS_EOF ? GOT_EOF : GOT_ERROR;
+		break;
 	}
-	return GOT_ERROR;
+	return *got > 0 ? GOT_BYTES : GOT_NOTHING;
 }
 
 static enum got
@@ -175,9 +194,8 @@ read_some(struct upstream_conn *c)
 			r = GOT_EOF;
 		else
 			got = (size_t)n;
+		c->readable = r == GOT_BYTES && got == READ_SIZE;
 	}
-	c->readable = r == GOT_BYTES &&
-		      (c->tls != NULL ? tls_pending(c->tls) : got == READ_SIZE);
 	if (r == GOT_BYTES) {
 		buf_commit(&c->in, got);
 		if (c->h2 == NULL && c->users != NULL)

@@ -254,8 +254,8 @@ uc2_deliver(struct upstream *u)
 	while (buf_len(&u->rx) > 0 && !u->blocked) {
 		size_t n = buf_len(&u->rx), used;
 
-		if (n > WIRE_BODY_CHUNK)
-			n = WIRE_BODY_CHUNK;
+		if (n > WIRE_PIECE)
+			n = WIRE_PIECE;
 		used = u->ops->data(u->arg, buf_head(&u->rx), n);
 		if (u->state != UP_OPEN)
 			return;

@@ -46,6 +46,8 @@
 
 #define WIRE_WINDOW (256u * 1024)
 #define WIRE_BODY_CHUNK (48u * 1024) /* at most, in one *_BODY message */
+/* Pieces that bodies are read in: with what was held back before, a message. */
+#define WIRE_PIECE (WIRE_BODY_CHUNK - 1024u)
 #define WIRE_FIELDS_MAX 128u
 #define WIRE_NAME_MAX 256u    /* field name */
 #define WIRE_VALUE_MAX 16384u /* field value */

@@ -6,8 +6,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -94,17 +99,23 @@ shake(struct pair *p)
 }
 
 static void
-pair_up(struct pair *p, const char *fallback, const char *host)
+pair_over(struct pair *p, const char *fallback, const char *host)
 {
 	struct error err;
 
-	assert_int_equal(fd_socketpair(p->fd), 0);
 	p->s = tls_accept_new(p->server, p->fd[0], fallback);
 	p->c = tls_connect_new(
 	    p->client, p->fd[1], &(struct tls_target){ .host = host }, &err);
 	assert_non_null(p->s);
 	if (p->c == NULL)
 		fail_msg("%s", err.msg);
+}
+
+static void
+pair_up(struct pair *p, const char *fallback, const char *host)
+{
+	assert_int_equal(fd_socketpair(p->fd), 0);
+	pair_over(p, fallback, host);
 }
 
 static void
@@ -212,6 +223,74 @@ writes_a_lot_with_a_moving_buffer(void **state)
 	}
 	assert_int_equal(have, sizeof(big));
 	assert_memory_equal(big, got, sizeof(big));
+	pair_free(&p);
+}
+
+/* Two ends over loopback, in which the kernel may hold bytes back. */
+static void
+tcp_pair(int fd[2])
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	cleanup_fd int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1;
+
+	assert_int_equal(bind(l, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(listen(l, 1), 0);
+	assert_int_equal(getsockname(l, (struct sockaddr *)&sin, &len), 0);
+	fd[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd[1], (struct sockaddr *)&sin, len), 0);
+	fd[0] = accept4(l, NULL, NULL, SOCK_CLOEXEC);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(fd_nonblock(fd[i]), 0);
+		setsockopt(fd[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	}
+}
+
+/* Bytes that the kernel has not sent. */
+static int
+unsent(int fd)
+{
+	int n = -1;
+
+	assert_int_equal(ioctl(fd, SIOCOUTQNSD, &n), 0);
+	return n;
+}
+
+static void
+what_may_wait_goes_out_with_the_rest_or_a_push(void **state)
+{
+	struct pair p;
+	bool waited = false;
+	char got[64];
+	size_t n;
+
+	(void)state;
+	pair_new(&p, NULL, "api.example");
+	give_leaf(p.server, mint, "api.example", "api.example");
+	pair_down(&p);
+	tcp_pair(p.fd);
+	pair_over(&p, NULL, "api.example");
+	shake(&p);
+	assert_int_equal(p.cio, TLS_OK);
+	assert_int_equal(tls_read(p.c, got, sizeof(got), &n), TLS_WANT_READ);
+	/* It waits a fifth of a second at most, which may pass. */
+	for (int i = 0; i < 10 && !waited; i++) {
+		assert_int_equal(tls_write_some(p.s, "one ", 4, &n), TLS_OK);
+		waited = unsent(p.fd[0]) > 0;
+		if (i % 2 == 0)
+			tls_push(p.s);
+		else
+			assert_int_equal(tls_write(p.s, "two", 3, &n), TLS_OK);
+		assert_int_equal(unsent(p.fd[0]), 0);
+		assert_int_equal(tls_read(p.c, got, sizeof(got), &n), TLS_OK);
+		assert_memory_equal(got, "one ", 4);
+		if (i % 2 != 0)
+			assert_int_equal(
+			    tls_read(p.c, got, sizeof(got), &n), TLS_OK);
+	}
+	assert_true(waited);
 	pair_free(&p);
 }
 
@@ -680,6 +759,8 @@ main(void)
 		cmocka_unit_test(carries_bytes_both_ways_and_closes_cleanly),
 		cmocka_unit_test(cut_without_close_notify_is_an_error),
 		cmocka_unit_test(writes_a_lot_with_a_moving_buffer),
+		cmocka_unit_test(
+		    what_may_wait_goes_out_with_the_rest_or_a_push),
 		cmocka_unit_test(server_waits_for_the_leaf),
 		cmocka_unit_test(failed_mint_fails_the_handshake),
 		cmocka_unit_test(leaf_for_another_key_is_refused),
