@@ -10,6 +10,8 @@
 
 /* Plain bytes that are taken up at a time. */
 #define STEP 32768u
+/* Fewer are not worth a message of their own. */
+#define PASS_MIN 1024u
 
 /* No body follows such a head (RFC 9112 section 6.3). */
 static bool
@@ -172,17 +174,24 @@ xch_rsp_head(struct exchange *x, struct rsp_head *h)
 }
 
 static void
-send_body(struct exchange *x, const uint8_t *p, size_t n)
+send_piece(
+    struct exchange *x, const uint8_t *p, size_t n, const uint8_t *q, size_t m)
 {
 	struct back *b = x->back;
 
-	x->rsp_bytes += n;
-	x->rsp_credit -= n;
+	x->rsp_bytes += n + m;
+	x->rsp_credit -= n + m;
+	if (b->front != NULL)
+		chan_send_two(
+		    b->front->chan, M_RSP_BODY, b->job, x->id, p, n, q, m);
+}
+
+static void
+send_body(struct exchange *x, const uint8_t *p, size_t n)
+{
 	for (size_t k; n > 0; p += k, n -= k) {
 		k = n < WIRE_BODY_CHUNK ? n : WIRE_BODY_CHUNK;
-		if (b->front != NULL)
-			chan_send_bytes(
-			    b->front->chan, M_RSP_BODY, b->job, x->id, p, k);
+		send_piece(x, p, k, NULL, 0);
 	}
 }
 
@@ -286,20 +295,54 @@ take(struct exchange *x, const uint8_t *p, size_t n, size_t *used)
 	return 0;
 }
 
+/*
+ * Most pieces of most bodies hold no value: what begins p[0..n) goes on from
+ * where it is, behind what the last piece has left.  The number of bytes that
+ * were taken.
+ */
+static size_t
+pass(struct exchange *x, const uint8_t *p, size_t n)
+{
+	size_t held = scrub_held(x->scrub), room = WIRE_BODY_CHUNK;
+	size_t first = 0, k;
+
+	if (x->rsp_credit < room)
+		room = (size_t)x->rsp_credit;
+	if (x->held != NULL || x->ws != NULL || x->decoder != NULL ||
+	    x->encoder != NULL || buf_len(&x->ready) > 0 ||
+	    front_is_full(x->back) || n < PASS_MIN || room < PASS_MIN + held)
+		return 0;
+	if (n > room - held)
+		n = room - held;
+	if (held > 0) {
+		first = PASS_MIN / 2;
+		xmodel_rsp_data(x, p, first);
+		scrub_feed(x->scrub, p, first, &x->ready);
+	}
+	k = scrub_pass(x->scrub, p + first, n - first);
+	xmodel_rsp_data(x, p + first, k);
+	if (buf_len(&x->ready) + k > 0)
+		send_piece(
+		    x, buf_head(&x->ready), buf_len(&x->ready), p + first, k);
+	buf_clear(&x->ready);
+	return first + k;
+}
+
 size_t
 xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n)
 {
 	uint64_t room = front_is_full(x->back) ? 0 : x->rsp_credit;
-	size_t used;
+	size_t used, passed;
 
 	if (x->early != NULL)
 		return 0;
 	if (x->scrub != NULL) {
-		if (take(x, p, n, &used) < 0)
+		passed = pass(x, p, n);
+		if (take(x, p + passed, n - passed, &used) < 0)
 			return n;
 		if (scrub_held(x->scrub) > 0)
 			ev_timer_set(x->timer, BACK_QUIET_MS);
-		return used;
+		return passed + used;
 	}
 	if (n > room) {
 		n = (size_t)room;

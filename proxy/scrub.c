@@ -155,6 +155,20 @@ scrub_feed(struct scrub *s, const void *p, size_t n, struct buf *out)
 		feed(s, p, n, false, out);
 }
 
+size_t
+scrub_pass(struct scrub *s, const void *p, size_t n)
+{
+	struct seek_hit hit;
+	size_t hold;
+
+	if (buf_len(&s->held) > 0 || n == 0)
+		return 0;
+	if (seek_search(s->seek, p, n, 0, false, &hit, &hold))
+		hold = hit.at;
+	s->pos += hold;
+	return hold;
+}
+
 void
 scrub_end(struct scrub *s, struct buf *out)
 {

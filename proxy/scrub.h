@@ -33,6 +33,11 @@ void scrub_add(struct scrub *s, const void *real, const void *stub, size_t n);
 bool scrub_is_full(const struct scrub *s);
 /* Append to out what is certain; at most n + what was held back. */
 void scrub_feed(struct scrub *s, const void *p, size_t n, struct buf *out);
+/*
+ * How many bytes at p go out as they are, with none of p held back.  They are
+ * done with; those after them are for scrub_feed().
+ */
+size_t scrub_pass(struct scrub *s, const void *p, size_t n);
 /* The stream ended: append what is still held back. */
 void scrub_end(struct scrub *s, struct buf *out);
 /*

@@ -11,6 +11,7 @@
  *   /leak          what Authorization held, in header and body, many spellings
  *   /leak-coding   the same, but as the name of a content coding
  *   /bytes/N       N bytes        /chunked/N   N chunks of 10 bytes
+ *   /often/N/M     N times the credential, before each M bytes
  *   /sse/N/MS      N events, MS apart, each flushed
  *   /status/N      that status    /redirect?URL   302 to URL
  *   /upload        {"bytes":N,"fnv":...} of the body

@@ -186,6 +186,26 @@ send_bytes(struct conn *c, const struct request *r, uint64_t n)
 	return 0;
 }
 
+/* All in one go, as far as the socket takes it. */
+static int
+send_often(
+    struct conn *c, const struct request *r, unsigned long n, unsigned long m)
+{
+	const char *auth = origin_field(r, "Authorization");
+	cleanup_buf struct buf body = { 0 }, all = { 0 };
+	size_t skip = str_starts(auth, "Bearer ") ? 7 : 0;
+
+	for (unsigned long i = 0; i < n; i++) {
+		for (unsigned long j = 0; j < m; j++)
+			buf_put_u8(&body, (uint8_t)('0' + (i + j) % 70));
+		buf_put(&body, auth + skip, strlen(auth + skip));
+	}
+	buf_printf(&all, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n",
+	    buf_len(&body));
+	buf_put(&all, buf_head(&body), buf_len(&body));
+	return origin_write(c, buf_head(&all), buf_len(&all));
+}
+
 static int
 chunk(struct conn *c, const char *text)
 {
@@ -279,6 +299,8 @@ answer(struct conn *c, const struct request *r)
 		return send_bytes(c, r, a);
 	if (sscanf(t, "/chunked/%lu", &a) == 1)
 		return send_chunks(c, a, 0, false);
+	if (sscanf(t, "/often/%lu/%lu", &a, &b) == 2)
+		return send_often(c, r, a, b);
 	if (sscanf(t, "/sse/%lu/%lu", &a, &b) == 2)
 		return send_chunks(c, a, b, true);
 	if (sscanf(t, "/status/%lu", &a) == 1) {

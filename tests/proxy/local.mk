@@ -54,7 +54,8 @@ tests_proxy_test_vault_rewrite_LDADD = $(KEYD_LDADD)
 tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 
 # back and its pure parts.
-BACK_LIST = tests/proxy/test_back tests/proxy/test_back_ws tests/proxy/test_codec \
+BACK_LIST = tests/proxy/test_back tests/proxy/test_back_body \
+	tests/proxy/test_back_ws tests/proxy/test_codec \
 	tests/proxy/test_netaddr \
 	tests/proxy/test_scrub tests/proxy/test_swap tests/proxy/test_via \
 	tests/proxy/test_ws
@@ -95,6 +96,10 @@ tests_proxy_test_back_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) \
 tests_proxy_test_codec_SOURCES = tests/proxy/test_codec.c
 tests_proxy_test_codec_LDADD = libproxy.a libbase.a $(CODEC_LIBS) \
 	$(CMOCKA_LIBS)
+tests_proxy_test_back_body_SOURCES = tests/proxy/test_back_body.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_body_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_ws_SOURCES = tests/proxy/test_back_ws.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_ws_LDADD = libproxy.a libpolicy.a libbase.a \
