@@ -209,15 +209,6 @@ world_ack(struct world *w, bool ok)
 	reply(w->audit, M_AUDIT_ACK, w->audit_serial, &b);
 }
 
-void
-world_room(struct world *w, bool room)
-{
-	struct buf b = { 0 };
-
-	buf_put_u8(&b, room);
-	reply(w->audit, M_AUDIT_ROOM, 0, &b);
-}
-
 static int
 on_audit(struct chan *c, struct msg *m, void *ctx)
 {

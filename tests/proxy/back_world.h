@@ -78,8 +78,6 @@ void world_connect(struct world *w, enum role role);
 void world_disconnect(struct world *w, enum role role);
 /* Answer the last record that wants it, as a silent audit has not. */
 void world_ack(struct world *w, bool ok);
-/* Has the audit process room for records? */
-void world_room(struct world *w, bool room);
 void world_policy(struct world *w, const char *text);
 void world_bindings(struct world *w);
 

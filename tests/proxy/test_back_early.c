@@ -14,6 +14,12 @@
 #define AUTH "Authorization: Bearer " STUB "\n"
 #define GET_X "GET /x HTTP/1.1"
 
+static void
+say_room(struct world *w, uint8_t room)
+{
+	chan_send_bytes(w->audit, M_AUDIT_ROOM, 1, 0, &room, 1);
+}
+
 /* A request without body whose record is not answered; then some time. */
 static void
 start(
@@ -46,7 +52,7 @@ safe_request_leaves_and_its_answer_waits_for_the_record(void **state)
 {
 	struct world *w = *state;
 
-	world_room(w, true);
+	say_room(w, 1);
 	start(w, "GET", "/echo", "X-Mine: 1\n");
 	assert_true(world_origin_saw(w, "GET /echo"));
 	assert_nothing_said(w);
@@ -74,7 +80,7 @@ answers_of_any_form_wait(void **state)
 	};
 	struct world *w = *state;
 
-	world_room(w, true);
+	say_room(w, 1);
 	for (size_t i = 0; i < nitems(rows); i++) {
 		start(w, rows[i].method, rows[i].target, "");
 		assert_nothing_said(w);
@@ -92,7 +98,7 @@ secret_goes_out_early_and_its_stub_comes_back(void **state)
 {
 	struct world *w = *state;
 
-	world_room(w, true);
+	say_room(w, 1);
 	start(w, "GET", "/leak", AUTH);
 	assert_true(world_origin_saw(w, "Bearer " REAL));
 	assert_nothing_said(w);
@@ -108,8 +114,8 @@ nothing_leaves_early_without_room(void **state)
 {
 	struct world *w = *state;
 
-	world_room(w, true);
-	world_room(w, false);
+	say_room(w, 1);
+	say_room(w, 0);
 	start(w, "GET", "/x", "");
 	assert_false(world_origin_saw(w, "{"));
 	world_ack(w, true);
@@ -122,7 +128,7 @@ what_may_change_something_never_leaves_early(void **state)
 {
 	struct world *w = *state;
 
-	world_room(w, true);
+	say_room(w, 1);
 	start(w, "POST", "/x", "");
 	assert_false(world_origin_saw(w, "{"));
 	start(w, "GET", "/x", "X-HTTP-Method-Override: POST\n");
@@ -143,7 +149,7 @@ refused_record_leaves_the_agent_without_an_answer(void **state)
 {
 	struct world *w = *state;
 
-	world_room(w, true);
+	say_room(w, 1);
 	start(w, "GET", "/x", "");
 	assert_true(world_origin_saw(w, GET_X));
 	world_ack(w, false);
@@ -159,7 +165,7 @@ refused_record_ends_what_is_under_way(void **state)
 {
 	struct world *w = *state;
 
-	world_room(w, true);
+	say_room(w, 1);
 	start(w, "GET", "/hang", "");
 	world_ack(w, false);
 	assert_true(world_finish(w));
@@ -171,7 +177,7 @@ request_of_a_lost_log_is_told_to_the_next(void **state)
 {
 	struct world *w = *state;
 
-	world_room(w, true);
+	say_room(w, 1);
 	start(w, "GET", "/x", "");
 	assert_true(world_origin_saw(w, GET_X));
 	world_disconnect(w, ROLE_AUDIT);
