@@ -24,7 +24,7 @@ format=clang-format
 command -v $format >/dev/null 2>&1 || format=clang-format-14
 need $format
 
-sources=$(find base policy sandbox proxy daemon tests -name '*.[ch]')
+sources=$(find base policy sandbox proxy inferd daemon tests -name '*.[ch]')
 scripts=$(find . \( -path ./.quickstart -o -path ./build-aux \) -prune \
     -o -name '*.sh' -print
     echo ./quickstart ./.ci/run)

@@ -15,6 +15,7 @@ include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/jail/local.mk
 include tests/proxy/local.mk
+include tests/inferd/local.mk
 include tests/daemon/local.mk
 include tests/daemon/cli.mk
 include tests/policy/local.mk

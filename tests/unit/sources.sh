@@ -35,13 +35,16 @@ arrow base
 arrow policy base
 arrow sandbox base
 arrow proxy policy base
+arrow inferd proxy base
+check "inferd takes only pure parsers from proxy" "$(includes inferd |
+    grep ': proxy/' | grep -vE ': proxy/(http1|json_read|json_string)\.h')"
 arrow daemon sandbox proxy policy base
 
 # only PATTERN PLACES-REGEX: the header may be included nowhere else.
 only() {
     check "<$1> only in $2" "$(grep -HnE "^#include <$1" \
         base/*.[ch] policy/*.[ch] sandbox/*.[ch] proxy/*.[ch] \
-        daemon/*.[ch] 2>/dev/null | grep -vE "^($2)")"
+        inferd/*.[ch] daemon/*.[ch] 2>/dev/null | grep -vE "^($2)")"
 }
 
 only 'seccomp\.h' 'sandbox/'
@@ -54,27 +57,29 @@ only 'archive\.h' 'sandbox/unpack\.c'
 # Calls that overrun, run a shell, or hide errors.  Comments do not count.
 banned='sprintf|vsprintf|strcpy|strcat|strncpy|strncat|strtok|atoi|atol|gets|alloca|system|popen|tmpnam|mktemp'
 check "no banned function" "$(grep -nE "(^|[^a-zA-Z0-9_>.\"])($banned)[[:space:]]*\(" \
-    base/*.c policy/*.c sandbox/*.c proxy/*.c daemon/*.c 2>/dev/null |
+    base/*.c policy/*.c sandbox/*.c proxy/*.c inferd/*.c daemon/*.c \
+    2>/dev/null |
     grep -vE ':[0-9]+:[[:space:]]*(\*|/\*)')"
 
 # An early return would free what was on the stack.
 check "no buffer is cleaned up that was not set" \
     "$(grep -nE 'cleanup_buf struct buf [a-z_]+;' base/*.c policy/*.c \
-        sandbox/*.c proxy/*.c daemon/*.c 2>/dev/null)"
+        sandbox/*.c proxy/*.c inferd/*.c daemon/*.c 2>/dev/null)"
 
-check "no file over 800 lines" "$(find base policy sandbox proxy daemon tests \
+check "no file over 800 lines" "$(find base policy sandbox proxy inferd daemon tests \
     \( -name '*.c' -o -name '*.h' -o -name '*.sh' \) -exec wc -l {} + |
     awk '$1 > 800 && $2 != "total"')"
 
 check "every header has an include guard and a purpose" "$(
-    for h in base/*.h policy/*.h sandbox/*.h proxy/*.h daemon/*.h; do
+    for h in base/*.h policy/*.h sandbox/*.h proxy/*.h inferd/*.h \
+        daemon/*.h; do
         [ -e "$h" ] || continue
         head -n 1 "$h" | grep -q '^/\*' || echo "$h: no opening comment"
         grep -q '^#ifndef BRIG_' "$h" || echo "$h: no guard"
     done)"
 
 check "no path of one machine" "$(grep -rnE '(^|[^0-9a-zA-Z])/(root|work)/|/home/[a-z]+/' \
-    base policy sandbox proxy daemon contrib man tests README.md HACKING.md \
+    base policy sandbox proxy inferd daemon contrib man tests README.md HACKING.md \
     SECURITY.md 2>/dev/null | grep -vE '/home/(agent|\*|user|you)/|tests/unit/sources\.sh|/root/\*\*|tests/fuzz/corpus')"
 
 echo "1..$n"
