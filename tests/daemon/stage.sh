@@ -64,7 +64,7 @@ fresh() {
 job() {
     job_profile=$1
     rc=0
-    (cd "$ws" && as_owner timeout 60 brig run -w . -p "$job_profile" -- \
+    (cd "$ws" && as_owner timeout "$(bound 60)" brig run -w . -p "$job_profile" -- \
         sh -ec "$2") >"$T/job" 2>&1 </dev/null || rc=$?
     job=j-$(as_owner brig ps -a --json | grep -o '"j-[0-9]*"' | tr -d 'j"-' |
         sort -n | tail -n 1)
@@ -304,6 +304,8 @@ fi
 # ---- killed in the middle -------------------------------------------------------
 # The stage process of brigd, if one is there.
 stage_pid() { pgrep -P "$BRIGD_PID" -f 'stage' | head -n 1; }
+staging() { [ -n "$(stage_pid)" ]; }
+staging_or_over() { staging || ! kill -0 "$apply" 2>/dev/null; }
 landed() { find "$ws/new" -type f 2>/dev/null | wc -l; }
 many='mkdir -p new; for d in 1 2 3; do mkdir new/$d; for i in $(seq 100); do
     echo $i >new/$d/$i; done; done; echo new >README; rm old.txt'
@@ -316,11 +318,11 @@ while [ $i -lt 12 ] && [ $whole = 0 ]; do
     i=$((i + 1))
     b apply "$job" &
     apply=$!
-    wait_for 5 stage_pid || :
+    wait_for 5 staging_or_over
     # Later each time: from the first look to what comes after the end.
     sleep "0.0$((i * 4 % 10))"
     pid=$(stage_pid)
-    [ -z "$pid" ] || kill -9 "$pid" 2>/dev/null && kills=$((kills + 1))
+    [ -z "$pid" ] || ! kill -9 "$pid" 2>/dev/null || kills=$((kills + 1))
     wait "$apply"
     # Whoever looks next finishes it or takes it back.
     b diff --name-only "$job"
@@ -345,7 +347,7 @@ fresh
 job staged "$many"
 b apply "$job" &
 apply=$!
-wait_for 5 stage_pid
+wait_for 5 staging
 kill -9 "$BRIGD_PID"
 wait "$BRIGD_PID" 2>/dev/null
 wait "$apply"
