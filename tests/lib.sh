@@ -11,6 +11,9 @@
 #   write_conf [LINE...]   $T/brigd.conf: private directories, own role ids
 #   start_brigd            starts it, waits until it answers, sets BRIGD_PID
 #   stop_brigd             and wait
+#   bound SECONDS          of what would hang: times $BRIG_PATIENCE, a factor
+#                          for machines that are slow
+#   wait_for SECONDS COMMAND...   until it succeeds, within that bound
 #   ok NAME / not_ok NAME / skip NAME REASON / check NAME COMMAND...
 #   finish                 the plan line; exit status
 # shellcheck shell=sh
@@ -116,9 +119,13 @@ setup() {
     trap 'exit 143' TERM
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds; 1 when it never does.
+bound() {
+    echo $(($1 * ${BRIG_PATIENCE-1}))
+}
+
+# 1 when it never does.
 wait_for() {
-    wait_i=$(($1 * 20))
+    wait_i=$((20 * $(bound "$1")))
     shift
     until "$@" >/dev/null 2>&1; do
         wait_i=$((wait_i - 1))

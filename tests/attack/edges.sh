@@ -19,7 +19,7 @@ probe=$T/ws/brig-probe
 
 # edge SCRIPT: as a job of profile edges; output in $T/job.out.
 edge() {
-    timeout 90 brig run -p edges -w "$T/ws" -- sh -c "cd /workspace; $1" \
+    timeout "$(bound 90)" brig run -p edges -w "$T/ws" -- sh -c "cd /workspace; $1" \
         >"$T/job.out" 2>&1 </dev/null || :
 }
 
@@ -27,12 +27,13 @@ edge() {
 # trick NAME COMMAND: COMMAND names the file victim of its working directory.
 trick() {
     echo precious >"$T/ws/victim"
-    (cd "$T/ws" && timeout 20 sh -c "$2" >"$T/outside.out" 2>&1) || :
+    (cd "$T/ws" && timeout "$(bound 20)" sh -c "$2" >"$T/outside.out" 2>&1) || :
     if [ -e "$T/ws/victim" ]; then
         skip "64 $1" "outside: $(head -n 1 "$T/outside.out")"
         return
     fi
     echo precious >"$T/ws/victim"
+    rm -f "$T/ws/done"
     edge "$2"
     check "64 $1: removes the file outside, not in the jail" \
         test -e "$T/ws/victim"
@@ -54,7 +55,8 @@ trick ENV "ENV=./rc sh -i </dev/null"
 trick find "find . -name victim -exec rm {} +"
 trick xargs "echo victim | xargs rm"
 trick "a detached session" "setsid -w rm victim"
-trick "a double fork" "(setsid sh -c 'sleep 0.2; rm victim' &) ; sleep 1"
+trick "a double fork" "(setsid sh -c 'sleep 0.2; rm victim; : >done' &)
+    until [ -e done ]; do sleep 0.1; done"
 trick perl "perl -e 'exec qw(rm victim)'"
 trick git "git -c alias.x='!rm victim' x"
 # Unlinked copies have no name that a rule could know; what they can reach is
@@ -70,7 +72,7 @@ check "64 denials are recorded" audited EX401 '"rm'
 
 # 66: what a job types must not come out at the terminal of its operator.
 operator() {
-    timeout 60 python3 "$BRIG_SRCDIR/tests/attack/operator.py" "$@" \
+    timeout "$(bound 60)" python3 "$BRIG_SRCDIR/tests/attack/operator.py" "$@" \
         >"$T/operator.out" 2>&1 || :
 }
 # typed TEXT: exactly this was there to be read.
@@ -108,7 +110,7 @@ check "66 tioclinux: does not get to the kernel" \
 
 # 67: signals to the supervisor, and to processes of the host that have the
 # very uid of the job.
-brig run -w "$T/ws" -- sleep 20 >/dev/null 2>&1 </dev/null &
+brig run -w "$T/ws" -- sleep 60 >/dev/null 2>&1 </dev/null &
 brig_run=$!
 uid=
 # The process of a job that is called "sleep", as PID UID.
@@ -174,7 +176,7 @@ check "68 a job has its three descriptors and no other" sh -c '
 check "68 and none of the client's" no_canary "$T/job.out"
 check "68 they are pipes and /dev/null" sh -c '
     ! grep -E "^[0-9]+ " "$0" | grep -vE "pipe:|/dev/null"' "$T/job.out"
-timeout 60 brig run -w "$T/ws" -- sleep 15 >/dev/null 2>&1 </dev/null &
+timeout "$(bound 60)" brig run -w "$T/ws" -- sleep 60 >/dev/null 2>&1 </dev/null &
 brig_run=$!
 wait_for 10 sh -c "ps -eo uid,comm | awk '\$1 >= $JOB_UIDS &&
     \$1 < $JOB_UIDS + 200 && \$2 == \"sleep\" {n++} END {exit !n}'"
@@ -212,7 +214,7 @@ check "68 no role holds what is another's" sh -c '
 
 # 69: a flood of executions with signals in the middle.
 echo precious >"$T/ws/victim"
-(cd "$T/ws" && cp victim keep && timeout 60 python3 flood.py 200 40) \
+(cd "$T/ws" && cp victim keep && timeout "$(bound 60)" python3 flood.py 200 40) \
     >"$T/outside.out" 2>&1
 check "69 control: outside it runs, and removes the file" sh -c \
     'grep -q "good ended with 0: 200" "$0" && test ! -e "$1"' \
@@ -226,7 +228,7 @@ check "69 the file is still there" test -e "$T/ws/victim"
 after=$(cat "$T"/log/*.jsonl | grep -c EX401)
 check "69 and each refusal is recorded" test $((after - before)) -ge 80
 # Many at once, in two jobs, and brigd answers in the middle of it.
-timeout 90 brig run -p edges -w "$T/ws" -- \
+timeout "$(bound 90)" brig run -p edges -w "$T/ws" -- \
     sh -c 'cd /workspace; python3 flood.py 600 60' >"$T/other.out" 2>&1 &
 brig_run=$!
 edge 'python3 flood.py 600 60 & sleep 0.5; wait'

@@ -41,7 +41,7 @@ check "49 control: on the host the name leads elsewhere now and then" \
     grep -q outside-49 "$T/outside.out"
 : >"$T/race.out"
 for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    timeout 30 brig run -w "$T/race/real" -- cat mark >>"$T/race.out" 2>&1 ||
+    timeout "$(bound 30)" brig run -w "$T/race/real" -- cat mark >>"$T/race.out" 2>&1 ||
         :
 done
 stop "$SWAP"
@@ -60,7 +60,7 @@ check "52 control: on the host a hard link gives another name" \
     grep -q secret-52 "$T/ws/control-52"
 rm "$T/ws/control-52"
 masked() {
-    timeout 60 brig run -p masked -w "$T/ws" -- sh -c "$1" \
+    timeout "$(bound 60)" brig run -p masked -w "$T/ws" -- sh -c "$1" \
         >"$T/job.out" 2>&1 </dev/null || :
 }
 masked 'cd /workspace

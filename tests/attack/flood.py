@@ -38,5 +38,6 @@ while running:
     for pid in running:
         os.kill(pid, signal.SIGCONT)
     reap()
+signal.setitimer(signal.ITIMER_REAL, 0)
 for (kind, status), n in sorted(result.items()):
     print(f'{kind} ended with {status}: {n}')

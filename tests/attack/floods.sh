@@ -17,7 +17,7 @@ cp "$BRIG_SRCDIR/tests/attack/flood_all.py" "$T/ws/flood.py"
 
 # flood PROFILE WHAT
 flood() {
-    timeout 120 brig run -p "$1" -w "$T/ws" -- \
+    timeout "$(bound 120)" brig run -p "$1" -w "$T/ws" -- \
         python3 /workspace/flood.py "$2" >"$T/out.$2" 2>"$T/job.out" \
         </dev/null || :
 }
@@ -36,7 +36,7 @@ other() {
 }
 
 # The job that is not to notice.
-background timeout 300 brig run -p small -w "$T/ws" -- \
+background timeout "$(bound 300)" brig run -p small -w "$T/ws" -- \
     sh -c 'while :; do true >/tmp/beat && echo beat; sleep 0.1; done' \
     >"$T/other.out"
 OTHER_PID=$LAST_PID

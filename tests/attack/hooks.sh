@@ -21,7 +21,7 @@ brig policy reload >/dev/null
 
 # job_in PROFILE FOLDER SCRIPT
 job_in() {
-    timeout 120 brig run -p "$1" -w "$2" -- sh -c "$3" >"$T/job.out" 2>&1 \
+    timeout "$(bound 120)" brig run -p "$1" -w "$2" -- sh -c "$3" >"$T/job.out" 2>&1 \
         </dev/null || :
 }
 

@@ -66,14 +66,14 @@ attack_setup() {
 # job SCRIPT: run it in a jail with the workspace; output in $T/job.out.
 job() {
     job_rc=0
-    timeout "${BRIG_JOB_TIMEOUT-60}" brig run -w "$T/ws" -- sh -c "$1" \
+    timeout "$(bound 60)" brig run -w "$T/ws" -- sh -c "$1" \
         >"$T/job.out" 2>&1 </dev/null || job_rc=$?
     return $job_rc
 }
 
 # outside COMMAND...: a control run on the host.
 outside() {
-    timeout 20 "$@" >"$T/outside.out" 2>&1
+    timeout "$(bound 20)" "$@" >"$T/outside.out" 2>&1
 }
 
 # The direct way to an origin: what a request looks like without a jail.
@@ -81,7 +81,7 @@ direct_curl() {
     direct_host=$1
     direct_port=$2
     shift 2
-    timeout 20 curl -sS --noproxy '*' --cacert "$T/ca.pem" \
+    timeout "$(bound 20)" curl -sS --noproxy '*' --cacert "$T/ca.pem" \
         --resolve "$direct_host:$direct_port:127.0.0.1" "$@" \
         >"$T/outside.out" 2>&1
 }

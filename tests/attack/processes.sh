@@ -47,7 +47,7 @@ brig kill -s KILL "$(cat "$T/sibling")" >/dev/null 2>&1 || :
 spoof() {
     rm -rf "$T/ws/victim"
     echo precious >"$T/ws/victim"
-    timeout 30 brig run -p spoof -w "$T/ws" -- sh -c "cd /workspace; $1" \
+    timeout "$(bound 30)" brig run -p spoof -w "$T/ws" -- sh -c "cd /workspace; $1" \
         >"$T/job.out" 2>&1 </dev/null || :
 }
 cp /bin/rm "$T/ws/rm-copy"
@@ -73,7 +73,7 @@ check "72 the refusal names its reason" job_says "rm is denied here"
 check "72 denials are recorded with their rule" audited EX401 "default.policy:"
 
 # 75: approving one's own ask.
-background timeout 60 brig run -p asks -w "$T/ws" -- sh -c 'touch /workspace/a75; ls /workspace' >"$T/a75.out" 2>&1
+background timeout "$(bound 60)" brig run -p asks -w "$T/ws" -- sh -c 'touch /workspace/a75; ls /workspace' >"$T/a75.out" 2>&1
 wait_for 10 sh -c 'brig asks | grep -q A-'
 id=$(brig asks | grep -o 'A-[0-9]*' | head -n 1)
 check "75 control: an ask is waiting" test -n "$id"

@@ -241,7 +241,7 @@ check "that is a leak in the log" audited SE401 raw.test
 # A person is asked.
 attack_policy "ask net raw.test:$ECHO;" "allow net 127.0.0.1:$ECHO;"
 brig policy reload >/dev/null
-background sh -c "timeout 60 brig run -w '$T/ws' -- \
+background sh -c "timeout $(bound 60) brig run -w '$T/ws' -- \
     $talk raw.test $ECHO marker-asked >'$T/ask.out' 2>&1 </dev/null"
 wait_for 10 sh -c 'brig asks | grep -q A-'
 brig asks >"$T/asks.txt" 2>&1
@@ -266,7 +266,7 @@ try:
 except OSError as e:
     print('CUT', e, flush=True)
 EOF
-background sh -c "timeout 60 brig run -w '$T/ws' -- \
+background sh -c "timeout $(bound 60) brig run -w '$T/ws' -- \
     python3 /workspace/hold.py raw.test $ECHO >'$T/hold.out' 2>&1 </dev/null"
 check "control: a connection is open" \
     wait_for 10 grep -q "ECHO b'marker-held'" "$T/hold.out"

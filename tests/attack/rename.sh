@@ -54,7 +54,7 @@ repository() {
 }
 
 start_job() {
-    timeout 120 brig run -p "$1" -w "$REPO" -- python3 -c "$spin" \
+    timeout "$(bound 120)" brig run -p "$1" -w "$REPO" -- python3 -c "$spin" \
         >"$T/job.out" 2>&1 </dev/null &
     JOB=$!
     wait_for 20 test -e "$REPO/ready"

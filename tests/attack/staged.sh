@@ -19,13 +19,13 @@ umask 022
 # stage PROFILE SCRIPT: a staged job in $REPO; sets $JOB and $UP.
 stage() {
     JOB=$(brig submit -p "$1" -w "$REPO" -- sh -c "$2" 2>&1 </dev/null)
-    timeout 60 brig wait "$JOB" >/dev/null 2>&1
+    timeout "$(bound 60)" brig wait "$JOB" >/dev/null 2>&1
     brig logs "$JOB" >"$T/job.out" 2>&1
     UP=$T/state/jobs/${JOB#j-}/staged/tree/upper
 }
 # b COMMAND...: its output in $T/out; never waits for long.
 b() {
-    timeout 60 brig "$@" >"$T/out" 2>&1 </dev/null
+    timeout "$(bound 60)" brig "$@" >"$T/out" 2>&1 </dev/null
 }
 says() {
     grep -qF -e "$1" "$T/out" || {

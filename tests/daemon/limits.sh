@@ -16,7 +16,7 @@ run() {
     run_profile=$1
     shift
     rc=0
-    timeout 30 brig run -p "$run_profile" -- sh -c "$@" >"$T/out" 2>&1 \
+    timeout "$(bound 30)" brig run -p "$run_profile" -- sh -c "$@" >"$T/out" 2>&1 \
         </dev/null || rc=$?
 }
 says() {
@@ -128,13 +128,12 @@ check "cpu and io limits are taken" says ran
 # A disk is as slow as it is told, at least.  Version 1 holds direct writes
 # only; a jail's /tmp is in memory.
 mkdir "$T/disk" && chmod 777 "$T/disk"
-# spend PROFILE: milliseconds it takes to write 3 MiB into the workspace.
+# spend PROFILE: milliseconds of writing 3 MiB into the workspace, as dd says.
 spend() {
-    start=$(date +%s%N)
-    timeout 60 brig run -p "$1" -w "$T/disk" -- dd if=/dev/zero of=file bs=1M \
-        count=3 oflag=direct conv=fsync >"$T/out" 2>&1 </dev/null
+    timeout "$(bound 60)" brig run -p "$1" -w "$T/disk" -- env LC_ALL=C dd \
+        if=/dev/zero of=file bs=1M count=3 oflag=direct conv=fsync >"$T/out" 2>&1 </dev/null
     rc=$?
-    ms=$((($(date +%s%N) - start) / 1000000))
+    ms=$(awk '/copied/ { print int($(NF - 3) * 1000) }' "$T/out")
 }
 if findmnt -n -o SOURCE -T "$T/disk" | grep -q ^/dev && {
     grep -q -w io /sys/fs/cgroup/cgroup.controllers 2>/dev/null ||
@@ -142,10 +141,14 @@ if findmnt -n -o SOURCE -T "$T/disk" | grep -q ^/dev && {
 }; then
     spend slow
     check "a job writes no faster than limit io" sh -c \
-        '[ "$0" = 0 ] && [ "$1" -gt 2000 ]' $rc $ms
-    spend fast
+        '[ "$0" = 0 ] && [ "$1" -gt 2000 ]' $rc "$ms"
+    # The disk has other users: what is to be seen is that it can.
+    for _ in 1 2 3 4 5; do
+        spend fast
+        [ "$rc" != 0 ] || [ "${ms:-2000}" -ge 2000 ] || break
+    done
     check "control: with a higher limit it does" sh -c \
-        '[ "$0" = 0 ] && [ "$1" -lt 2000 ]' $rc $ms
+        '[ "$0" = 0 ] && [ "$1" -lt 2000 ]' $rc "$ms"
     job=$(brig submit -p slow -- sleep 100)
     check "what is held is said" wait_for 10 sh -c \
         'brig show "$0" | grep -q "^limits *enforced"' "$job"
@@ -178,7 +181,7 @@ check "it goes on when it is resumed" wait_for 10 sh -c \
 brig pause "$neighbour"
 brig kill -s KILL "$neighbour"
 rc=0
-timeout 10 brig wait "$neighbour" >/dev/null 2>&1 || rc=$?
+timeout "$(bound 10)" brig wait "$neighbour" >/dev/null 2>&1 || rc=$?
 check "a paused job can be killed" is $rc 137
 check "pause of a job that has ended is refused" sh -c \
     '! brig pause "$0" 2>/dev/null' "$neighbour"
@@ -203,7 +206,7 @@ shim=$(brig status --json | tr -d ' \n' |
     grep -o '"pid":[0-9]*' | head -n 1 | cut -d: -f2)
 if [ -n "$shim" ]; then
     kill -9 "$shim"
-    timeout 10 brig wait "$j" >/dev/null 2>&1 || :
+    timeout "$(bound 10)" brig wait "$j" >/dev/null 2>&1 || :
     check "a job whose shim is killed leaves no group" wait_for 5 sh -c \
         "[ -z \"\$(find /sys/fs/cgroup -path '*/$name/j-*' 2>/dev/null)\" ]"
 else

@@ -18,7 +18,7 @@ status() {
     status_want=$1
     shift
     status_rc=0
-    timeout 30 "$@" >"$T/o" 2>&1 </dev/null || status_rc=$?
+    timeout "$(bound 30)" "$@" >"$T/o" 2>&1 </dev/null || status_rc=$?
     echo "status $status_rc, want $status_want"
     cat "$T/o"
     [ "$status_rc" = "$status_want" ]
@@ -32,10 +32,15 @@ check "stdin passes, 3 MB, byte for byte" sh -c '
     head -c 3000000 /dev/urandom >"$T/in"
     brig run -- cat <"$T/in" >"$T/out"; cmp "$T/in" "$T/out"'
 check "a closed stdin is an end of file" sh -c 'brig run -- cat </dev/null'
-check "a signal to brig run reaches the job" sh -c '
-    timeout -s TERM 3 brig run -- sh -c "trap \"echo got; exit 9\" TERM
-        while :; do sleep 0.1; done" >"$T/o" 2>&1
-    grep -q got "$T/o"'
+signalled() {
+    background brig run -- sh -c 'trap "echo got; exit 9" TERM; echo ready
+        while :; do sleep 0.1; done' >"$T/o" 2>&1 </dev/null
+    wait_for 10 grep -q ready "$T/o" || return 1
+    kill -TERM "$LAST_PID"
+    wait "$LAST_PID" || :
+    grep -q got "$T/o"
+}
+check "a signal to brig run reaches the job" signalled
 check "the environment: --env passes, the caller's own does not" sh -c '
     SECRETIVE=1 brig run --env A=b -- env >"$T/o" </dev/null
     grep -qx A=b "$T/o" && ! grep -q SECRETIVE "$T/o" &&
@@ -55,10 +60,10 @@ check "submit, ps, show, wait, logs" sh -c '
     brig ps -a | grep "$id" | grep -q done'
 check "logs -f follows to the end" sh -c '
     id=$(brig submit -- sh -c "for i in 1 2 3; do echo line \$i; sleep 0.3; done")
-    timeout 20 brig logs -f "$id" >"$T/o"; test "$(grep -c line "$T/o")" = 3'
+    timeout '"$(bound 20)"' brig logs -f "$id" >"$T/o"; test "$(grep -c line "$T/o")" = 3'
 check "kill ends the whole tree" sh -c '
     id=$(brig submit -- sh -c "setsid sleep 300 & sleep 300"); sleep 0.5
-    brig kill -s KILL "$id"; timeout 10 brig wait "$id"; test $? -ge 128'
+    brig kill -s KILL "$id"; timeout '"$(bound 10)"' brig wait "$id"; test $? -ge 128'
 for listing in ps "ps -a" "secret list" asks "asks -a" status; do
     check "--json on $listing" sh -c \
         'brig --json '"$listing"' | python3 -c "import json,sys; json.load(sys.stdin)"'
@@ -71,7 +76,7 @@ check "doctor says what is enforced" sh -c 'brig doctor | grep -qi landlock'
 
 G="https://good.test:$GOOD"
 post='curl -sS -X POST -H "Authorization: Bearer $GOOD_TOKEN" '"$G/deploy"
-background timeout 60 brig run -- sh -c "$post" >"$T/post.out" 2>&1
+background timeout "$(bound 60)" brig run -- sh -c "$post" >"$T/post.out" 2>&1
 poster=$LAST_PID
 check "ask on http: it waits" wait_for 10 sh -c 'brig asks | grep -q A-'
 check "ask on http: nothing has reached the origin" not_reached good.test /deploy
@@ -82,7 +87,7 @@ check "ask on http: approved" brig approve "$id"
 wait "$poster"
 check "ask on http: then it happens" reached good.test /deploy
 check "ask on http: a second answer is refused" sh -c '! brig approve "$0" 2>/dev/null' "$id"
-background timeout 60 brig run -p slow -- date >"$T/date.out" 2>&1
+background timeout "$(bound 60)" brig run -p slow -- date >"$T/date.out" 2>&1
 dater=$LAST_PID
 check "ask on exec: it waits" wait_for 10 sh -c 'brig asks | grep -q A-'
 id=$(brig asks | grep -o 'A-[0-9]*' | head -n 1)
@@ -91,7 +96,7 @@ rc=0
 wait "$dater" || rc=$?
 check "ask on exec: denied is 126, with the reason" sh -c \
     'test $0 = 126 && grep -q "not today" "$T/date.out"' $rc
-background timeout 60 brig run -p slow -- date +%Y >"$T/date.out" 2>&1
+background timeout "$(bound 60)" brig run -p slow -- date +%Y >"$T/date.out" 2>&1
 dater=$LAST_PID
 wait_for 10 sh -c 'brig asks | grep -q A-'
 id=$(brig asks | grep -o 'A-[0-9]*' | head -n 1)

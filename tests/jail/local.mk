@@ -30,16 +30,16 @@ check_PROGRAMS += tests/jail/test_trace tests/jail/test_trace_hard \
 TESTS += tests/jail/test_trace tests/jail/test_trace_hard \
 	tests/jail/test_trace_attack
 tests_jail_test_trace_SOURCES = tests/jail/test_trace.c \
-	tests/jail/trace_world.c tests/jail/trace_world.h
+	tests/jail/trace_world.c tests/jail/trace_world.h tests/jail/bound.h
 tests_jail_test_trace_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_trace_LDADD = libsandbox.a libbase.a $(CMOCKA_LIBS) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_jail_test_trace_hard_SOURCES = tests/jail/test_trace_hard.c \
-	tests/jail/trace_world.c tests/jail/trace_world.h
+	tests/jail/trace_world.c tests/jail/trace_world.h tests/jail/bound.h
 tests_jail_test_trace_hard_CPPFLAGS = $(tests_jail_test_trace_CPPFLAGS)
 tests_jail_test_trace_hard_LDADD = $(tests_jail_test_trace_LDADD)
 tests_jail_test_trace_attack_SOURCES = tests/jail/test_trace_attack.c \
-	tests/jail/trace_world.c tests/jail/trace_world.h
+	tests/jail/trace_world.c tests/jail/trace_world.h tests/jail/bound.h
 tests_jail_test_trace_attack_CPPFLAGS = $(tests_jail_test_trace_CPPFLAGS)
 tests_jail_test_trace_attack_LDADD = $(tests_jail_test_trace_LDADD)
 
@@ -47,14 +47,16 @@ tests_jail_test_trace_attack_LDADD = $(tests_jail_test_trace_LDADD)
 check_PROGRAMS += tests/jail/test_shim
 TESTS += tests/jail/test_shim
 tests_jail_test_shim_SOURCES = tests/jail/test_shim.c \
-	tests/jail/shim_world.c tests/jail/shim_world.h daemon/jobspec.c
+	tests/jail/shim_world.c tests/jail/shim_world.h tests/jail/bound.h \
+	daemon/jobspec.c
 tests_jail_test_shim_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 tests_jail_test_shim_LDADD = libpolicy.a $(JAIL_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/jail/test_shim_script
 TESTS += tests/jail/test_shim_script
 tests_jail_test_shim_script_SOURCES = tests/jail/test_shim_script.c \
-	tests/jail/shim_world.c tests/jail/shim_world.h daemon/jobspec.c
+	tests/jail/shim_world.c tests/jail/shim_world.h tests/jail/bound.h \
+	daemon/jobspec.c
 tests_jail_test_shim_script_CPPFLAGS = $(tests_jail_test_shim_CPPFLAGS)
 tests_jail_test_shim_script_LDADD = $(tests_jail_test_shim_LDADD)
 

@@ -15,10 +15,11 @@
 #include "base/ev.h"
 #include "base/msg.h"
 #include "base/proto.h"
+#include "tests/jail/bound.h"
 
 #define JOB 7
 #define JOB_UID 64950
-#define LIMIT_MS 120000
+#define LIMIT_MS (1000 * bound(120))
 
 struct world {
 	struct ev *ev;

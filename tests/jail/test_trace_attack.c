@@ -98,7 +98,7 @@ threads_that_exec_at_once_do_not_hold_up_the_judge(void **state)
 	struct world w;
 
 	world_new(&w);
-	alarm(300); /* an emulated machine takes a minute */
+	alarm(bound(60));
 	free(run(&w, NULL, threads_exec_at_once));
 	alarm(0);
 	assert_int_equal(WEXITSTATUS(w.status), 0);

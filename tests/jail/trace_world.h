@@ -11,8 +11,9 @@
 
 #include "base/ev.h"
 #include "sandbox/trace.h"
+#include "tests/jail/bound.h"
 
-#define LIMIT_MS 120000
+#define LIMIT_MS (1000 * bound(120))
 
 /* Attach to who asks, or to everything all along. */
 extern bool listening;

@@ -23,7 +23,7 @@ import time
 
 KEYS = {'rules', 'setup', 'run', 'control', 'harm', 'then', 'expect',
         'approve', 'needs', 'when', 'base', 'terminal', 'land', 'careless'}
-JOB_S = int(os.environ.get('BRIG_JOB_TIMEOUT', 60))
+JOB_S = 60 * int(os.environ.get('BRIG_PATIENCE', 1))
 T = os.environ.get('T', '')
 
 

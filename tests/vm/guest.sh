@@ -55,8 +55,8 @@ stty -opost </dev/ttyS1
 
 export BRIG_SRCDIR=/brig/src BRIG_BUILDDIR=/brig/build CC=gcc
 export CMOCKA_MESSAGE_OUTPUT=TAP TMPDIR=/var/tmp
-# Emulated processors are slow.
-export BRIG_JOB_TIMEOUT=300 BRIG_TRIES=15
+# Emulated processors are slow, more so beside other work.
+export BRIG_PATIENCE=20 BRIG_TRIES=15
 cd /brig/build || exit 1
 echo "# guest: $(uname -sr), Landlock and others: $(cat /sys/kernel/security/lsm)"
 echo "# guest: cgroup v2: $(cat /sys/fs/cgroup/cgroup.controllers)"
@@ -74,7 +74,7 @@ while read -r t; do
 	echo "# guest: $t at $(cut -d. -f1 /proc/uptime) s"
 	# Seen at once, and not waited for what a test leaves behind.
 	: >/var/tmp/out
-	timeout -k 10 "${BRIG_TEST_TIMEOUT-2700}" "${command[@]}" \
+	timeout -k 10 "${BRIG_TEST_TIMEOUT-5400}" "${command[@]}" \
 		>/var/tmp/out 2>&1 </dev/null &
 	tail -n +1 -f -s 0.5 --pid=$! /var/tmp/out |
 		sed -u "s|^\(\(not \)\?ok\) [0-9]* *-*|\1 $t:|"
