@@ -11,6 +11,7 @@ libbase_a_SOURCES = \
 	base/log.c base/log.h \
 	base/msg.c base/msg.h \
 	base/peer.c base/peer.h \
+	base/procfs.c base/procfs.h \
 	base/proto.c base/proto.h \
 	base/secret.c base/secret.h \
 	base/str.c base/str.h

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/fdutil.h"
 #include "base/log.h"
+#include "base/procfs.h"
 #include "base/str.h"
 
 #define STATUS_MAX 16384u
@@ -112,43 +113,6 @@ proc_spawn(const struct proc_spec *s, int fd, struct error *err)
 	return pid;
 }
 
-/* The value behind "key:" at the beginning of a line, or NULL. */
-static const char *
-status_field(const char *text, const char *key)
-{
-	size_t n = strlen(key);
-
-	for (const char *p = text; p != NULL && *p != '\0';) {
-		if (strncmp(p, key, n) == 0 && p[n] == ':') {
-			p += n + 1;
-			return p + strspn(p, " \t");
-		}
-		p = strchr(p, '\n');
-		if (p != NULL)
-			p++;
-	}
-	return NULL;
-}
-
-/* Number `skip` words into the field. */
-static int
-status_number(
-    const char *text, const char *key, int base, int skip, uint64_t *out)
-{
-	const char *p = status_field(text, key);
-	char *end;
-
-	for (; p != NULL && skip > 0; skip--) {
-		p += strcspn(p, " \t\n");
-		p += strspn(p, " \t");
-	}
-	if (p == NULL)
-		return -1;
-	errno = 0;
-	*out = strtoull(p, &end, base);
-	return end == p || errno != 0 ? -1 : 0;
-}
-
 int
 proc_status_parse(const char *text, struct proc_status *st)
 {
@@ -156,17 +120,17 @@ proc_status_parse(const char *text, struct proc_status *st)
 
 	memset(st, 0, sizeof(*st));
 	/* "Uid: real effective saved fs" */
-	if (status_number(text, "Uid", 10, 1, &uid) < 0 ||
-	    status_number(text, "Gid", 10, 1, &gid) < 0 ||
-	    status_number(text, "CapEff", 16, 0, &st->caps_effective) < 0 ||
-	    status_number(text, "CapPrm", 16, 0, &st->caps_permitted) < 0 ||
-	    status_number(text, "Seccomp", 10, 0, &seccomp) < 0 ||
-	    status_number(text, "NoNewPrivs", 10, 0, &nnp) < 0) {
+	if (procfs_number(text, "Uid", 10, 1, &uid) < 0 ||
+	    procfs_number(text, "Gid", 10, 1, &gid) < 0 ||
+	    procfs_number(text, "CapEff", 16, 0, &st->caps_effective) < 0 ||
+	    procfs_number(text, "CapPrm", 16, 0, &st->caps_permitted) < 0 ||
+	    procfs_number(text, "Seccomp", 10, 0, &seccomp) < 0 ||
+	    procfs_number(text, "NoNewPrivs", 10, 0, &nnp) < 0) {
 		errno = EINVAL;
 		return -1;
 	}
 	/* A zombie has no VmRSS. */
-	if (status_number(text, "VmRSS", 10, 0, &st->rss_kb) < 0)
+	if (procfs_number(text, "VmRSS", 10, 0, &st->rss_kb) < 0)
 		st->rss_kb = 0;
 	st->uid = (uid_t)uid;
 	st->gid = (gid_t)gid;

@@ -60,6 +60,7 @@ libsandbox_a_SOURCES = \
 	sandbox/self_filter.c sandbox/self_filter.h \
 	sandbox/self_landlock.c sandbox/self_landlock.h \
 	sandbox/trace.c sandbox/trace.h \
+	sandbox/trace_group.c sandbox/trace_group.h \
 	sandbox/trace_image.c sandbox/trace_image.h \
 	sandbox/trace_notify.c sandbox/trace_notify.h \
 	sandbox/trace_stub.c sandbox/trace_stub.h \

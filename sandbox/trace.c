@@ -18,6 +18,7 @@
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "sandbox/trace_group.h"
 #include "sandbox/trace_image.h"
 #include "sandbox/trace_notify.h"
 #include "sandbox/trace_stub.h"
@@ -50,6 +51,7 @@ struct trace {
 	 */
 	pid_t first;
 	int proc_fd;
+	struct trace_group *group;
 	const struct trace_ops *ops;
 	void *arg;
 	struct pending *pending;
@@ -368,33 +370,13 @@ on_exec(struct trace *t, pid_t pid)
 		buf_clear(&t->stack);
 }
 
-/*
- * A thread that execs takes the number of its group's leader, which may have
- * been told of as stopped before it was killed: what has this number now waits
- * to be judged, and tells so itself.
- */
-static bool
-is_at_exec(pid_t pid)
-{
-	siginfo_t si;
-
-	return ptrace(PTRACE_GETSIGINFO, pid, NULL, &si) == 0 &&
-	       si.si_code == (SIGTRAP | PTRACE_EVENT_EXEC << 8);
-}
-
+/* Outside of an exec. */
 static void
-on_stop(struct trace *t, pid_t pid, int status)
+let_go(const struct trace *t, pid_t pid, int status)
 {
 	int sig = WSTOPSIG(status);
 
-	if (status >> 16 != PTRACE_EVENT_EXEC && is_at_exec(pid))
-		return;
 	switch (status >> 16) {
-	case PTRACE_EVENT_EXEC:
-		if (pid == t->first)
-			t->first = 0;
-		on_exec(t, pid);
-		break;
 	case PTRACE_EVENT_STOP:
 		/*
 		 * A group stop lasts until SIGCONT and must not be undone by
@@ -421,6 +403,25 @@ on_stop(struct trace *t, pid_t pid, int status)
 }
 
 static void
+on_change(struct trace *t, pid_t pid, int status)
+{
+	if (WIFSTOPPED(status) && status >> 16 != PTRACE_EVENT_EXEC) {
+		trace_group_stopped(t->group, pid, status);
+		return;
+	}
+	trace_group_void(t->group, pid);
+	if (pid == t->first)
+		t->first = 0;
+	if (WIFSTOPPED(status)) {
+		on_exec(t, pid);
+		return;
+	}
+	if (unhold(t, pid))
+		t->ops->on_gone(pid, t->arg);
+	t->ops->on_reaped(pid, status, t->arg);
+}
+
+static void
 reap(void *arg)
 {
 	struct trace *t = arg;
@@ -434,15 +435,9 @@ reap(void *arg)
 				continue;
 			return;
 		}
-		if (WIFSTOPPED(status)) {
-			on_stop(t, pid, status);
-			continue;
-		}
-		if (pid == t->first)
-			t->first = 0;
-		if (unhold(t, pid))
-			t->ops->on_gone(pid, t->arg);
-		t->ops->on_reaped(pid, status, t->arg);
+		on_change(t, pid, status);
+		while (trace_group_next(t->group, &pid, &status))
+			let_go(t, pid, status);
 	}
 	/* SIGCHLD does not queue: come back for what is left. */
 	ev_timer_set(t->again, 0);
@@ -462,6 +457,7 @@ trace_new(struct ev *ev, int proc_fd, const struct trace_ops *ops, void *arg)
 
 	t->ev = ev;
 	t->proc_fd = proc_fd;
+	t->group = trace_group_new(proc_fd);
 	t->ops = ops;
 	t->arg = arg;
 	buf_init(&t->stack, TRACE_STACK_MAX + READ_PAGES * PAGE);
@@ -483,28 +479,12 @@ trace_free(struct trace *t)
 	if (t->asked)
 		trace_wait_stop();
 	ev_io_free(t->notices);
+	trace_group_free(t->group);
 	buf_free(&t->stack);
 	free(t);
 }
 
 /* ---- questions --------------------------------------------------------- */
-
-/* The kernel's own word, since what we remember could be about another. */
-static bool
-is_ours(const struct trace *t, pid_t pid)
-{
-	char path[48], text[1024], want[48];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "%d/status", (int)pid);
-	cleanup_fd int fd = openat(t->proc_fd, path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	snprintf(want, sizeof(want), "\nTracerPid:\t%d\n", (int)getpid());
-	return strstr(text, want) != NULL;
-}
 
 /* And let its call go on.  True if there is something to reap. */
 static bool
@@ -516,7 +496,7 @@ attach(struct trace *t, int fd, const struct trace_notice *n)
 	if (trace_wait_seize(n->pid, ON_EXEC, &more) != 0)
 		error = errno;
 	/* Its last exec failed: attached to since then. */
-	if (error == EPERM && is_ours(t, n->pid))
+	if (error == EPERM && trace_group_has(t->group, n->pid))
 		error = 0;
 	if (error != 0) {
 		/* Not there to be judged: somebody else is its tracer. */
