@@ -3,3 +3,12 @@ check_PROGRAMS += tests/inferd/test_model_table
 TESTS += tests/inferd/test_model_table
 tests_inferd_test_model_table_SOURCES = tests/inferd/test_model_table.c
 tests_inferd_test_model_table_LDADD = libgguf.a libbase.a $(CMOCKA_LIBS)
+
+KERN_TESTS = tests/inferd/test_pool tests/inferd/test_quant
+check_PROGRAMS += $(KERN_TESTS)
+TESTS += $(KERN_TESTS)
+tests_inferd_test_pool_SOURCES = tests/inferd/test_pool.c
+tests_inferd_test_pool_LDADD = $(KERN_LIBS) libbase.a -lpthread $(CMOCKA_LIBS)
+tests_inferd_test_quant_SOURCES = tests/inferd/test_quant.c
+tests_inferd_test_quant_LDADD = $(KERN_LIBS) libgguf.a libbase.a -lm \
+	$(CMOCKA_LIBS)

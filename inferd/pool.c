@@ -1,0 +1,233 @@
+#include "inferd/pool.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/compat.h"
+#include "base/log.h"
+
+#define CACHE_LINE 64
+/* How long a wait spins, before it sleeps. */
+#define SPIN_NS 15000
+/* The clock is read once in so many turns. */
+#define SPIN_TURNS 64
+
+struct worker {
+	struct pool *pool;
+	pthread_t id;
+	unsigned number;
+};
+
+struct pool {
+	unsigned nthreads;
+	struct worker *workers;
+
+	/* The job: written by the caller while no piece is left to take. */
+	size_t pieces;
+	void (*fn)(size_t, unsigned, void *);
+	void *arg;
+
+	/* Pieces nobody has taken.  Taking one keeps the job alive, so what
+	 * is read of it after that belongs to it, whatever the taker saw
+	 * before. */
+	_Alignas(CACHE_LINE) atomic_uint untaken;
+	/* Pieces not yet done; the caller may sleep on it. */
+	_Alignas(CACHE_LINE) atomic_uint undone;
+	atomic_bool caller_sleeps;
+	/* Counts jobs; threads without work sleep on it. */
+	_Alignas(CACHE_LINE) atomic_uint jobs;
+	atomic_uint sleepers;
+	atomic_bool stop;
+};
+
+static void
+futex_wait(atomic_uint *word, unsigned seen)
+{
+	/* woken, changed or interrupted: the callers look again */
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+}
+
+static void
+futex_wake(atomic_uint *word, int n)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+}
+
+static void
+relax(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static int64_t
+now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Spin until *word is no longer `seen`; false: it took too long. */
+static bool
+spin(atomic_uint *word, unsigned seen)
+{
+	int64_t end = now_ns() + SPIN_NS;
+
+	do {
+		for (int i = 0; i < SPIN_TURNS; i++) {
+			if (atomic_load_explicit(word, memory_order_acquire) !=
+			    seen)
+				return true;
+			relax();
+		}
+	} while (now_ns() < end);
+	return false;
+}
+
+/* Take and run pieces until none is left. */
+static void
+work(struct pool *p, unsigned thread)
+{
+	unsigned v = atomic_load_explicit(&p->untaken, memory_order_acquire);
+
+	while (v > 0) {
+		if (!atomic_compare_exchange_weak_explicit(&p->untaken, &v,
+			v - 1, memory_order_acq_rel, memory_order_acquire))
+			continue;
+		p->fn(p->pieces - v, thread, p->arg);
+		if (atomic_fetch_sub(&p->undone, 1) == 1 &&
+		    atomic_load(&p->caller_sleeps))
+			futex_wake(&p->undone, 1);
+		v = atomic_load_explicit(&p->untaken, memory_order_acquire);
+	}
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct pool *p = w->pool;
+	unsigned seen = 0;
+
+	while (!atomic_load(&p->stop)) {
+		if (!spin(&p->jobs, seen)) {
+			atomic_fetch_add(&p->sleepers, 1);
+			while (atomic_load(&p->jobs) == seen)
+				futex_wait(&p->jobs, seen);
+			atomic_fetch_sub(&p->sleepers, 1);
+		}
+		seen = atomic_load_explicit(&p->jobs, memory_order_acquire);
+		work(p, w->number);
+	}
+	return NULL;
+}
+
+struct pool *
+pool_new(unsigned threads)
+{
+	struct pool *p = aligned_alloc(CACHE_LINE, sizeof(*p));
+	sigset_t all, old;
+	int e = 0;
+
+	if (p == NULL)
+		fatalx("out of memory");
+	if (threads < 1)
+		threads = 1;
+	if (threads > POOL_THREADS_MAX)
+		threads = POOL_THREADS_MAX;
+	*p = (struct pool){ .nthreads = threads };
+	p->workers = calloc(threads, sizeof(*p->workers));
+	if (p->workers == NULL)
+		fatalx("out of memory");
+	/* signals are for the thread that has the event loop */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (unsigned i = 1; i < threads && e == 0; i++) {
+		struct worker *w = &p->workers[i];
+
+		w->pool = p;
+		w->number = i;
+		e = pthread_create(&w->id, NULL, worker_main, w);
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (e != 0) {
+		errno = e;
+		fatal("cannot start %u threads", threads);
+	}
+	return p;
+}
+
+static void
+announce(struct pool *p)
+{
+	atomic_fetch_add(&p->jobs, 1);
+	if (atomic_load(&p->sleepers) > 0)
+		futex_wake(&p->jobs, INT_MAX);
+}
+
+void
+pool_free(struct pool *p)
+{
+	if (p == NULL)
+		return;
+	atomic_store(&p->stop, true);
+	announce(p);
+	for (unsigned i = 1; i < p->nthreads; i++)
+		pthread_join(p->workers[i].id, NULL);
+	free(p->workers);
+	free(p);
+}
+
+unsigned
+pool_threads(const struct pool *p)
+{
+	return p->nthreads;
+}
+
+void
+pool_run(struct pool *p, size_t pieces, void (*fn)(size_t, unsigned, void *),
+    void *arg)
+{
+	unsigned left;
+
+	if (pieces > POOL_PIECES_MAX)
+		fatalx("pool_run: %zu pieces", pieces);
+	if (p->nthreads == 1 || pieces < 2) {
+		for (size_t i = 0; i < pieces; i++)
+			fn(i, 0, arg);
+		return;
+	}
+	p->pieces = pieces;
+	p->fn = fn;
+	p->arg = arg;
+	atomic_store(&p->undone, (unsigned)pieces);
+	atomic_store(&p->untaken, (unsigned)pieces);
+	announce(p);
+	work(p, 0);
+	while ((left = atomic_load_explicit(&p->undone, memory_order_acquire)) >
+	       0) {
+		if (spin(&p->undone, left))
+			continue;
+		atomic_store(&p->caller_sleeps, true);
+		left = atomic_load(&p->undone);
+		if (left > 0)
+			futex_wait(&p->undone, left);
+		atomic_store(&p->caller_sleeps, false);
+	}
+}
