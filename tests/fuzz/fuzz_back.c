@@ -83,6 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	play_start(&p, b.ev, from_parent, nitems(from_parent), defs,
 	    nitems(defs), 3, &b);
 	b.peers = p.peers;
+	p.hears = play_wire_hears;
 	while (play_next(&data, &size, &st)) {
 		/* A policy of the input may say anything. */
 		acked |= st.from == 4 &&

@@ -64,6 +64,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	play_start(&p, f->ev, parent_rules, nitems(parent_rules), defs,
 	    nitems(defs), 3, f);
 	f->ps = p.peers;
+	p.hears = play_wire_hears;
 	while (play_next(&data, &size, &st)) {
 		/* Sockets of a jail are not what is tested. */
 		if (st.from == 0 && st.type == M_FRONT_FD)

@@ -97,6 +97,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	play_start(&p, f->ev, parent_rules, nitems(parent_rules), defs,
 	    nitems(defs), 3, f);
 	f->ps = p.peers;
+	p.hears = play_wire_hears;
 	while (play_next(&data, &size, &st)) {
 		struct play_step nothing = { .from = NOBODY, .fd = -1 };
 

@@ -186,17 +186,20 @@ tests_fuzz_fuzz_dns_LDADD = libbase.a
 tests_fuzz_fuzz_dns_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_front_h2
-tests_fuzz_fuzz_front_h2_SOURCES = tests/fuzz/fuzz_front_h2.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_front_h2_SOURCES = tests/fuzz/fuzz_front_h2.c \
+	tests/fuzz/play_wire.c $(FUZZ_PLAY)
 tests_fuzz_fuzz_front_h2_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS)
 tests_fuzz_fuzz_front_h2_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_front
-tests_fuzz_fuzz_front_SOURCES = tests/fuzz/fuzz_front.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_front_SOURCES = tests/fuzz/fuzz_front.c \
+	tests/fuzz/play_wire.c $(FUZZ_PLAY)
 tests_fuzz_fuzz_front_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS)
 tests_fuzz_fuzz_front_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 FUZZ_LIST += tests/fuzz/fuzz_back
-tests_fuzz_fuzz_back_SOURCES = tests/fuzz/fuzz_back.c $(FUZZ_PLAY)
+tests_fuzz_fuzz_back_SOURCES = tests/fuzz/fuzz_back.c \
+	tests/fuzz/play_wire.c $(FUZZ_PLAY)
 tests_fuzz_fuzz_back_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS)
 tests_fuzz_fuzz_back_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 

@@ -102,6 +102,55 @@ play_drain(int end, size_t *bytes)
 	return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
+/* Whole messages of the process to its i-th peer. */
+static void
+hear(struct play *p, size_t i)
+{
+	struct buf *b = &p->heard[i];
+
+	while (buf_len(b) >= MSG_HEADER_SIZE) {
+		struct cur c, body;
+		uint16_t type;
+		uint32_t n;
+
+		cur_init(&c, buf_head(b), buf_len(b));
+		type = cur_u16(&c);
+		(void)cur_u16(&c);
+		n = cur_u32(&c);
+		if (buf_len(b) < MSG_HEADER_SIZE + n)
+			return;
+		cur_init(&body, (uint8_t *)buf_head(b) + MSG_HEADER_SIZE, n);
+		p->hears(type, &body);
+		buf_consume(b, MSG_HEADER_SIZE + n);
+	}
+}
+
+/* As play_drain(), for the i-th peer. */
+static bool
+drain_peer(struct play *p, size_t i)
+{
+	int fds[FD_PASS_MAX];
+	size_t nfds;
+	ssize_t n;
+
+	if (p->hears == NULL)
+		return play_drain(p->ends[i], &p->answered);
+	do {
+		uint8_t *room = buf_reserve(&p->heard[i], DRAIN_SIZE);
+
+		n = fd_recvmsg(
+		    p->ends[i], room, DRAIN_SIZE, fds, FD_PASS_MAX, &nfds);
+		for (size_t k = 0; k < nfds; k++)
+			close(fds[k]);
+		if (n > 0) {
+			p->answered += (size_t)n;
+			buf_commit(&p->heard[i], (size_t)n);
+			hear(p, i);
+		}
+	} while (n > 0);
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
 /* As the parent does it: a fresh channel, told with M_PEER. */
 static void
 connect_peer(struct play *p, size_t i)
@@ -124,6 +173,7 @@ connect_peer(struct play *p, size_t i)
 	play_write(p->parent_fd, &st);
 	close(fds[1]);
 	fd_close(&p->ends[i]);
+	buf_clear(&p->heard[i]);
 	p->ends[i] = fds[0];
 	ev_once(p->ev, 0);
 }
@@ -202,7 +252,7 @@ play_do(struct play *p, struct play_step *st)
 		ev_once(p->ev, 0);
 	play_drain(p->parent_fd, &p->answered);
 	for (size_t i = 0; i < p->ndefs; i++)
-		if (!play_drain(p->ends[i], &p->answered))
+		if (!drain_peer(p, i))
 			fd_close(&p->ends[i]);
 	return known;
 }
@@ -213,6 +263,8 @@ play_end(struct play *p)
 	peers_free(p->peers);
 	ev_once(p->ev, 0);
 	close(p->parent_fd);
-	for (size_t i = 0; i < p->ndefs; i++)
+	for (size_t i = 0; i < p->ndefs; i++) {
 		fd_close(&p->ends[i]);
+		buf_free(&p->heard[i]);
+	}
 }

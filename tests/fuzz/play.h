@@ -43,6 +43,9 @@ struct play {
 	int parent_fd;
 	int ends[PLAY_PEERS_MAX];
 	size_t answered; /* bytes that the process has sent */
+	/* Is told each message that the process sends; NULL: nobody is. */
+	void (*hears)(uint16_t type, struct cur *body);
+	struct buf heard[PLAY_PEERS_MAX]; /* not yet whole */
 };
 
 /* The next step; false at the end of the input. */
@@ -60,5 +63,8 @@ void play_start(struct play *p, struct ev *ev, const struct msg_rule *rules,
 bool play_do(struct play *p, struct play_step *st);
 /* Peers go; the ev stays. */
 void play_end(struct play *p);
+
+/* For hears: aborts on what the peer in the proxy would call a fault. */
+void play_wire_hears(uint16_t type, struct cur *body);
 
 #endif
