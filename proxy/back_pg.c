@@ -97,10 +97,15 @@ static enum pg_next
 fail(struct pg *pg, const char *sqlstate, const char *why)
 {
 	cleanup_buf struct buf b = { 0 };
+	cleanup_free char *text = xstrdup(why);
+	struct scrub *s = pg->r->x->scrub;
 
-	pg_put_error(&b, sqlstate, why, NULL);
+	/* As in what is passed on, its certificates included. */
+	if (s != NULL)
+		scrub_text(s, text, strlen(text));
+	pg_put_error(&b, sqlstate, text, NULL);
 	raw_send(pg->r, buf_head(&b), buf_len(&b));
-	raw_end(pg->r, why);
+	raw_end(pg->r, text);
 	return NEXT_GONE;
 }
 

@@ -18,18 +18,22 @@ void
 xch_fail(struct exchange *x, unsigned int status, const char *error,
     const char *why, const char *step)
 {
+	cleanup_free char *text = xstrdup(why);
 	struct denial d = { .status = status,
 		.error = error,
-		.reason = why,
+		.reason = text,
 		.next_steps = { step } };
 
+	/* Names in its certificates are of the origin's choice. */
+	if (x->scrub != NULL)
+		scrub_text(x->scrub, text, strlen(text));
 	if (!x->rsp_started) {
 		x->status = status;
-		record_outcome(x, why);
+		record_outcome(x, text);
 		xch_deny(x, &d);
 		return;
 	}
-	xch_abort(x, why);
+	xch_abort(x, text);
 }
 
 /* RFC 9110 section 9.2.2: safe to send twice. */

@@ -14,15 +14,30 @@ background python3 "$BRIG_SRCDIR/tests/attack/rogue_origin.py" \
     "$T/rogue.test.pem" "$T/rogue.test.key" >"$T/rogue.out"
 wait_for 10 grep -q listening "$T/rogue.out"
 ROGUE=$(awk '/listening/ { print $2 }' "$T/rogue.out")
-stop_brigd
-echo "resolve rogue.test 127.0.0.1" >>"$T/brigd.conf"
-attack_policy "allow http {GET,HEAD,POST} https://rogue.test:$ROGUE/**;" \
-    "allow net 127.0.0.1:$ROGUE;"
-start_brigd
 # A value whose base64 has a "/" for some stubs: not a character of a name.
 ROGUE_REAL=$(random_token)
+# An authority that calls itself like the credential, which nobody trusts.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -keyout "$T/liar-ca.key" -out "$T/liar-ca.pem" -subj "/CN=$ROGUE_REAL" \
+    2>>"$T/openssl.log"
+make_cert liar.test
+openssl x509 -req -in "$T/liar.test.csr" -CA "$T/liar-ca.pem" \
+    -CAkey "$T/liar-ca.key" -CAcreateserial -days 2 \
+    -extfile "$T/liar.test.ext" 2>>"$T/openssl.log" |
+    cat - "$T/liar-ca.pem" >"$T/liar-chain.pem"
+background python3 "$BRIG_SRCDIR/tests/attack/rogue_origin.py" \
+    "$T/liar-chain.pem" "$T/liar.test.key" >"$T/liar.out"
+wait_for 10 grep -q listening "$T/liar.out"
+LIAR=$(awk '/listening/ { print $2 }' "$T/liar.out")
+stop_brigd
+echo "resolve rogue.test 127.0.0.1" >>"$T/brigd.conf"
+echo "resolve liar.test 127.0.0.1" >>"$T/brigd.conf"
+attack_policy "allow http {GET,HEAD,POST} https://rogue.test:$ROGUE/**;" \
+    "allow http GET https://liar.test:$LIAR/**;" \
+    "allow net 127.0.0.1:$ROGUE;" "allow net 127.0.0.1:$LIAR;"
+start_brigd
 printf %s "$ROGUE_REAL" | brig secret add rogue --host "rogue.test:$ROGUE" \
-    --env ROGUE_TOKEN >/dev/null
+    --host "liar.test:$LIAR" --env ROGUE_TOKEN >/dev/null
 # shellcheck disable=SC2034
 CANARY=$ROGUE_REAL
 R="https://rogue.test:$ROGUE"
@@ -56,10 +71,17 @@ while [ \$i -lt 40 ]; do
         -H "Authorization: Bearer \$ROGUE_TOKEN" $R/name64 2>&1
     i=\$((i + 1))
 done
+curl -sS -m 20 -H "Authorization: Bearer \$ROGUE_TOKEN" \
+    https://liar.test:$LIAR/ 2>&1
 curl -sS -m 20 $R/last; echo " stub=\$ROGUE_TOKEN"
 EOF
 job "sh /workspace/rogue.sh"
 check "control: the job came to its end" job_says "hello /last"
+check "control: an authority that is not trusted is named" \
+    job_says 'is not trusted (liar.test)'
+check "control: its name is the value" sh -c '
+    openssl x509 -noout -subject -in "$0" | grep -qF "$1"' \
+    "$T/liar-ca.pem" "$ROGUE_REAL"
 check "control: well-behaved parts arrive" job_says "hello /after-1"
 check "no place of a response brings the value back" \
     no_canary "$T/job.out"
