@@ -114,6 +114,7 @@ on_policy(struct chan *c, struct msg *m, void *ctx)
 	/* Their addresses were judged by the old one. */
 	upstream_pool_clear(b->pool);
 	back_raw_rejudge(b);
+	back_rejudge(b);
 	return 0;
 }
 

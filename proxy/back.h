@@ -212,6 +212,8 @@ void xch_judge(struct exchange *x);
 const char *xch_override(const struct exchange *x, size_t *at);
 void xch_answered(struct exchange *x); /* a person has allowed it */
 void xch_approved(struct exchange *x); /* by policy or a person */
+/* The policy is another: end what it does not allow and is still going on. */
+void back_rejudge(struct back *b);
 /* To be released; false when x was refused instead. */
 bool xch_add_cred(struct exchange *x, uint32_t cred);
 void xch_refuse(struct exchange *x, unsigned int status, const char *error,

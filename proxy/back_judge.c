@@ -343,6 +343,38 @@ xch_answered(struct exchange *x)
 		xch_approved(x);
 }
 
+/* Is nothing of the request to come?  Then only its answer is. */
+static bool
+is_said(const struct exchange *x)
+{
+	return x->state >= X_CONNECT && x->head_sent && x->req_ended &&
+	       x->head.protocol[0] == '\0';
+}
+
+void
+back_rejudge(struct back *b)
+{
+	struct exchange *next;
+
+	for (struct exchange *x = b->list; x != NULL; x = next) {
+		next = x->next;
+		/* Who is asked about is judged again with the answer. */
+		if (x->raw != NULL || x->state == X_ASK || is_said(x))
+			continue;
+		x->dec.effect = EFFECT_DENY;
+		if (b->profile != NULL)
+			ask_policy(x);
+		if (x->dec.effect != EFFECT_DENY)
+			continue;
+		if (x->state < X_CONNECT)
+			policy_said_no(x);
+		else
+			xch_fail(x, 403, "policy_denied",
+			    "the policy does not allow it any more",
+			    "ask the user to have the rule changed");
+	}
+}
+
 bool
 xch_add_cred(struct exchange *x, uint32_t cred)
 {
