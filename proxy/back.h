@@ -219,6 +219,10 @@ bool xch_add_cred(struct exchange *x, uint32_t cred);
 void xch_refuse(struct exchange *x, unsigned int status, const char *error,
     const char *reason, const char *next_step);
 
+/* back_elsewhere.c: does nothing in the head name another host or URL?  False
+ * when x was refused for it. */
+bool xch_points_here(struct exchange *x);
+
 /* back_steps.c: release, record, resolve, dial; answers of the peers */
 void xch_release(struct exchange *x);
 void xch_record(struct exchange *x);

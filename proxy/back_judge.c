@@ -187,15 +187,9 @@ is_override(const char *name)
 {
 	static const char *const fields[] = { "x-http-method-override",
 		"x-method-override", "x-http-method" };
-	char plain[24];
 
-	if (strlcpy(plain, name, sizeof(plain)) >= sizeof(plain))
-		return false;
-	for (char *p = plain; *p != '\0'; p++)
-		if (*p == '_')
-			*p = '-';
 	for (size_t i = 0; i < nitems(fields); i++)
-		if (strcasecmp(plain, fields[i]) == 0)
+		if (wire_is_name(name, fields[i]))
 			return true;
 	return false;
 }
@@ -288,7 +282,7 @@ xch_judge(struct exchange *x)
 			judge_policy(x);
 		return;
 	}
-	if (!names_agree(x) || !xmodel_admit(x))
+	if (!names_agree(x) || !xch_points_here(x) || !xmodel_admit(x))
 		return;
 	if (b->profile == NULL) {
 		xch_refuse(x, 503, "policy_unavailable",

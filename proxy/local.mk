@@ -48,6 +48,7 @@ libproxy_a_SOURCES += \
 	proxy/back_response.c proxy/back_steps.c proxy/back_stream.c \
 	proxy/back_pg.c proxy/back_pg.h proxy/back_ssh.c proxy/back_ssh.h \
 	proxy/back_pipe.c proxy/back_raw.c proxy/back_raw.h \
+	proxy/back_elsewhere.c \
 	proxy/back_via.c \
 	proxy/binding.c proxy/binding.h \
 	proxy/codec.c proxy/codec.h proxy/codec_int.h \

@@ -116,6 +116,24 @@ wire_is_trailer(const char *name)
 	       strcasecmp(name, "Set-Cookie") != 0;
 }
 
+static char
+plain_char(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return (char)(c + ('a' - 'A'));
+	return c == '_' ? '-' : c;
+}
+
+bool
+wire_is_name(const char *field, const char *name)
+{
+	while (*field != '\0' && plain_char(*field) == plain_char(*name)) {
+		field++;
+		name++;
+	}
+	return *field == *name;
+}
+
 bool
 wire_list_has(const char *list, const char *token)
 {

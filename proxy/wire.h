@@ -96,6 +96,8 @@ bool wire_is_hop(const char *name);
 bool wire_is_leg(const char *name);
 /* May it come after a body?  Not what says how to read the message. */
 bool wire_is_trailer(const char *name);
+/* Is the field called that, for servers that read "_" as a hyphen, too? */
+bool wire_is_name(const char *field, const char *name);
 /* Does the comma-separated list hold token, without regard to case? */
 bool wire_list_has(const char *list, const char *token);
 
