@@ -254,6 +254,8 @@ on_end(struct chan *c, struct msg *m, void *ctx)
 		    "send it in the header it is made for");
 		return 0;
 	}
+	(void)swap_strip_trailers(
+	    &x->req_trailers, x->host, x->head.port, &b->bindings);
 	if (x->state == X_GATHER)
 		xmodel_gathered(x);
 	else

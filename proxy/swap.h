@@ -65,13 +65,17 @@ bool swap_is_fine(const struct swap_plan *p);
 
 /*
  * On a host with a live credential: remove what the caller brought to
- * authenticate itself, in all fields known to carry that and in the declared
- * query parameters, except what holds a stub.  An agent must not use an
+ * authenticate itself, in all fields and query parameters known to carry that
+ * and in the declared ones, except what holds a stub.  An agent must not use an
  * allowed API with somebody else's key.  p is the plan of h, and is so
  * afterwards.  Returns how much went.
  */
 unsigned int swap_strip(struct req_head *h, const char *host, uint16_t port,
     const struct bindings *bs, struct swap_plan *p);
+
+/* Likewise from trailers, where no stub is right. */
+unsigned int swap_strip_trailers(struct fields *fs, const char *host,
+    uint16_t port, const struct bindings *bs);
 
 /*
  * Put the values in, as p says, which is the plan of h and bs; other fields

@@ -12,6 +12,11 @@ static const char *const auth_fields[] = { "Authorization",
 	"X-Auth-Token", "X-Access-Token", "Private-Token", "Job-Token",
 	"X-Gitlab-Token", "X-Amz-Security-Token", "Apikey" };
 
+/* Parameters of a query that do.  "key" and "token" mean other things, too. */
+static const char *const auth_params[] = { "access_token", "private_token",
+	"job_token", "auth_token", "oauth_token", "api_key", "api-key",
+	"apikey" };
+
 /* Is there a stub in the field of that name? */
 static bool
 holds_slot(
@@ -43,28 +48,63 @@ is_signature(
 	       strcasecmp(name, b->spec.hmac.header) == 0;
 }
 
+/* Remove fields of that name in another spelling than with hyphens. */
+static unsigned int
+strip_spellings(struct fields *fs, const struct bindings *bs,
+    const struct swap_plan *p, const char *name)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < fs->n;) {
+		const char *have = fs->f[i].name;
+
+		if (strcasecmp(have, name) == 0 || !wire_is_name(have, name) ||
+		    holds_slot(bs, p, have)) {
+			i++;
+			continue;
+		}
+		cleanup_free char *gone = xstrdup(have);
+		fields_remove(fs, gone);
+		n++;
+	}
+	return n;
+}
+
 static unsigned int
 strip_name(struct req_head *h, const struct swap_plan *p, const char *name,
     const char *host, uint16_t port, const struct bindings *bs)
 {
+	unsigned int other = strip_spellings(&h->fields, bs, p, name);
 	size_t count;
 
 	fields_get(&h->fields, name, &count);
 	if (count == 0 || holds_slot(bs, p, name))
-		return 0;
+		return other;
 	for (size_t i = 0; i < bs->n; i++)
 		if (binding_is_for(&bs->b[i], host, port) &&
 		    is_signature(h, &bs->b[i], name))
-			return 0;
+			return other;
 	fields_remove(&h->fields, name);
-	return (unsigned int)count;
+	return other + (unsigned int)count;
+}
+
+static unsigned int
+strip_param(struct req_head *h, struct swap_plan *p, const char *name,
+    const char *host, uint16_t port, const struct bindings *bs)
+{
+	unsigned int moved = target_strip(h->target, name, p);
+
+	/* What is left of the target has other places. */
+	if (moved > 0)
+		swap_judge(h, host, port, bs, p);
+	return moved;
 }
 
 unsigned int
 swap_strip(struct req_head *h, const char *host, uint16_t port,
     const struct bindings *bs, struct swap_plan *p)
 {
-	unsigned int n = 0, moved = 0;
+	unsigned int n = 0;
 	bool bound = false;
 
 	for (size_t i = 0; i < bs->n; i++) {
@@ -75,17 +115,35 @@ swap_strip(struct req_head *h, const char *host, uint16_t port,
 		bound = true;
 		if ((b->spec.surfaces & SURFACE_HEADER) != 0)
 			n += strip_name(h, p, b->spec.header, host, port, bs);
-		if ((b->spec.surfaces & SURFACE_QUERY) == 0)
-			continue;
-		moved = target_strip(h->target, b->spec.query, p);
-		n += moved;
-		/* What is left of the target has other places. */
-		if (moved > 0)
-			swap_judge(h, host, port, bs, p);
+		if ((b->spec.surfaces & SURFACE_QUERY) != 0)
+			n += strip_param(h, p, b->spec.query, host, port, bs);
 	}
+	for (size_t i = 0; bound && i < nitems(auth_params); i++)
+		n += strip_param(h, p, auth_params[i], host, port, bs);
 	for (size_t i = 0; bound && i < nitems(auth_fields); i++)
 		n += strip_name(h, p, auth_fields[i], host, port, bs);
 	return n;
+}
+
+unsigned int
+swap_strip_trailers(struct fields *fs, const char *host, uint16_t port,
+    const struct bindings *bs)
+{
+	size_t was = fs->n;
+	bool bound = false;
+
+	for (size_t i = 0; i < bs->n; i++) {
+		const struct binding *b = &bs->b[i];
+
+		if (!binding_is_for(b, host, port))
+			continue;
+		bound = true;
+		if ((b->spec.surfaces & SURFACE_HEADER) != 0)
+			fields_remove(fs, b->spec.header);
+	}
+	for (size_t i = 0; bound && i < nitems(auth_fields); i++)
+		fields_remove(fs, auth_fields[i]);
+	return (unsigned int)(was - fs->n);
 }
 
 /* ---- putting in ---------------------------------------------------------- */

@@ -352,6 +352,40 @@ foreign_key_on_bound_host_is_stripped(void **state)
 	bindings_free(&bs);
 }
 
+/* As CGI reads names, in the query, and behind the body. */
+static void
+foreign_key_in_other_places_is_stripped(void **state)
+{
+	struct fields trailers = { 0 };
+	struct bindings bs;
+	struct req_head h;
+
+	(void)state;
+	make_bindings(&bs, false, "");
+	make_head(&h);
+	add(&h, "Authorization", "Bearer " STUB);
+	add(&h, "X_Api-Key", "attackers-own");
+	add(&h, "x_api_key", "attackers-own");
+	add(&h, "X_Other", "stays");
+	replace(
+	    &h.target, "/x?private_token=mine&page_token=2&%61pi_key=mine&a=1");
+	assert_int_equal(strip(&h, "api.example.com", &bs), 4);
+	assert_string_equal(h.target, "/x?page_token=2&a=1");
+	assert_int_equal(h.fields.n, 3);
+	assert_string_equal(
+	    fields_get(&h.fields, "Authorization", NULL), "Bearer " STUB);
+	fields_add(&trailers, "x-api-key", 9, "mine", 4);
+	fields_add(&trailers, "X-Sum", 5, "1", 1);
+	assert_int_equal(
+	    swap_strip_trailers(&trailers, "other.example.com", 443, &bs), 0);
+	assert_int_equal(
+	    swap_strip_trailers(&trailers, "api.example.com", 443, &bs), 1);
+	assert_int_equal(trailers.n, 1);
+	fields_free(&trailers);
+	req_head_free(&h);
+	bindings_free(&bs);
+}
+
 static void
 value_that_does_not_fit_is_refused(void **state)
 {
@@ -442,6 +476,7 @@ main(void)
 		cmocka_unit_test(more_than_one_slot_is_a_leak),
 		cmocka_unit_test(revoked_or_plaintext_is_refused),
 		cmocka_unit_test(foreign_key_on_bound_host_is_stripped),
+		cmocka_unit_test(foreign_key_in_other_places_is_stripped),
 		cmocka_unit_test(value_that_does_not_fit_is_refused),
 		cmocka_unit_test(swap_then_scrub_is_identity),
 		cmocka_unit_test(unsound_bindings_are_refused),

@@ -271,6 +271,8 @@ own_key_in_the_declared_parameter_is_stripped(void **state)
 		{ "/x?a=1&key=mine", "/x?a=1" },
 		{ "/x?a=1&k%65y=mine&key&b=2", "/x?a=1&b=2" },
 		{ "/x?key=" STUB "&a", "/x?key=" STUB "&a" },
+		{ "/x?access_token=mine&api_key=mine&key=" STUB "&job_token=m",
+		    "/x?key=" STUB },
 	};
 
 	(void)state;
