@@ -388,6 +388,11 @@ h2_stream_trailers(struct h2_stream *st)
 		refuse_bad(st, 431, "trailers are too large");
 		return;
 	}
+	for (size_t i = 0; i < st->fields.n; i++)
+		if (!wire_is_trailer(st->fields.f[i].name)) {
+			refuse_bad(st, 400, "forbidden trailer field");
+			return;
+		}
 	no = request_end(&st->ex, &st->fields);
 	fields_free(&st->fields);
 	if (no != NULL)

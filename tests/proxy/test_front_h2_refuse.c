@@ -131,6 +131,37 @@ malformed_requests_never_reach_back(void **state)
 	is_served();
 }
 
+/* A server may take it for one of the head, which has been judged. */
+static void
+trailer_that_belongs_into_the_head_is_refused(void **state)
+{
+	static const char *const fields[] = { ":method: POST", ":scheme: http",
+		":authority: a", ":path: /", NULL };
+	static const char *const names[] = { "authorization", "host",
+		"set-cookie" };
+
+	h2c_open(&c, &t, false);
+	for (size_t i = 0; i < nitems(names); i++) {
+		int32_t id = h2c_request(&c, true, fields);
+		cleanup_buf struct buf head = { 0 }, b = { 0 };
+
+		h2c_flush(&c);
+		h2c_literal(&head, names[i], "1");
+		h2c_frame(&b, NGHTTP2_HEADERS,
+		    NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM,
+		    (uint32_t)id, buf_head(&head), buf_len(&head));
+		assert_int_equal(
+		    send(c.fd, buf_head(&b), buf_len(&b), MSG_NOSIGNAL),
+		    (ssize_t)buf_len(&b));
+		for (int k = 0; h2c_rsp(&c, id)->status == 0 && k < 100; k++)
+			h2c_poll(&c, 50);
+		assert_int_equal(h2c_rsp(&c, id)->status, 400);
+	}
+	h2c_close(&c);
+	assert_int_equal(drain(M_REQ_END, 2 * nitems(names)), 0);
+	is_served();
+}
+
 static void
 bytes_must_be_as_many_as_announced(void **state)
 {
@@ -553,6 +584,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(malformed_requests_never_reach_back),
+		cmocka_unit_test(trailer_that_belongs_into_the_head_is_refused),
 		cmocka_unit_test(bytes_must_be_as_many_as_announced),
 		cmocka_unit_test(large_heads_are_431),
 		cmocka_unit_test(floods_of_empty_frames_end_the_connection),
