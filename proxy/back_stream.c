@@ -80,7 +80,7 @@ on_failed(void *arg, enum upstream_fail how, const char *why)
 	x->up = NULL;
 	/* A server may refuse what it has begun to answer. */
 	if (safe && !x->retried && !x->rsp_started && x->held == NULL &&
-	    x->req_sent == 0) {
+	    x->early == NULL && x->req_sent == 0) {
 		x->retried = x->own_dial = true;
 		try_again(x);
 		return;
