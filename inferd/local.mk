@@ -13,9 +13,10 @@ libinferd_a_CFLAGS = $(AM_CFLAGS)
 libinferd_a_SOURCES =
 
 include inferd/kern.mk
+include inferd/chat.mk
 
 # In this order on a command line.
-INFERD_LIBS = libinferd.a $(KERN_LIBS) libgguf.a libbase.a $(CRYPTO_LIBS) -lm -lpthread
+INFERD_LIBS = libinferd.a $(KERN_LIBS) libchat.a libgguf.a libbase.a $(CRYPTO_LIBS) -lm -lpthread
 
 sbin_PROGRAMS += inferd/inferd
 inferd_inferd_SOURCES = inferd/main.c

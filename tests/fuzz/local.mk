@@ -144,6 +144,12 @@ tests_fuzz_fuzz_policy_eval_SOURCES = tests/fuzz/fuzz_policy_eval.c $(FUZZ_FEED)
 tests_fuzz_fuzz_policy_eval_LDADD = libpolicy.a libbase.a
 tests_fuzz_fuzz_policy_eval_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_tok
+tests_fuzz_fuzz_tok_SOURCES = tests/fuzz/fuzz_tok.c \
+	tests/inferd/vocab_small.c tests/inferd/vocab_small.h $(FUZZ_FEED)
+tests_fuzz_fuzz_tok_LDADD = libchat.a libbase.a
+tests_fuzz_fuzz_tok_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 # The tables of each process, played through real channels.
 FUZZ_PLAY = tests/fuzz/play.c tests/fuzz/play.h $(FUZZ_FEED)
 

@@ -12,3 +12,5 @@ tests_inferd_test_pool_LDADD = $(KERN_LIBS) libbase.a -lpthread $(CMOCKA_LIBS)
 tests_inferd_test_quant_SOURCES = tests/inferd/test_quant.c
 tests_inferd_test_quant_LDADD = $(KERN_LIBS) libgguf.a libbase.a -lm \
 	$(CMOCKA_LIBS)
+
+include tests/inferd/chat.mk

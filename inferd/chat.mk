@@ -1,0 +1,11 @@
+# Text of people and of models: to tokens, into prompts, out of answers.
+noinst_LIBRARIES += libchat.a
+libchat_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
+libchat_a_SOURCES = \
+	inferd/tok.c inferd/tok.h inferd/tok_int.h \
+	inferd/tok_map.c inferd/tok_merge.c \
+	inferd/tok_pre.c inferd/tok_pre.h inferd/tok_pre_deepseek.c \
+	inferd/tok_vocab.c \
+	inferd/unicode.c inferd/unicode.h inferd/unicode_int.h \
+	inferd/unicode_table.c
+EXTRA_DIST += inferd/unicode_gen.py

@@ -1,0 +1,17 @@
+# Tokenizers, prompts and answers.
+check_PROGRAMS += tests/inferd/test_unicode
+TESTS += tests/inferd/test_unicode
+tests_inferd_test_unicode_SOURCES = tests/inferd/test_unicode.c
+tests_inferd_test_unicode_LDADD = libchat.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_tok_pre
+TESTS += tests/inferd/test_tok_pre
+tests_inferd_test_tok_pre_SOURCES = tests/inferd/test_tok_pre.c
+tests_inferd_test_tok_pre_LDADD = libchat.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_tok
+TESTS += tests/inferd/test_tok
+tests_inferd_test_tok_SOURCES = tests/inferd/test_tok.c \
+	tests/inferd/vocab_file.c tests/inferd/vocab_file.h \
+	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
+tests_inferd_test_tok_LDADD = libchat.a libbase.a $(CMOCKA_LIBS)
