@@ -207,9 +207,6 @@ void xch_wait(struct exchange *x, enum xstate state, uint64_t ms);
 
 /* back_judge.c: from head to decision */
 void xch_judge(struct exchange *x);
-/* The next method that a field asks for in place of the one of the request,
- * as X-HTTP-Method-Override does; *at begins at 0.  NULL: no more. */
-const char *xch_override(const struct exchange *x, size_t *at);
 void xch_answered(struct exchange *x); /* a person has allowed it */
 void xch_approved(struct exchange *x); /* by policy or a person */
 /* The policy is another: end what it does not allow and is still going on. */
@@ -222,6 +219,21 @@ void xch_refuse(struct exchange *x, unsigned int status, const char *error,
 /* back_elsewhere.c: does nothing in the head name another host or URL?  False
  * when x was refused for it. */
 bool xch_points_here(struct exchange *x);
+
+/* back_override.c: other methods that a request asks for, as with
+ * X-HTTP-Method-Override or "_method" */
+struct http_request;
+/* The next one of the head, in capitals: the caller frees; *at begins at 0.
+ * NULL: no more. */
+char *xch_override(const struct exchange *x, size_t *at);
+bool xch_has_override(const struct exchange *x);
+/* Let them count in x->dec; rq is the request by its own method. */
+void xch_judge_overrides(struct exchange *x, struct http_request *rq);
+/* What looks for one in the body, or NULL: it would change nothing. */
+struct override *xch_override_in_body(const struct exchange *x);
+/* One was found.  False when the exchange has been ended. */
+bool xch_override_found(struct exchange *x, const struct override *o);
+void xch_override_unclear(struct exchange *x);
 
 /* back_steps.c: release, record, resolve, dial; answers of the peers */
 void xch_release(struct exchange *x);
@@ -293,8 +305,8 @@ bool xch_body_prepare(struct exchange *x);
 void xch_body_free(struct exchange *x);
 /* Must the head wait for more of the body? */
 bool xch_body_waits(const struct exchange *x);
-/* Of what goes out, when it is known and may differ. */
-void xch_body_length(const struct exchange *x, struct req_head *h);
+/* What the head says of the body that goes out, where it may differ. */
+void xch_body_head(const struct exchange *x, struct req_head *h);
 /* Move bytes from x->req on; returns how many.  It may end the exchange. */
 size_t xch_body_fill(struct exchange *x);
 /* All of the body, when the head has waited for it; else NULL. */

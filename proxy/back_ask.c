@@ -43,11 +43,11 @@ put_lines(struct buf *b, const struct exchange *x)
 	const struct req_head *h = &x->head;
 	cleanup_buf struct buf names = { 0 };
 	size_t at = 0;
-	const char *other = xch_override(x, &at);
+	cleanup_free char *other = xch_override(x, &at);
 	cleanup_free char *what = xasprintf("%s%s%s%s %s://%s%s", h->method,
 	    other == NULL ? "" : " (", other == NULL ? "" : other,
-	    other == NULL ? "" : " by a field)", h->tls ? "https" : "http",
-	    x->hostport, h->target);
+	    other == NULL ? "" : " asked for beside it)",
+	    h->tls ? "https" : "http", x->hostport, h->target);
 	cleanup_free char *body = NULL;
 	const char *type = fields_get(&h->fields, "content-type", NULL);
 

@@ -181,58 +181,6 @@ by_name(enum decided_by by)
 	return "failsafe";
 }
 
-/* Is the field one of those that are in use, CGI's spelling included? */
-static bool
-is_override(const char *name)
-{
-	static const char *const fields[] = { "x-http-method-override",
-		"x-method-override", "x-http-method" };
-
-	for (size_t i = 0; i < nitems(fields); i++)
-		if (wire_is_name(name, fields[i]))
-			return true;
-	return false;
-}
-
-const char *
-xch_override(const struct exchange *x, size_t *at)
-{
-	while (*at < x->head.fields.n) {
-		const struct field *f = &x->head.fields.f[(*at)++];
-
-		if (is_override(f->name))
-			return f->value;
-	}
-	return NULL;
-}
-
-/* Some servers do what a field says instead of the method: both count. */
-static void
-ask_overrides(struct exchange *x, struct http_request *rq)
-{
-	struct decision other;
-	size_t at = 0;
-	const char *method = xch_override(x, &at);
-
-	if (method == NULL)
-		return;
-	cleanup_free char *upper = xstrdup(method);
-	for (char *p = upper; *p != '\0'; p++)
-		if (*p >= 'a' && *p <= 'z')
-			*p = (char)(*p - 'a' + 'A');
-	rq->method = upper;
-	policy_http(x->back->policy, x->back->profile, rq, &other);
-	if (other.effect < x->dec.effect)
-		x->dec = other;
-	if (xch_override(x, &at) == NULL)
-		return;
-	x->dec.effect = EFFECT_DENY;
-	x->dec.by = BY_FAILSAFE;
-	strlcpy(x->dec.rule, "built-in: method", sizeof(x->dec.rule));
-	strlcpy(x->dec.because, "more than one field asks for another method",
-	    sizeof(x->dec.because));
-}
-
 static void
 ask_policy(struct exchange *x)
 {
@@ -247,7 +195,7 @@ ask_policy(struct exchange *x)
 		raw_ask_policy(x);
 	} else {
 		policy_http(b->policy, b->profile, &rq, &x->dec);
-		ask_overrides(x, &rq);
+		xch_judge_overrides(x, &rq);
 	}
 	x->by = by_name(x->dec.by);
 }

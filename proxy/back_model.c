@@ -43,7 +43,6 @@ bool
 xmodel_admit(struct exchange *x)
 {
 	const struct model_host *h = find_host(x->back, x->host, x->head.port);
-	size_t at = 0;
 
 	if (h == NULL)
 		return true;
@@ -54,7 +53,7 @@ xmodel_admit(struct exchange *x)
 		    "use the provider's HTTP interface");
 		return false;
 	}
-	if (!model_is_call(x->head.method) && xch_override(x, &at) == NULL)
+	if (!model_is_call(x->head.method) && !xch_has_override(x))
 		return true;
 	x->model = xcalloc(1, sizeof(*x->model));
 	x->model->host = *h;

@@ -12,11 +12,10 @@ bool
 record_is_barrier(const struct exchange *x)
 {
 	const char *method = x->head.method;
-	size_t at = 0;
 
 	return (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 &&
 		   strcmp(method, "OPTIONS") != 0) ||
-	       xch_override(x, &at) != NULL;
+	       xch_has_override(x);
 }
 
 /* The path, with the names of credentials that stand in it. */

@@ -39,7 +39,7 @@ put_head(struct exchange *x)
 	if (rc == 0) {
 		fields_strip_hop(&out.fields);
 		fields_remove(&out.fields, "Expect");
-		xch_body_length(x, &out);
+		xch_body_head(x, &out);
 		signed_ = xch_sign_head(x, &out, xch_body_whole(x), &err);
 	}
 	if (rc == 0 && signed_ == 0)

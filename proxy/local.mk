@@ -40,7 +40,9 @@ libproxy_a_SOURCES += proxy/dns.c
 
 # back: decision of record, credentials, the way out.
 libproxy_a_SOURCES += \
-	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_body.c proxy/back_sign.c \
+	proxy/back.c proxy/back.h proxy/back_ask.c proxy/back_body.c \
+	proxy/back_override.c proxy/back_sign.c \
+	proxy/override.c proxy/override.h \
 	proxy/back_capture.c \
 	proxy/back_exchange.c \
 	proxy/back_judge.c proxy/back_model.c proxy/back_model.h \

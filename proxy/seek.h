@@ -81,6 +81,7 @@ bool seek_stream(const struct seek *s, struct buf *tail, const uint8_t *p,
 
 /* Value of a base64 character in either alphabet, -1 if it is none. */
 int seek_b64_value(uint8_t c);
+int seek_hex_value(uint8_t c); /* likewise of a hex digit */
 
 /*
  * Write with, as long as the key, over a key found, in the form in which it

@@ -84,8 +84,8 @@ match_b64(const struct seek_key *k, unsigned int shift, const uint8_t *p,
 	return FOUND;
 }
 
-static int
-hex_value(uint8_t c)
+int
+seek_hex_value(uint8_t c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -102,7 +102,7 @@ match_hex(const struct seek_key *k, const uint8_t *p, size_t n, size_t *len)
 
 		if (i == n)
 			return FOUND_MORE;
-		if (hex_value(p[i]) != want)
+		if (seek_hex_value(p[i]) != want)
 			return FOUND_NOT;
 	}
 	*len = 2 * k->n;

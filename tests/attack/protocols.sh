@@ -193,4 +193,40 @@ check "32 with the name of another host: not served" \
     job_does_not_say "other HTTP/1.1 200"
 check "32 nor has that arrived" sh -c \
     '! grep -E "a32-(literal|other)" "$T"/*.rec'
+
+G=https://good.test:$GOOD
+# A POST that the server is asked to take for a DELETE, which no rule allows.
+printf -- '--b\r\nContent-Disposition: form-data; name="_method"\r\n\r\n%s\r\n--b--\r\n' \
+    DELETE >"$T/ws/parts"
+printf '_method=DELETE' | gzip >"$T/ws/form.gz"
+job "
+say() {
+    name=\$1
+    shift
+    curl -sS -m 10 -o /dev/null -w \"\$name %{http_code}\\n\" \"\$@\"
+}
+say control -d '_method=PUT&a=b' $G/method-control
+say query -d a=b '$G/method-query?_method=DELETE'
+say encoded -d a=b '$G/method-encoded?%5Fmethod=%44ELETE'
+say field -d a=b -H 'X-HTTP-Method-Override: DELETE' $G/method-field
+say form -d 'a=b&_method=DELETE' $G/method-form
+say php -d '.method=DELETE' $G/method-php
+say twice -d '_method=POST&_method=DELETE' $G/method-twice
+say parts -H 'Content-Type: multipart/form-data; boundary=b' \
+    --data-binary @parts $G/method-parts
+say json -H 'Content-Type: application/json' \
+    -d '{\"\\u005fmethod\":\"DELETE\"}' $G/method-json
+say gzip -H 'Content-Encoding: gzip' --data-binary @form.gz $G/method-gzip
+say chunked -H 'Transfer-Encoding: chunked' -d _method=DELETE $G/method-chunked
+"
+check "method control: another method that is allowed may be asked for" \
+    job_says "control 200"
+for way in query encoded field form php twice parts json gzip chunked; do
+    check "method $way: a method that no rule allows is refused" \
+        job_says "$way 403"
+done
+# What it has got of a form has no end, so that no request was made of it.
+check "method: no server was asked for it" sh -c '
+    ! grep -E "/method-(query|encoded|field)" "$T/good.test.rec" &&
+    ! grep -F "DELETE" "$T/good.test.rec"'
 attack_end

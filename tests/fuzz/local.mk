@@ -51,6 +51,11 @@ tests_fuzz_fuzz_json_read_SOURCES = tests/fuzz/fuzz_json_read.c $(FUZZ_FEED)
 tests_fuzz_fuzz_json_read_LDADD = libproxy.a libbase.a
 tests_fuzz_fuzz_json_read_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_override
+tests_fuzz_fuzz_override_SOURCES = tests/fuzz/fuzz_override.c $(FUZZ_FEED)
+tests_fuzz_fuzz_override_LDADD = libproxy.a libbase.a
+tests_fuzz_fuzz_override_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_model
 tests_fuzz_fuzz_model_SOURCES = tests/fuzz/fuzz_model.c $(FUZZ_FEED)
 tests_fuzz_fuzz_model_LDADD = libproxy.a libpolicy.a libbase.a

@@ -134,6 +134,11 @@ TESTS += tests/proxy/test_model
 tests_proxy_test_model_SOURCES = tests/proxy/test_model.c
 tests_proxy_test_model_LDADD = libproxy.a libpolicy.a libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/proxy/test_override
+TESTS += tests/proxy/test_override
+tests_proxy_test_override_SOURCES = tests/proxy/test_override.c
+tests_proxy_test_override_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/proxy/test_json_read
 TESTS += tests/proxy/test_json_read
 tests_proxy_test_json_read_SOURCES = tests/proxy/test_json_read.c
@@ -188,7 +193,8 @@ tests_proxy_test_wire_LDADD = $(FRONT_LDADD)
 
 # Stubs in bodies, and signatures.
 SWAP_LIST = tests/proxy/test_back_sign tests/proxy/test_keyd_sign \
-	tests/proxy/test_back_swap tests/proxy/test_sign_mac \
+	tests/proxy/test_back_inside tests/proxy/test_back_swap \
+	tests/proxy/test_sign_mac \
 	tests/proxy/test_sign_sigv4 \
 	tests/proxy/test_swap_body tests/proxy/test_swap_places
 check_PROGRAMS += $(SWAP_LIST)
@@ -238,6 +244,9 @@ tests_proxy_test_keyd_sign_LDADD = $(tests_proxy_test_keyd_LDADD)
 tests_proxy_test_back_sign_SOURCES = tests/proxy/test_back_sign.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_sign_LDADD = $(tests_proxy_test_back_LDADD)
+tests_proxy_test_back_inside_SOURCES = tests/proxy/test_back_inside.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_inside_LDADD = $(tests_proxy_test_back_LDADD)
 tests_proxy_test_back_swap_SOURCES = tests/proxy/test_back_swap.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_swap_LDADD = $(tests_proxy_test_back_LDADD)

@@ -203,26 +203,6 @@ large_body_of_equal_length_is_not_held(void **state)
 }
 
 static void
-compressed_body_that_needs_a_credential_is_refused(void **state)
-{
-	struct world *w = *state;
-
-	use(w, &in_json, NULL);
-	world_request(
-	    w, "POST", HOST, "/echo", JSON "Content-Encoding: gzip\n", 10);
-	assert_true(world_finish(w));
-	assert_refused(w, 415, "encoded_body");
-	/* Another type holds none. */
-	world_reset(state);
-	use(w, &in_json, NULL);
-	post(w, "/echo",
-	    "Content-Type: application/octet-stream\n"
-	    "Content-Encoding: gzip\n",
-	    "0123456789", false);
-	assert_ok(w);
-}
-
-static void
 stub_in_a_declared_query_or_path_is_swapped(void **state)
 {
 	struct world *w = *state;
@@ -296,7 +276,6 @@ main(void)
 		T(length_is_corrected_when_the_value_is_longer),
 		T(body_too_large_to_be_held_is_refused_if_its_length_changes),
 		T(large_body_of_equal_length_is_not_held),
-		T(compressed_body_that_needs_a_credential_is_refused),
 		T(stub_in_a_declared_query_or_path_is_swapped),
 		T(policy_sees_the_stub_in_a_path),
 		T(undeclared_query_is_still_a_leak),
