@@ -3,7 +3,12 @@
 noinst_LIBRARIES += libgguf.a
 libgguf_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
 libgguf_a_SOURCES = \
+	inferd/gguf.c inferd/gguf.h \
+	inferd/gguf_write.c inferd/gguf_write.h \
+	inferd/model_parse.c inferd/model_parse.h \
+	inferd/model_shape.c inferd/model_shape.h \
 	inferd/model_table.c inferd/model_table.h \
+	inferd/model_vocab.c inferd/model_vocab.h \
 	inferd/tensor_type.c inferd/tensor_type.h
 
 # The rest of the engine.
@@ -16,7 +21,8 @@ include inferd/kern.mk
 include inferd/chat.mk
 
 # In this order on a command line.
-INFERD_LIBS = libinferd.a $(KERN_LIBS) libchat.a libgguf.a libbase.a $(CRYPTO_LIBS) -lm -lpthread
+INFERD_LIBS = libinferd.a $(KERN_LIBS) libchat.a libgguf.a libproxy.a \
+	libbase.a $(CRYPTO_LIBS) $(MD_LIBS) -lm -lpthread
 
 sbin_PROGRAMS += inferd/inferd
 inferd_inferd_SOURCES = inferd/main.c

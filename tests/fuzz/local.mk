@@ -235,6 +235,12 @@ tests_fuzz_fuzz_timing_SOURCES = tests/fuzz/fuzz_timing.c $(FUZZ_FEED)
 tests_fuzz_fuzz_timing_LDADD = libcli.a libbase.a
 tests_fuzz_fuzz_timing_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_gguf
+tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz_gguf.c \
+	tests/inferd/gguf_run.h $(FUZZ_FEED)
+tests_fuzz_fuzz_gguf_LDADD = libgguf.a libbase.a $(MD_LIBS)
+tests_fuzz_fuzz_gguf_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)

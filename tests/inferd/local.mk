@@ -4,6 +4,12 @@ TESTS += tests/inferd/test_model_table
 tests_inferd_test_model_table_SOURCES = tests/inferd/test_model_table.c
 tests_inferd_test_model_table_LDADD = libgguf.a libbase.a $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/inferd/test_gguf
+TESTS += tests/inferd/test_gguf
+tests_inferd_test_gguf_SOURCES = tests/inferd/test_gguf.c \
+	tests/inferd/gguf_run.h
+tests_inferd_test_gguf_LDADD = libgguf.a libbase.a $(MD_LIBS) $(CMOCKA_LIBS)
+
 KERN_TESTS = tests/inferd/test_pool tests/inferd/test_quant
 check_PROGRAMS += $(KERN_TESTS)
 TESTS += $(KERN_TESTS)

@@ -1,0 +1,435 @@
+#include "inferd/model_shape.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/* Lengths that shapes are made of. */
+enum dim {
+	D_NONE,
+	D_ONE,
+	D_EMBD,
+	D_VOCAB,
+	D_Q, /* heads x key length */
+	D_K, /* KV heads x key length */
+	D_V, /* KV heads x value length */
+	D_O, /* heads x value length */
+	D_HEADS,
+	D_HEAD_K,
+	D_ROPE, /* half the rotated values */
+	D_FF,
+	D_EXPERTS,
+	D_EXPERT_FF
+};
+
+/* Which models have it. */
+#define QWEN3MOE (1u << ARCH_QWEN3MOE)
+#define QWEN3 (1u << ARCH_QWEN3)
+#define LLAMA (1u << ARCH_LLAMA)
+#define OLMOE (1u << ARCH_OLMOE)
+#define GPT_OSS (1u << ARCH_GPT_OSS)
+#define QWEN (QWEN3MOE | QWEN3)
+#define ALL (QWEN | LLAMA | OLMOE | GPT_OSS)
+
+enum when {
+	ALWAYS,
+	IF_DENSE,
+	IF_EXPERTS
+};
+
+struct want {
+	const char *name;
+	enum tensor_class kind;
+	unsigned must, may; /* architectures */
+	enum when when;
+	enum dim dims[3];
+};
+
+static const struct want whole[] = {
+	{ "token_embd.weight", CLASS_EMBD, ALL, 0, ALWAYS,
+	    { D_EMBD, D_VOCAB } },
+	{ "output_norm.weight", CLASS_NORM, ALL, 0, ALWAYS, { D_EMBD } },
+	/* Without it the embedding is used. */
+	{ "output.weight", CLASS_OUTPUT, 0, ALL, ALWAYS, { D_EMBD, D_VOCAB } },
+	{ "rope_freqs.weight", CLASS_NORM, 0, LLAMA, ALWAYS, { D_ROPE } },
+};
+
+static const struct want layer[] = {
+	{ "attn_norm.weight", CLASS_NORM, ALL, 0, ALWAYS, { D_EMBD } },
+	{ "attn_q.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_EMBD, D_Q } },
+	{ "attn_k.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_EMBD, D_K } },
+	{ "attn_v.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_EMBD, D_V } },
+	{ "attn_output.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_O, D_EMBD } },
+	{ "attn_q.bias", CLASS_NORM, GPT_OSS, ALL, ALWAYS, { D_Q } },
+	{ "attn_k.bias", CLASS_NORM, GPT_OSS, ALL, ALWAYS, { D_K } },
+	{ "attn_v.bias", CLASS_NORM, GPT_OSS, ALL, ALWAYS, { D_V } },
+	{ "attn_output.bias", CLASS_NORM, GPT_OSS, LLAMA, ALWAYS, { D_EMBD } },
+	{ "attn_q_norm.weight", CLASS_NORM, QWEN, 0, ALWAYS, { D_HEAD_K } },
+	{ "attn_k_norm.weight", CLASS_NORM, QWEN, 0, ALWAYS, { D_HEAD_K } },
+	/* Over all heads at once. */
+	{ "attn_q_norm.weight", CLASS_NORM, OLMOE, 0, ALWAYS, { D_Q } },
+	{ "attn_k_norm.weight", CLASS_NORM, OLMOE, 0, ALWAYS, { D_K } },
+	{ "attn_sinks.weight", CLASS_NORM, GPT_OSS, 0, ALWAYS, { D_HEADS } },
+	{ "ffn_norm.weight", CLASS_NORM, ALL & ~GPT_OSS, 0, ALWAYS,
+	    { D_EMBD } },
+	{ "post_attention_norm.weight", CLASS_NORM, GPT_OSS, 0, ALWAYS,
+	    { D_EMBD } },
+	{ "ffn_gate.weight", CLASS_FFN, ALL, 0, IF_DENSE, { D_EMBD, D_FF } },
+	{ "ffn_up.weight", CLASS_FFN, ALL, 0, IF_DENSE, { D_EMBD, D_FF } },
+	{ "ffn_down.weight", CLASS_DOWN, ALL, 0, IF_DENSE, { D_FF, D_EMBD } },
+	{ "ffn_gate_inp.weight", CLASS_ROUTER, ALL, 0, IF_EXPERTS,
+	    { D_EMBD, D_EXPERTS } },
+	{ "ffn_gate_exps.weight", CLASS_FFN, ALL, 0, IF_EXPERTS,
+	    { D_EMBD, D_EXPERT_FF, D_EXPERTS } },
+	{ "ffn_up_exps.weight", CLASS_FFN, ALL, 0, IF_EXPERTS,
+	    { D_EMBD, D_EXPERT_FF, D_EXPERTS } },
+	{ "ffn_down_exps.weight", CLASS_DOWN, ALL, 0, IF_EXPERTS,
+	    { D_EXPERT_FF, D_EMBD, D_EXPERTS } },
+	{ "ffn_gate_inp.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
+	    { D_EXPERTS } },
+	{ "ffn_gate_exps.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
+	    { D_EXPERT_FF, D_EXPERTS } },
+	{ "ffn_up_exps.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
+	    { D_EXPERT_FF, D_EXPERTS } },
+	{ "ffn_down_exps.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
+	    { D_EMBD, D_EXPERTS } },
+	/* Factors of whole matrices, or of the matrices of experts. */
+	{ "attn_q.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
+	{ "attn_k.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
+	{ "attn_v.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
+	{ "attn_output.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
+	{ "ffn_gate.scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
+	{ "ffn_up.scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
+	{ "ffn_down.scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
+	{ "ffn_gate_exps.scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	    { D_EXPERTS } },
+	{ "ffn_up_exps.scale", CLASS_NORM, 0, ALL, IF_EXPERTS, { D_EXPERTS } },
+	{ "ffn_down_exps.scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	    { D_EXPERTS } },
+	/* For engines that quantise activations to types of their own. */
+	{ "attn_q.input_scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
+	{ "attn_k.input_scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
+	{ "attn_v.input_scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
+	{ "attn_output.input_scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
+	{ "ffn_gate.input_scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
+	{ "ffn_up.input_scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
+	{ "ffn_down.input_scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
+	{ "ffn_gate_exps.input_scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	    { D_EXPERTS } },
+	{ "ffn_up_exps.input_scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	    { D_EXPERTS } },
+	{ "ffn_down_exps.input_scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	    { D_EXPERTS } },
+};
+
+static uint64_t
+dim_of(const struct hparams *h, enum dim d)
+{
+	switch (d) {
+	case D_NONE:
+	case D_ONE:
+		return 1;
+	case D_EMBD:
+		return h->embd;
+	case D_VOCAB:
+		return h->vocab;
+	case D_Q:
+		return (uint64_t)h->heads * h->head_k;
+	case D_K:
+		return (uint64_t)h->kv_heads * h->head_k;
+	case D_V:
+		return (uint64_t)h->kv_heads * h->head_v;
+	case D_O:
+		return (uint64_t)h->heads * h->head_v;
+	case D_HEADS:
+		return h->heads;
+	case D_HEAD_K:
+		return h->head_k;
+	case D_ROPE:
+		return h->rope_dims / 2;
+	case D_FF:
+		return h->ff;
+	case D_EXPERTS:
+		return h->experts;
+	case D_EXPERT_FF:
+		return h->expert_ff;
+	}
+	return 0;
+}
+
+static bool
+applies(const struct hparams *h, const struct want *w)
+{
+	return ((w->must | w->may) & 1u << h->arch) != 0 &&
+	       (w->when == ALWAYS ||
+		   (w->when == IF_EXPERTS) == (h->experts > 0));
+}
+
+static void
+fill(const struct hparams *h, const struct want *w, struct tensor_want *out)
+{
+	*out = (struct tensor_want){ .name = w->name,
+		.kind = w->kind,
+		.optional = (w->must & 1u << h->arch) == 0,
+		.expert = w->dims[2] != D_NONE };
+	for (size_t i = 0; i < nitems(out->dims); i++) {
+		enum dim d = i < nitems(w->dims) ? w->dims[i] : D_NONE;
+
+		out->dims[i] = dim_of(h, d);
+		out->ndims += d != D_NONE;
+	}
+}
+
+bool
+model_shape_want(
+    const struct hparams *hp, bool in_layer, size_t i, struct tensor_want *out)
+{
+	const struct want *w = in_layer ? layer : whole;
+	size_t n = in_layer ? nitems(layer) : nitems(whole);
+
+	for (size_t k = 0; k < n; k++)
+		if (applies(hp, &w[k]) && i-- == 0) {
+			fill(hp, &w[k], out);
+			return true;
+		}
+	return false;
+}
+
+static int
+check_one(
+    const struct tensor *t, const struct tensor_want *w, struct error *err)
+{
+	bool same = t->ndims == w->ndims;
+
+	for (size_t i = 0; i < nitems(t->dims); i++)
+		same = same && t->dims[i] == w->dims[i];
+	if (!same)
+		return error_set(err, 0,
+		    "tensor %s is of shape %llu,%llu,%llu,%llu; "
+		    "%llu,%llu,%llu,%llu is needed",
+		    t->name, (unsigned long long)t->dims[0],
+		    (unsigned long long)t->dims[1],
+		    (unsigned long long)t->dims[2],
+		    (unsigned long long)t->dims[3],
+		    (unsigned long long)w->dims[0],
+		    (unsigned long long)w->dims[1],
+		    (unsigned long long)w->dims[2],
+		    (unsigned long long)w->dims[3]);
+	if (w->kind == CLASS_NORM && t->type != TT_F32)
+		return error_set(err, 0,
+		    "tensor %s is of type %s; F32 is needed", t->name,
+		    tensor_type_name(t->type));
+	return 0;
+}
+
+/* Checks those of one layer, or of none (prefix ""), and counts them. */
+static int
+check_group(const struct model_table *t, bool in_layer, const char *prefix,
+    size_t *known, struct error *err)
+{
+	struct tensor_want w;
+
+	for (size_t i = 0; model_shape_want(&t->hp, in_layer, i, &w); i++) {
+		const struct tensor *ti;
+		char name[MODEL_NAME_MAX + 1];
+
+		snprintf(name, sizeof(name), "%s%s", prefix, w.name);
+		ti = model_table_find(t, name);
+		if (ti == NULL && w.optional)
+			continue;
+		if (ti == NULL)
+			return error_set(err, 0,
+			    "tensor %s, which %s needs, is missing", name,
+			    arch_name(t->hp.arch));
+		if (check_one(ti, &w, err) < 0)
+			return -1;
+		++*known;
+	}
+	return 0;
+}
+
+static bool
+is_wanted(const struct hparams *hp, const char *name)
+{
+	unsigned long n = 0;
+	struct tensor_want w;
+	bool in_layer = str_starts(name, "blk.");
+	char *end = NULL;
+
+	if (in_layer) {
+		n = strtoul(name + 4, &end, 10);
+		if (n >= hp->layers || *end != '.')
+			return false;
+		name = end + 1;
+	}
+	for (size_t i = 0; model_shape_want(hp, in_layer, i, &w); i++)
+		if (str_eq(name, w.name))
+			return true;
+	return false;
+}
+
+/* "blk.N.ffn_gate.E.weight": from before experts were put together. */
+static bool
+is_single_expert(const char *name)
+{
+	const char *s = strstr(name, ".ffn_");
+
+	if (s == NULL || (s = strchr(s + 5, '.')) == NULL)
+		return false;
+	return s[1] >= '0' && s[1] <= '9';
+}
+
+static int
+unwanted(const struct model_table *t, struct error *err)
+{
+	for (size_t i = 0; i < t->ntensors; i++) {
+		const char *name = t->tensors[i].name;
+
+		if (is_wanted(&t->hp, name))
+			continue;
+		if (is_single_expert(name))
+			return error_set(err, 0,
+			    "tensor %s: this old file has one tensor for each "
+			    "expert; convert the model anew",
+			    name);
+		return error_set(err, 0, "tensor %s is none that %s has", name,
+		    arch_name(t->hp.arch));
+	}
+	return error_set(err, 0, "tensors are missing");
+}
+
+static int
+need(uint32_t v, const char *what, const struct hparams *h, struct error *err)
+{
+	return v > 0 ? 0
+		     : error_set(
+			   err, 0, "%s without %s", arch_name(h->arch), what);
+}
+
+static int
+check_experts(const struct hparams *h, struct error *err)
+{
+	bool moe = h->arch == ARCH_QWEN3MOE || h->arch == ARCH_OLMOE ||
+		   h->arch == ARCH_GPT_OSS;
+
+	if (h->experts == 0) {
+		if (moe)
+			return need(0, "experts", h, err);
+		return need(h->ff, "a feed-forward length", h, err);
+	}
+	if (h->arch == ARCH_QWEN3)
+		return error_set(err, 0, "qwen3 with experts is qwen3moe");
+	if (h->experts_used < 1 || h->experts_used > h->experts)
+		return error_set(err, 0, "%u of %u experts are used",
+		    h->experts_used, h->experts);
+	return need(h->expert_ff, "a feed-forward length of experts", h, err);
+}
+
+static int
+check_numbers(const struct hparams *h, struct error *err)
+{
+	if (need(h->layers, "layers", h, err) < 0 ||
+	    need(h->embd, "an embedding length", h, err) < 0 ||
+	    need(h->heads, "heads", h, err) < 0 ||
+	    need(h->kv_heads, "KV heads", h, err) < 0 ||
+	    need(h->head_k, "a key length", h, err) < 0 ||
+	    need(h->head_v, "a value length", h, err) < 0 ||
+	    need(h->vocab, "a vocabulary", h, err) < 0 ||
+	    need(h->ctx_train, "a context length", h, err) < 0 ||
+	    check_experts(h, err) < 0)
+		return -1;
+	if (h->heads % h->kv_heads != 0)
+		return error_set(err, 0, "%u heads share %u KV heads unevenly",
+		    h->heads, h->kv_heads);
+	if (h->rope_dims < 2 || h->rope_dims % 2 != 0 ||
+	    h->rope_dims > h->head_k)
+		return error_set(err, 0, "%u of %u values of a key are rotated",
+		    h->rope_dims, h->head_k);
+	if (!(h->rms_eps < 1) || !(h->rope_base >= 1) || !(h->rope_scale > 0) ||
+	    !(h->expert_scale > 0) ||
+	    (h->yarn.on &&
+		(!(h->yarn.factor >= 1) || h->yarn.ctx_orig == 0 ||
+		    !(h->yarn.beta_fast > 0) || !(h->yarn.beta_slow > 0))))
+		return error_set(err, 0,
+		    "the model's epsilon, rotation or expert scale is out of "
+		    "range");
+	return 0;
+}
+
+int
+model_shape_check(const struct model_table *t, struct error *err)
+{
+	const struct hparams *h = &t->hp;
+	size_t known = 0;
+
+	if (h->arch == ARCH_NONE)
+		return t->ntensors == 0
+			   ? 0
+			   : error_set(err, 0, "tensors of no architecture");
+	if (check_numbers(h, err) < 0)
+		return -1;
+	if (t->vocab.n != 0 && t->vocab.n != h->vocab)
+		return error_set(
+		    err, 0, "%u tokens, not %u", t->vocab.n, h->vocab);
+	if (check_group(t, false, "", &known, err) < 0)
+		return -1;
+	for (uint32_t i = 0; i < h->layers; i++) {
+		char prefix[32];
+
+		snprintf(prefix, sizeof(prefix), "blk.%u.", i);
+		if (check_group(t, true, prefix, &known, err) < 0) {
+			/* Perhaps another name explains it better. */
+			for (size_t k = 0; k < t->ntensors; k++)
+				if (is_single_expert(t->tensors[k].name))
+					return unwanted(t, err);
+			return -1;
+		}
+	}
+	return known == t->ntensors ? 0 : unwanted(t, err);
+}
+
+/* Which share of a tensor one token reads, as used out of all. */
+static void
+share(const struct model_table *t, const struct tensor *ti, uint64_t *used,
+    uint64_t *all)
+{
+	*used = *all = 1;
+	if (strstr(ti->name, "_exps.") != NULL && t->hp.experts > 0) {
+		*used = t->hp.experts_used;
+		*all = t->hp.experts;
+	} else if (str_eq(ti->name, "token_embd.weight") &&
+		   model_table_find(t, "output.weight") != NULL)
+		*all = ti->dims[1];
+}
+
+uint64_t
+model_bytes_per_token(const struct model_table *t)
+{
+	uint64_t n = 0, used, all;
+
+	for (size_t i = 0; i < t->ntensors; i++) {
+		share(t, &t->tensors[i], &used, &all);
+		n += t->tensors[i].bytes / all * used;
+	}
+	return n;
+}
+
+uint64_t
+model_params(const struct model_table *t, uint64_t *active)
+{
+	uint64_t n = 0, used, all;
+
+	*active = 0;
+	for (size_t i = 0; i < t->ntensors; i++) {
+		const struct tensor *ti = &t->tensors[i];
+		uint64_t k =
+		    ti->dims[0] * ti->dims[1] * ti->dims[2] * ti->dims[3];
+
+		n += k;
+		share(t, ti, &used, &all);
+		*active += k / all * used;
+	}
+	return n;
+}
