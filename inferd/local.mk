@@ -5,7 +5,9 @@ libgguf_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
 libgguf_a_SOURCES = \
 	inferd/gguf.c inferd/gguf.h \
 	inferd/gguf_write.c inferd/gguf_write.h \
+	inferd/model_child.c inferd/model_child.h \
 	inferd/model_parse.c inferd/model_parse.h \
+	inferd/model_scan.c inferd/model_scan.h \
 	inferd/model_shape.c inferd/model_shape.h \
 	inferd/model_table.c inferd/model_table.h \
 	inferd/model_vocab.c inferd/model_vocab.h \
@@ -15,7 +17,7 @@ libgguf_a_SOURCES = \
 noinst_LIBRARIES += libinferd.a
 libinferd_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 libinferd_a_CFLAGS = $(AM_CFLAGS)
-libinferd_a_SOURCES =
+libinferd_a_SOURCES = inferd/model_load.c inferd/model_load.h
 
 include inferd/kern.mk
 include inferd/chat.mk
@@ -25,5 +27,7 @@ INFERD_LIBS = libinferd.a $(KERN_LIBS) libchat.a libgguf.a libproxy.a \
 	libbase.a $(CRYPTO_LIBS) $(MD_LIBS) -lm -lpthread
 
 sbin_PROGRAMS += inferd/inferd
-inferd_inferd_SOURCES = inferd/main.c
+inferd_inferd_SOURCES = inferd/main.c inferd/check.c inferd/check.h
 inferd_inferd_LDADD = $(INFERD_LIBS)
+
+dist_man8_MANS += man/inferd.8

@@ -10,6 +10,12 @@ tests_inferd_test_gguf_SOURCES = tests/inferd/test_gguf.c \
 	tests/inferd/gguf_run.h
 tests_inferd_test_gguf_LDADD = libgguf.a libbase.a $(MD_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/inferd/test_model_load
+TESTS += tests/inferd/test_model_load
+tests_inferd_test_model_load_SOURCES = tests/inferd/test_model_load.c \
+	tests/inferd/gguf_run.h
+tests_inferd_test_model_load_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+
 KERN_TESTS = tests/inferd/test_pool tests/inferd/test_quant
 check_PROGRAMS += $(KERN_TESTS)
 TESTS += $(KERN_TESTS)

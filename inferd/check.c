@@ -1,0 +1,147 @@
+#include "inferd/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "inferd/model_shape.h"
+#include "proxy/json_string.h"
+
+struct use {
+	size_t tensors;
+	uint64_t bytes;
+};
+
+static void
+count_types(const struct model_table *t, struct use use[TT_MAX])
+{
+	memset(use, 0, TT_MAX * sizeof(*use));
+	for (size_t i = 0; i < t->ntensors; i++) {
+		use[t->tensors[i].type].tensors++;
+		use[t->tensors[i].type].bytes += t->tensors[i].bytes;
+	}
+}
+
+static void
+put_member(struct buf *b, const char *name, const char *value)
+{
+	buf_printf(b, ",\"%s\":\"", name);
+	json_string_encode(b, value, strlen(value));
+	buf_printf(b, "\"");
+}
+
+static void
+put_json(struct buf *b, const struct model *m)
+{
+	const struct model_table *t = model_table(m);
+	const struct hparams *h = &t->hp;
+	struct use use[TT_MAX];
+	uint64_t active, all = model_params(t, &active);
+	const char *comma = "";
+
+	buf_printf(b, "{\"arch\":\"%s\"", arch_name(h->arch));
+	put_member(b, "name", t->name);
+	put_member(b, "id", model_id(m));
+	buf_printf(b,
+	    ",\"files\":%u,\"bytes\":%" PRIu64 ",\"params\":%" PRIu64
+	    ",\"params_active\":%" PRIu64 ",\"bytes_per_token\":%" PRIu64
+	    ",\"layers\":%u,\"embedding\":%u,\"heads\":%u,\"kv_heads\":%u,"
+	    "\"experts\":%u,\"experts_used\":%u,\"context\":%u,"
+	    "\"vocabulary\":%u",
+	    t->nfiles, model_bytes(m), all, active, model_bytes_per_token(t),
+	    h->layers, h->embd, h->heads, h->kv_heads, h->experts,
+	    h->experts_used, h->ctx_train, h->vocab);
+	put_member(b, "tokeniser", t->vocab.model);
+	put_member(b, "pre", t->vocab.pre);
+	put_member(b, "template_sha256", t->template_sha256);
+	buf_printf(b, ",\"sealed\":%s,\"locked\":%s,\"types\":{",
+	    model_is_sealed(m) ? "true" : "false",
+	    model_is_locked(m) ? "true" : "false");
+	count_types(t, use);
+	for (uint32_t i = 0; i < TT_MAX; i++) {
+		if (use[i].tensors == 0)
+			continue;
+		buf_printf(b,
+		    "%s\"%s\":{\"tensors\":%zu,\"bytes\":%" PRIu64 "}", comma,
+		    tensor_type_name(i), use[i].tensors, use[i].bytes);
+		comma = ",";
+	}
+	buf_printf(b, "}}\n");
+}
+
+static const char *
+or_none(const char *s)
+{
+	return s[0] == '\0' ? "none" : s;
+}
+
+static void
+put_shape(struct buf *b, const struct model_table *t)
+{
+	const struct hparams *h = &t->hp;
+	uint64_t active, all = model_params(t, &active);
+
+	buf_printf(b,
+	    "parameters    %.3f million, %.3f million of them for a token\n"
+	    "read          %.1f MB of weights for a token\n"
+	    "layers        %u of %u, %u heads, %u for keys and values\n",
+	    (double)all / 1e6, (double)active / 1e6,
+	    (double)model_bytes_per_token(t) / 1e6, h->layers, h->embd,
+	    h->heads, h->kv_heads);
+	if (h->experts > 0)
+		buf_printf(
+		    b, "experts       %u of %u\n", h->experts_used, h->experts);
+	buf_printf(b, "context       %u tokens\n", h->ctx_train);
+}
+
+static void
+put_text(struct buf *b, const struct model *m)
+{
+	const struct model_table *t = model_table(m);
+	cleanup_free char *name = str_escape(t->name, strlen(t->name));
+	cleanup_free char *pre = str_escape(t->vocab.pre, strlen(t->vocab.pre));
+	struct use use[TT_MAX];
+
+	buf_printf(b,
+	    "model         %s\n"
+	    "architecture  %s\n"
+	    "files         %u, %.1f MB%s%s\n",
+	    or_none(name), arch_name(t->hp.arch), t->nfiles,
+	    (double)model_bytes(m) / 1e6, model_is_sealed(m) ? ", sealed" : "",
+	    model_is_locked(m) ? ", locked" : "");
+	if (t->hp.arch != ARCH_NONE)
+		put_shape(b, t);
+	buf_printf(b, "vocabulary    %u tokens, tokeniser %s, pre %s\n",
+	    t->hp.vocab, t->vocab.model, or_none(pre));
+	buf_printf(b, "template      %s\n", or_none(t->template_sha256));
+	count_types(t, use);
+	for (uint32_t i = 0; i < TT_MAX; i++)
+		if (use[i].tensors > 0)
+			buf_printf(b,
+			    "type          %-8s %zu tensors, %.1f MB\n",
+			    tensor_type_name(i), use[i].tensors,
+			    (double)use[i].bytes / 1e6);
+}
+
+int
+check_model(const char *path, const struct model_opts *opts, bool json)
+{
+	cleanup_model struct model *m = NULL;
+	cleanup_buf struct buf b = { 0 };
+	struct error err;
+
+	if ((m = model_open(path, opts, &err)) == NULL) {
+		fprintf(stderr, "inferd: %s\n", err.msg);
+		return EXIT_FAILURE;
+	}
+	buf_init(&b, 0);
+	if (json)
+		put_json(&b, m);
+	else
+		put_text(&b, m);
+	fwrite(buf_head(&b), 1, buf_len(&b), stdout);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
