@@ -42,6 +42,7 @@ struct chan {
 	struct out_fd *out_fds;
 	size_t out_nfds, out_fds_cap;
 
+	bool bulk; /* the last read brought much */
 	bool dead;
 	bool freed;
 	bool paused;
@@ -269,13 +270,20 @@ drain_in(struct chan *c)
 		buf_free(&c->in);
 }
 
+/*
+ * Most reads bring a message or two.  They are taken from here, so that no
+ * buffer for what could have come is made, and wiped, for each.
+ */
+static uint8_t small_reads[READ_SIZE];
+
 /* One recvmsg: 1 read something, 0 nothing there, -1 the channel ended. */
 static int
 receive(struct chan *c)
 {
 	int fds[FD_PASS_MAX];
 	size_t nfds;
-	uint8_t *p = buf_reserve(&c->in, READ_SIZE);
+	bool direct = c->bulk || buf_len(&c->in) > 0;
+	uint8_t *p = direct ? buf_reserve(&c->in, READ_SIZE) : small_reads;
 	ssize_t n = fd_recvmsg(c->fd, p, READ_SIZE, fds, FD_PASS_MAX, &nfds);
 
 	for (size_t i = 0; i < nfds; i++) {
@@ -293,7 +301,14 @@ receive(struct chan *c)
 		end(c, CHAN_EOF, n < 0 ? strerror(errno) : "closed");
 		return -1;
 	}
-	buf_commit(&c->in, (size_t)n);
+	if (direct) {
+		buf_commit(&c->in, (size_t)n);
+	} else {
+		buf_put(&c->in, p, (size_t)n);
+		if (c->in.wipe)
+			explicit_bzero(p, (size_t)n);
+	}
+	c->bulk = n >= (ssize_t)DIRECT_MIN;
 	return n == READ_SIZE ? 2 : 1;
 }
 
