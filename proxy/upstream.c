@@ -408,6 +408,7 @@ release_h1(struct upstream_conn *c, struct upstream *u, bool keep_it)
 		return;
 	if (clean) {
 		http_parser_reset(&c->parser);
+		c->bulk = false;
 		up_wipe(&c->in);
 		up_wipe(&c->out);
 		uc_watch(c, EV_READ);

@@ -6,6 +6,8 @@
 #include "proxy/upstream_int.h"
 
 #define READ_SIZE WIRE_PIECE
+/* A response that is no larger needs no buffer, to be wiped, that is. */
+#define READ_SMALL 4096u
 
 void
 up_wipe(struct buf *b)
@@ -144,15 +146,15 @@ enum got {
 
 /* A record holds at most 16 KiB: as many as are there. */
 static enum got
-read_tls(struct upstream_conn *c, uint8_t *p, size_t *got)
+read_tls(struct upstream_conn *c, uint8_t *p, size_t want, size_t *got)
 {
 	enum tls_io io;
 	size_t n;
 
 	do {
-		io = tls_read(c->tls, p + *got, READ_SIZE - *got, &n);
+		io = tls_read(c->tls, p + *got, want - *got, &n);
 		*got += n;
-	} while (io == TLS_OK && *got < READ_SIZE && tls_pending(c->tls));
+	} while (io == TLS_OK && *got < want && tls_pending(c->tls));
 	c->readable = io == TLS_OK && tls_pending(c->tls);
 	switch (io) {
 	case TLS_OK:
@@ -177,16 +179,17 @@ read_tls(struct upstream_conn *c, uint8_t *p, size_t *got)
 static enum got
 read_some(struct upstream_conn *c)
 {
-	uint8_t *p = buf_reserve(&c->in, READ_SIZE);
+	size_t want = c->bulk || c->h2 != NULL ? READ_SIZE : READ_SMALL;
+	uint8_t *p = buf_reserve(&c->in, want);
 	enum got r = GOT_BYTES;
 	size_t got = 0;
 	ssize_t n;
 
 	if (c->tls != NULL) {
-		r = read_tls(c, p, &got);
+		r = read_tls(c, p, want, &got);
 	} else {
 		do
-			n = recv(c->fd, p, READ_SIZE, 0);
+			n = recv(c->fd, p, want, 0);
 		while (n < 0 && errno == EINTR);
 		if (n < 0)
 			r = errno == EAGAIN ? GOT_NOTHING : GOT_ERROR;
@@ -194,8 +197,9 @@ read_some(struct upstream_conn *c)
 			r = GOT_EOF;
 		else
 			got = (size_t)n;
-		c->readable = r == GOT_BYTES && got == READ_SIZE;
+		c->readable = r == GOT_BYTES && got == want;
 	}
+	c->bulk |= got == want;
 	if (r == GOT_BYTES) {
 		buf_commit(&c->in, got);
 		if (c->h2 == NULL && c->users != NULL)
@@ -314,7 +318,9 @@ uc_pump(struct upstream_conn *c)
 		uc2_over(c);
 		return;
 	}
-	if (wants_input(c))
+	/* Who takes no more for a moment need not be looked away from before
+	 * there is more. */
+	if (wants_input(c) || (c->h2 == NULL && !c->readable))
 		want |= EV_READ;
 	if (buf_len(&c->out) > 0 || c->want_write)
 		want |= EV_WRITE;

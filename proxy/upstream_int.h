@@ -47,6 +47,7 @@ struct upstream_conn {
 
 	struct buf in, out;
 	bool in_pump;
+	bool bulk;       /* a read filled its buffer */
 	bool pump_due;   /* at the end of this round */
 	bool readable;   /* bytes may be there: cleared when they ran out */
 	bool want_write; /* TLS needs to write in order to read */
