@@ -15,6 +15,9 @@ size_t strlcat(char *dst, const char *src, size_t size);
 #define nitems(a) (sizeof(a) / sizeof((a)[0]))
 #define attr_printf(f, a) __attribute__((format(printf, f, a)))
 #define attr_unused __attribute__((unused))
+/* Not zeroed at its declaration, as -ftrivial-auto-var-init has it: for what is
+ * large, and filled before it is read. */
+#define attr_uninit __attribute__((uninitialized))
 #define attr_cleanup(f) __attribute__((cleanup(f)))
 
 #endif

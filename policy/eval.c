@@ -234,11 +234,12 @@ void
 policy_http(const struct policy *p, const struct profile *pr,
     const struct http_request *rq, struct decision *d)
 {
-	struct http_norm h;
+	struct http_norm h attr_uninit;
 	struct verdict v;
 
 	memset(d, 0, sizeof(*d));
-	memset(&h, 0, sizeof(h));
+	h.addr = false;
+	h.host[0] = h.path[0] = '\0';
 	h.method = rq->method;
 	h.port = rq->port;
 	h.https = strcmp(rq->scheme, "https") == 0;

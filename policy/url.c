@@ -147,7 +147,7 @@ policy_path_reading(
     const char *target, unsigned int how, char *out, size_t size)
 {
 	const char *slash = (how & READING_SPLIT) != 0 ? "/" : "%2F";
-	char text[HTTP_PATH_MAX];
+	char text[HTTP_PATH_MAX] attr_uninit;
 
 	if (normalise(target, slash, out, size) < 0)
 		return -1;
