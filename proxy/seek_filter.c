@@ -34,10 +34,18 @@ allow(struct adding *a, size_t i, enum bucket b, uint8_t c)
 }
 
 static void
-allow_any(struct adding *f, size_t i, enum bucket b)
+allow_any(struct adding *a, size_t i, enum bucket b)
 {
-	for (unsigned int c = 0; c < 256; c++)
-		allow(f, i, b, (uint8_t)c);
+	struct filter *f = a->f;
+	uint8_t bit = (uint8_t)(1u << b);
+	uint64_t *at = &f->at[i * 256 * f->words + a->word];
+
+	for (size_t c = 0; c < 256; c++)
+		at[c * f->words] |= (uint64_t)bit << a->shift;
+	for (size_t h = 0; h < 16 && !a->classed; h++) {
+		f->low[i][h] |= bit;
+		f->high[i][h] |= bit;
+	}
 }
 
 /* Hex digits come in both cases. */
