@@ -230,12 +230,14 @@ back_main(void)
 	b.ev = ev_new();
 	b.pool = upstream_pool_new(b.ev);
 	owed_init(&b);
+	spare_init(&b);
 	b.peers = peers_new(b.ev, PARENT_FD, from_parent, nitems(from_parent),
 	    defs, nitems(defs), &b);
 	peers_ready(b.peers);
 	ev_run(b.ev);
 	back_drop_all(&b);
 	owed_end(&b);
+	spare_end(&b);
 	peers_free(b.peers);
 	upstream_pool_free(b.pool);
 	bindings_free(&b.bindings);

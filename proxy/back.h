@@ -43,6 +43,10 @@
 #define BACK_OWED_END_MS 1000
 /* So many are kept while audit is away; what is beyond is counted. */
 #define BACK_OWED_MAX 256u
+/* What a scrubber holds stays after its exchange for so long at most, and
+ * not beyond a change of what is bound. */
+#define BACK_SPARE_MS 1000u
+#define BACK_SPARE_MAX 8u
 #define BACK_ASK_SLACK_MS 5000u /* control's own time-out comes first */
 
 enum xstate {
@@ -107,6 +111,7 @@ struct exchange {
 	struct xmodel *model;  /* NULL: no call of a model */
 	unsigned int stripped; /* fields with the caller's own key */
 	struct scrub *scrub;   /* NULL: no credential on this host */
+	size_t scrub_keys;     /* that it was made with */
 
 	struct xch_body *body; /* NULL: the body goes as it comes */
 	struct xch_sign *sign; /* NULL: nothing is signed */
@@ -156,6 +161,13 @@ struct exchange {
 	struct fields rsp_trailers;
 };
 
+/* Scrubbers that are not in use. */
+struct scrub_spare {
+	struct scrub *scrub[BACK_SPARE_MAX];
+	size_t n;
+	struct ev_timer *timer;
+};
+
 /* Events on their way to audit, in order. */
 struct owed {
 	struct audit_ev event[BACK_OWED_MAX];
@@ -186,6 +198,7 @@ struct back {
 	size_t n;
 	uint32_t serial;
 	struct owed owed;
+	struct scrub_spare spare;
 	bool audit_room; /* audit has said that it will not run out of it */
 };
 
@@ -360,6 +373,16 @@ void xch_pull(struct exchange *x); /* front can take more response */
 /* A whole response of n plain bytes; takes head's and trailers' fields. */
 void xch_rsp_whole(struct exchange *x, struct rsp_head *head, const uint8_t *p,
     size_t n, struct fields *trailers);
+
+/* back_scrub.c: what looks for values in responses */
+/* May one that is bound be in the response? */
+bool xch_may_come_back(const struct exchange *x);
+/* All values are here; false when one is not to be used any more. */
+bool xch_scrub_prepare(struct exchange *x);
+void xch_scrub_free(struct exchange *x);
+void spare_init(struct back *b);
+void spare_drop(struct back *b); /* all of them, now */
+void spare_end(struct back *b);
 
 /* back_capture.c: responses that issue tokens */
 /* Must the response with that status be held? */

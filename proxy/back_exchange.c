@@ -81,8 +81,7 @@ xch_end(struct exchange *x, bool keep_upstream)
 	secret_free(x->via_auth);
 	x->via_auth = NULL;
 	xch_sign_free(x);
-	scrub_free(x->scrub);
-	x->scrub = NULL;
+	xch_scrub_free(x);
 	capture_free(x->held);
 	x->held = NULL;
 	xch_ws_free(x);

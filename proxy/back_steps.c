@@ -39,27 +39,6 @@ ask_release(struct exchange *x, struct chan *c, uint32_t cred)
 	    x->wait, &body, -1);
 }
 
-/* May the value be in a response?  Not if no job has a stub of it, and not if
- * it signs and never leaves keyd. */
-static bool
-comes_back(const struct binding *b)
-{
-	return cred_has_stub(b->spec.kind) && b->spec.kind != CRED_SIGV4;
-}
-
-static bool
-may_come_back(const struct exchange *x)
-{
-	for (size_t i = 0; i < x->ncreds; i++) {
-		const struct binding *b =
-		    bindings_cred(&x->back->bindings, x->cred[i].cred);
-
-		if (b != NULL && comes_back(b))
-			return true;
-	}
-	return false;
-}
-
 /*
  * A response that could not be searched must not come: whole, not as the
  * difference to an older one (RFC 3229), in codings that back can decode.
@@ -104,45 +83,11 @@ xch_release(struct exchange *x)
 		    "try again in a minute");
 		return;
 	}
-	if (x->raw == NULL && may_come_back(x))
+	if (x->raw == NULL && xch_may_come_back(x))
 		keep_readable(x);
 	xch_wait(x, X_RELEASE, BACK_STEP_MS);
 	for (size_t i = 0; i < x->ncreds; i++)
 		ask_release(x, c, x->cred[i].cred);
-}
-
-/*
- * Scrubbing keeps lengths: after a rotation the placeholder may be shorter or
- * longer than the value, and is then repeated or cut.
- */
-static void
-add_value(struct scrub *s, const struct secret *v, const char *stub)
-{
-	size_t n = secret_len(v), len = strlen(stub);
-	cleanup_free char *fill = xmalloc(n);
-
-	for (size_t i = 0; i < n; i++)
-		fill[i] = stub[i % len];
-	scrub_add(s, secret_bytes(v), fill, n);
-}
-
-/* Every value is known: look for all of them in what comes back. */
-static bool
-prepare_scrub(struct exchange *x)
-{
-	if (may_come_back(x))
-		x->scrub = scrub_new();
-	for (size_t i = 0; i < x->ncreds; i++) {
-		const struct binding *b =
-		    bindings_cred(&x->back->bindings, x->cred[i].cred);
-		const struct secret *v = x->cred[i].value;
-
-		if (b == NULL || b->revoked)
-			return false;
-		if (comes_back(b))
-			add_value(x->scrub, v, b->stub);
-	}
-	return true;
 }
 
 static bool
@@ -207,7 +152,7 @@ on_released(struct chan *c, struct msg *m, void *ctx)
 	if (++x->released < x->ncreds || ask_late(x, c))
 		return 0;
 	ev_timer_clear(x->timer);
-	if (!prepare_scrub(x)) {
+	if (!xch_scrub_prepare(x)) {
 		xch_refuse(x, 503, "credentials_unavailable",
 		    "the credential changed meanwhile", "try again");
 		return 0;
@@ -229,6 +174,7 @@ on_bindings(struct chan *c, struct msg *m, void *ctx)
 	bindings_free(&b->bindings);
 	b->bindings_serial++;
 	b->bindings = fresh;
+	spare_drop(b);
 	b->have_bindings = true;
 	return 0;
 }
@@ -243,6 +189,7 @@ on_cred_revoked(struct chan *c, struct msg *m, void *ctx)
 	(void)c;
 	if (cur_end(&m->body) < 0)
 		return -1;
+	spare_drop(b);
 	for (size_t i = 0; i < b->bindings.n; i++) {
 		struct binding *bd = &b->bindings.b[i];
 

@@ -47,7 +47,7 @@ libproxy_a_SOURCES += \
 	proxy/back_exchange.c \
 	proxy/back_judge.c proxy/back_model.c proxy/back_model.h \
 	proxy/back_early.c proxy/back_owed.c proxy/back_record.c proxy/back_request.c \
-	proxy/back_response.c proxy/back_steps.c proxy/back_stream.c \
+	proxy/back_response.c proxy/back_scrub.c proxy/back_steps.c proxy/back_stream.c \
 	proxy/back_pg.c proxy/back_pg.h proxy/back_ssh.c proxy/back_ssh.h \
 	proxy/back_pipe.c proxy/back_raw.c proxy/back_raw.h \
 	proxy/back_elsewhere.c \

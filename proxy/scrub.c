@@ -65,6 +65,21 @@ scrub_add(struct scrub *s, const void *real, const void *stub, size_t n)
 		fatalx("scrub: key out of order");
 }
 
+size_t
+scrub_keys(const struct scrub *s)
+{
+	return s->n;
+}
+
+bool
+scrub_has(const struct scrub *s, size_t i, const void *real, const void *stub,
+    size_t n)
+{
+	return i < s->n && s->stub[i].n == n &&
+	       memcmp(s->stub[i].p, stub, n) == 0 &&
+	       seek_is_key(s->seek, (uint32_t)i, real, n);
+}
+
 bool
 scrub_is_full(const struct scrub *s)
 {
@@ -211,6 +226,17 @@ scrub_text(struct scrub *s, char *text, size_t n)
 	(void)run(s, (uint8_t *)text, src, n, 0, true, &edited);
 	forget(s);
 	explicit_bzero(src, n);
+}
+
+void
+scrub_again(struct scrub *s)
+{
+	forget(s);
+	s->pos = s->edited = s->count = 0;
+	s->gone = 0;
+	buf_free(&s->held);
+	buf_free(&s->part);
+	buf_free(&s->work);
 }
 
 uint64_t

@@ -29,6 +29,12 @@ void scrub_free(struct scrub *s); /* wipes; NULL is fine */
  * that has begun it is looked for in what has not been let go.
  */
 void scrub_add(struct scrub *s, const void *real, const void *stub, size_t n);
+size_t scrub_keys(const struct scrub *s);
+/* Is that pair number i? */
+bool scrub_has(const struct scrub *s, size_t i, const void *real,
+    const void *stub, size_t n);
+/* Another stream is to be searched for the same. */
+void scrub_again(struct scrub *s);
 /* No room for another pair. */
 bool scrub_is_full(const struct scrub *s);
 /* Append to out what is certain; at most n + what was held back. */

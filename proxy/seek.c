@@ -46,6 +46,12 @@ seek_add(struct seek *s, const void *key, size_t n, bool encoded)
 }
 
 bool
+seek_is_key(const struct seek *s, uint32_t i, const void *key, size_t n)
+{
+	return i < s->n && s->key[i].n == n && memcmp(s->key[i].p, key, n) == 0;
+}
+
+bool
 seek_search(const struct seek *s, const uint8_t *p, size_t n, size_t from,
     bool last, struct seek_hit *hit, size_t *hold)
 {

@@ -59,6 +59,8 @@ void seek_free(struct seek *s); /* wipes; NULL is fine */
  */
 uint32_t seek_add(struct seek *s, const void *key, size_t n, bool encoded);
 
+bool seek_is_key(const struct seek *s, uint32_t i, const void *key, size_t n);
+
 /*
  * The first key that starts at from or later in p[0..n), the longest if more
  * start there.  Without one, *hold is the first byte at which a key may start

@@ -79,6 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	b.ev = ev_new();
 	b.pool = upstream_pool_new(b.ev);
 	owed_init(&b);
+	spare_init(&b);
 	set_up(&b);
 	play_start(&p, b.ev, from_parent, nitems(from_parent), defs,
 	    nitems(defs), 3, &b);
@@ -95,6 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	back_drop_all(&b);
 	owed_end(&b);
+	spare_end(&b);
 	play_end(&p);
 	upstream_pool_free(b.pool);
 	bindings_free(&b.bindings);

@@ -113,6 +113,24 @@ stub_in_a_declared_body_is_swapped_and_comes_back(void **state)
 }
 
 static void
+value_that_is_released_now_is_the_one_looked_for(void **state)
+{
+	static const char other[] = "ghp_OTHEROTHEROTHER0123456789ABCDEFGHI";
+	struct world *w = *state;
+
+	for (int i = 0; i < 4; i++) {
+		w->real = i % 2 == 0 ? REAL : other;
+		world_get(w, HOST, "/leak", "Authorization: Bearer " STUB "\n");
+		assert_ok(w);
+		assert_true(world_saw(w, "raw=" STUB));
+		assert_false(world_saw(w, w->real));
+		assert_int_equal(w->releases, i + 1);
+	}
+	assert_true(world_origin_saw(w, REAL));
+	assert_true(world_origin_saw(w, other));
+}
+
+static void
 swapped_body_is_no_leak(void **state)
 {
 	struct world *w = *state;
@@ -271,6 +289,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(stub_in_a_declared_body_is_swapped_and_comes_back),
+		T(value_that_is_released_now_is_the_one_looked_for),
 		T(swapped_body_is_no_leak),
 		T(type_that_does_not_agree_is_left_alone),
 		T(length_is_corrected_when_the_value_is_longer),

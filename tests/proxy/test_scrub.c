@@ -36,6 +36,25 @@ piece(struct scrub *s, const uint8_t *p, size_t n, bool pass, struct buf *out)
 	scrub_feed(s, p + k, n - k, out);
 }
 
+/* It has been in use, up to the middle of a value. */
+static void
+use_before(struct scrub *s, const char *real, const char *stub)
+{
+	cleanup_buf struct buf waste = { 0 };
+	size_t n = strlen(real);
+
+	scrub_feed(s, real, n, &waste);
+	scrub_feed(s, real, n - 1, &waste);
+	scrub_again(s);
+	assert_int_equal(scrub_count(s), 0);
+	assert_int_equal(scrub_held(s), 0);
+	assert_int_equal(scrub_keys(s), 1);
+	assert_true(scrub_has(s, 0, real, stub, n));
+	assert_false(scrub_has(s, 0, stub, real, n));
+	assert_false(scrub_has(s, 0, real, stub, n - 1));
+	assert_false(scrub_has(s, 1, real, stub, n));
+}
+
 static char *
 scrub_with(const char *real, const char *stub, const void *in, size_t n,
     size_t chunk, bool pass)
@@ -45,6 +64,8 @@ scrub_with(const char *real, const char *stub, const void *in, size_t n,
 	const uint8_t *p = in;
 
 	scrub_add(s, real, stub, strlen(real));
+	if (pass)
+		use_before(s, real, stub);
 	for (size_t at = 0; at < n;) {
 		size_t k = chunk == 0 ? 1 + rnd(7) : chunk;
 
