@@ -256,45 +256,76 @@ take_member(const struct json_value *v, void *arg)
 
 /* Some name the deployment in the path, and then the body's name is idle. */
 static bool
-agrees_with_path(const char *target, const struct model_call *c)
+agrees_with_path(const char *path, const struct model_call *c)
 {
 	static const char *const before[] = { "/deployments/", "/engines/" };
-	size_t n = strcspn(target, "?"), len = strlen(c->model);
+	size_t len = strlen(c->model);
 
 	for (size_t i = 0; i < nitems(before); i++) {
-		const char *at =
-		    memmem(target, n, before[i], strlen(before[i]));
+		const char *at = path;
 
-		if (at == NULL)
-			continue;
-		at += strlen(before[i]);
-		if (strcspn(at, "/?") != len || memcmp(at, c->model, len) != 0)
-			return false;
+		/* Case is nothing to Azure, save in the name. */
+		while ((at = strcasestr(at, before[i])) != NULL) {
+			at += strlen(before[i]);
+			if (strcspn(at, "/") != len ||
+			    memcmp(at, c->model, len) != 0)
+				return false;
+			at--;
+		}
 	}
 	return true;
 }
 
-/* Google names the model in the path: .../models/NAME:method. */
+/* Google names the model in the path: .../models/NAME:method.  Nothing, or
+ * the same, has been read before. */
 static int
-model_of_path(const char *target, struct model_call *c)
+model_of_path(const char *path, struct model_call *c)
 {
 	static const char *const before[] = { "/models/", "/tunedModels/" };
-	size_t n = strcspn(target, "?");
 	const char *at = NULL;
+	size_t n;
 
 	for (size_t i = 0; i < nitems(before) && at == NULL; i++) {
-		at = memmem(target, n, before[i], strlen(before[i]));
+		at = strstr(path, before[i]);
 		if (at != NULL)
 			at += strlen(before[i]);
 	}
 	if (at == NULL)
 		return -1;
-	n = strcspn(at, ":/?");
+	n = strcspn(at, ":/");
 	if (n == 0 || n > MODEL_NAME_MAX || at[n] != ':' ||
 	    memchr(at, '%', n) != NULL)
 		return -1;
+	if (c->model[0] != '\0')
+		return strlen(c->model) == n && memcmp(c->model, at, n) == 0
+			   ? 0
+			   : -1;
 	memcpy(c->model, at, n);
 	c->model[n] = '\0';
+	return 0;
+}
+
+/* By every reading of the path that some server has. */
+static int
+read_path(enum model_shape s, const char *target, struct model_call *c,
+    struct error *err)
+{
+	char path[P_URL_MAX + 1];
+
+	for (unsigned int how = 0; how < READINGS; how++) {
+		if (policy_path_reading(target, how, path, sizeof(path)) < 0)
+			return error_set(
+			    err, 0, "the path can be read in two ways");
+		if (s == MODEL_GEMINI && model_of_path(path, c) < 0)
+			return error_set(err, 0, "the path names no model");
+		if (c->model[0] == '\0')
+			return error_set(err, 0, "the request names no model");
+		if (s == MODEL_OPENAI && !agrees_with_path(path, c))
+			return error_set(err, 0,
+			    "the path and the body name different models");
+		if (how == 0 && policy_path_is_plain(path))
+			break;
+	}
 	return 0;
 }
 
@@ -326,13 +357,8 @@ model_call_read(enum model_shape s, const char *target, const void *body,
 	if (json_read(&j, body, n) < 0 || json_read_end(&j) < 0)
 		return error_set(err, 0, "%s",
 		    r.why != NULL ? r.why : "the request's body is not JSON");
-	if (s == MODEL_GEMINI && model_of_path(target, c) < 0)
-		return error_set(err, 0, "the path names no model");
-	if (c->model[0] == '\0')
-		return error_set(err, 0, "the request names no model");
-	if (s == MODEL_OPENAI && !agrees_with_path(target, c))
-		return error_set(
-		    err, 0, "the path and the body name different models");
+	if (read_path(s, target, c, err) < 0)
+		return -1;
 	c->max_output = r.limit * (r.choices == 0 ? 1 : r.choices);
 	if (has_no_output(target))
 		c->max_output = 1;
