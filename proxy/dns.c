@@ -18,8 +18,13 @@
 #include "base/str.h"
 #include "proxy/roles.h"
 
-#define WORKERS 4
-#define QUEUE_MAX 128u      /* names waiting or being looked up */
+#define WORKERS 16u
+/* A name server may take half a minute to say nothing, and a job may have one
+ * of its own: half of the workers are for jobs that have few at work. */
+#define WORKERS_KEPT 8u
+#define JOB_FEW 2u
+#define QUEUE_MAX 512u      /* names waiting or being looked up */
+#define JOB_QUEUE_MAX 64u   /* of one job */
 #define ADDRESSES_MAX 16u   /* of one name; more are dropped */
 #define OVERRIDES_MAX 1024u /* names with a fixed answer */
 #define CONFIG_MAX 4096u
@@ -65,6 +70,7 @@ struct dns {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t wake;
 	struct queue todo, done;
+	uint32_t at_work[WORKERS]; /* jobs that are looked up for; 0: none */
 	pthread_t threads[WORKERS];
 };
 
@@ -149,16 +155,55 @@ look_up(const char *name, struct answer *a)
 		strlcpy(a->error, "the name has no address", sizeof(a->error));
 }
 
+/* How many workers look up for the job; *all: for any. */
+static unsigned int
+at_work(const struct dns *d, uint32_t job, unsigned int *all)
+{
+	unsigned int n = 0;
+
+	*all = 0;
+	for (size_t i = 0; i < WORKERS; i++) {
+		*all += d->at_work[i] != 0;
+		n += d->at_work[i] == job;
+	}
+	return n;
+}
+
+/* The first whose turn it is; *at is its place in at_work. */
+static struct lookup *
+take(struct dns *d, size_t *at)
+{
+	struct queue *q = &d->todo;
+	unsigned int all;
+
+	for (struct lookup **lp = &q->head; *lp != NULL; lp = &(*lp)->next) {
+		struct lookup *l = *lp;
+
+		if (at_work(d, l->job, &all) >= JOB_FEW &&
+		    all >= WORKERS - WORKERS_KEPT)
+			continue;
+		*lp = l->next;
+		if (l->next == NULL)
+			q->tail = lp;
+		for (*at = 0; d->at_work[*at] != 0;)
+			++*at;
+		d->at_work[*at] = l->job;
+		return l;
+	}
+	return NULL;
+}
+
 static void *
 worker(void *arg)
 {
 	struct dns *d = arg;
 	uint64_t one = 1;
 	struct lookup *l;
+	size_t at;
 
 	pthread_mutex_lock(&d->lock);
 	for (;;) {
-		l = queue_pop(&d->todo);
+		l = take(d, &at);
 		if (l == NULL) {
 			pthread_cond_wait(&d->wake, &d->lock);
 			continue;
@@ -166,6 +211,7 @@ worker(void *arg)
 		pthread_mutex_unlock(&d->lock);
 		look_up(l->name, &l->answer);
 		pthread_mutex_lock(&d->lock);
+		d->at_work[at] = 0;
 		queue_push(&d->done, l);
 		/* Fails only when the counter is full: the loop wakes then. */
 		if (write(d->done_fd, &one, sizeof(one)) < 0)
@@ -182,7 +228,7 @@ start_workers(struct dns *d)
 	if (pthread_attr_init(&attr) != 0 ||
 	    pthread_attr_setstacksize(&attr, WORKER_STACK) != 0)
 		fatalx("attributes of a thread");
-	for (int i = 0; i < WORKERS; i++) {
+	for (size_t i = 0; i < WORKERS; i++) {
 		errno = pthread_create(&d->threads[i], &attr, worker, d);
 		if (errno != 0)
 			fatal("start a thread");
@@ -259,6 +305,28 @@ send_error(struct peer *p, uint32_t serial, const char *text)
 	send_answer(p->chan, p->job, serial, &a);
 }
 
+static unsigned int
+count(const struct queue *q, uint32_t job)
+{
+	unsigned int n = 0;
+
+	for (const struct lookup *l = q->head; l != NULL; l = l->next)
+		n += l->job == job;
+	return n;
+}
+
+/* Is there no room for one more of the job? */
+static bool
+is_full(struct dns *d, uint32_t job)
+{
+	unsigned int n, all;
+
+	pthread_mutex_lock(&d->lock);
+	n = at_work(d, job, &all) + count(&d->todo, job) + count(&d->done, job);
+	pthread_mutex_unlock(&d->lock);
+	return d->busy >= QUEUE_MAX || n >= JOB_QUEUE_MAX;
+}
+
 static int
 on_resolve(struct chan *c, struct msg *m, void *ctx)
 {
@@ -282,7 +350,7 @@ on_resolve(struct chan *c, struct msg *m, void *ctx)
 		send_answer(p->chan, p->job, m->serial, fixed);
 		return 0;
 	}
-	if (d->busy >= QUEUE_MAX) {
+	if (is_full(d, p->job)) {
 		send_error(p, m->serial, "too many names are being looked up");
 		return 0;
 	}

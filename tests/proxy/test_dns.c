@@ -8,6 +8,11 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/str.h"
 #include "proxy/roles.h"
@@ -17,6 +22,26 @@ struct world {
 	pid_t pid;
 	struct raw parent, back;
 };
+
+/* In place of libc's: the server of "slow" names never answers. */
+int
+getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+    struct addrinfo **res)
+{
+	static int (*real)(const char *, const char *, const struct addrinfo *,
+	    struct addrinfo **);
+
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+
+	pthread_mutex_lock(&lock);
+	while (str_starts(node, "slow"))
+		pthread_cond_wait(&never, &lock);
+	pthread_mutex_unlock(&lock);
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(node, service, hints, res);
+}
 
 static void
 send_config(struct world *w, const char *key, const char *value)
@@ -171,6 +196,39 @@ every_question_of_a_flood_is_answered(void **state)
 	world_free(&w);
 }
 
+/* A job may have a name server that takes its time for every name. */
+static void
+names_that_take_long_hold_up_their_own_job_alone(void **state)
+{
+	struct raw mine;
+	struct world w;
+	char name[32], error[256];
+	struct buf b;
+
+	(void)state;
+	world_new(&w, "a.example 192.0.2.1");
+	for (uint32_t i = 1; i <= 200; i++) {
+		(void)snprintf(name, sizeof(name), "slow%u.example", i);
+		ask(&w, name, i);
+	}
+	/* 64 of them wait. */
+	for (int i = 64; i < 200; i++) {
+		assert_int_equal(answer(&w, error, sizeof(error)), -1);
+		assert_string_equal(
+		    error, "too many names are being looked up");
+	}
+	mine = w.back;
+	raw_peer(&w.parent, &w.back, ROLE_BACK, 4);
+	for (uint32_t i = 1; i <= 20; i++) {
+		buf_init(&b, 0);
+		buf_put_str(&b, "localhost");
+		raw_send(&w.back, M_RESOLVE, 4, i, &b, -1);
+		assert_true(answer(&w, error, sizeof(error)) >= 1);
+	}
+	raw_close(&mine);
+	world_free(&w);
+}
+
 static void
 bad_configuration_ends_the_process(void **state)
 {
@@ -205,6 +263,8 @@ main(void)
 		cmocka_unit_test(localhost_comes_from_the_resolver),
 		cmocka_unit_test(new_configuration_replaces_the_old),
 		cmocka_unit_test(every_question_of_a_flood_is_answered),
+		cmocka_unit_test(
+		    names_that_take_long_hold_up_their_own_job_alone),
 		cmocka_unit_test(bad_configuration_ends_the_process),
 	};
 
