@@ -197,6 +197,8 @@ binding_b64_lax(const char *s, size_t n, uint8_t *out)
 	return k;
 }
 
+#define SMALL 512u /* bytes that need no memory of their own */
+
 static const struct binding *
 find_once(const struct bindings *bs, char *s, size_t n)
 {
@@ -215,13 +217,17 @@ find_once(const struct bindings *bs, char *s, size_t n)
 const struct binding *
 bindings_find(const struct bindings *bs, const char *s, size_t n)
 {
-	if (bs->n == 0 || n == 0)
-		return NULL;
-
-	cleanup_free char *work = xmalloc(n);
-	cleanup_free char *plain = xmemdup(s, n);
+	char small[2 * SMALL] attr_uninit;
+	cleanup_free char *large = NULL;
+	char *work = small, *plain;
 	const struct binding *b;
 
+	if (bs->n == 0 || n == 0)
+		return NULL;
+	if (n > SMALL)
+		work = large = xmalloc(2 * n);
+	plain = work + n;
+	memcpy(plain, s, n);
 	/* As sent, then decoded once and twice. */
 	for (int i = 0; i < 3; i++) {
 		size_t was = n;
@@ -229,6 +235,8 @@ bindings_find(const struct bindings *bs, const char *s, size_t n)
 		memcpy(work, plain, n);
 		if ((b = find_once(bs, work, n)) != NULL)
 			return b;
+		if (memchr(plain, '%', n) == NULL)
+			break;
 		n = percent_decode(plain, n);
 		if (n == was)
 			break;

@@ -272,6 +272,31 @@ stub_to_another_host_or_port_is_a_leak(void **state)
 	bindings_free(&bs);
 }
 
+/* At the end of texts of any length: as sent, folded, escaped twice. */
+static void
+stub_is_found_in_texts_of_any_length(void **state)
+{
+	static const char *const forms[] = { STUB,
+		"GHP_PLACEHOLDERVALUE0123456789ABCDEFGH",
+		"%2567hp_PLACEHOLDERvalue0123456789abcdefgh" };
+	struct bindings bs;
+	char text[1200];
+
+	(void)state;
+	make_bindings(&bs, false, "");
+	for (size_t n = 0; n < 1100; n += n < 400 || n > 600 ? 50 : 1) {
+		memset(text, 'x', n);
+		for (size_t i = 0; i < nitems(forms); i++) {
+			strlcpy(text + n, forms[i], sizeof(text) - n);
+			assert_ptr_equal(
+			    bindings_find(&bs, text, strlen(text)), &bs.b[0]);
+			text[strlen(text) - 1] = '\0';
+			assert_null(bindings_find(&bs, text, strlen(text)));
+		}
+	}
+	bindings_free(&bs);
+}
+
 static void
 more_than_one_slot_is_a_leak(void **state)
 {
@@ -473,6 +498,7 @@ main(void)
 		cmocka_unit_test(basic_with_junk_inside_is_a_leak),
 		cmocka_unit_test(stub_in_target_authority_or_method_is_a_leak),
 		cmocka_unit_test(stub_to_another_host_or_port_is_a_leak),
+		cmocka_unit_test(stub_is_found_in_texts_of_any_length),
 		cmocka_unit_test(more_than_one_slot_is_a_leak),
 		cmocka_unit_test(revoked_or_plaintext_is_refused),
 		cmocka_unit_test(foreign_key_on_bound_host_is_stripped),
