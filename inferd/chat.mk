@@ -2,6 +2,10 @@
 noinst_LIBRARIES += libchat.a
 libchat_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
 libchat_a_SOURCES = \
+	inferd/json_tree.c inferd/json_tree.h \
+	inferd/template.c inferd/template.h inferd/template_int.h \
+	inferd/template_chatml.c inferd/template_harmony.c \
+	inferd/template_mistral.c \
 	inferd/tok.c inferd/tok.h inferd/tok_int.h \
 	inferd/tok_map.c inferd/tok_merge.c \
 	inferd/tok_pre.c inferd/tok_pre.h inferd/tok_pre_deepseek.c \

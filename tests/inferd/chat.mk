@@ -15,3 +15,11 @@ tests_inferd_test_tok_SOURCES = tests/inferd/test_tok.c \
 	tests/inferd/vocab_file.c tests/inferd/vocab_file.h \
 	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
 tests_inferd_test_tok_LDADD = libchat.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_template
+TESTS += tests/inferd/test_template
+tests_inferd_test_template_SOURCES = tests/inferd/test_template.c \
+	tests/inferd/template_golden.h \
+	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
+tests_inferd_test_template_LDADD = libchat.a libproxy.a libbase.a \
+	$(CMOCKA_LIBS)
