@@ -73,9 +73,10 @@ static const struct {
 	    "{\"name\": \"now\", \"arguments\": {}}\n</tool_call>\n<tool_call>\n"
 	    "{\"name\": \"read_file\", \"arguments\": {\"path\": \"x\", "
 	    "\"mode\": \"r\"}}\n</tool_call><|im_end|>\n<|im_start|>user\n"
-	    "<tool_response>\nnoon\n</tool_response>\n<tool_response>\n"
-	    "text\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
-	    "Done.<|im_end|>\n<|im_start|>user\nThanks<|im_end|>\n<|im_start|>assistant\n" },
+	    "<tool_response>\n"
+	    "noon\n</tool_response>\n<tool_response>\ntext\n</tool_response><|im_end|>\n"
+	    "<|im_start|>assistant\nDone.<|im_end|>\n<|im_start|>user\n"
+	    "Thanks<|im_end|>\n<|im_start|>assistant\n" },
 	{ "qwen3", "think",
 	    "<|im_start|>system\n# Tools\n\nYou may call one or more "
 	    "functions to assist with the user query.\n\nYou are provided "
@@ -371,9 +372,10 @@ static const struct {
 	    "{\"name\": \"now\", \"arguments\": {}}\n</tool_call>\n<tool_call>\n"
 	    "{\"name\": \"read_file\", \"arguments\": {\"path\": \"x\", "
 	    "\"mode\": \"r\"}}\n</tool_call><|im_end|>\n<|im_start|>user\n"
-	    "<tool_response>\nnoon\n</tool_response>\n<tool_response>\n"
-	    "text\n</tool_response><|im_end|>\n<|im_start|>assistant\n"
-	    "Done.<|im_end|>\n<|im_start|>user\nThanks<|im_end|>\n<|im_start|>assistant\n" },
+	    "<tool_response>\n"
+	    "noon\n</tool_response>\n<tool_response>\ntext\n</tool_response><|im_end|>\n"
+	    "<|im_start|>assistant\nDone.<|im_end|>\n<|im_start|>user\n"
+	    "Thanks<|im_end|>\n<|im_start|>assistant\n" },
 	{ "harmony", "one",
 	    "<|start|>system<|message|>You are ChatGPT, a large language "
 	    "model trained by OpenAI.\nKnowledge cutoff: 2024-06\nCurrent "
@@ -387,8 +389,8 @@ static const struct {
 	    "date: 2026-11-21\n\nReasoning: medium\n\n# Valid channels: "
 	    "analysis, commentary, final. Channel must be included for "
 	    "every message.<|end|><|start|>developer<|message|># Instructions\n"
-	    "\nBe brief.\n\n<|end|><|start|>user<|message|>2+2?<|end|><|start|>assistant<|channel|>final<|message|"
-	    ">4<|end|><|start|>user<|message|>And 3+3?<|end|><|start|>assistant" },
+	    "\nBe brief.\n\n<|end|><|start|>user<|message|>2+2?<|end|><|start|>assistant<|channel|>final<|message|>4<|end|><|start|>user<|message|>And "
+	    "3+3?<|end|><|start|>assistant" },
 	{ "harmony", "tools",
 	    "<|start|>system<|message|>You are ChatGPT, a large language "
 	    "model trained by OpenAI.\nKnowledge cutoff: 2024-06\nCurrent "
@@ -402,8 +404,9 @@ static const struct {
 	    "\"r\" | \"w\", // default: r,\nlines?: number[],\ndeep?: "
 	    "{\nx: \n                number, y?: \n                boolean},\n"
 	    "alt?: string// S                    // default: \"d\" | "
-	    "\nnumber,\n}) => any;\n\n// The time\ntype now = () => "
-	    "any;\n\n} // namespace functions<|end|><|start|>user<|message|>Read "
+	    "\n"
+	    "number,\n}) => any;\n\n// The time\ntype now = () => any;\n"
+	    "\n} // namespace functions<|end|><|start|>user<|message|>Read "
 	    "it<|end|><|start|>assistant to=functions.read_file<|channel|>commentary "
 	    "json<|message|>{\"path\": \"a \\\"b\\\".txt\", \"lines\": "
 	    "[1, 2], \"deep\": {\"x\": 1.5, \"y\": true}}<|call|><|start|>functions.read_file "
@@ -415,17 +418,17 @@ static const struct {
 	    "analysis, commentary, final. Channel must be included for "
 	    "every message.\nCalls to these tools must go to the commentary "
 	    "channel: 'functions'.<|end|><|start|>developer<|message|># "
-	    "Tools\n\n## functions\n\nnamespace functions {\n\n// Reads "
-	    "a \"file\" <b>\xc3" "\xa9" "\ntype read_file = (_: {\n// "
-	    "Where\npath: string,\nmode?: \"r\" | \"w\", // default: "
-	    "r,\nlines?: number[],\ndeep?: {\nx: \n                number, "
-	    "y?: \n                boolean},\nalt?: string// S                    "
-	    "// default: \"d\" | \nnumber,\n}) => any;\n\n// The time\n"
-	    "type now = () => any;\n\n} // namespace functions<|end|><|start|>user<|message|>Q1<|end|><|start|>ass"
-	    "istant<|channel|>final<|message|>A1<|end|><|start|>user<|message|>Q2<|end|><|start|>assistant<|channe"
-	    "l|>analysis<|message|>T2<|end|><|start|>assistant to=functions.now<|channel|>commentary "
-	    "json<|message|>{}<|call|><|start|>functions.now to=assistant<|channel|>commentary<|message|>\"noon\"<"
-	    "|end|><|start|>assistant" },
+	    "Tools\n\n## functions\n\n"
+	    "namespace functions {\n\n// Reads a \"file\" <b>\xc3" "\xa9" "\n"
+	    "type read_file = (_: {\n// Where\npath: string,\nmode?: "
+	    "\"r\" | \"w\", // default: r,\nlines?: number[],\ndeep?: "
+	    "{\nx: \n                number, y?: \n                boolean},\n"
+	    "alt?: string// S                    // default: \"d\" | "
+	    "\n"
+	    "number,\n}) => any;\n\n// The time\ntype now = () => any;\n"
+	    "\n} // namespace functions<|end|><|start|>user<|message|>Q1<|end|><|start|>assistant<|channel|>final<|message|>A1<|end|><|start|>user<|message|>Q2<|end|><|start|>assistant<|channel|>analysis<|message|>"
+	    "T2<|end|><|start|>assistant to=functions.now<|channel|>commentary "
+	    "json<|message|>{}<|call|><|start|>functions.now to=assistant<|channel|>commentary<|message|>\"noon\"<|end|><|start|>assistant" },
 	{ "mistral", "one",
 	    "<s>[INST]Be brief.\n\nHi <|im_end|>[/INST]" },
 	{ "mistral", "turns",
