@@ -30,4 +30,17 @@ sbin_PROGRAMS += inferd/inferd
 inferd_inferd_SOURCES = inferd/main.c inferd/check.c inferd/check.h
 inferd_inferd_LDADD = $(INFERD_LIBS)
 
-dist_man8_MANS += man/inferd.8
+# Models of random weights.
+noinst_LIBRARIES += libmkmodel.a
+libmkmodel_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT) $(KERN_CFLAGS)
+libmkmodel_a_SOURCES = \
+	inferd/mkmodel.c inferd/mkmodel.h \
+	inferd/mkmodel_vocab.c \
+	inferd/quantise.c inferd/quantise.h \
+	inferd/quantise_k.c
+
+sbin_PROGRAMS += inferd/inferd-mkmodel
+inferd_inferd_mkmodel_SOURCES = inferd/mkmodel_main.c
+inferd_inferd_mkmodel_LDADD = libmkmodel.a $(INFERD_LIBS)
+
+dist_man8_MANS += man/inferd.8 man/inferd-mkmodel.8

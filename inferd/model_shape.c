@@ -327,8 +327,8 @@ check_experts(const struct hparams *h, struct error *err)
 	return need(h->expert_ff, "a feed-forward length of experts", h, err);
 }
 
-static int
-check_numbers(const struct hparams *h, struct error *err)
+int
+model_shape_numbers(const struct hparams *h, struct error *err)
 {
 	if (need(h->layers, "layers", h, err) < 0 ||
 	    need(h->embd, "an embedding length", h, err) < 0 ||
@@ -368,7 +368,7 @@ model_shape_check(const struct model_table *t, struct error *err)
 		return t->ntensors == 0
 			   ? 0
 			   : error_set(err, 0, "tensors of no architecture");
-	if (check_numbers(h, err) < 0)
+	if (model_shape_numbers(h, err) < 0)
 		return -1;
 	if (t->vocab.n != 0 && t->vocab.n != h->vocab)
 		return error_set(

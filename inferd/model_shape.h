@@ -20,6 +20,9 @@
  */
 int model_shape_check(const struct model_table *t, struct error *err);
 
+/* Of this, what concerns the numbers alone. */
+int model_shape_numbers(const struct hparams *hp, struct error *err);
+
 /* Bytes of weights that are read for one token. */
 uint64_t model_bytes_per_token(const struct model_table *t);
 /* All parameters, and those that one token uses. */

@@ -216,9 +216,9 @@ get_merges(const struct gguf *g, struct vocab_table *v, struct error *err)
 		return -1;
 	if (!str_eq(v->model, "gpt2"))
 		return 0;
-	if (n == 0)
+	if (gguf_find(g, KEY("merges")) == NULL)
 		return error_set(err, 0, "the tokeniser has no merges");
-	v->merges = xcalloc(n, sizeof(*v->merges));
+	v->merges = xcalloc((size_t)n + 1, sizeof(*v->merges));
 	index_tokens(&x, v);
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		struct gguf_str s = gguf_next_str(&c);

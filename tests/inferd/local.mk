@@ -16,6 +16,19 @@ tests_inferd_test_model_load_SOURCES = tests/inferd/test_model_load.c \
 	tests/inferd/gguf_run.h
 tests_inferd_test_model_load_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/inferd/test_quantise
+TESTS += tests/inferd/test_quantise
+tests_inferd_test_quantise_SOURCES = tests/inferd/test_quantise.c
+tests_inferd_test_quantise_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_mkmodel
+TESTS += tests/inferd/test_mkmodel
+tests_inferd_test_mkmodel_SOURCES = tests/inferd/test_mkmodel.c
+tests_inferd_test_mkmodel_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
+
+TESTS += tests/inferd/mkmodel.sh
+EXTRA_DIST += tests/inferd/mkmodel.sh
+
 KERN_TESTS = tests/inferd/test_pool tests/inferd/test_quant
 check_PROGRAMS += $(KERN_TESTS)
 TESTS += $(KERN_TESTS)

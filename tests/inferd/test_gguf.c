@@ -471,8 +471,11 @@ wrong_vocabularies_are_refused(void **state)
 		gguf_put_array(b, "tokenizer.ggml.merges", GGUF_STRING, 1);
 		gguf_put_text(b, "", 0);
 	});
-	REFUSED("no merges", gguf_put_array(fresh(s, "tokenizer.ggml.merges"),
-				 "tokenizer.ggml.merges", GGUF_STRING, 0));
+	REFUSED("no merges", {
+		struct buf *b = fresh(s, "tokenizer.ggml.merges");
+
+		gguf_put_array(b, "tokenizer.ggml.merge", GGUF_STRING, 0);
+	});
 	REFUSED("7 types", {
 		struct buf *b = fresh(s, "tokenizer.ggml.token_type");
 

@@ -1,0 +1,348 @@
+/*
+ * inferd-mkmodel: writes a model of random weights.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "inferd/mkmodel.h"
+
+static const char usage[] =
+    "usage: inferd-mkmodel [options] FILE.gguf\n"
+    "  --arch NAME        qwen3moe, qwen3, llama, olmoe or gpt-oss\n"
+    "  --preset tiny|bench\n"
+    "  --layers --embd --heads --kv-heads --head --ff --experts --used\n"
+    "  --expert-ff --vocab --ctx --window --rope-base --rope-scale\n"
+    "  --yarn FACTOR      positions by YaRN\n"
+    "  --type TYPE        of every matrix but the router's\n"
+    "  --type-embd --type-output --type-attn --type-router --type-ffn\n"
+    "  --type-down TYPE\n"
+    "  --tokens bpe|spm|none  --pre NAME  --no-template\n"
+    "  --tied  --extras  --split N  --seed N  --gain X\n";
+
+/* Long options without a letter, in the order of the table below. */
+enum {
+	OPT_ARCH = 256,
+	OPT_PRESET,
+	OPT_TYPE,
+	OPT_TOKENS,
+	OPT_PRE,
+	OPT_NO_TEMPLATE,
+	OPT_TIED,
+	OPT_EXTRAS,
+	OPT_SPLIT,
+	OPT_SEED,
+	OPT_GAIN,
+	OPT_YARN,
+	OPT_ROPE_BASE,
+	OPT_ROPE_SCALE,
+	OPT_NUMBER,     /* and on: numbers[] */
+	OPT_CLASS = 512 /* and on: of that class */
+};
+
+struct number {
+	uint32_t *v;
+	uint32_t max;
+};
+
+static int
+fail(const char *what, const char *of)
+{
+	fprintf(stderr, "inferd-mkmodel: %s '%s'\n", what, of);
+	return EXIT_FAILURE;
+}
+
+/* What goes with an architecture, before the options have their say. */
+static void
+set_arch(struct mkmodel *k, enum arch arch)
+{
+	struct hparams *h = &k->hp;
+
+	h->arch = arch;
+	if (arch == ARCH_QWEN3)
+		h->experts = h->experts_used = h->expert_ff = 0;
+	else
+		h->ff = 0;
+	h->window = arch == ARCH_GPT_OSS ? 128 : 0;
+}
+
+static void
+set_bench(struct mkmodel *k)
+{
+	struct hparams *h = &k->hp;
+
+	h->layers = 24;
+	h->embd = 2048;
+	h->heads = 16;
+	h->kv_heads = 4;
+	h->head_k = h->head_v = 128;
+	h->ff = h->ff == 0 ? 0 : 6144;
+	if (h->experts > 0) {
+		h->experts = 64;
+		h->experts_used = 8;
+		h->expert_ff = 768;
+	}
+	h->vocab = 32000;
+	h->ctx_train = 32768;
+}
+
+static int
+set_real(const char *text, float least, float *out)
+{
+	char *end;
+	float v = strtof(text, &end);
+
+	if (*text == '\0' || *end != '\0' || !(v >= least) || v > 1e9f)
+		return fail("no such number:", text);
+	*out = v;
+	return 0;
+}
+
+static int
+set_type(const char *text, enum tensor_type *out)
+{
+	int type = tensor_type_find(text);
+
+	if (type < 0)
+		return fail("unknown type", text);
+	*out = (enum tensor_type)type;
+	return 0;
+}
+
+static int
+set_number(const char *text, const struct number *n)
+{
+	uint64_t v;
+
+	if (str_to_u64(text, 0, n->max, &v) < 0)
+		return fail("no such number:", text);
+	*n->v = (uint32_t)v;
+	return 0;
+}
+
+static int
+set_tokens(struct mkmodel *k, const char *text)
+{
+	if (str_eq(text, "bpe"))
+		k->vocab = MKMODEL_BPE;
+	else if (str_eq(text, "spm"))
+		k->vocab = MKMODEL_SPM;
+	else if (str_eq(text, "none"))
+		k->vocab = MKMODEL_NO_VOCAB;
+	else
+		return fail("unknown kind of tokens", text);
+	return 0;
+}
+
+static int
+set_preset(struct mkmodel *k, const char *text)
+{
+	if (str_eq(text, "bench"))
+		set_bench(k);
+	else if (!str_eq(text, "tiny"))
+		return fail("unknown preset", text);
+	return 0;
+}
+
+static int
+set_yarn(struct mkmodel *k, const char *text)
+{
+	k->hp.yarn.on = true;
+	k->hp.yarn.beta_fast = 32;
+	k->hp.yarn.beta_slow = 1;
+	return set_real(text, 1, &k->hp.yarn.factor);
+}
+
+/* Those that take effect before all others, wherever they stand. */
+static int
+first_options(struct mkmodel *k, int c)
+{
+	enum arch arch;
+
+	if (c == OPT_ARCH) {
+		if ((arch = arch_find(optarg)) == ARCH_NONE)
+			return fail("unknown architecture", optarg);
+		set_arch(k, arch);
+	}
+	return 0;
+}
+
+static int
+option(struct mkmodel *k, int c, const struct number *numbers)
+{
+	uint64_t v;
+
+	switch (c) {
+	case OPT_ARCH:
+	case OPT_PRESET:
+		return 0;
+	case OPT_TYPE: {
+		enum tensor_type type;
+
+		if (set_type(optarg, &type) != 0)
+			return EXIT_FAILURE;
+		for (size_t i = 0; i < MKMODEL_CLASSES; i++)
+			if (i != CLASS_NORM && i != CLASS_ROUTER)
+				k->type[i] = type;
+		return 0;
+	}
+	case OPT_TOKENS:
+		return set_tokens(k, optarg);
+	case OPT_PRE:
+		k->pre = optarg;
+		return 0;
+	case OPT_NO_TEMPLATE:
+		k->template = false;
+		return 0;
+	case OPT_TIED:
+		k->tied = true;
+		return 0;
+	case OPT_EXTRAS:
+		k->extras = true;
+		return 0;
+	case OPT_SPLIT:
+		if (str_to_u64(optarg, 1, MODEL_FILES_MAX, &v) < 0)
+			return fail("no such number:", optarg);
+		k->files = (uint32_t)v;
+		return 0;
+	case OPT_SEED:
+		if (str_to_u64(optarg, 0, UINT64_MAX, &k->seed) < 0)
+			return fail("no such number:", optarg);
+		return 0;
+	case OPT_GAIN:
+		return set_real(optarg, 0, &k->gain);
+	case OPT_YARN:
+		return set_yarn(k, optarg);
+	case OPT_ROPE_BASE:
+		return set_real(optarg, 1, &k->hp.rope_base);
+	case OPT_ROPE_SCALE:
+		return set_real(optarg, 0, &k->hp.rope_scale);
+	default:
+		if (c >= OPT_CLASS)
+			return set_type(optarg, &k->type[c - OPT_CLASS]);
+		return set_number(optarg, &numbers[c - OPT_NUMBER]);
+	}
+}
+
+/* What was not said follows from the rest. */
+static void
+complete(struct mkmodel *k, bool dense)
+{
+	struct hparams *h = &k->hp;
+
+	if (dense)
+		h->experts = h->experts_used = h->expert_ff = 0;
+	if (h->experts == 0 && h->ff == 0)
+		h->ff = 2 * h->embd;
+	h->head_v = h->head_k;
+	h->rope_dims = h->head_k;
+	if (h->yarn.on)
+		h->yarn.ctx_orig = h->ctx_train;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "arch", required_argument, NULL, OPT_ARCH },
+		{ "preset", required_argument, NULL, OPT_PRESET },
+		{ "type", required_argument, NULL, OPT_TYPE },
+		{ "tokens", required_argument, NULL, OPT_TOKENS },
+		{ "pre", required_argument, NULL, OPT_PRE },
+		{ "no-template", no_argument, NULL, OPT_NO_TEMPLATE },
+		{ "tied", no_argument, NULL, OPT_TIED },
+		{ "extras", no_argument, NULL, OPT_EXTRAS },
+		{ "split", required_argument, NULL, OPT_SPLIT },
+		{ "seed", required_argument, NULL, OPT_SEED },
+		{ "gain", required_argument, NULL, OPT_GAIN },
+		{ "yarn", required_argument, NULL, OPT_YARN },
+		{ "rope-base", required_argument, NULL, OPT_ROPE_BASE },
+		{ "rope-scale", required_argument, NULL, OPT_ROPE_SCALE },
+		{ "layers", required_argument, NULL, OPT_NUMBER },
+		{ "embd", required_argument, NULL, OPT_NUMBER + 1 },
+		{ "heads", required_argument, NULL, OPT_NUMBER + 2 },
+		{ "kv-heads", required_argument, NULL, OPT_NUMBER + 3 },
+		{ "head", required_argument, NULL, OPT_NUMBER + 4 },
+		{ "ff", required_argument, NULL, OPT_NUMBER + 5 },
+		{ "experts", required_argument, NULL, OPT_NUMBER + 6 },
+		{ "used", required_argument, NULL, OPT_NUMBER + 7 },
+		{ "expert-ff", required_argument, NULL, OPT_NUMBER + 8 },
+		{ "vocab", required_argument, NULL, OPT_NUMBER + 9 },
+		{ "ctx", required_argument, NULL, OPT_NUMBER + 10 },
+		{ "window", required_argument, NULL, OPT_NUMBER + 11 },
+		{ "type-embd", required_argument, NULL,
+		    OPT_CLASS + CLASS_EMBD },
+		{ "type-output", required_argument, NULL,
+		    OPT_CLASS + CLASS_OUTPUT },
+		{ "type-attn", required_argument, NULL,
+		    OPT_CLASS + CLASS_ATTN },
+		{ "type-router", required_argument, NULL,
+		    OPT_CLASS + CLASS_ROUTER },
+		{ "type-ffn", required_argument, NULL, OPT_CLASS + CLASS_FFN },
+		{ "type-down", required_argument, NULL,
+		    OPT_CLASS + CLASS_DOWN },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	struct mkmodel k;
+	struct hparams *h = &k.hp;
+	const struct number numbers[] = {
+		{ &h->layers, MODEL_LAYERS_MAX },
+		{ &h->embd, MODEL_EMBD_MAX },
+		{ &h->heads, MODEL_HEADS_MAX },
+		{ &h->kv_heads, MODEL_HEADS_MAX },
+		{ &h->head_k, MODEL_HEAD_MAX },
+		{ &h->ff, MODEL_FF_MAX },
+		{ &h->experts, MODEL_EXPERTS_MAX },
+		{ &h->experts_used, MODEL_EXPERTS_MAX },
+		{ &h->expert_ff, MODEL_FF_MAX },
+		{ &h->vocab, MODEL_VOCAB_MAX },
+		{ &h->ctx_train, MODEL_CTX_MAX },
+		{ &h->window, MODEL_CTX_MAX },
+	};
+	const char *preset = "tiny";
+	struct error err;
+	int c;
+
+	mkmodel_init(&k);
+	set_arch(&k, ARCH_QWEN3MOE);
+	/* Architecture, then preset, then the rest as it stands. */
+	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
+		if (c == 'h') {
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		}
+		if (c == 'V') {
+			puts("inferd-mkmodel " PACKAGE_VERSION);
+			return EXIT_SUCCESS;
+		}
+		if (c == '?') {
+			fputs(usage, stderr);
+			return EXIT_FAILURE;
+		}
+		if (c == OPT_PRESET)
+			preset = optarg;
+		if (first_options(&k, c) != 0)
+			return EXIT_FAILURE;
+	}
+	if (optind + 1 != argc) {
+		fputs(usage, stderr);
+		return EXIT_FAILURE;
+	}
+	if (set_preset(&k, preset) != 0)
+		return EXIT_FAILURE;
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1)
+		if (option(&k, c, numbers) != 0)
+			return EXIT_FAILURE;
+	complete(&k, h->experts == 0);
+	if (mkmodel_write(&k, argv[optind], &err) < 0) {
+		fprintf(stderr, "inferd-mkmodel: %s\n", err.msg);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,112 @@
+#!/bin/sh
+# inferd-mkmodel writes what inferd --check reads: every architecture, type and
+# vocabulary; and each says in one line what it cannot do.  Prints TAP.
+bin=${BRIG_BUILDDIR:-.}/inferd
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+n=0
+bad=0
+
+# ok NAME COMMAND...: the command succeeds.
+ok() {
+    n=$((n + 1))
+    name=$1
+    shift
+    if "$@" >"$dir/out" 2>&1; then
+        echo "ok $n - $name"
+    else
+        bad=1
+        echo "not ok $n - $name"
+        sed 's/^/# /' "$dir/out"
+    fi
+}
+
+make_model() {
+    rm -f "$dir"/m*.gguf
+    "$bin/inferd-mkmodel" "$@" "$dir/m.gguf"
+}
+
+# checks PATTERN OPTIONS...: the model of the options is fine and says that.
+checks() {
+    pattern=$1
+    shift
+    make_model "$@" && "$bin/inferd" --check "$dir/m.gguf" --json \
+        >"$dir/json" && cat "$dir/json" && grep -q "$pattern" "$dir/json"
+}
+
+# fails PATTERN COMMAND...: status 1 and one line that says so.
+fails() {
+    pattern=$1
+    shift
+    "$@" >"$dir/said" 2>&1
+    rc=$?
+    cat "$dir/said"
+    [ "$rc" = 1 ] && [ "$(wc -l <"$dir/said")" = 1 ] &&
+        grep -q "$pattern" "$dir/said"
+}
+
+for arch in qwen3moe qwen3 llama olmoe gpt-oss; do
+    ok "a model of $arch is read" checks "\"arch\":\"$arch\"" \
+        --arch $arch --layers 2
+    ok "a model of $arch with every tensor that it may have is read" \
+        checks "\"arch\":\"$arch\"" --arch $arch --layers 2 --extras
+done
+ok "a llama without experts is read" checks '"experts":0,' --arch llama \
+    --experts 0 --layers 2
+for type in F32 F16 BF16 Q8_0 Q4_0 Q4_K Q5_K Q6_K Q2_K Q3_K MXFP4 IQ4_NL \
+    IQ4_XS IQ2_XXS; do
+    ok "matrices of type $type are read" checks "\"$type\":{\"tensors\":" \
+        --type $type --layers 1 --vocab 263
+done
+ok "types by class are read" checks '"Q5_K".*"MXFP4"' --layers 1 \
+    --type-ffn MXFP4 --type-down Q8_0 --type-attn Q5_K --type-embd F16 \
+    --type-output BF16 --type-router F16
+ok "one matrix for embedding and output" checks '"params":7613184' --tied
+ok "SentencePiece" checks '"tokeniser":"llama"' --tokens spm --vocab 286
+ok "no vocabulary" checks '"tokeniser":"none"' --tokens none --vocab 128
+ok "a large vocabulary" checks '"vocabulary":200000' --vocab 200000 \
+    --layers 1 --type Q4_0
+ok "positions by YaRN" checks '"arch":"gpt-oss"' --arch gpt-oss --yarn 4 \
+    --rope-base 150000 --window 64
+
+split() {
+    make_model --split 3 && [ -e "$dir/m-00003-of-00003.gguf" ] &&
+        "$bin/inferd" --check "$dir/m-00001-of-00003.gguf" --json |
+        grep '"files":3'
+}
+ok "three files are one model" split
+
+same() {
+    make_model --seed 7 && mv "$dir/m.gguf" "$dir/first" &&
+        make_model --seed 7 && cmp "$dir/m.gguf" "$dir/first" &&
+        make_model --seed 8 && ! cmp -s "$dir/m.gguf" "$dir/first"
+}
+ok "the same request makes the same bytes, another seed others" same
+
+sealed() {
+    make_model && (cd "$dir" && sha256sum m.gguf >SHA256SUMS) &&
+        "$bin/inferd" --check "$dir/m.gguf" --seal \
+            --manifest "$dir/SHA256SUMS" --json | grep '"sealed":true'
+}
+ok "a sealed model is that of its manifest" sealed
+printf x | dd of="$dir/m.gguf" bs=1 seek=400000 conv=notrunc 2>/dev/null
+ok "a changed one is refused" fails "not the manifest's" "$bin/inferd" \
+    --check "$dir/m.gguf" --seal --manifest "$dir/SHA256SUMS"
+head -c 3000000 "$dir/m.gguf" >"$dir/cut.gguf"
+ok "half a model is refused" fails "after the end of the file" "$bin/inferd" \
+    --check "$dir/cut.gguf"
+
+mk=$bin/inferd-mkmodel
+ok "rows that no block divides are refused" fails "no multiple of the 256" \
+    "$mk" --embd 200 --head 50 "$dir/m.gguf"
+ok "an unknown type is refused" fails "Q9_Z" "$mk" --type Q9_Z "$dir/m.gguf"
+ok "an unknown architecture is refused" fails "'mamba'" "$mk" --arch mamba \
+    "$dir/m.gguf"
+ok "too few tokens are refused" fails "not 263-" "$mk" --vocab 10 \
+    "$dir/m.gguf"
+ok "uneven heads are refused" fails "unevenly" "$mk" --kv-heads 3 \
+    "$dir/m.gguf"
+ok "another name is refused" fails "does not end in .gguf" "$mk" "$dir/model"
+
+echo "1..$n"
+exit $bad
