@@ -52,6 +52,8 @@ extern const uint8_t quant_iq4_values[16];
 extern const uint8_t quant_mxfp4_values[16];
 /* 8 codes of IQ2_XXS by index, two bits each: 0, 1, 2 for 8, 25, 43. */
 extern const uint16_t quant_iq2_grid[256];
+/* The same 8 values of each index, a byte each, the first lowest. */
+extern uint64_t quant_iq2_values[256];
 
 static inline uint16_t
 quant_u16(const uint8_t *p)

@@ -40,6 +40,18 @@ const uint16_t quant_iq2_grid[256] = { 0x0000, 0x0002, 0x0005, 0x0008, 0x000a,
 /* What a code of the book stands for. */
 static const uint8_t magnitude[4] = { 8, 25, 43, 0 };
 
+uint64_t quant_iq2_values[256];
+
+__attribute__((constructor)) static void
+spread_grid(void)
+{
+	for (size_t g = 0; g < 256; g++)
+		for (size_t i = 0; i < 8; i++)
+			quant_iq2_values[g] |=
+			    (uint64_t)magnitude[quant_iq2_grid[g] >> 2 * i & 3]
+			    << 8 * i;
+}
+
 /*
  * f16 d, then for each 32 elements four book indices of a byte and a word of
  * four times seven signs and a 4-bit scale.  The eighth sign makes the number

@@ -29,13 +29,5 @@ tests_inferd_test_mkmodel_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
 TESTS += tests/inferd/mkmodel.sh
 EXTRA_DIST += tests/inferd/mkmodel.sh
 
-KERN_TESTS = tests/inferd/test_pool tests/inferd/test_quant
-check_PROGRAMS += $(KERN_TESTS)
-TESTS += $(KERN_TESTS)
-tests_inferd_test_pool_SOURCES = tests/inferd/test_pool.c
-tests_inferd_test_pool_LDADD = $(KERN_LIBS) libbase.a -lpthread $(CMOCKA_LIBS)
-tests_inferd_test_quant_SOURCES = tests/inferd/test_quant.c
-tests_inferd_test_quant_LDADD = $(KERN_LIBS) libgguf.a libbase.a -lm \
-	$(CMOCKA_LIBS)
-
+include tests/inferd/kern.mk
 include tests/inferd/chat.mk

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/compat.h"
+#include "tests/inferd/random_blocks.h"
 
 static const enum tensor_type types[] = { TT_F16, TT_BF16, TT_Q8_0, TT_Q4_0,
 	TT_Q2_K, TT_Q3_K, TT_Q4_K, TT_Q5_K, TT_Q6_K, TT_IQ2_XXS, TT_IQ4_NL,
@@ -51,15 +52,6 @@ mxfp4_exponents_are_halved_powers(void **state)
 }
 
 static uint64_t
-next(uint64_t *s)
-{
-	*s ^= *s << 13;
-	*s ^= *s >> 7;
-	*s ^= *s << 17;
-	return *s;
-}
-
-static uint64_t
 sum_of_random_row(enum tensor_type t)
 {
 	enum {
@@ -67,31 +59,10 @@ sum_of_random_row(enum tensor_type t)
 	};
 	static uint8_t row[4 * N];
 	static float out[N];
-	const struct tensor_type_info *info = tensor_type_info(t);
-	size_t bytes = tensor_row_bytes(t, N);
-	uint64_t s = 0x9e3779b97f4a7c15ULL + t, sum = 0xcbf29ce484222325ULL;
+	uint64_t sum = 0xcbf29ce484222325ULL;
 	uint32_t bits;
 
-	for (size_t i = 0; i < bytes; i++)
-		row[i] = (uint8_t)(next(&s) >> 24);
-	/* NaN has many bit patterns: none in the scales and floats */
-	for (size_t b = 0; b < bytes; b += info->bytes) {
-		size_t at[2] = { 0, 0 };
-
-		if (t == TT_Q4_K || t == TT_Q5_K)
-			at[1] = 2;
-		else if (t == TT_Q2_K)
-			at[0] = 80, at[1] = 82;
-		else if (t == TT_Q3_K)
-			at[0] = at[1] = 108;
-		else if (t == TT_Q6_K)
-			at[0] = at[1] = 208;
-		for (size_t i = 0; i < 2; i++)
-			if (t == TT_MXFP4)
-				row[b] &= 0x7f;
-			else
-				row[b + at[i] + 1] &= 0xbf;
-	}
+	random_row(t, 0x9e3779b97f4a7c15ULL + t, row, N);
 	dequant_row(t, row, out, N);
 	for (size_t i = 0; i < N; i++) {
 		memcpy(&bits, &out[i], sizeof(bits));

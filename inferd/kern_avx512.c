@@ -1,0 +1,272 @@
+#include "inferd/kern_impl.h"
+
+#include "base/compat.h"
+
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+
+#include "inferd/kern_avx512.h"
+#include "inferd/kern_v16_avx512.h"
+#include "inferd/kern_float.h"
+#include "inferd/kern_avx512_load.h"
+
+/* Rows of weights side by side: their sums are joined into one register. */
+#define ROWS 8
+#define EACH_ROW _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)
+
+/* Codes that are too large for pairs of products in 16 bits. */
+always_inline bool
+is_wide(enum tensor_type t)
+{
+	return t == TT_IQ4_XS;
+}
+
+/* The sums of eight registers, in one. */
+always_inline __m256i
+join(const __m256i s[ROWS])
+{
+	__m256i a = _mm256_hadd_epi32(
+	    _mm256_hadd_epi32(s[0], s[1]), _mm256_hadd_epi32(s[2], s[3]));
+	__m256i b = _mm256_hadd_epi32(
+	    _mm256_hadd_epi32(s[4], s[5]), _mm256_hadd_epi32(s[6], s[7]));
+
+	return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
+	    _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+always_inline __m256i
+halves(__m512i a)
+{
+	return _mm256_add_epi32(
+	    _mm512_castsi512_si256(a), _mm512_extracti64x4_epi64(a, 1));
+}
+
+/* Sum of scale times code times activation over a block, in eight lanes. */
+always_inline __m256i
+block_sum(bool wide, const struct super *s, __m256i m, const __m512i x[4])
+{
+	__m512i sc = _mm512_castsi256_si512(_mm256_mullo_epi16(s->sc, m));
+	__m512i acc = _mm512_setzero_si512();
+
+	if (wide) {
+		__m512i sc32 =
+		    _mm512_cvtepi16_epi32(_mm512_castsi512_si256(sc));
+
+		for (int c = 0; c < 4; c++) {
+			__m512i idx = _mm512_setr_epi32(
+			    0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+			__m512i dot = _mm512_dpbusd_epi32(
+			    _mm512_setzero_si512(), s->q[c], x[c]);
+
+			idx = _mm512_add_epi32(idx, _mm512_set1_epi32(4 * c));
+			acc = _mm512_add_epi32(
+			    acc, _mm512_mullo_epi32(
+				     dot, _mm512_permutexvar_epi32(idx, sc32)));
+		}
+		return halves(acc);
+	}
+	for (int c = 0; c < 4; c++) {
+		__m512i idx =
+		    _mm512_add_epi16(_mm512_set1_epi16((short)(4 * c)),
+			_mm512_set_epi64(0x3000300030003, 0x3000300030003,
+			    0x2000200020002, 0x2000200020002, 0x1000100010001,
+			    0x1000100010001, 0, 0));
+
+		acc = _mm512_dpwssd_epi32(acc,
+		    _mm512_maddubs_epi16(s->q[c], x[c]),
+		    _mm512_permutexvar_epi16(idx, sc));
+	}
+	return halves(acc);
+}
+
+/* Eight words, each the bits of a half float. */
+always_inline __m256
+half_floats(__m256i words)
+{
+	return _mm256_cvtph_ps(_mm256_cvtepi32_epi16(words));
+}
+
+always_inline uint32_t
+d_bits(enum tensor_type t, const uint8_t *p)
+{
+	p += place_of_d(t);
+	return has_offsets(t) ? u32_at(p) : quant_u16(p);
+}
+
+always_inline __m256i
+d_words(enum tensor_type t, const uint8_t *const p[ROWS])
+{
+	return _mm256_setr_epi32((int)d_bits(t, p[0]), (int)d_bits(t, p[1]),
+	    (int)d_bits(t, p[2]), (int)d_bits(t, p[3]), (int)d_bits(t, p[4]),
+	    (int)d_bits(t, p[5]), (int)d_bits(t, p[6]), (int)d_bits(t, p[7]));
+}
+
+always_inline void
+fetch(const uint8_t *p, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += 64)
+		_mm_prefetch((const char *)(p + i), _MM_HINT_T0);
+}
+
+always_inline __m256
+rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
+    const struct act_super *x)
+{
+	const size_t bytes = tensor_type_bytes(t);
+	const int zero = (int)quant_zero_of(t);
+	__m256 acc = _mm256_setzero_ps();
+
+	for (; n > 0; n -= QUANT_SUPER, x++) {
+		__m512i xq[4];
+		__m256i m = _mm256_load_si256((const void *)x->m);
+		__m256i xs = _mm256_load_si256((const void *)x->sum);
+		__m256i sum[ROWS], off[ROWS], dw = d_words(t, p);
+		__m256 d, dx = _mm256_set1_ps(x->d);
+
+		for (int c = 0; c < 4; c++)
+			xq[c] = _mm512_load_si512(x->q + 64 * c);
+		EACH_ROW
+		{
+			struct super s;
+
+			load_super(t, p[r], &s);
+			fetch(p[r] + ahead, bytes);
+			p[r] += bytes;
+			sum[r] = block_sum(is_wide(t), &s, m, xq);
+			off[r] =
+			    _mm256_madd_epi16(has_offsets(t) ? s.mn : s.sc, xs);
+			if (!has_offsets(t))
+				sum[r] = _mm256_sub_epi32(
+				    sum[r], _mm256_slli_epi32(off[r],
+						__builtin_ctz((unsigned)zero)));
+		}
+		d = half_floats(dw);
+		if (t == TT_IQ2_XXS)
+			d = _mm256_mul_ps(d, _mm256_set1_ps(0.125f));
+		acc = _mm256_fmadd_ps(
+		    _mm256_mul_ps(d, dx), _mm256_cvtepi32_ps(join(sum)), acc);
+		if (has_offsets(t))
+			acc = _mm256_fnmadd_ps(
+			    _mm256_mul_ps(
+				half_floats(_mm256_srli_epi32(dw, 16)), dx),
+			    _mm256_cvtepi32_ps(join(off)), acc);
+	}
+	return acc;
+}
+
+/* Half of 2^(e - 127) for eight e; see quant_e8m0_half(). */
+always_inline __m256
+e8m0_halves(__m256i e)
+{
+	__m256i normal =
+	    _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+	__m256i tiny = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+
+	return _mm256_castsi256_ps(_mm256_mask_blend_epi32(
+	    _mm256_cmplt_epi32_mask(e, _mm256_set1_epi32(2)), normal, tiny));
+}
+
+always_inline __m256
+small_d(enum tensor_type t, const uint8_t *const p[ROWS])
+{
+	if (t != TT_MXFP4)
+		return half_floats(d_words(t, p));
+	return e8m0_halves(_mm256_setr_epi32(p[0][0], p[1][0], p[2][0], p[3][0],
+	    p[4][0], p[5][0], p[6][0], p[7][0]));
+}
+
+always_inline __m256
+rows_small(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
+    const struct act_small *x)
+{
+	const size_t bytes = tensor_type_bytes(t);
+	const int zero = (int)quant_zero_of(t);
+	__m256 acc = _mm256_setzero_ps();
+
+	for (size_t b = 0; b < n / QUANT_SMALL; b++) {
+		__m256i q =
+		    _mm256_loadu_si256((const void *)(x->q + QUANT_SMALL * b));
+		__m256i sum[ROWS];
+		__m256 d = small_d(t, p);
+
+		EACH_ROW
+		{
+			sum[r] = _mm256_dpbusd_epi32(
+			    _mm256_setzero_si256(), load_small(t, p[r]), q);
+			/* a line holds 2 to 4 blocks */
+			if (b % 2 == 0)
+				fetch(p[r] + ahead, 1);
+			p[r] += bytes;
+		}
+		acc = _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(x->d[b])),
+		    _mm256_cvtepi32_ps(_mm256_sub_epi32(
+			join(sum), _mm256_set1_epi32(zero * x->sum[b]))),
+		    acc);
+	}
+	return acc;
+}
+
+always_inline void
+matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
+    size_t r1, const void *xq, float *y)
+{
+	const size_t bytes = n / tensor_type_block(t) * tensor_type_bytes(t);
+	struct act_small small = act_small(xq, n);
+
+	for (size_t r = r0; r < r1; r += ROWS) {
+		const uint8_t *p[ROWS];
+		size_t rows = r1 - r < ROWS ? r1 - r : ROWS;
+		__m256 v;
+
+		/* where rows are missing the last one is done again */
+		for (size_t k = 0; k < ROWS; k++)
+			p[k] = w + (r + (k < rows ? k : rows - 1)) * bytes;
+		if (tensor_type_block(t) == QUANT_SUPER)
+			v = rows_super(t, p, ROWS * bytes, n, xq);
+		else
+			v = rows_small(t, p, ROWS * bytes, n, &small);
+		_mm256_mask_storeu_ps(y + r, (__mmask8)((1u << rows) - 1), v);
+	}
+}
+
+void
+avx512_matvec(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
+    const void *xq, float *y)
+{
+	switch (t) {
+#define CASE(type)                                                             \
+	case type:                                                             \
+		matvec_type(type, w, n, r0, r1, xq, y);                        \
+		return
+		CASE(TT_Q8_0);
+		CASE(TT_Q4_0);
+		CASE(TT_IQ4_NL);
+		CASE(TT_MXFP4);
+		CASE(TT_Q2_K);
+		CASE(TT_Q3_K);
+		CASE(TT_Q4_K);
+		CASE(TT_Q5_K);
+		CASE(TT_Q6_K);
+		CASE(TT_IQ2_XXS);
+		CASE(TT_IQ4_XS);
+#undef CASE
+	case TT_F32:
+	case TT_F16:
+	case TT_BF16:
+	case TT_MAX:
+		return;
+	}
+}
+
+static const struct kern_ops ops = {
+	.matvec = avx512_matvec,
+	.matmul = avx512_matmul,
+	KERN_FLOAT_OPS,
+};
+
+const struct kern_ops *const kern_ops_avx512 = &ops;
+
+#else
+
+const struct kern_ops *const kern_ops_avx512 = NULL;
+
+#endif

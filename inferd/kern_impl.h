@@ -1,0 +1,121 @@
+/*
+ * Between the kernels' own files: how activations lie in memory, and the table
+ * of functions that each instruction set fills.
+ */
+#ifndef BRIG_INFERD_KERN_IMPL_H
+#define BRIG_INFERD_KERN_IMPL_H
+
+#include "inferd/kern.h"
+#include "inferd/quant.h"
+
+/* Below this a block of activations counts as zero. */
+#define ACT_TINY 1e-30f
+/* Steps of the scales within a block of ACT_SUPER. */
+#define ACT_STEPS 15
+
+/*
+ * 256 activations: x[i] is about d * m[i / 16] * q[i].  Each 32 have a scale
+ * m of their own, as an integer, so that sums over a block stay exact: less
+ * noise than one scale for all.  The largest possible sum of the worst type
+ * (Q6_K: 256 * 32 * 127 * 128 * 15) fits 32 bits.
+ */
+struct act_super {
+	_Alignas(64) int8_t q[QUANT_SUPER];
+	int16_t sum[QUANT_SUBS]; /* of each 16: m * (sum of q) */
+	int16_t m[QUANT_SUBS];
+	int32_t m32[QUANT_SUPER / 32]; /* the same once for each 32 */
+	float d;
+	uint32_t unused[7];
+};
+
+/*
+ * A row of n ACT_SMALL activations: n codes, then n / 32 scales, then n / 32
+ * sums of codes.
+ */
+struct act_small {
+	const int8_t *q;
+	const float *d;
+	const int32_t *sum;
+};
+
+static inline struct act_small
+act_small(const void *row, size_t n)
+{
+	const int8_t *q = row;
+	const float *d = (const void *)(q + n);
+
+	return (struct act_small){ q, d, (const void *)(d + n / QUANT_SMALL) };
+}
+
+#define always_inline static inline __attribute__((always_inline))
+
+/* What quant_zero() and tensor_type_info() say, known to the compiler. */
+always_inline unsigned
+quant_zero_of(enum tensor_type t)
+{
+	return t == TT_Q4_0                                       ? 8
+	       : t == TT_MXFP4                                    ? 12
+	       : t == TT_Q3_K                                     ? 4
+	       : t == TT_Q6_K                                     ? 32
+	       : t == TT_IQ2_XXS                                  ? 64
+	       : t == TT_Q8_0 || t == TT_IQ4_NL || t == TT_IQ4_XS ? 128
+								  : 0;
+}
+
+always_inline size_t
+tensor_type_block(enum tensor_type t)
+{
+	return t == TT_Q8_0 || t == TT_Q4_0 || t == TT_IQ4_NL || t == TT_MXFP4
+		   ? QUANT_SMALL
+		   : QUANT_SUPER;
+}
+
+always_inline size_t
+tensor_type_bytes(enum tensor_type t)
+{
+	return t == TT_Q8_0                     ? 34
+	       : t == TT_Q4_0 || t == TT_IQ4_NL ? 18
+	       : t == TT_MXFP4                  ? 17
+	       : t == TT_Q2_K                   ? 84
+	       : t == TT_Q3_K                   ? 110
+	       : t == TT_Q4_K                   ? 144
+	       : t == TT_Q5_K                   ? 176
+	       : t == TT_Q6_K                   ? 210
+	       : t == TT_IQ2_XXS                ? 66
+						: 136;
+}
+
+struct kern_ops {
+	void (*act_super)(const float *x, size_t n, struct act_super *out);
+	void (*act_small)(
+	    const float *x, size_t n, int8_t *q, float *d, int32_t *sum);
+	/* Quantised types only. */
+	void (*matvec)(enum tensor_type t, const void *w, size_t n, size_t r0,
+	    size_t r1, const void *xq, float *y);
+	void (*matmul)(enum tensor_type t, const void *w, size_t n, size_t r0,
+	    size_t r1, const void *xq, size_t xq_stride, size_t nt, float *y,
+	    size_t y_stride);
+	void (*glu_join)(enum glu kind, const float *g, const float *u,
+	    const float *gbias, const float *ubias, size_t n, float *h);
+	void (*axpy)(float a, const float *x, size_t n, float *y);
+	void (*rms_norm)(
+	    const float *x, const float *weight, float eps, size_t n, float *y);
+	float (*max)(const float *x, size_t n);
+	float (*exp_sum)(float *x, size_t n, float max);
+	void (*scale)(float *x, size_t n, float a);
+	void (*exp)(float *x, size_t n);
+	void (*dot_rows)(enum tensor_type t, const void *rows, size_t stride,
+	    size_t nrows, const float *x, size_t n, float *y);
+	void (*axpy_rows)(enum tensor_type t, const void *rows, size_t stride,
+	    size_t nrows, const float *a, size_t n, float *y);
+	void (*store_row)(
+	    enum tensor_type t, const float *x, size_t n, void *row);
+};
+
+/* NULL: not in this build. */
+extern const struct kern_ops *const kern_ops_scalar;
+extern const struct kern_ops *const kern_ops_avx2;
+extern const struct kern_ops *const kern_ops_avxvnni;
+extern const struct kern_ops *const kern_ops_avx512;
+
+#endif

@@ -1,0 +1,213 @@
+/*
+ * Blocks of weights taken apart into registers of 32 bytes, for AVX2: the codes
+ * in their order and the scales as 16 words.  Codes whose zero is 128 are kept
+ * as signed ones, since pairs of products of larger ones do not fit 16 bits.
+ */
+#ifndef BRIG_INFERD_KERN_YMM_LOAD_H
+#define BRIG_INFERD_KERN_YMM_LOAD_H
+
+#include <immintrin.h>
+
+struct super {
+	__m256i q[8];
+	__m256i sc; /* 16 words */
+	__m256i mn; /* of the types with offsets */
+};
+
+always_inline bool
+is_signed(enum tensor_type t)
+{
+	return quant_zero_of(t) == 128;
+}
+
+/* The zero of the codes as they are here. */
+always_inline int
+zero_here(enum tensor_type t)
+{
+	return is_signed(t) ? 0 : (int)quant_zero_of(t);
+}
+
+always_inline bool
+has_offsets(enum tensor_type t)
+{
+	return t == TT_Q4_K || t == TT_Q5_K || t == TT_Q2_K;
+}
+
+always_inline uint32_t
+u32_at(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+always_inline __m256i
+load_32(const uint8_t *p)
+{
+	return _mm256_loadu_si256((const void *)p);
+}
+
+always_inline __m256i
+masked(__m256i v, int mask)
+{
+	return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
+}
+
+/* Eight bytes as eight pairs of equal words. */
+always_inline __m256i
+pairs_of_words(uint64_t bytes)
+{
+	const __m256i idx =
+	    _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3,
+		-1, 4, -1, 4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1);
+
+	return _mm256_shuffle_epi8(_mm256_set1_epi64x((long long)bytes), idx);
+}
+
+always_inline void
+load_q45_k(bool five, const uint8_t *p, struct super *s)
+{
+	uint32_t a = u32_at(p + 4), b = u32_at(p + 8), c = u32_at(p + 12);
+	uint64_t sc = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
+	uint64_t mn = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
+	const uint8_t *q = p + (five ? 48 : 16);
+	__m256i high = five ? load_32(p + 16) : _mm256_setzero_si256();
+
+	for (int k = 0; k < 4; k++) {
+		__m256i v = load_32(q + 32 * k);
+
+		s->q[2 * k] = masked(v, 15);
+		s->q[2 * k + 1] = masked(_mm256_srli_epi16(v, 4), 15);
+		if (!five)
+			continue;
+		s->q[2 * k] = _mm256_or_si256(s->q[2 * k],
+		    masked(_mm256_slli_epi16(masked(high, 1), 4), 16));
+		s->q[2 * k + 1] = _mm256_or_si256(s->q[2 * k + 1],
+		    masked(_mm256_slli_epi16(masked(high, 2), 3), 16));
+		high = _mm256_srli_epi16(high, 2);
+	}
+	s->sc = pairs_of_words(sc << 32 | (a & 0x3f3f3f3f));
+	s->mn = pairs_of_words(mn << 32 | (b & 0x3f3f3f3f));
+}
+
+always_inline void
+load_q6_k(const uint8_t *p, struct super *s)
+{
+	for (int h = 0; h < 2; h++) {
+		__m256i a = load_32(p + 64 * h), b = load_32(p + 64 * h + 32);
+		__m256i u = load_32(p + 128 + 32 * h), *q = s->q + 4 * h;
+
+		q[0] = _mm256_or_si256(
+		    masked(a, 15), masked(_mm256_slli_epi16(u, 4), 0x30));
+		q[1] = _mm256_or_si256(
+		    masked(b, 15), masked(_mm256_slli_epi16(u, 2), 0x30));
+		q[2] = _mm256_or_si256(
+		    masked(_mm256_srli_epi16(a, 4), 15), masked(u, 0x30));
+		q[3] = _mm256_or_si256(masked(_mm256_srli_epi16(b, 4), 15),
+		    masked(_mm256_srli_epi16(u, 2), 0x30));
+	}
+	s->sc = _mm256_cvtepi8_epi16(_mm_loadu_si128((const void *)(p + 192)));
+}
+
+always_inline void
+load_pairs(const uint8_t *p, struct super *s)
+{
+	for (int h = 0; h < 2; h++) {
+		__m256i v = load_32(p + 32 * h), *q = s->q + 4 * h;
+
+		q[0] = masked(v, 3);
+		q[1] = masked(_mm256_srli_epi16(v, 2), 3);
+		q[2] = masked(_mm256_srli_epi16(v, 4), 3);
+		q[3] = masked(_mm256_srli_epi16(v, 6), 3);
+	}
+}
+
+always_inline void
+load_q2_k(const uint8_t *p, struct super *s)
+{
+	const __m128i low = _mm_set1_epi8(15);
+	__m128i v = _mm_loadu_si128((const void *)p);
+
+	load_pairs(p + 16, s);
+	s->sc = _mm256_cvtepu8_epi16(_mm_and_si128(v, low));
+	s->mn = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(v, 4), low));
+}
+
+always_inline __m256i
+nibbles_32(const uint8_t *p)
+{
+	__m128i v = _mm_loadu_si128((const void *)p);
+
+	return masked(_mm256_inserti128_si256(
+			  _mm256_castsi128_si256(v), _mm_srli_epi16(v, 4), 1),
+	    15);
+}
+
+always_inline __m256i
+look_up(const uint8_t *table, int flip, __m256i codes)
+{
+	__m128i v = _mm_xor_si128(
+	    _mm_loadu_si128((const void *)table), _mm_set1_epi8((char)flip));
+
+	return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(v), codes);
+}
+
+/* The rare ones: by way of the reference. */
+always_inline void
+load_plain(enum tensor_type t, const uint8_t *p, struct super *s)
+{
+	struct quant_block u;
+	__m256i flip = _mm256_set1_epi8(is_signed(t) ? -128 : 0);
+
+	quant_unpack(t, p, &u);
+	for (int k = 0; k < 8; k++)
+		s->q[k] = _mm256_xor_si256(load_32(u.q + 32 * k), flip);
+	s->sc = _mm256_loadu_si256((const void *)u.sc);
+	s->mn = _mm256_loadu_si256((const void *)u.mn);
+}
+
+always_inline void
+load_super(enum tensor_type t, const uint8_t *p, struct super *s)
+{
+	if (t == TT_Q4_K || t == TT_Q5_K)
+		load_q45_k(t == TT_Q5_K, p, s);
+	else if (t == TT_Q6_K)
+		load_q6_k(p, s);
+	else if (t == TT_Q2_K)
+		load_q2_k(p, s);
+	else
+		load_plain(t, p, s);
+}
+
+always_inline __m256i
+load_small(enum tensor_type t, const uint8_t *p)
+{
+	if (t == TT_Q8_0)
+		return load_32(p + 2);
+	if (t == TT_Q4_0)
+		return nibbles_32(p + 2);
+	if (t == TT_IQ4_NL)
+		return look_up(quant_iq4_values, 0x80, nibbles_32(p + 2));
+	return look_up(quant_mxfp4_values, 0, nibbles_32(p + 1));
+}
+
+always_inline float
+block_d(enum tensor_type t, const uint8_t *p)
+{
+	float d;
+
+	if (t == TT_MXFP4)
+		return quant_e8m0_half(p[0]);
+	p += t == TT_Q2_K ? 80 : t == TT_Q3_K ? 108 : t == TT_Q6_K ? 208 : 0;
+	d = _cvtsh_ss(quant_u16(p));
+	return t == TT_IQ2_XXS ? d * 0.125f : d;
+}
+
+always_inline float
+block_dmin(enum tensor_type t, const uint8_t *p)
+{
+	return _cvtsh_ss(quant_u16(p + (t == TT_Q2_K ? 82 : 2)));
+}
+
+#endif

@@ -1,0 +1,12 @@
+# What computes.
+KERN_TESTS = tests/inferd/test_kern tests/inferd/test_pool \
+	tests/inferd/test_quant
+check_PROGRAMS += $(KERN_TESTS)
+TESTS += $(KERN_TESTS)
+tests_inferd_test_pool_SOURCES = tests/inferd/test_pool.c
+tests_inferd_test_pool_LDADD = $(KERN_LIBS) libbase.a -lpthread $(CMOCKA_LIBS)
+tests_inferd_test_quant_SOURCES = tests/inferd/test_quant.c \
+	tests/inferd/random_blocks.h
+tests_inferd_test_quant_LDADD = $(KERN_LIBS) libbase.a -lm $(CMOCKA_LIBS)
+tests_inferd_test_kern_SOURCES = tests/inferd/test_kern.c
+tests_inferd_test_kern_LDADD = $(KERN_LIBS) libbase.a -lm $(CMOCKA_LIBS)
