@@ -23,6 +23,8 @@
 struct mint {
 	EVP_PKEY *key;
 	X509 *cert;
+	struct buf crl; /* the last one, */
+	time_t made;    /* of that time; 0: none */
 };
 
 /* SEQUENCE, ecPublicKey, prime256v1, BIT STRING, uncompressed point. */
@@ -165,6 +167,7 @@ mint_free(struct mint *m)
 		return;
 	EVP_PKEY_free(m->key);
 	X509_free(m->cert);
+	buf_free(&m->crl);
 	free(m);
 }
 
@@ -340,8 +343,8 @@ out:
 	return ok ? 0 : -1;
 }
 
-int
-mint_crl(const struct mint *m, struct buf *der, struct error *err)
+static int
+make_crl(struct mint *m, struct error *err)
 {
 	X509_CRL *crl = X509_CRL_new();
 	unsigned char *p = NULL;
@@ -349,11 +352,27 @@ mint_crl(const struct mint *m, struct buf *der, struct error *err)
 
 	if (crl != NULL && build_crl(m, crl) == 0)
 		n = i2d_X509_CRL(crl, &p);
-	if (n > 0)
-		buf_put(der, p, (size_t)n);
-	else
+	if (n > 0) {
+		buf_clear(&m->crl);
+		buf_put(&m->crl, p, (size_t)n);
+		m->made = time(NULL);
+	} else {
 		crypto_error(err, "making the list of revoked certificates");
+	}
 	OPENSSL_free(p);
 	X509_CRL_free(crl);
 	return n > 0 ? 0 : -1;
+}
+
+int
+mint_crl(struct mint *m, struct buf *der, struct error *err)
+{
+	time_t now = time(NULL);
+
+	if ((m->made == 0 || now < m->made ||
+		now - m->made >= MINT_CRL_KEEP_S) &&
+	    make_crl(m, err) < 0)
+		return -1;
+	buf_put(der, buf_head(&m->crl), buf_len(&m->crl));
+	return 0;
 }

@@ -24,6 +24,7 @@
  */
 #define MINT_CRL_HOST "crl.brig.internal"
 #define MINT_CRL_PATH "/ca.crl"
+#define MINT_CRL_KEEP_S 3600 /* a job may ask as often as it likes */
 #define MINT_CRL_DAYS 30
 
 struct mint;
@@ -50,6 +51,6 @@ int mint_leaf(const struct mint *m, const char *name, const void *spki,
     size_t n, struct buf *der, struct error *err);
 
 /* Append the list (DER), valid from yesterday.  0, or -1 and err. */
-int mint_crl(const struct mint *m, struct buf *der, struct error *err);
+int mint_crl(struct mint *m, struct buf *der, struct error *err);
 
 #endif
