@@ -8,6 +8,8 @@ command -v python3 >/dev/null || {
     echo "1..0 # SKIP needs python3"
     exit 77
 }
+# Many misdeeds in one job, some of which wait.
+BRIG_JOB_TIMEOUT=${BRIG_JOB_TIMEOUT-240}
 attack_setup attack-rogue
 make_cert rogue.test
 background python3 "$BRIG_SRCDIR/tests/attack/rogue_origin.py" \
