@@ -5,9 +5,9 @@
  * holds what it looks for and is wiped.
  *
  * Nearly every byte starts nothing: a filter over the first four bytes of all
- * forms (Hyperscan's "Teddy", NSDI 2019, where the processor has AVX2) passes
- * over those, and what is left is compared byte by byte.  Making one costs
- * little, as there is one for each exchange.
+ * forms (Hyperscan's "Teddy", NSDI 2019, where the processor has AVX2 or
+ * AVX-512) passes over those, and what is left is compared byte by byte.
+ * Making one costs little, as there is one for each exchange.
  */
 #ifndef BRIG_PROXY_SEEK_H
 #define BRIG_PROXY_SEEK_H

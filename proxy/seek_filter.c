@@ -252,8 +252,17 @@ looks(const struct filter *f, const uint8_t *p)
 	return false;
 }
 
+static size_t lanes_max = SIZE_MAX;
+
+void
+filter_lanes(size_t max)
+{
+	lanes_max = max;
+}
+
 #ifdef __x86_64__
 #define LANES 32u
+#define LANES_512 64u
 #define CLASSED                                                                \
 	(1u << BUCKET_TEXT | 1u << BUCKET_B64_0 | 1u << BUCKET_B64_1 |         \
 	    1u << BUCKET_B64_2)
@@ -324,16 +333,69 @@ skip_avx2(const struct filter *f, const uint8_t *p, size_t n, size_t from)
 	}
 	return from;
 }
+
+__attribute__((target("avx512bw"))) static inline __m512i
+table_512(const uint8_t *t)
+{
+	return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i_u *)t));
+}
+
+/* The same, 64 at a time. */
+__attribute__((target("avx512bw"))) static size_t
+skip_avx512(const struct filter *f, const uint8_t *p, size_t n, size_t from)
+{
+	const __m512i half = _mm512_set1_epi8(15);
+	const __m512i classed = _mm512_set1_epi8((char)CLASSED);
+	const __m512i clow = table_512(class_low);
+	const __m512i chigh = table_512(class_high);
+	__m512i low[FILTER_BYTES], high[FILTER_BYTES];
+
+	for (size_t i = 0; i < FILTER_BYTES; i++) {
+		low[i] = table_512(f->low[i]);
+		high[i] = table_512(f->high[i]);
+	}
+	for (; n - from >= LANES_512 + FILTER_BYTES - 1; from += LANES_512) {
+		__m512i may = _mm512_set1_epi8(-1);
+		uint64_t yes = 0;
+
+		for (size_t i = 0; i < FILTER_BYTES; i++) {
+			__m512i v = _mm512_loadu_si512(p + from + i);
+			__m512i l = _mm512_and_si512(v, half);
+			__m512i h =
+			    _mm512_and_si512(_mm512_srli_epi16(v, 4), half);
+
+			if (i > 0)
+				yes |= _mm512_test_epi8_mask(
+					   _mm512_shuffle_epi8(clow, l),
+					   _mm512_shuffle_epi8(chigh, h)) &
+				       _mm512_test_epi8_mask(may, classed);
+			/* All three. */
+			may = _mm512_ternarylogic_epi64(may,
+			    _mm512_shuffle_epi8(low[i], l),
+			    _mm512_shuffle_epi8(high[i], h), 0x80);
+		}
+		yes |= _mm512_test_epi8_mask(may, may);
+		for (; yes != 0; yes &= yes - 1) {
+			size_t at = from + (size_t)__builtin_ctzll(yes);
+
+			if (looks(f, p + at))
+				return at;
+		}
+	}
+	return from;
+}
 #endif
 
 size_t
 filter_skip(const struct filter *f, const uint8_t *p, size_t n, size_t from)
 {
 #ifdef __x86_64__
-	if (n > from && n - from >= LANES + FILTER_BYTES - 1 &&
-	    __builtin_cpu_supports("avx2")) {
+	if (n > from && n - from >= LANES_512 + FILTER_BYTES - 1 &&
+	    lanes_max >= LANES_512 && __builtin_cpu_supports("avx512bw"))
+		from = skip_avx512(f, p, n, from);
+	else if (n > from && n - from >= LANES + FILTER_BYTES - 1 &&
+		 lanes_max >= LANES && __builtin_cpu_supports("avx2"))
 		from = skip_avx2(f, p, n, from);
-	}
 #endif
 	for (; from + FILTER_BYTES <= n; from++)
 		if (looks(f, p + from))

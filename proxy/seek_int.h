@@ -56,6 +56,8 @@ uint64_t filter_look(
  */
 size_t filter_skip(
     const struct filter *f, const uint8_t *p, size_t n, size_t from);
+/* For tests: look at no more places at a time, whatever the processor can. */
+void filter_lanes(size_t max);
 
 /* seek_match.c */
 enum found {

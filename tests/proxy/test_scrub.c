@@ -10,7 +10,7 @@
 #include "base/compat.h"
 #include "base/str.h"
 #include "proxy/scrub.h"
-#include "proxy/seek.h"
+#include "proxy/seek_int.h"
 
 static const char REAL[] = "ghp_s3cr3tVALUE0123456789abcdefXYZw";
 static const char STUB[] = "ghp_PLACEHOLDER9876543210zyxwvuTSRq";
@@ -486,7 +486,7 @@ large_pieces_and_small_ones_give_the_same(void **state)
 	static const char set[] = "ABCab012_-%\\&=\r\n/+;#x";
 
 	(void)state;
-	for (int round = 0; round < 150; round++) {
+	for (int round = 0; round < 300; round++) {
 		cleanup_buf struct buf in = { 0 }, whole = { 0 }, cut = { 0 };
 		struct scrub *a = scrub_new(), *b = scrub_new();
 		char key[6][24] = { 0 };
@@ -516,6 +516,8 @@ large_pieces_and_small_ones_give_the_same(void **state)
 				write_down(&in, &ways[rnd(nitems(ways))], v);
 			}
 		}
+		/* The small ones are too short for more than one at a time. */
+		filter_lanes(round % 2 == 0 ? 32 : SIZE_MAX);
 		scrub_feed(a, buf_head(&in), buf_len(&in), &whole);
 		scrub_end(a, &whole);
 		for (size_t at = 0, k; at < buf_len(&in); at += k) {
