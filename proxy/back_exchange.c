@@ -165,7 +165,8 @@ on_head(struct chan *c, struct msg *m, void *ctx)
 	x->head = h;
 	x->by = "failsafe";
 	x->state = X_ASK;
-	x->req_credit = x->rsp_credit = WIRE_WINDOW;
+	x->req_credit = WIRE_WINDOW;
+	x->rsp_credit = WIRE_RSP_WINDOW;
 	buf_init(&x->req, 0);
 	buf_init_wipe(&x->stub_tail, 0);
 	x->timer = ev_timer_new(b->ev, on_timer, x);

@@ -22,7 +22,7 @@ exchange_begin(struct exchange *ex)
 		fatalx("out of exchange serials");
 	ex->serial = f->next_serial++;
 	ex->tx_credit = WIRE_WINDOW;
-	ex->rx_credit = WIRE_WINDOW;
+	ex->rx_credit = WIRE_RSP_WINDOW;
 	bucket = &f->hash[ex->serial % FRONT_HASH];
 	ex->hash_next = *bucket;
 	*bucket = ex;
@@ -88,7 +88,7 @@ exchange_grant(struct exchange *ex)
 {
 	cleanup_buf struct buf b = { 0 };
 
-	if (ex->serial == 0 || ex->rx_taken < WIRE_WINDOW / 4)
+	if (ex->serial == 0 || ex->rx_taken < WIRE_RSP_WINDOW / 2)
 		return;
 	buf_put_u32(&b, (uint32_t)ex->rx_taken);
 	exchange_send(ex, M_REQ_WINDOW, buf_head(&b), buf_len(&b));

@@ -5,7 +5,7 @@
  *
  * Windows follow back's credit, in both directions: an agent may send on a
  * stream what back takes of that exchange, and back may send what lies here
- * unsent up to WIRE_WINDOW.
+ * unsent up to WIRE_RSP_WINDOW.
  */
 #ifndef BRIG_PROXY_FRONT_H2_H
 #define BRIG_PROXY_FRONT_H2_H

@@ -349,7 +349,7 @@ http_fill(struct conn *c)
 static void
 http_wrote(struct conn *c)
 {
-	if (c->ex != NULL && buf_len(&c->out) <= WIRE_WINDOW / 2)
+	if (c->ex != NULL && buf_len(&c->out) <= WIRE_RSP_WINDOW / 2)
 		exchange_grant(c->ex);
 }
 

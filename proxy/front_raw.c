@@ -361,7 +361,7 @@ raw_wrote(struct conn *c)
 
 	if (c->ex == NULL || c->ex->serial == 0)
 		return;
-	if (buf_len(&c->out) <= WIRE_WINDOW / 2)
+	if (buf_len(&c->out) <= WIRE_RSP_WINDOW / 2)
 		exchange_grant(c->ex);
 	if (!r->server_end || r->shut || buf_len(&c->out) > 0)
 		return;

@@ -12,8 +12,9 @@
  * already under way, which is ignored.
  *
  * Flow control per exchange and direction: a sender of bodies starts with
- * WIRE_WINDOW bytes of credit; M_REQ_WINDOW / M_RSP_WINDOW grant more.
- * Exceeding the credit is a fault of the peer.
+ * WIRE_WINDOW bytes of credit for a request and WIRE_RSP_WINDOW for a response;
+ * M_RSP_WINDOW and M_REQ_WINDOW grant more.  Exceeding the credit is a fault of
+ * the peer.
  *
  * The answer to HEAD may say BODY_LENGTH (what GET would have had); no body
  * follows its head.
@@ -45,6 +46,8 @@
 #include "base/buf.h"
 
 #define WIRE_WINDOW (256u * 1024)
+/* Half of it is on its way while front writes the other half. */
+#define WIRE_RSP_WINDOW (512u * 1024)
 #define WIRE_BODY_CHUNK (48u * 1024) /* at most, in one *_BODY message */
 /* Pieces that bodies are read in: with what was held back before, a message. */
 #define WIRE_PIECE (WIRE_BODY_CHUNK - 1024u)

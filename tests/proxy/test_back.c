@@ -480,14 +480,15 @@ coded_answer_waits_for_its_reader(void **state)
 		    asked ? AUTH "Accept-Encoding: gzip\n" : AUTH, -1);
 		world_end(w);
 		for (int i = 0;
-		     i < 50 && !asked && buf_len(&w->a.body) < WIRE_WINDOW; i++)
+		     i < 50 && !asked && buf_len(&w->a.body) < WIRE_RSP_WINDOW;
+		     i++)
 			world_run(w, 100);
 		world_run(w, 300);
-		assert_true(buf_len(&w->a.body) <= WIRE_WINDOW);
+		assert_true(buf_len(&w->a.body) <= WIRE_RSP_WINDOW);
 		if (!asked)
-			assert_int_equal(buf_len(&w->a.body), WIRE_WINDOW);
+			assert_int_equal(buf_len(&w->a.body), WIRE_RSP_WINDOW);
 		w->grant = true;
-		buf_put_u32(&b, WIRE_WINDOW);
+		buf_put_u32(&b, WIRE_RSP_WINDOW);
 		chan_send(w->front, M_REQ_WINDOW, 1, w->id, &b, -1);
 		buf_free(&b);
 		assert_true(world_finish(w));
@@ -588,9 +589,9 @@ download_stops_at_its_window_and_goes_on(void **state)
 	world_request(w, "GET", HOST, "/bytes/1000000", "", -1);
 	world_end(w);
 	world_run(w, 300);
-	assert_int_equal(buf_len(&w->a.body), WIRE_WINDOW);
+	assert_int_equal(buf_len(&w->a.body), WIRE_RSP_WINDOW);
 	w->grant = true;
-	buf_put_u32(&b, WIRE_WINDOW);
+	buf_put_u32(&b, WIRE_RSP_WINDOW);
 	chan_send(w->front, M_REQ_WINDOW, 1, w->id, &b, -1);
 	buf_free(&b);
 	assert_true(world_finish(w));

@@ -56,10 +56,10 @@ little_credit_loses_nothing(void **state)
 {
 	static const uint32_t grants[] = { 1, 50, 1023, 3000, 16384, 40000 };
 	struct world *w = *state;
-	size_t granted = WIRE_WINDOW;
+	size_t granted = WIRE_RSP_WINDOW;
 
 	w->grant = false;
-	world_request(w, "GET", HOST, "/often/60/9000", AUTH, -1);
+	world_request(w, "GET", HOST, "/often/90/9000", AUTH, -1);
 	world_end(w);
 	for (unsigned int i = 0; w->a.ends == 0 && i < 2000; i++) {
 		cleanup_buf struct buf b = { 0 };
@@ -72,7 +72,7 @@ little_credit_loses_nothing(void **state)
 		buf_put_u32(&b, grants[i % nitems(grants)]);
 		chan_send(w->front, M_REQ_WINDOW, 1, w->id, &b, -1);
 	}
-	assert_scrubbed(w, 60, 9000);
+	assert_scrubbed(w, 90, 9000);
 }
 
 #define T(f) cmocka_unit_test_setup(f, world_reset)

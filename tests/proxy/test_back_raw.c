@@ -237,7 +237,7 @@ slow_reader_stops_the_server(void **state)
 		world_run(w, 10);
 		assert_true(sent < 64u << 20);
 	}
-	assert_int_equal(buf_len(&w->a.body), WIRE_WINDOW);
+	assert_int_equal(buf_len(&w->a.body), WIRE_RSP_WINDOW);
 	close(fd);
 }
 

@@ -533,7 +533,7 @@ slow_reader_stops_the_sender(void **state)
 	id = h2c_get(&c, "/slow");
 	serial = ft_get(&t, "/slow");
 	ft_rsp_head(&t, serial, 200, BODY_STREAM, 0);
-	send_body(serial, WIRE_WINDOW);
+	send_body(serial, WIRE_RSP_WINDOW);
 	h2c_wait_body(&c, id, 65535);
 	h2c_poll(&c, 100);
 	/* As much as the agent's window has, and no grant: 65535 is less than
@@ -541,13 +541,13 @@ slow_reader_stops_the_sender(void **state)
 	assert_int_equal(buf_len(&h2c_rsp(&c, id)->body), 65535);
 	assert_false(ft_waiting(t.back, 50));
 	/* It opens: so does back's credit. */
-	nghttp2_submit_window_update(c.s, 0, 0, 200000);
-	nghttp2_submit_window_update(c.s, 0, id, 200000);
+	nghttp2_submit_window_update(c.s, 0, 0, WIRE_RSP_WINDOW);
+	nghttp2_submit_window_update(c.s, 0, id, WIRE_RSP_WINDOW);
 	h2c_flush(&c);
-	h2c_wait_body(&c, id, WIRE_WINDOW);
+	h2c_wait_body(&c, id, WIRE_RSP_WINDOW);
 	expect(M_REQ_WINDOW, &m);
 	cur_init(&cur, buf_head(&m.body), buf_len(&m.body));
-	assert_true(cur_u32(&cur) >= WIRE_WINDOW / 4);
+	assert_true(cur_u32(&cur) >= WIRE_RSP_WINDOW / 2);
 	buf_free(&m.body);
 	h2c_close(&c);
 	while (ft_waiting(t.back, 100)) {

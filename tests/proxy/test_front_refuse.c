@@ -211,7 +211,7 @@ download_is_granted_as_it_leaves(void **state)
 {
 	struct ft_msg m;
 	struct buf b = { 0 };
-	size_t credit = WIRE_WINDOW, left = 4u << 20, got = 0;
+	size_t credit = WIRE_RSP_WINDOW, left = 4u << 20, got = 0;
 	uint32_t serial;
 	int fd = ft_connect(&t);
 
@@ -248,7 +248,7 @@ download_is_granted_as_it_leaves(void **state)
 			ft_expect(t.back, M_REQ_WINDOW, &m);
 			cur_init(&c, buf_head(&m.body), buf_len(&m.body));
 			credit += cur_u32(&c);
-			assert_true(credit <= WIRE_WINDOW);
+			assert_true(credit <= WIRE_RSP_WINDOW);
 			buf_free(&m.body);
 		}
 	}
