@@ -14,6 +14,10 @@
 #include "base/str.h"
 #include "proxy/tls_int.h"
 
+/* TLS 1.3: the first is safe, and faster than the second by a tenth. */
+#define SUITES                                                                 \
+	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                       \
+	"TLS_CHACHA20_POLY1305_SHA256"
 #define READ_AHEAD 65536u /* bytes asked of a socket at once */
 
 void
@@ -52,8 +56,12 @@ tls_ctx_setup(SSL_CTX *ctx, struct error *err)
 	SSL_CTX_set_security_level(ctx, 2);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
 		return tls_error(err, "TLS version");
-	SSL_CTX_set_options(
-	    ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	if (SSL_CTX_set_ciphersuites(ctx, SUITES) != 1)
+		return tls_error(err, "TLS cipher suites");
+	/* A client without instructions for AES puts ChaCha20 first. */
+	SSL_CTX_set_options(ctx,
+	    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+		SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
 	/* One read fetches what is there, not a record's header and then its
 	 * body. */
 	SSL_CTX_set_read_ahead(ctx, 1);

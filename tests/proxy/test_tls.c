@@ -462,6 +462,48 @@ no_server_name_uses_the_fallback_or_fails(void **state)
 	assert_non_null(strstr(why, "no server name"));
 }
 
+/* What a client that lists these suites is given. */
+static void
+assert_suite(const char *offered, const char *want)
+{
+	struct error err;
+	struct tls_server *server = tls_server_new(&err);
+	struct tls *t;
+	SSL_CTX *ctx;
+	SSL *ssl;
+	int fd[2];
+
+	assert_int_equal(fd_socketpair(fd), 0);
+	raw_client(fd[1], "a.example", NULL, &ctx, &ssl);
+	assert_int_equal(SSL_set_ciphersuites(ssl, offered), 1);
+	give_leaf(server, mint, "a.example", "a.example");
+	t = tls_accept_new(server, fd[0], NULL);
+	for (int i = 0; i < 20; i++) {
+		SSL_do_handshake(ssl);
+		(void)tls_handshake(t);
+	}
+	assert_int_equal(tls_handshake(t), TLS_OK);
+	assert_string_equal(SSL_get_cipher_name(ssl), want);
+	tls_free(t);
+	SSL_free(ssl);
+	SSL_CTX_free(ctx);
+	tls_server_free(server);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+static void
+faster_suite_is_chosen_unless_the_client_lacks_aes(void **state)
+{
+	(void)state;
+	assert_suite("TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:"
+		     "TLS_AES_128_GCM_SHA256",
+	    "TLS_AES_128_GCM_SHA256");
+	assert_suite("TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256",
+	    "TLS_CHACHA20_POLY1305_SHA256");
+	assert_suite("TLS_AES_256_GCM_SHA384", "TLS_AES_256_GCM_SHA384");
+}
+
 static void
 alpn_without_http_is_refused(void **state)
 {
@@ -767,6 +809,8 @@ main(void)
 		cmocka_unit_test(leaf_cache_is_bounded_and_drops_the_oldest),
 		cmocka_unit_test(bad_server_names_fail_the_handshake),
 		cmocka_unit_test(no_server_name_uses_the_fallback_or_fails),
+		cmocka_unit_test(
+		    faster_suite_is_chosen_unless_the_client_lacks_aes),
 		cmocka_unit_test(alpn_without_http_is_refused),
 		cmocka_unit_test(wrong_host_is_refused),
 		cmocka_unit_test(unknown_authority_is_refused),
