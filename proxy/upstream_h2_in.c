@@ -232,6 +232,7 @@ on_data(nghttp2_session *h2, uint8_t flags, int32_t stream, const uint8_t *p,
 	(void)nghttp2_session_consume_connection(h2, n);
 	if (u == NULL || u->broken)
 		return 0;
+	u->data_bytes += n;
 	if (!u->blocked && buf_len(&u->rx) == 0) {
 		used = u->ops->data(u->arg, p, n);
 		if (c->state != UC_OPEN)
@@ -274,6 +275,18 @@ uc2_deliver(struct upstream *u)
 
 /* ---- ends -------------------------------------------------------------- */
 
+/*
+ * A reset without an error says that the response is complete (RFC 9113
+ * section 8.1).  node sends it in place of the empty frame that would end the
+ * stream, when both are due at the same time.
+ */
+static bool
+may_be_whole(const struct upstream *u)
+{
+	return u->headed && !u->broken && u->state == UP_OPEN &&
+	       (!u->have_length || u->to_head || u->data_bytes == u->length);
+}
+
 static int
 on_stream_close(nghttp2_session *h2, int32_t stream, uint32_t code, void *arg)
 {
@@ -286,6 +299,10 @@ on_stream_close(nghttp2_session *h2, int32_t stream, uint32_t code, void *arg)
 	u->stream = 0;
 	if (u->complete)
 		return 0;
+	if (code == NGHTTP2_NO_ERROR && may_be_whole(u)) {
+		u->complete = true;
+		return 0;
+	}
 	if (code == NGHTTP2_HTTP_1_1_REQUIRED)
 		note_origin(&c->pool->h1_only, c->host, c->port);
 	u->refused =

@@ -108,7 +108,8 @@ struct upstream {
 	struct fields trailers; /* of the request */
 	bool have_length;
 	uint64_t length;
-	char why[160]; /* of a failure found in the middle of a frame */
+	uint64_t data_bytes; /* of the response */
+	char why[160];       /* of a failure found in the middle of a frame */
 };
 
 #define UPSTREAM_NOTES 32u

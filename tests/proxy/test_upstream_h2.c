@@ -289,6 +289,33 @@ origin_that_wants_http1_gets_it(void **state)
 }
 
 static void
+reset_without_an_error_ends_a_response_that_is_not_short(void **state)
+{
+	static const char *const whole[] = { "/quits", "/quits/length" };
+	struct uw w;
+	struct use s;
+
+	(void)state;
+	uw_start(&w, true);
+	for (size_t i = 0; i < nitems(whole); i++) {
+		use_init(&s, &w, "GET", whole[i], BODY_NONE, 0);
+		use_start(&s);
+		assert_true(use_finish(&s));
+		assert_int_equal(s.fails, 0);
+		assert_int_equal(s.dones, 1);
+		assert_int_equal(buf_len(&s.body), 5);
+		use_free(&s);
+	}
+	use_init(&s, &w, "GET", "/quits/short/length", BODY_NONE, 0);
+	use_start(&s);
+	assert_true(use_finish(&s));
+	assert_int_equal(s.how, UPSTREAM_BROKEN);
+	assert_int_equal(s.dones, 0);
+	use_free(&s);
+	uw_end(&w);
+}
+
+static void
 goaway_refuses_what_came_after_and_drains(void **state)
 {
 	struct uw w;
@@ -574,6 +601,8 @@ main(void)
 		cmocka_unit_test(failed_dial_fails_all_who_wait),
 		cmocka_unit_test(resets_end_one_stream),
 		cmocka_unit_test(origin_that_wants_http1_gets_it),
+		cmocka_unit_test(
+		    reset_without_an_error_ends_a_response_that_is_not_short),
 		cmocka_unit_test(goaway_refuses_what_came_after_and_drains),
 		cmocka_unit_test(slow_reader_stops_the_sender),
 		cmocka_unit_test(slow_origin_stops_the_user),

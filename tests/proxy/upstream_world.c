@@ -121,7 +121,9 @@ on_read(nghttp2_session *h2, int32_t id, uint8_t *p, size_t n, uint32_t *flags,
 	s->o->sent_data += n;
 	if (buf_len(&s->out) > 0 || s->more > 0)
 		return (ssize_t)n;
-	if (s->hold)
+	if (s->quits && n == 0)
+		(void)nghttp2_submit_rst_stream(h2, 0, s->id, NGHTTP2_NO_ERROR);
+	if (s->hold || s->quits)
 		return n > 0 ? (ssize_t)n : NGHTTP2_ERR_DEFERRED;
 	*flags |= NGHTTP2_DATA_FLAG_EOF;
 	if (s->trailers) {
@@ -198,8 +200,11 @@ answer(nghttp2_session *h2, struct seen *s)
 		s->more = 8 * MIB;
 	else if (str_starts(p, "/echo"))
 		buf_put(&s->out, buf_head(&s->body), buf_len(&s->body));
+	else if (strstr(p, "short") != NULL)
+		buf_printf(&s->out, "hell");
 	else
 		buf_printf(&s->out, "hello");
+	s->quits = str_starts(p, "/quits");
 	s->trailers = strstr(p, "trailers") != NULL;
 	s->hold = strstr(p, "hold") != NULL;
 	respond(h2, s, "200",

@@ -52,6 +52,7 @@ struct seen {
 	struct buf out;   /* response body to send */
 	size_t more;      /* zeros after it */
 	bool hold;        /* the body goes on */
+	bool quits;       /* with a reset in place of the end */
 	bool trailers;    /* send some after it */
 };
 
