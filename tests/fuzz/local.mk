@@ -245,6 +245,7 @@ check_PROGRAMS += $(FUZZ_LIST)
 if !FUZZERS
 TESTS += $(FUZZ_LIST)
 endif
+EXTRA_DIST += tests/fuzz/faults
 EXTRA_DIST += tests/fuzz/corpus tests/fuzz/feed.c
 
 # make fuzz-smoke: with --enable-fuzzers, FUZZ_RUNS inputs made from each

@@ -42,6 +42,8 @@ make_fd(const uint8_t *p, size_t n)
 	return fds[0];
 }
 
+unsigned int play_faults;
+
 bool
 play_next(const uint8_t **data, size_t *size, struct play_step *st)
 {
@@ -229,7 +231,8 @@ from_parent(struct play *p, struct play_step *st)
 			continue;
 		p->spent |= UINT64_C(1) << i;
 		cur_init(&m.body, st->body, st->n);
-		r->fn(p->parent.chan, &m, &p->parent);
+		if (r->fn(p->parent.chan, &m, &p->parent) < 0)
+			play_faults++;
 		break;
 	}
 	st->fd = -1;
@@ -252,8 +255,10 @@ play_do(struct play *p, struct play_step *st)
 		ev_once(p->ev, 0);
 	play_drain(p->parent_fd, &p->answered);
 	for (size_t i = 0; i < p->ndefs; i++)
-		if (!drain_peer(p, i))
+		if (!drain_peer(p, i)) {
 			fd_close(&p->ends[i]);
+			play_faults++;
+		}
 	return known;
 }
 

@@ -48,6 +48,9 @@ struct play {
 	struct buf heard[PLAY_PEERS_MAX]; /* not yet whole */
 };
 
+/* Steps so far that broke the protocol; tests/fuzz/feed.c looks at it. */
+extern unsigned int play_faults;
+
 /* The next step; false at the end of the input. */
 bool play_next(const uint8_t **data, size_t *size, struct play_step *st);
 /* Write st as a message to the far end of a channel. */
