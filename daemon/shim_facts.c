@@ -147,7 +147,7 @@ is_git_own(const char *var)
 }
 
 static void
-find_risky(struct exec_facts *f, char *const *env)
+find_risky(struct exec_facts *f, char *const *env, const struct profile *pr)
 {
 	for (size_t i = 0; i < f->x->envc; i++) {
 		const char *var = f->x->envp[i];
@@ -156,7 +156,8 @@ find_risky(struct exec_facts *f, char *const *env)
 		bool deny;
 
 		if (!policy_env_risky(var, &deny) || in_baseline(env, var) ||
-		    is_git_own(var) || (k == EXEC_RISKY_MAX && !deny))
+		    is_git_own(var) || profile_lets_variable(pr, var) ||
+		    (k == EXEC_RISKY_MAX && !deny))
 			continue;
 		name = xstrndup(var, strcspn(var, "="));
 		/* A refused one counts however many come before it. */
@@ -195,7 +196,8 @@ is_at(const struct trace_exec *x)
 
 void
 exec_facts_init(struct exec_facts *f, const struct trace_exec *x,
-    const struct identities *ids, char *const *env, int proc_fd)
+    const struct identities *ids, char *const *env, const struct profile *pr,
+    int proc_fd)
 {
 	memset(f, 0, sizeof(*f));
 	f->x = x;
@@ -209,7 +211,7 @@ exec_facts_init(struct exec_facts *f, const struct trace_exec *x,
 	f->rq.in_workspace =
 	    below(x->path, JAIL_WORKSPACE) || below(x->path, "/tmp");
 	find_script(f, ids, proc_fd);
-	find_risky(f, env);
+	find_risky(f, env, pr);
 	f->rq.risky_env = f->risky;
 }
 

@@ -645,7 +645,7 @@ judge_exec(const struct trace_exec *x, char *message, size_t size, void *arg)
 	if (ev_now_ms() - j->ids_at >= IDENTITIES_MS)
 		judge_programs(j);
 	memset(&d, 0, sizeof(d));
-	exec_facts_init(&f, x, &j->ids, j->env, j->s->proc_fd);
+	exec_facts_init(&f, x, &j->ids, j->env, j->s->profile, j->s->proc_fd);
 	policy_exec(j->s->policy, j->s->profile, &f.rq, &d);
 	switch (d.effect) {
 	case EFFECT_DENY:

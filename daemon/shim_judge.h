@@ -72,11 +72,12 @@ struct exec_facts {
 };
 
 /*
- * env: the job's baseline.  proc_fd: /proc, to name the script.  x is
- * borrowed for the life of f.
+ * env: the job's baseline.  pr: whose settings let variables be.  proc_fd:
+ * /proc, to name the script.  x is borrowed for the life of f.
  */
 void exec_facts_init(struct exec_facts *f, const struct trace_exec *x,
-    const struct identities *ids, char *const *env, int proc_fd);
+    const struct identities *ids, char *const *env, const struct profile *pr,
+    int proc_fd);
 void exec_facts_free(struct exec_facts *f);
 /* Names the exact bytes judged: executable, arguments, directory, ... */
 void exec_facts_digest(const struct exec_facts *f, char out[EXEC_DIGEST_SIZE]);

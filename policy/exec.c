@@ -89,6 +89,17 @@ policy_env_risky(const char *var, bool *deny)
 	return found;
 }
 
+bool
+profile_lets_variable(const struct profile *pr, const char *var)
+{
+	const size_t n = strcspn(var, "=");
+
+	for (size_t i = 0; i < pr->set.nvariables; i++)
+		if (is_named(var, n, pr->set.variables[i]))
+			return true;
+	return false;
+}
+
 /* ---- readings ---------------------------------------------------------- */
 
 struct exec_ctx {
@@ -377,7 +388,7 @@ refused_exec(
 	}
 	for (i = 0; i < rq->nrisky; i++) {
 		(void)policy_env_risky(rq->risky_env[i], &deny);
-		if (!deny)
+		if (!deny || profile_lets_variable(pr, rq->risky_env[i]))
 			continue;
 		decision_failsafe(d,
 		    str_starts(rq->risky_env[i], "LD_") ? "LD_*"
@@ -455,7 +466,8 @@ exec_normal(const struct exec_request *rq, const struct exec_ctx *cx,
 /* An allow that the environment or git's options may have bent is a
  * question. */
 static void
-doubt(const struct exec_request *rq, const char *altered, struct decision *d)
+doubt(const struct profile *pr, const struct exec_request *rq,
+    const char *altered, struct decision *d)
 {
 	bool deny;
 	size_t i;
@@ -465,7 +477,8 @@ doubt(const struct exec_request *rq, const char *altered, struct decision *d)
 	for (i = 0; i < rq->nrisky; i++) {
 		/* Where anything may run, what else it makes run may, too. */
 		if (d->by != BY_RULE ||
-		    !policy_env_risky(rq->risky_env[i], &deny))
+		    !policy_env_risky(rq->risky_env[i], &deny) ||
+		    profile_lets_variable(pr, rq->risky_env[i]))
 			continue;
 		d->effect = EFFECT_ASK;
 		(void)snprintf(d->because, sizeof(d->because),
@@ -504,7 +517,7 @@ policy_exec(const struct policy *p, const struct profile *pr,
 			(sv.effect == v.effect && v.rule == NULL)))
 			v = sv;
 		decision_fill(pr, POLICY_EXEC, &v, d);
-		doubt(rq, altered, d);
+		doubt(pr, rq, altered, d);
 	}
 	free(cx.buf);
 }

@@ -211,6 +211,7 @@ enum setting {
 	SET_HOME,
 	SET_ROOT,
 	SET_TREES,
+	SET_VARIABLES,
 	SET_MAX
 };
 

@@ -111,6 +111,7 @@ const char *profile_name(const struct profile *pr);
 enum effect profile_default(const struct profile *pr, enum policy_class c);
 
 #define POLICY_TREES_MAX 32u
+#define POLICY_VARIABLES_MAX 32u
 #define CPU_PERCENT_MAX 100000u
 #define CPU_WEIGHT_MAX 10000u
 
@@ -142,6 +143,9 @@ struct profile_settings {
 	const char *const *trees;   /* sandbox tree PATH: more read-only folders
 				     * of the host, at the same place; ntrees */
 	size_t ntrees;
+	const char *const *variables; /* sandbox variable NAME: risky ones that
+				       * are let be; nvariables */
+	size_t nvariables;
 	bool ask_unattended_deny; /* ask unattended deny */
 	uint32_t ask_timeout_s;   /* ask timeout DUR then deny; default 300 */
 	uint32_t wall_s;          /* limit wall DUR [none] */
@@ -310,6 +314,8 @@ void policy_explain_model(const struct policy *p, const struct profile *pr,
  * environment variables; deny is set for those that are refused outright
  * (LD_*, GCONV_PATH). */
 bool policy_env_risky(const char *var, bool *deny);
+/* Does the profile let a risky variable, "NAME" or "NAME=value", be? */
+bool profile_lets_variable(const struct profile *pr, const char *var);
 
 /*
  * Where a rule is enforced, for `brig policy check`: "proxy", "exec-stop",

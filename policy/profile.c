@@ -114,6 +114,10 @@ inherit_setting(struct profile_settings *to,
 		to->trees = from->trees;
 		to->ntrees = from->ntrees;
 		break;
+	case SET_VARIABLES:
+		to->variables = from->variables;
+		to->nvariables = from->nvariables;
+		break;
 	case SET_MAX:
 		break;
 	}

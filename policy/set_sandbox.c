@@ -103,13 +103,23 @@ parse_root(struct lex *lx, struct profile *in, const struct pos *pos)
 }
 
 /* Every statement adds to the list; a profile's own replaces an inherited. */
+static const char *const *
+grown(struct lex *lx, const char *const *list, size_t *n, const char *last)
+{
+	const char **v = pool_alloc(&lx->ld->p->pool, (*n + 1) * sizeof(*v));
+
+	for (size_t i = 0; i < *n; i++)
+		v[i] = list[i];
+	v[(*n)++] = last;
+	return v;
+}
+
 static int
 parse_tree(struct lex *lx, struct profile *in)
 {
 	struct profile_settings *s = &in->set;
 	struct pos pos = lx->tok.pos;
 	const char *path = parse_abs_path(lx, "the absolute path of a folder");
-	const char **v;
 
 	if (path == NULL)
 		return -1;
@@ -118,11 +128,34 @@ parse_tree(struct lex *lx, struct profile *in)
 		return -1;
 	}
 	in->has[SET_TREES] = true;
-	v = pool_alloc(&lx->ld->p->pool, (s->ntrees + 1) * sizeof(*v));
-	for (size_t i = 0; i < s->ntrees; i++)
-		v[i] = s->trees[i];
-	v[s->ntrees++] = path;
-	s->trees = v;
+	s->trees = grown(lx, s->trees, &s->ntrees, path);
+	return 0;
+}
+
+static int
+parse_variable(struct lex *lx, struct profile *in)
+{
+	struct profile_settings *s = &in->set;
+	struct pos pos = lx->tok.pos;
+	bool deny;
+
+	if (lx->tok.kind != TOK_WORD || strpbrk(lx->tok.s, "=*{}") != NULL ||
+	    !policy_env_risky(lx->tok.s, &deny)) {
+		diag_expected(lx->ld, &lx->tok,
+		    "the name of a variable that executions are asked about "
+		    "or refused for, such as LD_LIBRARY_PATH",
+		    NULL, 0);
+		return -1;
+	}
+	if (s->nvariables >= POLICY_VARIABLES_MAX) {
+		diag_at(lx->ld, &pos, "more than %u variables",
+		    POLICY_VARIABLES_MAX);
+		return -1;
+	}
+	in->has[SET_VARIABLES] = true;
+	s->variables = grown(lx, s->variables, &s->nvariables,
+	    pool_strdup(&lx->ld->p->pool, lx->tok.s));
+	lex_next(lx);
 	return 0;
 }
 
@@ -130,14 +163,15 @@ int
 parse_sandbox(struct lex *lx, struct profile *in)
 {
 	static const char *const words[] = { "workspace", "memfd-exec", "tmp",
-		"trace", "protect", "seccomp", "home", "root", "tree" };
+		"trace", "protect", "seccomp", "home", "root", "tree",
+		"variable" };
 	static const char *const execs[] = { "noexec", "exec" };
 	static const char *const onoff[] = { "off", "on" };
 	struct pos pos = lx->tok.pos;
 
 	switch (parse_choice(lx,
-	    "workspace, memfd-exec, tmp, trace, protect, seccomp, home, root "
-	    "or tree",
+	    "workspace, memfd-exec, tmp, trace, protect, seccomp, home, "
+	    "root, tree or variable",
 	    words, nitems(words))) {
 	case 0:
 		return parse_workspace(lx, in, &pos);
@@ -161,6 +195,8 @@ parse_sandbox(struct lex *lx, struct profile *in)
 		return parse_root(lx, in, &pos);
 	case 8:
 		return parse_tree(lx, in);
+	case 9:
+		return parse_variable(lx, in);
 	}
 	return -1;
 }

@@ -209,6 +209,26 @@ assert widget.what == \"widget 1.0\" and moved.what == \"moved 1.0\"'"
             widget"
 fi
 
+# cargo sets LD_LIBRARY_PATH for all that it starts.
+if in_jail cargo "cargo --version && rustc --version && cc --version"; then
+    mkdir -p "$T/ws/plain/src"
+    printf '[package]\nname = "plain"\nversion = "0.1.0"\n' \
+        >"$T/ws/plain/Cargo.toml"
+    echo 'fn main() { println!("cargo:rustc-env=N=42"); }' \
+        >"$T/ws/plain/build.rs"
+    echo 'fn main() { println!("{}", env!("N")); }' >"$T/ws/plain/src/main.rs"
+    build='cd plain && CARGO_HOME=/tmp/cargo cargo run --offline --quiet'
+    check "cargo: build is refused without a word of the policy" sh -c \
+        '! brig run -w "$T/ws" -- sh -c "$0" >"$T/job.out" 2>&1 &&
+            grep -q "built-in: LD_\*" "$T/job.out"' "$build"
+    echo 'profile cargo extends default { sandbox variable LD_LIBRARY_PATH; }' \
+        >>"$T/policy/default.policy"
+    brig policy reload >/dev/null
+    rm -rf "$T/ws/plain/target"
+    check "cargo: build with sandbox variable LD_LIBRARY_PATH" sh -c \
+        '[ "$(brig run -p cargo -w "$T/ws" -- sh -c "$0")" = 42 ]' "$build"
+fi
+
 # cargo: the variable of the registry, or what `cargo login` writes,
 # https://doc.rust-lang.org/cargo/reference/registry-authentication.html.
 # Registries that want a token for downloads: since 1.74.

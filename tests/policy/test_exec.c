@@ -424,6 +424,41 @@ risky_environment_turns_allow_into_ask(void **state)
 }
 
 static void
+variable_that_is_let_be_changes_nothing(void **state)
+{
+	static const char *const vars[] = { "LD_LIBRARY_PATH", "PAGER",
+		"LD_PRELOAD" };
+	static const char *const argv[] = { "git", "log" };
+	static const char *const git[] = { "git" };
+	struct exec_request rq = { .path = "/usr/bin/git",
+		.words = git,
+		.nwords = 1,
+		.argv = argv,
+		.argc = 2,
+		.risky_env = vars,
+		.nrisky = 2 };
+	struct policy *p = P("allow exec git ...;");
+
+	assert_int_equal(judge(p, &rq), EFFECT_DENY);
+	policy_free(p);
+	p = P("allow exec git ...; sandbox variable LD_LIBRARY_PATH;");
+	assert_int_equal(judge(p, &rq), EFFECT_ASK);
+	assert_non_null(strstr(last.because, "PAGER"));
+	policy_free(p);
+	p = P("allow exec git ...; sandbox variable LD_LIBRARY_PATH;"
+	      "sandbox variable PAGER;");
+	assert_int_equal(judge(p, &rq), EFFECT_ALLOW);
+	/* It speaks for no other. */
+	rq.nrisky = 3;
+	assert_int_equal(judge(p, &rq), EFFECT_DENY);
+	policy_free(p);
+	p = P("deny exec git ...; sandbox variable LD_LIBRARY_PATH;");
+	rq.nrisky = 1;
+	assert_int_equal(judge(p, &rq), EFFECT_DENY);
+	policy_free(p);
+}
+
+static void
 a_workspace_script_needs_its_rule_and_its_interpreters(void **state)
 {
 	static const char *const sh[] = { "sh" };
@@ -561,6 +596,7 @@ main(void)
 		cmocka_unit_test(memfd_may_run_where_the_profile_says_so),
 		cmocka_unit_test(a_path_of_another_file_is_no_path),
 		cmocka_unit_test(risky_environment_turns_allow_into_ask),
+		cmocka_unit_test(variable_that_is_let_be_changes_nothing),
 		cmocka_unit_test(
 		    a_workspace_script_needs_its_rule_and_its_interpreters),
 		cmocka_unit_test(a_system_script_is_known_by_its_own_words),

@@ -202,6 +202,47 @@ sandbox_and_limit_values_are_checked(void **state)
 }
 
 static void
+variables_are_named_one_by_one_and_known(void **state)
+{
+	static const char text[] =
+	    "profile a { sandbox variable LD_LIBRARY_PATH;\n"
+	    " sandbox variable PAGER; }\n"
+	    "profile b extends a { sandbox variable GIT_EDITOR; }\n"
+	    "profile c extends a { }\n";
+	static const char *const bad[] = { "LD_*", "HOME", "GIT_DIR", "PAGER=x",
+		"ld_preload", "" };
+	struct policy_source src = { "t", text, sizeof(text) - 1, true };
+	struct policy_diags ds;
+	struct policy *p = policy_load(&src, 1, &ds);
+	const struct profile *a, *b, *c;
+
+	(void)state;
+	assert_non_null(p);
+	a = policy_profile(p, "a");
+	b = policy_profile(p, "b");
+	c = policy_profile(p, "c");
+	assert_true(profile_lets_variable(a, "LD_LIBRARY_PATH"));
+	assert_true(profile_lets_variable(a, "PAGER=less"));
+	assert_false(profile_lets_variable(a, "LD_LIBRARY_PATH_2=x"));
+	assert_false(profile_lets_variable(a, "LD_LIBRARY"));
+	assert_false(profile_lets_variable(a, "LD_PRELOAD"));
+	assert_true(profile_lets_variable(c, "PAGER"));
+	assert_true(profile_lets_variable(b, "GIT_EDITOR"));
+	assert_false(profile_lets_variable(b, "PAGER"));
+	policy_free(p);
+	for (size_t i = 0; i < nitems(bad); i++) {
+		char one[80];
+
+		snprintf(one, sizeof(one), "profile a { sandbox variable %s; }",
+		    bad[i]);
+		src.bytes = one;
+		src.len = strlen(one);
+		assert_null(policy_load(&src, 1, &ds));
+		policy_diags_free(&ds);
+	}
+}
+
+static void
 sandbox_settings_are_inherited_and_replaced(void **state)
 {
 	static const char text[] =
@@ -412,6 +453,7 @@ main(void)
 		cmocka_unit_test(later_features_are_named_as_not_supported),
 		cmocka_unit_test(sandbox_and_limit_values_are_checked),
 		cmocka_unit_test(sandbox_settings_are_inherited_and_replaced),
+		cmocka_unit_test(variables_are_named_one_by_one_and_known),
 		cmocka_unit_test(one_missing_semicolon_is_one_mistake),
 		cmocka_unit_test(include_reaches_other_files_but_not_itself),
 		cmocka_unit_test(extends_inherits_and_rings_are_refused),
