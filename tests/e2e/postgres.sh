@@ -22,10 +22,10 @@ make_cert other.test
 REAL=$(head -c 48 /dev/urandom | base64 -w0 | tr -dc A-Za-z0-9 | cut -c1-32)
 # initdb wants a user that has a name.
 PGUID=$(id -u postgres 2>/dev/null || id -u nobody)
-read -r PORT FAKE PLAIN <<EOF
+read -r PORT FAKE PLAIN RELAY <<EOF
 $(python3 -c '
 import socket
-s = [socket.socket() for _ in range(3)]
+s = [socket.socket() for _ in range(4)]
 for x in s: x.bind(("127.0.0.1", 0))
 print(*(x.getsockname()[1] for x in s))')
 EOF
@@ -63,6 +63,7 @@ background setpriv --reuid "$PGUID" --regid "$PGUID" --clear-groups \
     -c ssl_cert_file="$T/pg/server.crt" -c ssl_key_file="$T/pg/server.key" \
     -c fsync=off -c log_statement=all -c log_connections=on \
     -c shared_buffers=16MB >"$T/pg.log" 2>&1
+PG_PID=$LAST_PID
 direct() {
     PGPASSWORD=$REAL PGSSLROOTCERT=$T/ca.pem timeout 20 psql \
         "host=db.test hostaddr=127.0.0.1 port=$PORT user=$1 dbname=postgres sslmode=verify-full" \
@@ -84,8 +85,9 @@ cat >"$T/policy/default.policy" <<EOF
 profile default {
     default exec allow;  default read allow;  default write allow;
     allow net {db,second}.test:$PORT;  allow net other.test:{$PORT,$FAKE,$PLAIN};
-    allow net db.test:{$FAKE,$PLAIN};
+    allow net db.test:{$FAKE,$PLAIN,$RELAY};
     allow net {127.0.0.1:$PORT,127.0.0.1:$FAKE,127.0.0.1:$PLAIN};
+    allow net 127.0.0.1:$RELAY;
 }
 EOF
 write_conf "resolve db.test 127.0.0.1" "resolve other.test 127.0.0.1" \
@@ -101,6 +103,8 @@ secret plain --kind postgres --host "db.test:$PORT" --user plain \
     --env PLAIN_PASSWORD
 secret fake --kind postgres --host "db.test:$FAKE" --env FAKE_PASSWORD
 secret notls --kind postgres --host "db.test:$PLAIN" --env NOTLS_PASSWORD
+secret relay --kind postgres --host "db.test:$RELAY" --user app \
+    --env RELAY_PASSWORD
 
 job() {
     job_rc=0
@@ -151,6 +155,80 @@ check "a server that wants MD5 gets it, over TLS" says 2
 job "PGPASSWORD=\$PLAIN_PASSWORD psql -At \
     'host=db.test port=$PORT user=plain dbname=postgres' -c 'select 1 + 2'"
 check "a server that wants the password itself, too" says 3
+
+# Channel binding (SCRAM-SHA-256-PLUS): somebody in the middle who has a
+# certificate for the server's name, from an authority that is trusted, can read
+# a login on but is told apart by the server.
+make_cert relay.test db.test
+cat >"$T/relay.py" <<'RELAY_END'
+import socket, ssl, sys, threading
+port, to, cert, key = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:5]
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(('127.0.0.1', port))
+s.listen(10)
+server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+server.load_cert_chain(cert, key)
+client = ssl._create_unverified_context()
+def pump(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+    except OSError:
+        pass
+    for x in (a, b):
+        try:
+            x.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+def talk(c):
+    try:
+        first = c.recv(8)
+        c.sendall(b'S')
+        c = server.wrap_socket(c, server_side=True)
+        up = socket.create_connection(('127.0.0.1', to))
+        up.sendall(first)
+        up.recv(1)
+        up = client.wrap_socket(up)
+    except OSError:
+        return
+    threading.Thread(target=pump, args=(c, up), daemon=True).start()
+    pump(up, c)
+while True:
+    threading.Thread(target=talk, args=(s.accept()[0],), daemon=True).start()
+RELAY_END
+background python3 "$T/relay.py" "$RELAY" "$PORT" "$T/relay.test.pem" \
+    "$T/relay.test.key"
+through() {
+    PGPASSWORD=$REAL PGSSLROOTCERT=$T/ca.pem timeout 20 psql \
+        "host=db.test hostaddr=127.0.0.1 port=$RELAY user=app dbname=postgres sslmode=verify-full channel_binding=$1" \
+        -Atc 'select 40 + 3' >"$T/through.out" 2>&1
+}
+check "control: without channel binding a login goes through a relay" \
+    wait_for 5 through disable
+through require || :
+check "control: with it the server notices" sh -c \
+    '! grep -q 43 "$0" && grep -q "channel binding" "$0"' "$T/through.out"
+job "PGPASSWORD=\$RELAY_PASSWORD psql -At \
+    'host=db.test port=$RELAY user=app dbname=postgres' -c 'select 40 + 3'"
+check "a login of brig's does not go through a relay" says_not 43
+check "since the server has been told whose certificate brig saw" \
+    says 'channel binding'
+
+# What is bound is a hash as the certificate's signature has it (RFC 5929).
+for hash in sha384 sha512; do
+    openssl x509 -req "-$hash" -in "$T/db.test.csr" -CA "$T/ca.pem" \
+        -CAkey "$T/ca.key" -CAcreateserial -days 2 -extfile "$T/db.test.ext" \
+        -out "$T/pg/server.crt" 2>>"$T/openssl.log"
+    kill -HUP "$PG_PID"
+    sleep 0.5
+    job "$Q sslmode=require' -c 'select current_user, 6 * 7'"
+    check "a certificate signed with $hash: psql logs in" says 'app|42'
+    check "control: and that server presents it" sh -c "
+        PGPASSWORD=wrong openssl s_client -starttls postgres -connect \
+            127.0.0.1:$PORT </dev/null 2>/dev/null | openssl x509 -noout \
+            -text | grep -qi 'ecdsa-with-$hash'"
+done
 
 # A query is cancelled: another connection, with the key of this one.
 job "(sleep 2; kill -INT \$(pgrep -x psql)) & \
