@@ -236,7 +236,8 @@ how_ended(int status, struct error *err)
 
 		if (sig == SIGXCPU || sig == SIGKILL)
 			return error_set(err, 0,
-			    "its parser needed more than its %u s",
+			    "its parser was killed: it needed more than its "
+			    "%u s, or memory was short",
 			    MODEL_CHILD_CPU);
 		return error_set(err, 0,
 		    "its parser died of signal %d (%s): the file is damaged "
@@ -262,7 +263,7 @@ reap(pid_t pid, bool kill_it, int *status)
 
 static struct model_table *
 judge(const struct buf *b, const uint64_t *sizes, uint32_t nfiles,
-    struct error *err)
+    bool vocab_only, struct error *err)
 {
 	cleanup_model_table struct model_table *t = NULL;
 	struct cur c;
@@ -276,6 +277,10 @@ judge(const struct buf *b, const uint64_t *sizes, uint32_t nfiles,
 		if (t == NULL || model_table_fits(t, sizes, nfiles, err) < 0 ||
 		    model_shape_check(t, err) < 0)
 			return NULL;
+		if ((t->hp.arch == ARCH_NONE) != vocab_only) {
+			error_set(err, 0, "its parser left out the model");
+			return NULL;
+		}
 		return steal_ptr(&t);
 	case SAYS_ERROR: {
 		cleanup_free char *text = NULL;
@@ -337,7 +342,7 @@ model_child_run(model_parse_fn *parse, const int *fds, const uint64_t *sizes,
 		error_set(err, 0, "its parser needed more than %u s", wall);
 	if (rc != 0 || how_ended(status, err) < 0)
 		return NULL;
-	return judge(&b, sizes, nfiles, err);
+	return judge(&b, sizes, nfiles, vocab_only, err);
 }
 
 struct model_table *
