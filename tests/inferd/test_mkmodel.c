@@ -65,8 +65,6 @@ weights_are_spread_as_they_should(void **state)
 			continue;
 		mkmodel_init(&k);
 		k.hp.layers = 1;
-		k.hp.rope_dims = 64;
-		k.hp.ff = 0;
 		for (size_t i = CLASS_EMBD; i < MKMODEL_CLASSES; i++)
 			k.type[i] = (enum tensor_type)type;
 		m = make(&k);
@@ -94,8 +92,6 @@ text_survives(enum mkmodel_vocab kind, uint32_t n, size_t most)
 
 	mkmodel_init(&k);
 	k.hp.layers = 1;
-	k.hp.rope_dims = 64;
-	k.hp.ff = 0;
 	k.hp.vocab = n;
 	k.vocab = kind;
 	m = make(&k);
