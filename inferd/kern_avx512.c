@@ -268,41 +268,93 @@ e8m0_halves(__m256i e)
 }
 
 always_inline __m256
-small_d(enum tensor_type t, const uint8_t *const p[ROWS])
+small_d(enum tensor_type t, const uint8_t *const p[ROWS], size_t at)
 {
-	if (t != TT_MXFP4)
-		return half_floats(d_words(t, p));
-	return e8m0_halves(_mm256_setr_epi32(p[0][0], p[1][0], p[2][0], p[3][0],
-	    p[4][0], p[5][0], p[6][0], p[7][0]));
+	if (t == TT_MXFP4)
+		return e8m0_halves(_mm256_cvtepu8_epi32(_mm_setr_epi8(
+		    (char)p[0][at], (char)p[1][at], (char)p[2][at],
+		    (char)p[3][at], (char)p[4][at], (char)p[5][at],
+		    (char)p[6][at], (char)p[7][at], 0, 0, 0, 0, 0, 0, 0, 0)));
+	return _mm256_cvtph_ps(_mm_setr_epi16((short)quant_u16(p[0] + at),
+	    (short)quant_u16(p[1] + at), (short)quant_u16(p[2] + at),
+	    (short)quant_u16(p[3] + at), (short)quant_u16(p[4] + at),
+	    (short)quant_u16(p[5] + at), (short)quant_u16(p[6] + at),
+	    (short)quant_u16(p[7] + at)));
+}
+
+/* The sums of the two halves of eight registers: the first ones', the rest. */
+always_inline __m512i
+join_halves(const __m512i s[ROWS])
+{
+	const __m512i order = _mm512_setr_epi64(0, 1, 4, 5, 2, 3, 6, 7);
+	__m512i a[4], b[2];
+
+	for (int i = 0; i < 4; i++)
+		a[i] = _mm512_add_epi32(
+		    _mm512_unpacklo_epi32(s[2 * i], s[2 * i + 1]),
+		    _mm512_unpackhi_epi32(s[2 * i], s[2 * i + 1]));
+	for (int i = 0; i < 2; i++)
+		b[i] = _mm512_add_epi32(
+		    _mm512_unpacklo_epi64(a[2 * i], a[2 * i + 1]),
+		    _mm512_unpackhi_epi64(a[2 * i], a[2 * i + 1]));
+	a[0] = _mm512_add_epi32(_mm512_shuffle_i32x4(b[0], b[1], 0x88),
+	    _mm512_shuffle_i32x4(b[0], b[1], 0xdd));
+	return _mm512_permutexvar_epi64(order, a[0]);
+}
+
+/* One block of eight rows: acc += d x (sums - zero times sum of x). */
+always_inline __m256
+add_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t at,
+    const struct act_small *x, size_t b, __m256i sum, __m256 acc)
+{
+	const int zero = (int)quant_zero_of(t);
+
+	sum = _mm256_sub_epi32(sum, _mm256_set1_epi32(zero * x->sum[b]));
+	return _mm256_fmadd_ps(
+	    _mm256_mul_ps(small_d(t, p, at), _mm256_set1_ps(x->d[b])),
+	    _mm256_cvtepi32_ps(sum), acc);
 }
 
 always_inline __m256
-rows_small(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
-    const struct act_small *x)
+rows_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
+    size_t n, const struct act_small *x)
 {
-	const size_t bytes = tensor_type_bytes(t);
-	const int zero = (int)quant_zero_of(t);
+	const size_t bytes = tensor_type_bytes(t), blocks = n / QUANT_SMALL;
 	__m256 acc = _mm256_setzero_ps();
+	size_t b = 0, at = 0;
 
-	for (size_t b = 0; b < n / QUANT_SMALL; b++) {
-		__m256i q =
-		    _mm256_loadu_si256((const void *)(x->q + QUANT_SMALL * b));
-		__m256i sum[ROWS];
-		__m256 d = small_d(t, p);
+	for (; b + 2 <= blocks; b += 2, at += 2 * bytes) {
+		__m512i q = _mm512_loadu_si512(x->q + QUANT_SMALL * b);
+		__m512i sum[ROWS], all;
 
 		EACH_ROW
 		{
-			sum[r] = _mm256_dpbusd_epi32(
-			    _mm256_setzero_si256(), load_small(t, p[r]), q);
-			/* a line holds 2 to 4 blocks */
-			if (b % 2 == 0)
-				fetch(p[r] + ahead, 1);
-			p[r] += bytes;
+			const uint8_t *w = p[r] + at;
+
+			sum[r] = _mm512_dpbusd_epi32(_mm512_setzero_si512(),
+			    _mm512_inserti64x4(
+				_mm512_castsi256_si512(load_small(t, w)),
+				load_small(t, w + bytes), 1),
+			    q);
+			fetch(w + ahead, 1);
 		}
-		acc = _mm256_fmadd_ps(_mm256_mul_ps(d, _mm256_set1_ps(x->d[b])),
-		    _mm256_cvtepi32_ps(_mm256_sub_epi32(
-			join(sum), _mm256_set1_epi32(zero * x->sum[b]))),
-		    acc);
+		all = join_halves(sum);
+		acc =
+		    add_small(t, p, at, x, b, _mm512_castsi512_si256(all), acc);
+		acc = add_small(t, p, at + bytes, x, b + 1,
+		    _mm512_extracti64x4_epi64(all, 1), acc);
+	}
+	if (b < blocks) {
+		__m256i q =
+		    _mm256_loadu_si256((const void *)(x->q + QUANT_SMALL * b));
+		__m256i sum[ROWS];
+
+		EACH_ROW
+		{
+			sum[r] = _mm256_dpbusd_epi32(_mm256_setzero_si256(),
+			    load_small(t, p[r] + at), q);
+		}
+		acc = add_small(t, p, at, x, b, join(sum), acc);
 	}
 	return acc;
 }
