@@ -2,7 +2,10 @@
 noinst_LIBRARIES += libchat.a
 libchat_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
 libchat_a_SOURCES = \
+	inferd/json_mend.c inferd/json_mend.h \
 	inferd/json_tree.c inferd/json_tree.h \
+	inferd/toolcall.c inferd/toolcall.h inferd/toolcall_int.h \
+	inferd/toolcall_json.c inferd/toolcall_tags.c \
 	inferd/template.c inferd/template.h inferd/template_int.h \
 	inferd/template_chatml.c inferd/template_harmony.c \
 	inferd/template_mistral.c \

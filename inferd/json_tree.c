@@ -363,21 +363,34 @@ json_tree_key(const struct json_tree *t, uint32_t node, struct buf *out)
 	decode(t, t->node[node].key, t->node[node].nkey, out);
 }
 
+void
+json_quote(struct buf *out, const char *p, size_t n)
+{
+	static const char from[] = "\n\t\r\"\\\b\f", to[] = "ntr\"\\bf";
+	const char *at;
+	size_t i;
+
+	buf_put_u8(out, '"');
+	for (i = 0; i < n; i++) {
+		at = p[i] == '\0' ? NULL : strchr(from, p[i]);
+		if (at != NULL)
+			buf_printf(out, "\\%c", to[at - from]);
+		else if ((uint8_t)p[i] < 0x20)
+			buf_printf(out, "\\u%04x", (unsigned int)p[i]);
+		else
+			buf_put_u8(out, (uint8_t)p[i]);
+	}
+	buf_put_u8(out, '"');
+}
+
 static void
 dump_string(
     const struct json_tree *t, uint32_t from, uint32_t n, struct buf *out)
 {
 	cleanup_buf struct buf b = { 0 };
 
-	buf_put_u8(out, '"');
-	if (memchr(t->text + from, '\\', n) == NULL) {
-		buf_put(out, t->text + from, n);
-	} else {
-		decode(t, from, n, &b);
-		json_string_encode(
-		    out, (const char *)buf_head(&b), buf_len(&b));
-	}
-	buf_put_u8(out, '"');
+	decode(t, from, n, &b);
+	json_quote(out, (const char *)buf_head(&b), buf_len(&b));
 }
 
 void

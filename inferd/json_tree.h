@@ -56,6 +56,8 @@ bool json_tree_is(const struct json_tree *t, uint32_t node, const char *s);
 /* Appends the decoded bytes of a string or of a member's name. */
 void json_tree_str(const struct json_tree *t, uint32_t node, struct buf *out);
 void json_tree_key(const struct json_tree *t, uint32_t node, struct buf *out);
+/* Appends n bytes of UTF-8 as a string, as Python's json.dumps() writes it. */
+void json_quote(struct buf *out, const char *p, size_t n);
 /* Appends the node as Python's json.dumps() writes it: ", " and ": ". */
 void json_tree_dump(const struct json_tree *t, uint32_t node, struct buf *out);
 

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "proxy/json_string.h"
 
 static const char *const family_names[CHAT_FAMILIES] = {
 	[CHAT_CHATML] = "chatml",
@@ -304,9 +303,7 @@ last_query(const struct chat *c)
 void
 dump_string(struct chat_text t, struct buf *out)
 {
-	buf_put_u8(out, '"');
-	json_string_encode(out, t.p, t.n);
-	buf_put_u8(out, '"');
+	json_quote(out, t.p, t.n);
 }
 
 void

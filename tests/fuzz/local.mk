@@ -155,6 +155,11 @@ tests_fuzz_fuzz_tok_SOURCES = tests/fuzz/fuzz_tok.c \
 tests_fuzz_fuzz_tok_LDADD = libchat.a libbase.a
 tests_fuzz_fuzz_tok_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_toolcall
+tests_fuzz_fuzz_toolcall_SOURCES = tests/fuzz/fuzz_toolcall.c $(FUZZ_FEED)
+tests_fuzz_fuzz_toolcall_LDADD = libchat.a libproxy.a libbase.a
+tests_fuzz_fuzz_toolcall_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 # The tables of each process, played through real channels.
 FUZZ_PLAY = tests/fuzz/play.c tests/fuzz/play.h $(FUZZ_FEED)
 

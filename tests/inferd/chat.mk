@@ -23,3 +23,9 @@ tests_inferd_test_template_SOURCES = tests/inferd/test_template.c \
 	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
 tests_inferd_test_template_LDADD = libchat.a libproxy.a libbase.a \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_toolcall
+TESTS += tests/inferd/test_toolcall
+tests_inferd_test_toolcall_SOURCES = tests/inferd/test_toolcall.c
+tests_inferd_test_toolcall_LDADD = libchat.a libproxy.a libbase.a \
+	$(CMOCKA_LIBS)

@@ -1,0 +1,651 @@
+#include "inferd/toolcall.h"
+#include "inferd/toolcall_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "inferd/unicode.h"
+
+#define HEADER_MAX 512u
+
+enum mark {
+	MARK_NONE,
+	MARK_CALL,
+	MARK_CALL_END,
+	MARK_THINK,
+	MARK_THINK_END,
+	MARK_FUNCTION,
+	MARK_FUNCTION_END,
+	MARK_PARAM,
+	MARK_PARAM_END,
+	MARK_MISTRAL,
+	MARK_MISTRAL_ARGS,
+	MARK_PYTHON,
+	MARK_CHANNEL,
+	MARK_START,
+	MARK_MESSAGE,
+	MARK_OVER,
+};
+
+#define IN(mode) (1u << (mode))
+#define WORDS (IN(MODE_TEXT) | IN(MODE_THINK))
+
+/* The marks and where each is one. */
+static const struct {
+	const char *text;
+	enum mark mark;
+	bool harmony;
+	unsigned int modes;
+} marks[] = {
+	{ "<tool_call>", MARK_CALL, false, WORDS | IN(MODE_TAGS) },
+	{ "</tool_call>", MARK_CALL_END, false,
+	    WORDS | IN(MODE_OPEN) | IN(MODE_JSON) | IN(MODE_TAGS) |
+		IN(MODE_PARAM) },
+	{ "<think>", MARK_THINK, false, WORDS },
+	{ "</think>", MARK_THINK_END, false, WORDS },
+	{ "<function=", MARK_FUNCTION, false,
+	    WORDS | IN(MODE_OPEN) | IN(MODE_TAGS) },
+	{ "</function>", MARK_FUNCTION_END, false,
+	    IN(MODE_TEXT) | IN(MODE_TAGS) | IN(MODE_PARAM) },
+	{ "<parameter=", MARK_PARAM, false, IN(MODE_TAGS) | IN(MODE_PARAM) },
+	{ "</parameter>", MARK_PARAM_END, false,
+	    IN(MODE_TEXT) | IN(MODE_TAGS) | IN(MODE_PARAM) },
+	{ "[TOOL_CALLS]", MARK_MISTRAL, false, WORDS | IN(MODE_MISTRAL) },
+	{ "[ARGS]", MARK_MISTRAL_ARGS, false, IN(MODE_MISTRAL) },
+	{ "<|python_tag|>", MARK_PYTHON, false, IN(MODE_TEXT) },
+	{ "<|channel|>", MARK_CHANNEL, true, WORDS },
+	{ "<|start|>", MARK_START, true, WORDS | IN(MODE_ARGS) },
+	{ "<|message|>", MARK_MESSAGE, true, IN(MODE_HEADER) },
+	{ "<|end|>", MARK_OVER, true, WORDS | IN(MODE_ARGS) },
+	{ "<|return|>", MARK_OVER, true, WORDS | IN(MODE_ARGS) },
+	{ "<|call|>", MARK_OVER, true, WORDS | IN(MODE_ARGS) },
+};
+
+struct toolcall *
+toolcall_new(enum chat_family family, bool thinking,
+    const struct chat_tool *tools, size_t ntools, toolcall_fn *fn, void *arg)
+{
+	struct toolcall *t = xcalloc(1, sizeof(*t));
+
+	t->family = family;
+	t->tools = tools;
+	t->ntools = ntools;
+	t->fn = fn;
+	t->arg = arg;
+	t->mode = thinking ? MODE_THINK : MODE_TEXT;
+	t->skip_space = true;
+	if (family == CHAT_HARMONY)
+		t->mode = MODE_HEADER;
+	return t;
+}
+
+void
+toolcall_free(struct toolcall *t)
+{
+	if (t == NULL)
+		return;
+	buf_free(&t->in);
+	buf_free(&t->space);
+	buf_free(&t->told);
+	buf_free(&t->fname);
+	buf_free(&t->pname);
+	buf_free(&t->pvalue);
+	call_json_free(&t->json);
+	free(t);
+}
+
+unsigned int
+toolcall_count(const struct toolcall *t)
+{
+	return t->calls;
+}
+
+static void
+flush(struct toolcall *t)
+{
+	if (buf_len(&t->told) > 0)
+		t->fn(t->telling, (const char *)buf_head(&t->told),
+		    buf_len(&t->told), t->arg);
+	buf_clear(&t->told);
+}
+
+void
+toolcall_say(
+    struct toolcall *t, enum toolcall_event event, const char *p, size_t n)
+{
+	if (event != t->telling)
+		flush(t);
+	t->telling = event;
+	if (event == TOOLCALL_BEGIN) {
+		buf_clear(&t->space);
+		t->skip_space = true;
+		t->calls++;
+	}
+	if (event == TOOLCALL_END)
+		t->after_call = true;
+	if (event == TOOLCALL_BEGIN || event == TOOLCALL_END)
+		t->fn(event, p, n, t->arg);
+	else
+		buf_put(&t->told, p, n);
+}
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\t' || c == '\r';
+}
+
+void
+toolcall_words(struct toolcall *t, const char *p, size_t n)
+{
+	enum toolcall_event event =
+	    t->mode == MODE_THINK ? TOOLCALL_THINKING : TOOLCALL_TEXT;
+	size_t from = 0, end;
+
+	/* A bracket too many is no word either. */
+	while (t->skip_space && from < n &&
+	       (is_space(p[from]) ||
+		   (t->after_call && (p[from] == '}' || p[from] == ']'))))
+		from++;
+	if (from == n)
+		return;
+	t->skip_space = t->after_call = false;
+	for (end = n; end > from && is_space(p[end - 1]); end--)
+		;
+	if (end > from) {
+		if (event == TOOLCALL_TEXT)
+			t->said = true;
+		if (buf_len(&t->space) > 0)
+			toolcall_say(t, event,
+			    (const char *)buf_head(&t->space),
+			    buf_len(&t->space));
+		buf_clear(&t->space);
+		toolcall_say(t, event, p + from, end - from);
+	}
+	buf_put(&t->space, p + end, n - end);
+}
+
+/* From words to thoughts, or back: the space between is neither's. */
+static void
+turn_to(struct toolcall *t, enum toolcall_mode mode)
+{
+	buf_clear(&t->space);
+	t->skip_space = true;
+	t->mode = mode;
+}
+
+/* The end of a call that was JSON, or of what looked like one. */
+static void
+json_over(struct toolcall *t)
+{
+	cleanup_buf struct buf raw = { 0 };
+	bool bare = t->bare;
+
+	t->mode = t->in_list ? MODE_MISTRAL : MODE_TEXT;
+	if (call_json_end(t)) {
+		t->bare = false;
+		return;
+	}
+	t->mode = MODE_TEXT;
+	t->bare = false;
+	t->said = true;
+	t->skip_space = false;
+	raw = t->json.raw;
+	memset(&t->json.raw, 0, sizeof(t->json.raw));
+	if (!bare && !t->in_list)
+		toolcall_words(t, "<tool_call>", 11);
+	t->in_list = false;
+	if (buf_len(&raw) > 0)
+		toolcall_words(t, (const char *)buf_head(&raw), buf_len(&raw));
+}
+
+/* Whatever is going on ends here, without its mark. */
+static void
+cut(struct toolcall *t)
+{
+	switch (t->mode) {
+	case MODE_JSON:
+		json_over(t);
+		break;
+	case MODE_ARGS:
+		call_args_end(t);
+		break;
+	case MODE_PARAM:
+		call_param_end(t);
+		call_tags_end(t);
+		break;
+	case MODE_TAGS:
+		call_tags_end(t);
+		break;
+	case MODE_TEXT:
+	case MODE_THINK:
+	case MODE_OPEN:
+	case MODE_HEADER:
+	case MODE_MISTRAL:
+		break;
+	}
+	t->mode = MODE_TEXT;
+}
+
+static bool
+starts(const struct buf *b, const char *s)
+{
+	return buf_len(b) >= strlen(s) &&
+	       memcmp(buf_head(b), s, strlen(s)) == 0;
+}
+
+/* "assistant to=functions.NAME<|channel|>commentary json" and the like. */
+static void
+header_over(struct toolcall *t)
+{
+	cleanup_free char *h =
+	    xstrndup((const char *)buf_head(&t->fname), buf_len(&t->fname));
+	const char *to = strstr(h, "to="), *name;
+	size_t n;
+
+	buf_clear(&t->fname);
+	if (to != NULL) {
+		name = to + 3;
+		if (str_starts(name, "functions."))
+			name += 10;
+		n = strcspn(name, " <\n\t");
+		if (n > TOOLCALL_NAME_MAX)
+			n = TOOLCALL_NAME_MAX;
+		if (n > 0) {
+			toolcall_say(t, TOOLCALL_BEGIN, name, n);
+			call_args_begin(t);
+			return;
+		}
+	}
+	turn_to(t,
+	    strstr(h, "<|channel|>analysis") != NULL ? MODE_THINK : MODE_TEXT);
+}
+
+/* The name of a tag, up to '>'.  0: it is not there yet; -1: it is none. */
+static int
+tag_name(const struct toolcall *t, size_t at, size_t *n, bool final)
+{
+	const char *p = (const char *)buf_head(&t->in) + at;
+	size_t left = buf_len(&t->in) - at, i;
+
+	for (i = 0; i < left && i <= TOOLCALL_NAME_MAX; i++) {
+		if (p[i] == '<' || p[i] == '\n')
+			return -1;
+		if (p[i] == '>') {
+			*n = i;
+			return i > 0 ? 1 : -1;
+		}
+	}
+	return left > TOOLCALL_NAME_MAX || final ? -1 : 0;
+}
+
+static void
+tag(struct toolcall *t, enum mark mark, const char *name, size_t n)
+{
+	if (mark == MARK_FUNCTION) {
+		if (t->mode == MODE_TAGS)
+			call_tags_end(t);
+		call_tags_begin(t, name, n);
+		return;
+	}
+	if (t->mode == MODE_PARAM)
+		call_param_end(t);
+	call_param_begin(t, name, n);
+}
+
+static void
+on_mark(struct toolcall *t, enum mark mark)
+{
+	switch (mark) {
+	case MARK_CALL:
+		if (t->mode == MODE_TAGS)
+			cut(t);
+		t->mode = MODE_OPEN;
+		break;
+	case MARK_CALL_END:
+		if (t->mode != MODE_THINK)
+			cut(t);
+		t->skip_space = true;
+		break;
+	case MARK_THINK:
+		turn_to(t, MODE_THINK);
+		break;
+	case MARK_THINK_END:
+		turn_to(t, MODE_TEXT);
+		break;
+	case MARK_FUNCTION_END:
+		cut(t);
+		t->skip_space = true;
+		break;
+	case MARK_PARAM_END:
+		if (t->mode == MODE_PARAM)
+			call_param_end(t);
+		break;
+	case MARK_MISTRAL:
+		turn_to(t, MODE_MISTRAL);
+		t->in_list = false;
+		buf_clear(&t->fname);
+		break;
+	case MARK_MISTRAL_ARGS:
+	case MARK_PYTHON:
+		break;
+	case MARK_CHANNEL:
+	case MARK_START:
+	case MARK_OVER:
+		cut(t);
+		turn_to(t, MODE_HEADER);
+		buf_clear(&t->fname);
+		if (mark == MARK_CHANNEL)
+			buf_put(&t->fname, "<|channel|>", 11);
+		break;
+	case MARK_MESSAGE:
+		header_over(t);
+		break;
+	case MARK_FUNCTION:
+	case MARK_PARAM:
+	case MARK_NONE:
+		break;
+	}
+}
+
+/*
+ * The mark that the input begins with; *n its bytes, 0 if more must come to
+ * tell.
+ */
+static enum mark
+mark_here(const struct toolcall *t, size_t *n, bool final)
+{
+	size_t left = buf_len(&t->in), i, len;
+
+	*n = 1;
+	for (i = 0; i < nitems(marks); i++) {
+		if ((marks[i].modes & IN(t->mode)) == 0 ||
+		    marks[i].harmony != (t->family == CHAT_HARMONY))
+			continue;
+		len = strlen(marks[i].text);
+		if (memcmp(buf_head(&t->in), marks[i].text,
+			left < len ? left : len) != 0)
+			continue;
+		if (left >= len) {
+			*n = len;
+			return marks[i].mark;
+		}
+		if (!final)
+			*n = 0;
+	}
+	return MARK_NONE;
+}
+
+/* Is a mark that stands in a value the value's text? */
+static bool
+is_content(const struct toolcall *t, enum mark mark)
+{
+	const struct buf *v = &t->pvalue;
+
+	/* An end too many is dropped, but only behind a call. */
+	if (t->mode == MODE_TEXT &&
+	    (mark == MARK_FUNCTION_END || mark == MARK_PARAM_END))
+		return !t->after_call;
+	if (t->special)
+		return false;
+	if (t->mode == MODE_JSON || t->mode == MODE_ARGS)
+		return json_mend_in_string(&t->json.mend);
+	if (t->mode == MODE_PARAM &&
+	    (mark == MARK_PARAM || mark == MARK_FUNCTION_END))
+		return buf_len(v) == 0 || buf_head(v)[buf_len(v) - 1] != '\n';
+	return false;
+}
+
+/* Bytes behind <tool_call>: what kind of call is it? */
+static void
+open_call(struct toolcall *t, const char *p, size_t n)
+{
+	if (n == 1 && is_space(*p))
+		return;
+	if (*p == '{') {
+		t->bare = false;
+		call_json_begin(t);
+		call_json_push(t, p, n);
+		return;
+	}
+	t->mode = MODE_TEXT;
+	toolcall_words(t, "<tool_call>", 11);
+	toolcall_words(t, p, n);
+}
+
+static void
+json_bytes(struct toolcall *t, const char *p, size_t n)
+{
+	if (t->mode == MODE_ARGS) {
+		call_args_push(t, p, n);
+		if (t->family != CHAT_HARMONY &&
+		    json_mend_done(&t->json.mend)) {
+			call_args_end(t);
+			t->mode = MODE_MISTRAL;
+		}
+		return;
+	}
+	call_json_push(t, p, n);
+	if (json_mend_done(&t->json.mend) ||
+	    (!t->json.begun && buf_len(&t->json.raw) > TOOLCALL_HOLD_MAX))
+		json_over(t);
+}
+
+/* A list of calls, or NAME[ARGS]{...}. */
+static void
+mistral(struct toolcall *t, const char *p, size_t n)
+{
+	const char *name = (const char *)buf_head(&t->fname);
+
+	if (*p == '{' && buf_len(&t->fname) > 0) {
+		toolcall_say(t, TOOLCALL_BEGIN, name, buf_len(&t->fname));
+		buf_clear(&t->fname);
+		call_args_begin(t);
+		json_bytes(t, p, n);
+	} else if (*p == '{') {
+		t->in_list = true;
+		t->bare = false;
+		call_json_begin(t);
+		json_bytes(t, p, n);
+	} else if (*p == ']') {
+		t->in_list = false;
+		turn_to(t, MODE_TEXT);
+	} else if (*p != '[' && *p != ',' && !is_space(*p)) {
+		buf_put(&t->fname, p, n);
+		if (buf_len(&t->fname) <= TOOLCALL_NAME_MAX)
+			return;
+		t->mode = MODE_TEXT;
+		toolcall_words(
+		    t, (const char *)buf_head(&t->fname), buf_len(&t->fname));
+		buf_clear(&t->fname);
+	}
+}
+
+/* Bytes that are no mark.  Where one byte decides they come one by one. */
+static void
+on_bytes(struct toolcall *t, const char *p, size_t n)
+{
+	switch (t->mode) {
+	case MODE_TEXT:
+		/* An answer that begins as an object may be a call. */
+		if (!t->said && t->ntools > 0 && *p == '{' &&
+		    t->family != CHAT_HARMONY) {
+			t->bare = true;
+			call_json_begin(t);
+			json_bytes(t, p, n);
+			break;
+		}
+		toolcall_words(t, p, n);
+		break;
+	case MODE_THINK:
+		toolcall_words(t, p, n);
+		break;
+	case MODE_OPEN:
+		open_call(t, p, n);
+		break;
+	case MODE_JSON:
+	case MODE_ARGS:
+		json_bytes(t, p, n);
+		break;
+	case MODE_TAGS:
+		break;
+	case MODE_PARAM:
+		call_param_push(t, p, n);
+		break;
+	case MODE_HEADER:
+		buf_put(&t->fname, p, n);
+		if (buf_len(&t->fname) < HEADER_MAX)
+			break;
+		turn_to(t, MODE_TEXT);
+		toolcall_words(
+		    t, (const char *)buf_head(&t->fname), buf_len(&t->fname));
+		buf_clear(&t->fname);
+		break;
+	case MODE_MISTRAL:
+		mistral(t, p, n);
+		break;
+	}
+}
+
+/* How many bytes at the head can be taken together as no mark. */
+static size_t
+plain_run(const struct toolcall *t)
+{
+	const char *p = (const char *)buf_head(&t->in);
+	size_t left = buf_len(&t->in), n = 1;
+
+	if (t->mode == MODE_OPEN || t->mode == MODE_MISTRAL ||
+	    t->mode == MODE_HEADER || (!t->said && t->mode == MODE_TEXT))
+		return 1;
+	if ((t->mode == MODE_JSON || t->mode == MODE_ARGS) &&
+	    first_of(&t->in) == '}')
+		return 1;
+	while (n < left && p[n] != '<' && p[n] != '[' && p[n] != '}')
+		n++;
+	return n;
+}
+
+static void
+run(struct toolcall *t, bool final)
+{
+	cleanup_buf struct buf piece = { 0 };
+	enum mark mark;
+	size_t n, name;
+	int rc;
+
+	while (buf_len(&t->in) > 0) {
+		mark = mark_here(t, &n, final);
+		if (n == 0)
+			return;
+		if (mark != MARK_NONE && is_content(t, mark))
+			mark = MARK_NONE;
+		if (mark == MARK_FUNCTION || mark == MARK_PARAM) {
+			rc = tag_name(t, n, &name, final);
+			if (rc == 0)
+				return;
+			if (rc > 0) {
+				buf_clear(&piece);
+				buf_put(&piece, buf_head(&t->in) + n, name);
+				buf_consume(&t->in, n + name + 1);
+				tag(t, mark, (const char *)buf_head(&piece),
+				    name);
+				continue;
+			}
+			mark = MARK_NONE;
+		}
+		if (mark != MARK_NONE) {
+			buf_consume(&t->in, n);
+			on_mark(t, mark);
+			continue;
+		}
+		n = plain_run(t);
+		buf_clear(&piece);
+		buf_put(&piece, buf_head(&t->in), n);
+		buf_consume(&t->in, n);
+		on_bytes(t, (const char *)buf_head(&piece), n);
+	}
+	buf_clear(&t->in);
+}
+
+/* Only UTF-8 goes further: what is not is U+FFFD. */
+static void
+take(struct toolcall *t, const char *p, size_t n)
+{
+	cleanup_buf struct buf b = { 0 };
+	size_t i, len, tail;
+	uint32_t cp;
+	char utf8[4];
+
+	buf_put(&b, t->held, t->nheld);
+	buf_put(&b, p, n);
+	p = (const char *)buf_head(&b);
+	n = buf_len(&b);
+	tail = n == 0 ? 0 : unicode_tail(p, n);
+	for (i = 0; i < n - tail; i += len) {
+		cp = unicode_decode(p + i, n - tail - i, &len);
+		buf_put(&t->in, utf8, unicode_encode(cp, utf8));
+	}
+	if (tail > 0)
+		memcpy(t->held, p + n - tail, tail);
+	t->nheld = tail;
+}
+
+void
+toolcall_push(struct toolcall *t, const char *p, size_t n, bool special)
+{
+	/* A token of its own completes nothing that is held. */
+	if (special)
+		run(t, true);
+	take(t, p, n);
+	t->special = special;
+	run(t, false);
+	t->special = false;
+	flush(t);
+}
+
+void
+toolcall_end(struct toolcall *t)
+{
+	bool opened;
+
+	if (t->nheld > 0)
+		buf_put(&t->in, "\xef\xbf\xbd", 3);
+	t->nheld = 0;
+	run(t, true);
+	opened = t->mode == MODE_OPEN;
+	if (t->mode == MODE_HEADER && buf_len(&t->fname) > 0 &&
+	    !starts(&t->fname, "<|channel|>") &&
+	    !starts(&t->fname, "assistant")) {
+		turn_to(t, MODE_TEXT);
+		toolcall_words(
+		    t, (const char *)buf_head(&t->fname), buf_len(&t->fname));
+	} else if (t->mode == MODE_MISTRAL && buf_len(&t->fname) > 0) {
+		t->mode = MODE_TEXT;
+		toolcall_words(
+		    t, (const char *)buf_head(&t->fname), buf_len(&t->fname));
+	}
+	cut(t);
+	if (opened)
+		toolcall_words(t, "<tool_call>", 11);
+	flush(t);
+}
+
+unsigned int
+call_loop_add(struct call_loop *l, const char *name, size_t nname,
+    const char *args, size_t nargs)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+	unsigned int i, count = 0;
+	size_t k;
+
+	for (k = 0; k < nname; k++)
+		h = (h ^ (uint8_t)name[k]) * 0x100000001b3ull;
+	h = (h ^ 0x100) * 0x100000001b3ull;
+	for (k = 0; k < nargs; k++)
+		h = (h ^ (uint8_t)args[k]) * 0x100000001b3ull;
+	l->last[l->n++ % CALL_LOOP_LAST] = h;
+	for (i = 0; i < CALL_LOOP_LAST && i < l->n; i++)
+		count += l->last[i] == h;
+	return count;
+}

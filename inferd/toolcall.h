@@ -1,0 +1,65 @@
+/*
+ * What a model says, taken apart as it is sampled: thoughts, words and calls
+ * of tools, by the family's format.  Usual malformations are repaired; what is
+ * no call is text, and nothing that a model can say is an error.  Pure, any
+ * chunking.
+ */
+#ifndef BRIG_INFERD_TOOLCALL_H
+#define BRIG_INFERD_TOOLCALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "inferd/json_mend.h"
+#include "inferd/template.h"
+
+#define TOOLCALL_NAME_MAX 128u
+/* A call whose name has not come within this is text. */
+#define TOOLCALL_HOLD_MAX 65536u
+
+enum toolcall_event {
+	TOOLCALL_TEXT,
+	TOOLCALL_THINKING,
+	TOOLCALL_BEGIN, /* the bytes are its name */
+	TOOLCALL_ARGS,  /* more of its arguments, which are a JSON object */
+	TOOLCALL_END,   /* no bytes */
+};
+
+/* Bytes are borrowed until it returns. */
+typedef void toolcall_fn(
+    enum toolcall_event event, const char *p, size_t n, void *arg);
+
+struct toolcall;
+
+/*
+ * tools (borrowed until toolcall_free()) say which parameters are strings;
+ * thinking: the prompt ends within the model's thoughts.
+ */
+struct toolcall *toolcall_new(enum chat_family family, bool thinking,
+    const struct chat_tool *tools, size_t ntools, toolcall_fn *fn, void *arg);
+void toolcall_free(struct toolcall *t); /* NULL is fine */
+/* special: the bytes are the name of a control or markup token, which ends
+ * even a string that it stands in. */
+void toolcall_push(struct toolcall *t, const char *p, size_t n, bool special);
+/* The model has ended its turn, or was stopped. */
+void toolcall_end(struct toolcall *t);
+/* Calls so far. */
+unsigned int toolcall_count(const struct toolcall *t);
+
+/*
+ * Counts identical calls among the last ones, for whoever ends loops.
+ */
+#define CALL_LOOP_LAST 32u
+
+struct call_loop {
+	uint64_t last[CALL_LOOP_LAST];
+	unsigned int n;
+};
+
+/* How often this call, arguments alike to the byte, is among the last ones,
+ * itself included. */
+unsigned int call_loop_add(struct call_loop *l, const char *name, size_t nname,
+    const char *args, size_t nargs);
+
+#endif
