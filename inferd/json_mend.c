@@ -261,8 +261,10 @@ at_quote(struct json_mend *m, uint32_t cp)
 {
 	unsigned int i;
 
-	if (is_space(cp) && m->nspace < JSON_MEND_SPACE) {
-		m->space[m->nspace++] = (char)cp;
+	if (is_space(cp)) {
+		/* More of it only matters if the string goes on. */
+		if (m->nspace < JSON_MEND_SPACE)
+			m->space[m->nspace++] = (char)cp;
 		return true;
 	}
 	if (cp == ',' || cp == '}' || cp == ']' || (m->key && cp == ':')) {

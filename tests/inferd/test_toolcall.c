@@ -107,6 +107,13 @@ calls_as_json_are_told(void **state)
 		    "<tool_call>{\"name\": \"write\", \"arguments\": "
 		    "\"{\\\"n\\\": 1}\"}</tool_call>",
 		    "(write {\"n\":1})" },
+		/* Far apart, as if printed for people. */
+		{ "qwen3",
+		    "<tool_call>{\"name\": \"write\"                        "
+		    "                    , \"arguments\": {\"text\": \"a\"\n   "
+		    "                                             "
+		    "}}</tool_call>",
+		    "(write {\"text\":\"a\"})" },
 		{ "mistral",
 		    "[TOOL_CALLS][{\"name\": \"now\", \"arguments\": {}, "
 		    "\"id\": \"abcdefgh1\"}, {\"name\": \"write\", "
