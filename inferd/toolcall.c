@@ -239,12 +239,14 @@ starts(const struct buf *b, const char *s)
 static void
 header_over(struct toolcall *t)
 {
-	cleanup_free char *h =
-	    xstrndup((const char *)buf_head(&t->fname), buf_len(&t->fname));
-	const char *to = strstr(h, "to="), *name;
+	cleanup_free char *h = NULL;
+	const char *to, *name;
 	size_t n;
 
+	buf_put_u8(&t->fname, 0);
+	h = xstrdup((const char *)buf_head(&t->fname));
 	buf_clear(&t->fname);
+	to = strstr(h, "to=");
 	if (to != NULL) {
 		name = to + 3;
 		if (str_starts(name, "functions."))
