@@ -30,6 +30,16 @@ xcalloc(size_t n, size_t size)
 }
 
 void *
+xaligned(size_t align, size_t n)
+{
+	void *p = aligned_alloc(align, (n + align - 1) / align * align);
+
+	if (p == NULL)
+		fatalx("out of memory (%zu bytes)", n);
+	return p;
+}
+
+void *
 xreallocarray(void *p, size_t n, size_t size)
 {
 	void *q = reallocarray(p, n > 0 ? n : 1, size > 0 ? size : 1);

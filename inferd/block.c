@@ -1,0 +1,38 @@
+#include "inferd/block.h"
+
+#include "inferd/kern.h"
+
+void
+block_norm(struct run *r, const float *x, const float *w, float *y)
+{
+	const size_t embd = r->net->hp.embd;
+
+	for (size_t i = 0; i < r->n; i++)
+		kern_rms_norm(
+		    &x[i * embd], w, r->net->hp.rms_eps, embd, &y[i * embd]);
+}
+
+static void
+add_out(struct run *r)
+{
+	const size_t n = r->n * r->net->hp.embd;
+
+	for (size_t i = 0; i < n; i++)
+		r->x[i] += r->out[i];
+}
+
+void
+block_decoder(struct run *r, uint32_t layer)
+{
+	const struct layer *l = &r->net->layers[layer];
+
+	block_norm(r, r->x, l->attn_norm, r->norm);
+	block_attention(r, layer);
+	add_out(r);
+	block_norm(r, r->x, l->ffn_norm, r->norm);
+	if (l->router.w != NULL)
+		block_experts(r, layer);
+	else
+		block_dense(r, layer);
+	add_out(r);
+}

@@ -1,0 +1,65 @@
+/*
+ * The blocks that layers are made of, and what they work on.
+ */
+#ifndef BRIG_INFERD_BLOCK_H
+#define BRIG_INFERD_BLOCK_H
+
+#include "inferd/mat.h"
+#include "inferd/net.h"
+#include "inferd/run.h"
+
+/* Of one expert that has been chosen: which rows, where in run.slot. */
+struct group {
+	uint32_t expert;
+	size_t first, n;
+};
+
+struct run {
+	const struct net *net;
+	struct pool *pool;
+	enum tensor_type kv;
+	size_t key, value; /* bytes of one row of a head */
+	size_t max;
+
+	const struct row *rows;
+	size_t n;
+
+	/* Each [max][...]. */
+	float *x;    /* [embd]: the residual stream */
+	float *norm; /* [embd]: what a block begins with */
+	float *out;  /* [embd]: what it says */
+	float *turn; /* [rope_dims] */
+	float *q, *k, *v, *att;
+	struct acts *acts; /* of norm, att, and the dense layer's hidden */
+	float *hidden;     /* of dense layers [ff] */
+
+	/* Of experts; a slot is one row at one of its experts. */
+	float *scores;    /* [max][experts] */
+	float *weight;    /* [max][experts_used] */
+	uint32_t *chosen; /* [max][experts_used] */
+	size_t *place;    /* [max][experts_used]: its slot, by expert */
+	size_t *slot_row; /* [slots]: the row of a slot */
+	struct group *groups;
+	size_t ngroups;
+	float *slot_hidden; /* [slots][expert_ff] */
+	float *slot_out;    /* [slots][embd] */
+	struct acts *slot_acts;
+	struct gathered {
+		uint8_t *p;
+		size_t size;
+	} gathered[2]; /* activations in order of slots */
+};
+
+/* y = x / rms(x) * w over each of n rows. */
+void block_norm(struct run *r, const float *x, const float *w, float *y);
+
+/* x += attention(x), x += ffn(x): a layer of most architectures. */
+void block_decoder(struct run *r, uint32_t layer);
+
+/* What attention says, into r->out. */
+void block_attention(struct run *r, uint32_t layer);
+/* What the dense feed-forward block says, or the experts, into r->out. */
+void block_dense(struct run *r, uint32_t layer);
+void block_experts(struct run *r, uint32_t layer);
+
+#endif

@@ -1,0 +1,208 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "inferd/block.h"
+#include "inferd/kern.h"
+
+#define CHUNK 32u /* rows of weights of a piece of gate and up */
+#define BATCH 32u /* rows of activations that go through it at a time */
+
+void
+block_dense(struct run *r, uint32_t layer)
+{
+	const struct layer *l = &r->net->layers[layer];
+	const size_t ff = r->net->hp.ff;
+	float *up = &r->hidden[r->max * ff];
+	const struct product in[] = { { &l->gate, r->hidden, ff },
+		{ &l->up, up, ff } };
+	const struct product out = { &l->down, r->out, r->net->hp.embd };
+
+	acts_set(r->acts, r->norm, r->n, r->net->hp.embd);
+	mat_mul(r->pool, r->acts, in, 2);
+	kern_glu_join(
+	    r->net->def->glu, r->hidden, up, NULL, NULL, r->n * ff, r->hidden);
+	acts_set(r->acts, r->hidden, r->n, ff);
+	mat_mul(r->pool, r->acts, &out, 1);
+}
+
+/* ---- experts ------------------------------------------------------------ */
+
+/* The best of one row, and their weights; the first of equals wins. */
+static void
+choose(const struct run *r, size_t row)
+{
+	const struct hparams *hp = &r->net->hp;
+	const bool first = r->net->def->router == ROUTER_SOFTMAX_FIRST;
+	float *score = &r->scores[row * hp->experts];
+	float *weight = &r->weight[row * hp->experts_used];
+	uint32_t *chosen = &r->chosen[row * hp->experts_used];
+	float sum = 0;
+
+	if (first)
+		kern_softmax(score, hp->experts);
+	for (uint32_t k = 0; k < hp->experts_used; k++) {
+		uint32_t best = 0;
+
+		for (uint32_t e = 1; e < hp->experts; e++)
+			if (score[e] > score[best])
+				best = e;
+		chosen[k] = best;
+		weight[k] = score[best];
+		score[best] = -__builtin_inff();
+	}
+	if (!first)
+		kern_softmax(weight, hp->experts_used);
+	for (uint32_t k = 0; k < hp->experts_used; k++)
+		sum += weight[k];
+	/* A sum of nothing is left alone. */
+	for (uint32_t k = 0; k < hp->experts_used; k++) {
+		if (first && hp->expert_norm && sum > 0)
+			weight[k] /= sum;
+		weight[k] *= hp->expert_scale;
+	}
+}
+
+/* Slots in order of experts, and of rows within one. */
+static void
+group(struct run *r)
+{
+	const uint32_t used = r->net->hp.experts_used;
+	const size_t slots = r->n * used;
+	size_t at = 0;
+
+	r->ngroups = 0;
+	for (uint32_t e = 0; e < r->net->hp.experts; e++) {
+		const size_t begin = at;
+
+		for (size_t s = 0; s < slots; s++)
+			if (r->chosen[s] == e) {
+				r->place[s] = at;
+				r->slot_row[at++] = s / used;
+			}
+		if (at > begin)
+			r->groups[r->ngroups++] =
+			    (struct group){ e, begin, at - begin };
+	}
+}
+
+struct experts {
+	struct run *r;
+	const struct layer *l;
+	/* Activations in order of slots; those for up may be of another form.
+	 */
+	const uint8_t *xq, *xq_up;
+	size_t stride, stride_up;
+	size_t chunk, chunks; /* rows of a piece; pieces of an expert */
+};
+
+/* A piece of the hidden values of one expert, for all its rows. */
+static void
+hidden_piece(size_t piece, unsigned thread, void *arg)
+{
+	const struct experts *x = arg;
+	struct run *r = x->r;
+	const struct group *g = &r->groups[piece / x->chunks];
+	const size_t ff = r->net->hp.expert_ff;
+	const size_t r0 = piece % x->chunks * CHUNK;
+	const size_t r1 = r0 + CHUNK < ff ? r0 + CHUNK : ff;
+	float gate[BATCH * CHUNK], up[BATCH * CHUNK];
+
+	(void)thread;
+	for (size_t i = 0; i < g->n; i += BATCH) {
+		const size_t n = g->n - i < BATCH ? g->n - i : BATCH;
+		const size_t at = g->first + i;
+
+		mat_rows(&x->l->gate, g->expert, r0, r1, x->xq + at * x->stride,
+		    x->stride, n, gate, CHUNK);
+		mat_rows(&x->l->up, g->expert, r0, r1,
+		    x->xq_up + at * x->stride_up, x->stride_up, n, up, CHUNK);
+		for (size_t t = 0; t < n; t++)
+			kern_glu_join(r->net->def->glu, &gate[t * CHUNK],
+			    &up[t * CHUNK], NULL, NULL, r1 - r0,
+			    &r->slot_hidden[(at + t) * ff + r0]);
+	}
+}
+
+static void
+down_piece(size_t piece, unsigned thread, void *arg)
+{
+	const struct experts *x = arg;
+	struct run *r = x->r;
+	const struct group *g = &r->groups[piece / x->chunks];
+	const size_t embd = r->net->hp.embd;
+	const size_t r0 = piece % x->chunks * x->chunk;
+	const size_t r1 = r0 + x->chunk < embd ? r0 + x->chunk : embd;
+
+	(void)thread;
+	mat_rows(&x->l->down, g->expert, r0, r1, x->xq + g->first * x->stride,
+	    x->stride, g->n, &r->slot_out[g->first * embd + r0], embd);
+}
+
+/* What its experts say to one row, in the order in which it chose them. */
+static void
+combine_row(size_t row, unsigned thread, void *arg)
+{
+	struct run *r = arg;
+	const size_t embd = r->net->hp.embd;
+	const uint32_t used = r->net->hp.experts_used;
+	float *out = &r->out[row * embd];
+
+	(void)thread;
+	memset(out, 0, embd * sizeof(*out));
+	for (uint32_t k = 0; k < used; k++)
+		kern_axpy_f32(r->weight[row * used + k],
+		    &r->slot_out[r->place[row * used + k] * embd], embd, out);
+}
+
+/* The rows' activations in order of slots, each row once for each expert. */
+static const uint8_t *
+gather(struct run *r, enum tensor_type type, struct gathered *g, size_t *stride)
+{
+	const size_t used = r->net->hp.experts_used;
+	const uint8_t *xq = acts_for(r->acts, type, stride);
+
+	if (g->size < r->n * used * *stride) {
+		free(g->p);
+		g->size = r->max * used * *stride;
+		g->p = xaligned(64, g->size);
+	}
+	for (size_t s = 0; s < r->n * used; s++)
+		memcpy(
+		    g->p + s * *stride, xq + r->slot_row[s] * *stride, *stride);
+	return g->p;
+}
+
+void
+block_experts(struct run *r, uint32_t layer)
+{
+	const struct hparams *hp = &r->net->hp;
+	const struct layer *l = &r->net->layers[layer];
+	const struct product router = { &l->router, r->scores, hp->experts };
+	struct experts x = { .r = r, .l = l };
+
+	acts_set(r->acts, r->norm, r->n, hp->embd);
+	mat_mul(r->pool, r->acts, &router, 1);
+	for (size_t i = 0; i < r->n; i++)
+		choose(r, i);
+	group(r);
+
+	x.xq = gather(r, l->gate.type, &r->gathered[0], &x.stride);
+	x.xq_up = x.xq;
+	x.stride_up = x.stride;
+	if (act_kind(l->up.type) != act_kind(l->gate.type))
+		x.xq_up = gather(r, l->up.type, &r->gathered[1], &x.stride_up);
+	x.chunks = (hp->expert_ff + CHUNK - 1) / CHUNK;
+	pool_run(r->pool, r->ngroups * x.chunks, hidden_piece, &x);
+
+	acts_set(r->slot_acts, r->slot_hidden, r->n * hp->experts_used,
+	    hp->expert_ff);
+	x.xq = acts_for(r->slot_acts, l->down.type, &x.stride);
+	x.chunk = mat_piece(&l->down);
+	x.chunks = (hp->embd + x.chunk - 1) / x.chunk;
+	pool_run(r->pool, r->ngroups * x.chunks, down_piece, &x);
+	if (r->n == 1)
+		combine_row(0, 0, r);
+	else
+		pool_run(r->pool, r->n, combine_row, r);
+}

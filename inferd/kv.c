@@ -1,0 +1,190 @@
+#include "inferd/kv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+struct page {
+	unsigned refs;
+	struct page *next; /* while free */
+	uint8_t *data;
+};
+
+struct kv_pool {
+	enum tensor_type type;
+	uint32_t kv_heads;
+	size_t key, value; /* bytes of a row */
+	size_t layer, all; /* bytes of a page */
+	size_t budget, used;
+	struct page *free;
+};
+
+struct kv_seq {
+	struct kv_pool *pool;
+	struct page **pages;
+	uint32_t npages, cap;
+};
+
+struct kv_pool *
+kv_pool_new(const struct hparams *hp, enum tensor_type type, size_t budget)
+{
+	struct kv_pool *p = xcalloc(1, sizeof(*p));
+
+	p->type = type;
+	p->kv_heads = hp->kv_heads;
+	p->key = tensor_row_bytes(type, hp->head_k);
+	p->value = tensor_row_bytes(type, hp->head_v);
+	p->layer = KV_PAGE * hp->kv_heads * (p->key + p->value);
+	p->all = p->layer * hp->layers;
+	p->budget = budget;
+	return p;
+}
+
+void
+kv_pool_free(struct kv_pool *p)
+{
+	struct page *page;
+
+	if (p == NULL)
+		return;
+	while ((page = p->free) != NULL) {
+		p->free = page->next;
+		free(page->data);
+		free(page);
+	}
+	free(p);
+}
+
+size_t
+kv_pool_used(const struct kv_pool *p)
+{
+	return p->used;
+}
+
+size_t
+kv_page_bytes(const struct kv_pool *p)
+{
+	return p->all;
+}
+
+static struct page *
+take(struct kv_pool *p)
+{
+	struct page *page = p->free;
+
+	if (p->budget - p->used < p->all)
+		return NULL;
+	p->used += p->all;
+	if (page != NULL)
+		p->free = page->next;
+	else {
+		page = xcalloc(1, sizeof(*page));
+		page->data = xcalloc(1, p->all);
+	}
+	page->refs = 1;
+	return page;
+}
+
+static void
+drop(struct kv_pool *p, struct page *page)
+{
+	if (--page->refs > 0)
+		return;
+	memset(page->data, 0, p->all);
+	p->used -= p->all;
+	page->next = p->free;
+	p->free = page;
+}
+
+struct kv_seq *
+kv_seq_new(struct kv_pool *p)
+{
+	struct kv_seq *s = xcalloc(1, sizeof(*s));
+
+	s->pool = p;
+	return s;
+}
+
+void
+kv_seq_free(struct kv_seq *s)
+{
+	if (s == NULL)
+		return;
+	kv_seq_cut(s, 0);
+	free(s->pages);
+	free(s);
+}
+
+static void
+append(struct kv_seq *s, struct page *page)
+{
+	if (s->npages == s->cap) {
+		s->cap = s->cap * 2 + 8;
+		s->pages = xreallocarray(s->pages, s->cap, sizeof(*s->pages));
+	}
+	s->pages[s->npages++] = page;
+}
+
+int
+kv_seq_reserve(struct kv_seq *s, uint32_t n)
+{
+	while ((uint64_t)s->npages * KV_PAGE < n) {
+		struct page *page = take(s->pool);
+
+		if (page == NULL)
+			return -1;
+		append(s, page);
+	}
+	return 0;
+}
+
+void
+kv_seq_cut(struct kv_seq *s, uint32_t n)
+{
+	const uint32_t keep = (uint32_t)(((uint64_t)n + KV_PAGE - 1) / KV_PAGE);
+
+	while (s->npages > keep)
+		drop(s->pool, s->pages[--s->npages]);
+}
+
+struct kv_seq *
+kv_seq_fork(const struct kv_seq *s, uint32_t n)
+{
+	struct kv_seq *f = kv_seq_new(s->pool);
+	const uint32_t whole = n / KV_PAGE;
+
+	for (uint32_t i = 0; i < whole; i++) {
+		s->pages[i]->refs++;
+		append(f, s->pages[i]);
+	}
+	if (n % KV_PAGE != 0) {
+		struct page *page = take(s->pool);
+
+		if (page == NULL) {
+			kv_seq_free(f);
+			return NULL;
+		}
+		memcpy(page->data, s->pages[whole]->data, s->pool->all);
+		append(f, page);
+	}
+	return f;
+}
+
+void *
+kv_keys(const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page)
+{
+	const struct kv_pool *p = s->pool;
+
+	return s->pages[page]->data + layer * p->layer +
+	       head * KV_PAGE * p->key;
+}
+
+void *
+kv_values(const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page)
+{
+	const struct kv_pool *p = s->pool;
+
+	return s->pages[page]->data + layer * p->layer +
+	       KV_PAGE * p->kv_heads * p->key + head * KV_PAGE * p->value;
+}

@@ -1,0 +1,56 @@
+/*
+ * Keys and values of the positions that a sequence has been through, in pages
+ * of KV_PAGE positions.  Whole pages are shared by sequences that begin alike;
+ * a page that is shared is not written any more.
+ *
+ * A pool has a budget in bytes.  Pages are cleared when they come back to it,
+ * so that nobody reads what another has left.  One thread changes pools and
+ * sequences; while rows are computed, many read them.
+ */
+#ifndef BRIG_INFERD_KV_H
+#define BRIG_INFERD_KV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "inferd/model_table.h"
+
+#define KV_PAGE 64u
+
+struct kv_pool;
+struct kv_seq;
+
+/* type: F32, F16 or Q8_0, of which heads are whole blocks.  budget: bytes of
+ * pages at most. */
+struct kv_pool *kv_pool_new(
+    const struct hparams *hp, enum tensor_type type, size_t budget);
+/* Every sequence has been freed. */
+void kv_pool_free(struct kv_pool *p);
+size_t kv_pool_used(const struct kv_pool *p); /* bytes */
+size_t kv_page_bytes(const struct kv_pool *p);
+
+struct kv_seq *kv_seq_new(struct kv_pool *p);
+void kv_seq_free(struct kv_seq *s); /* NULL is fine */
+
+/* Room for positions below n: 0, or -1 when the budget does not allow it. */
+int kv_seq_reserve(struct kv_seq *s, uint32_t n);
+/* Forget the positions from n on. */
+void kv_seq_cut(struct kv_seq *s, uint32_t n);
+/*
+ * A new sequence with the first n positions of s, n within its room: whole
+ * pages are shared, the rest of the last one is copied.  NULL when the budget
+ * does not allow the copy.
+ */
+struct kv_seq *kv_seq_fork(const struct kv_seq *s, uint32_t n);
+
+/*
+ * KV_PAGE rows of one head in a page of positions, one behind another: of
+ * head_k or head_v values of the pool's type.
+ */
+void *kv_keys(
+    const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page);
+void *kv_values(
+    const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page);
+
+#endif

@@ -1,0 +1,199 @@
+#include "inferd/net.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compat.h"
+#include "base/str.h"
+#include "inferd/rope.h"
+
+const struct arch_def *
+arch_def(enum arch arch)
+{
+	static const struct arch_def *const all[] = { &arch_qwen3moe,
+		&arch_qwen3, &arch_llama, &arch_olmoe, &arch_gpt_oss };
+
+	for (size_t i = 0; i < nitems(all); i++)
+		if (all[i]->arch == arch)
+			return all[i];
+	return NULL;
+}
+
+struct binding {
+	const struct model_table *t;
+	struct error *err;
+	int layer; /* -1: outside of the layers */
+	bool failed;
+};
+
+static const struct tensor *
+find(struct binding *b, const char *part, const char *suffix, bool needed)
+{
+	char name[MODEL_NAME_MAX + 1];
+	const struct tensor *t;
+
+	if (b->layer < 0)
+		snprintf(name, sizeof(name), "%s%s", part, suffix);
+	else
+		snprintf(
+		    name, sizeof(name), "blk.%d.%s%s", b->layer, part, suffix);
+	t = model_table_find(b->t, name);
+	if (t == NULL && needed && !b->failed) {
+		error_set(b->err, 0, "model: tensor %s is missing", name);
+		b->failed = true;
+	}
+	return t;
+}
+
+/* n floats; they stand in F32 in every file, being few. */
+static const float *
+vector(struct binding *b, const char *part, const char *suffix, size_t n,
+    bool needed)
+{
+	const struct tensor *t = find(b, part, suffix, needed);
+
+	if (t == NULL)
+		return NULL;
+	if (t->type != TT_F32 ||
+	    t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3] != n) {
+		if (!b->failed)
+			error_set(b->err, 0,
+			    "model: tensor %s is not of %zu values in F32",
+			    t->name, n);
+		b->failed = true;
+		return NULL;
+	}
+	return t->data;
+}
+
+/* experts: 0 for a plain matrix. */
+static struct matrix
+matrix(struct binding *b, const char *part, size_t rows, size_t cols,
+    size_t experts, bool needed)
+{
+	const struct tensor *t = find(b, part, ".weight", needed);
+	const size_t n = experts == 0 ? 1 : experts;
+	struct matrix m = { 0 };
+
+	if (t == NULL)
+		return m;
+	if (t->dims[0] != cols || t->dims[1] != rows || t->dims[2] != n) {
+		if (!b->failed)
+			error_set(b->err, 0,
+			    "model: tensor %s is not of %zu x %zu x %zu",
+			    t->name, cols, rows, n);
+		b->failed = true;
+		return m;
+	}
+	m.type = t->type;
+	m.w = t->data;
+	m.rows = rows;
+	m.cols = cols;
+	m.row_bytes = tensor_row_bytes(t->type, cols);
+	m.bias = vector(b, part, ".bias", rows * n, false);
+	m.scale = vector(b, part, ".scale", n, false);
+	return m;
+}
+
+static void
+bind_layer(struct binding *b, const struct net *net, struct layer *l)
+{
+	const struct hparams *hp = &net->hp;
+	const struct arch_def *d = net->def;
+	const size_t q = (size_t)hp->heads * hp->head_k,
+		     k = (size_t)hp->kv_heads * hp->head_k,
+		     v = (size_t)hp->kv_heads * hp->head_v,
+		     o = (size_t)hp->heads * hp->head_v;
+	const bool full = d->qk_norm == QK_NORM_FULL;
+
+	l->attn_norm = vector(b, "attn_norm", ".weight", hp->embd, true);
+	l->q = matrix(b, "attn_q", q, hp->embd, 0, true);
+	l->k = matrix(b, "attn_k", k, hp->embd, 0, true);
+	l->v = matrix(b, "attn_v", v, hp->embd, 0, true);
+	l->o = matrix(b, "attn_output", hp->embd, o, 0, true);
+	if (d->qk_norm != QK_NORM_NONE) {
+		l->q_norm = vector(
+		    b, "attn_q_norm", ".weight", full ? q : hp->head_k, true);
+		l->k_norm = vector(
+		    b, "attn_k_norm", ".weight", full ? k : hp->head_k, true);
+	}
+	l->sinks = vector(
+	    b, "attn_sinks", ".weight", hp->heads, hp->arch == ARCH_GPT_OSS);
+	l->window = d->window == NULL
+			? hp->window
+			: d->window((uint32_t)b->layer, hp->window);
+	l->ffn_norm = vector(b, d->ffn_norm, ".weight", hp->embd, true);
+	if (hp->experts == 0) {
+		l->gate = matrix(b, "ffn_gate", hp->ff, hp->embd, 0, true);
+		l->up = matrix(b, "ffn_up", hp->ff, hp->embd, 0, true);
+		l->down = matrix(b, "ffn_down", hp->embd, hp->ff, 0, true);
+		return;
+	}
+	l->router = matrix(b, "ffn_gate_inp", hp->experts, hp->embd, 0, true);
+	l->gate = matrix(
+	    b, "ffn_gate_exps", hp->expert_ff, hp->embd, hp->experts, true);
+	l->up = matrix(
+	    b, "ffn_up_exps", hp->expert_ff, hp->embd, hp->experts, true);
+	l->down = matrix(
+	    b, "ffn_down_exps", hp->embd, hp->expert_ff, hp->experts, true);
+	if (!d->expert_scales)
+		l->gate.scale = l->up.scale = l->down.scale = NULL;
+}
+
+static void
+bind_rope(struct binding *b, struct net *n)
+{
+	const size_t pairs = n->hp.rope_dims / 2;
+	const float *factors;
+
+	b->layer = -1;
+	factors = vector(b, "rope_freqs", ".weight", pairs, false);
+	n->rope_freq = xcalloc(pairs, sizeof(*n->rope_freq));
+	rope_frequencies(&n->hp, factors, n->rope_freq, &n->rope_gain);
+}
+
+struct net *
+net_new(const struct model_table *t, struct error *err)
+{
+	struct binding b = { .t = t, .err = err, .layer = -1 };
+	const struct arch_def *def = arch_def(t->hp.arch);
+	struct net *n;
+
+	if (def == NULL) {
+		error_set(err, 0, "model: architecture %s cannot be run",
+		    arch_name(t->hp.arch));
+		return NULL;
+	}
+	n = xcalloc(1, sizeof(*n));
+	n->def = def;
+	n->hp = t->hp;
+	n->attn_scale = 1.0f / sqrtf((float)n->hp.head_k);
+	n->embd = matrix(&b, "token_embd", n->hp.vocab, n->hp.embd, 0, true);
+	n->output = matrix(&b, "output", n->hp.vocab, n->hp.embd, 0, false);
+	if (n->output.w == NULL)
+		n->output = n->embd;
+	n->output_norm = vector(&b, "output_norm", ".weight", n->hp.embd, true);
+	n->layers = xcalloc(n->hp.layers, sizeof(*n->layers));
+	for (uint32_t i = 0; i < n->hp.layers && !b.failed; i++) {
+		b.layer = (int)i;
+		bind_layer(&b, n, &n->layers[i]);
+	}
+	bind_rope(&b, n);
+	if (b.failed) {
+		net_free(n);
+		return NULL;
+	}
+	return n;
+}
+
+void
+net_free(struct net *n)
+{
+	if (n == NULL)
+		return;
+	free(n->layers);
+	free(n->rope_freq);
+	free(n);
+}

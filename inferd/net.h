@@ -1,0 +1,98 @@
+/*
+ * A model ready to compute with: the weights of each layer by their part in
+ * it, and what tells one architecture from another.  An architecture is a
+ * small file (arch_NAME.c) that says which blocks a layer is made of and with
+ * which variations; blocks (block_NAME.c) are shared.
+ *
+ * Shapes are those that the loader has checked.  Weights are borrowed from the
+ * model, which stays while the net is used.
+ */
+#ifndef BRIG_INFERD_NET_H
+#define BRIG_INFERD_NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "inferd/kern.h"
+#include "inferd/model_table.h"
+
+struct run;
+
+/* One matrix, or one for each expert: y = (W x) * scale + bias. */
+struct matrix {
+	enum tensor_type type;
+	const uint8_t *w; /* NULL: there is none */
+	size_t rows, cols, row_bytes;
+	const float *scale; /* [experts], or NULL */
+	const float *bias;  /* [experts][rows], or NULL */
+};
+
+struct layer {
+	const float *attn_norm; /* [embd] */
+	struct matrix q, k, v, o;
+	const float *q_norm, *k_norm; /* as enum qk_norm says */
+	const float *sinks;           /* [heads], or NULL */
+	uint32_t window;              /* positions seen, this one too; 0: all */
+	const float *ffn_norm;        /* [embd] */
+	struct matrix router;         /* none: a dense layer */
+	struct matrix gate, up,
+	    down; /* of each expert where there is a router */
+};
+
+enum qk_norm {
+	QK_NORM_NONE,
+	QK_NORM_HEAD, /* each head by itself, weights [head] */
+	QK_NORM_FULL, /* the whole projection, weights [its rows] */
+};
+
+enum rope_pairs {
+	ROPE_HALVES, /* i and i + dims / 2, "NEOX" */
+	ROPE_NEXT,   /* 2 i and 2 i + 1 */
+};
+
+enum router_order {
+	ROUTER_SOFTMAX_FIRST, /* over all experts, then the best are taken */
+	ROUTER_SOFTMAX_LAST,  /* over the best */
+};
+
+struct arch_def {
+	enum arch arch;
+	enum qk_norm qk_norm;
+	enum rope_pairs rope;
+	enum router_order router;
+	enum glu glu;
+	bool expert_scales;   /* tensors ffn_*_exps.scale count, if there */
+	const char *ffn_norm; /* name of the tensor in a layer */
+	/* Window of a layer, given that of the model; NULL: the model's. */
+	uint32_t (*window)(uint32_t layer, uint32_t window);
+	/* Adds what the layer says to each row of the residual stream. */
+	void (*layer)(struct run *r, uint32_t layer);
+};
+
+struct net {
+	const struct arch_def *def;
+	struct hparams hp;
+	struct matrix embd, output;
+	const float *output_norm;
+	struct layer *layers;
+	float *rope_freq; /* [rope_dims / 2]: radians for each position */
+	float rope_gain;  /* of cosine and sine (YaRN's) */
+	float attn_scale;
+};
+
+/*
+ * Bind the tensors of t, whose data is mapped; t is borrowed.  NULL with err
+ * naming what is missing or of a type that cannot be used in its place.
+ */
+struct net *net_new(const struct model_table *t, struct error *err);
+void net_free(struct net *n); /* NULL is fine */
+
+/* Of one architecture; NULL: none of ours. */
+const struct arch_def *arch_def(enum arch arch);
+
+extern const struct arch_def arch_qwen3moe, arch_qwen3, arch_llama, arch_olmoe,
+    arch_gpt_oss;
+
+#endif

@@ -1,0 +1,83 @@
+#include "inferd/rope.h"
+
+#include <math.h>
+
+static float
+clamp(float x, float low, float high)
+{
+	return x < low ? low : x > high ? high : x;
+}
+
+/* The dimension whose wave turns `turns` times within the original context. */
+static float
+yarn_dim(const struct hparams *hp, float turns)
+{
+	const float pi = 3.14159265358979f;
+
+	return (float)hp->rope_dims *
+	       logf((float)hp->yarn.ctx_orig / (turns * 2 * pi)) /
+	       (2 * logf(hp->rope_base));
+}
+
+void
+rope_frequencies(
+    const struct hparams *hp, const float *factors, float *freq, float *gain)
+{
+	const uint32_t pairs = hp->rope_dims / 2;
+	float low = 0, high = 0;
+
+	*gain = 1;
+	if (hp->yarn.on) {
+		const float last = (float)hp->rope_dims - 1;
+
+		low = clamp(floorf(yarn_dim(hp, hp->yarn.beta_fast)), 0, last);
+		high = clamp(ceilf(yarn_dim(hp, hp->yarn.beta_slow)), 0, last);
+		*gain = 1 + 0.1f * logf(hp->yarn.factor);
+	}
+	for (uint32_t i = 0; i < pairs; i++) {
+		double f = pow(
+		    (double)hp->rope_base, -2.0 * i / (double)hp->rope_dims);
+
+		if (factors != NULL)
+			f /= (double)factors[i];
+		if (hp->yarn.on) {
+			/* 0: a slow wave, stretched; 1: a fast one, kept. */
+			const float span = fmaxf(0.001f, high - low);
+			const double keep =
+			    1 - (double)clamp(((float)i - low) / span, 0, 1);
+
+			f = f / (double)hp->yarn.factor * (1 - keep) + f * keep;
+		} else
+			f /= (double)hp->rope_scale;
+		freq[i] = (float)f;
+	}
+}
+
+void
+rope_turn(const struct net *n, uint32_t pos, float *turn)
+{
+	const uint32_t pairs = n->hp.rope_dims / 2;
+
+	for (uint32_t i = 0; i < pairs; i++) {
+		const double angle = (double)pos * (double)n->rope_freq[i];
+
+		turn[i] = (float)cos(angle) * n->rope_gain;
+		turn[pairs + i] = (float)sin(angle) * n->rope_gain;
+	}
+}
+
+void
+rope_apply(const struct net *n, const float *turn, float *head)
+{
+	const uint32_t pairs = n->hp.rope_dims / 2;
+	const bool next = n->def->rope == ROPE_NEXT;
+
+	for (uint32_t i = 0; i < pairs; i++) {
+		float *a = &head[next ? 2 * i : i];
+		float *b = next ? a + 1 : a + pairs;
+		const float x = *a, y = *b;
+
+		*a = x * turn[i] - y * turn[pairs + i];
+		*b = x * turn[pairs + i] + y * turn[i];
+	}
+}

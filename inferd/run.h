@@ -1,0 +1,41 @@
+/*
+ * Rows of tokens through a net.  A row is one token at one position of one
+ * sequence; rows of any sequences go through together.  What comes out for a
+ * row depends on its sequence alone, to the last bit: not on the rows beside
+ * it, nor on the number of threads.
+ *
+ * One thread calls; the pool's threads help.
+ */
+#ifndef BRIG_INFERD_RUN_H
+#define BRIG_INFERD_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "inferd/kv.h"
+#include "inferd/net.h"
+#include "inferd/pool.h"
+
+struct run;
+
+struct row {
+	struct kv_seq *seq; /* with room for pos */
+	uint32_t pos;
+	uint32_t token; /* below the vocabulary's size */
+	bool want;      /* its logits */
+};
+
+/* All three are borrowed.  max: rows of one call at most. */
+struct run *run_new(
+    const struct net *n, struct pool *pool, enum tensor_type type, size_t max);
+void run_free(struct run *r); /* NULL is fine */
+
+/*
+ * The rows of a sequence come in order of their positions, and all positions
+ * before have been here.  logits: [rows that want them][vocab], in their
+ * order; NULL if none does.
+ */
+void run_rows(struct run *r, const struct row *rows, size_t n, float *logits);
+
+#endif

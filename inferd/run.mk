@@ -1,0 +1,15 @@
+# What computes a net: architectures, blocks, keys and values.
+libinferd_a_SOURCES += \
+	inferd/arch_gpt_oss.c \
+	inferd/arch_llama.c \
+	inferd/arch_olmoe.c \
+	inferd/arch_qwen3.c \
+	inferd/arch_qwen3moe.c \
+	inferd/block.c inferd/block.h \
+	inferd/block_attention.c \
+	inferd/block_ffn.c \
+	inferd/kv.c inferd/kv.h \
+	inferd/mat.c inferd/mat.h \
+	inferd/net.c inferd/net.h \
+	inferd/rope.c inferd/rope.h \
+	inferd/run.c inferd/run.h

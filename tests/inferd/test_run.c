@@ -1,0 +1,317 @@
+/*
+ * What comes out for a position is a function of its sequence alone, to the
+ * last bit.
+ */
+#include "inferd/run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/compat.h"
+#include "base/str.h"
+#include "tests/inferd/tiny.h"
+
+#define POSITIONS 150u /* over two pages, windows and groups of rows */
+#define BUDGET (64u << 20)
+
+static const struct kind {
+	enum arch arch;
+	enum tensor_type type;
+	uint32_t experts;
+	enum tensor_type kv;
+} kinds[] = {
+	{ ARCH_QWEN3MOE, TT_F32, 8, TT_F32 },
+	{ ARCH_QWEN3MOE, TT_Q8_0, 8, TT_F16 },
+	{ ARCH_QWEN3, TT_F16, 0, TT_Q8_0 },
+	{ ARCH_LLAMA, TT_Q8_0, 0, TT_F16 },
+	{ ARCH_LLAMA, TT_F32, 5, TT_Q8_0 },
+	{ ARCH_OLMOE, TT_F32, 8, TT_F16 },
+	{ ARCH_GPT_OSS, TT_Q8_0, 4, TT_F16 },
+};
+
+struct world {
+	struct model_table *t;
+	struct net *net;
+	struct pool *pool;
+	struct kv_pool *kv;
+	struct run *run;
+};
+
+static void
+world_new(struct world *w, const struct kind *k, unsigned threads)
+{
+	struct error err = { 0 };
+
+	w->t = tiny_new(k->arch, k->type, k->experts, 3);
+	w->net = net_new(w->t, &err);
+	assert_non_null(w->net);
+	w->pool = pool_new(threads);
+	w->kv = kv_pool_new(&w->net->hp, k->kv, BUDGET);
+	w->run = run_new(w->net, w->pool, k->kv, POSITIONS * 2);
+}
+
+static void
+world_free(struct world *w)
+{
+	run_free(w->run);
+	assert_int_equal(kv_pool_used(w->kv), 0);
+	kv_pool_free(w->kv);
+	pool_free(w->pool);
+	net_free(w->net);
+	tiny_free(w->t);
+}
+
+static uint32_t
+token(uint32_t pos, uint32_t text)
+{
+	return (pos * 37 + pos / 7 * 11 + text * 53) % TINY_VOCAB;
+}
+
+/* Positions first to end of a text, in calls of at most `step` rows. */
+static void
+go(struct world *w, struct kv_seq *s, uint32_t text, uint32_t first,
+    uint32_t end, uint32_t step, float *logits)
+{
+	struct row rows[POSITIONS];
+
+	assert_int_equal(kv_seq_reserve(s, end), 0);
+	while (first < end) {
+		uint32_t n = 0;
+
+		while (n < step && first < end) {
+			rows[n++] =
+			    (struct row){ s, first, token(first, text), true };
+			first++;
+		}
+		run_rows(w->run, rows, n, logits);
+		logits += n * TINY_VOCAB;
+	}
+}
+
+static float *
+alone(struct world *w, uint32_t text, uint32_t step)
+{
+	float *logits = xcalloc(POSITIONS * TINY_VOCAB, sizeof(*logits));
+	struct kv_seq *s = kv_seq_new(w->kv);
+
+	go(w, s, text, 0, POSITIONS, step, logits);
+	kv_seq_free(s);
+	return logits;
+}
+
+static bool
+same(const float *a, const float *b, uint32_t positions)
+{
+	return memcmp(a, b, positions * TINY_VOCAB * sizeof(*a)) == 0;
+}
+
+static void
+each(void (*claim)(struct world *, const struct kind *))
+{
+	for (size_t i = 0; i < nitems(kinds); i++) {
+		struct world w;
+
+		world_new(&w, &kinds[i], 2);
+		claim(&w, &kinds[i]);
+		world_free(&w);
+	}
+}
+
+static void
+steps_of(struct world *w, const struct kind *k)
+{
+	float *whole = alone(w, 0, POSITIONS), *other = alone(w, 1, POSITIONS);
+
+	assert_false(same(whole, other, POSITIONS));
+	free(other);
+	for (uint32_t step = 1; step < 80; step = step * 3 + 1) {
+		other = alone(w, 0, step);
+		assert_true(same(whole, other, POSITIONS));
+		free(other);
+	}
+	free(whole);
+}
+
+static void
+a_prompt_gives_what_its_tokens_give_one_by_one(void **state)
+{
+	each(steps_of);
+}
+
+static void
+threads_of(struct world *w, const struct kind *k)
+{
+	float *two = alone(w, 0, 50);
+
+	for (unsigned n = 1; n < 6; n += 2) {
+		struct world o;
+		float *x;
+
+		world_new(&o, k, n);
+		x = alone(&o, 0, 50);
+		assert_true(same(two, x, POSITIONS));
+		free(x);
+		world_free(&o);
+	}
+	free(two);
+}
+
+static void
+the_number_of_threads_changes_nothing(void **state)
+{
+	each(threads_of);
+}
+
+/* Eight texts side by side, each at a place of its own. */
+static void
+company_of(struct world *w, const struct kind *k)
+{
+	enum {
+		TEXTS = 8,
+		EACH = 40
+	};
+	struct kv_seq *s[TEXTS];
+	float *want[TEXTS], *got;
+
+	got = xcalloc((size_t)TEXTS * EACH * TINY_VOCAB, sizeof(*got));
+	for (uint32_t i = 0; i < TEXTS; i++) {
+		want[i] = alone(w, i, 64);
+		s[i] = kv_seq_new(w->kv);
+		go(w, s[i], i, 0, i * 9, 64, got);
+		assert_int_equal(kv_seq_reserve(s[i], i * 9 + EACH), 0);
+	}
+	for (uint32_t at = 0; at < EACH; at++) {
+		struct row rows[TEXTS];
+
+		for (uint32_t i = 0; i < TEXTS; i++)
+			rows[i] = (struct row){ s[i], i * 9 + at,
+				token(i * 9 + at, i), i % 3 != 1 };
+		run_rows(w->run, rows, TEXTS, got);
+		for (uint32_t i = 0, n = 0; i < TEXTS; i++)
+			if (rows[i].want)
+				assert_true(same(&got[n++ * TINY_VOCAB],
+				    &want[i][(i * 9 + at) * TINY_VOCAB], 1));
+	}
+	for (uint32_t i = 0; i < TEXTS; i++) {
+		kv_seq_free(s[i]);
+		free(want[i]);
+	}
+	free(got);
+}
+
+static void
+company_in_a_batch_changes_nothing(void **state)
+{
+	each(company_of);
+}
+
+static void
+fork_of(struct world *w, const struct kind *k)
+{
+	float *want = alone(w, 0, 64), *got = alone(w, 1, 64);
+	struct kv_seq *s = kv_seq_new(w->kv), *f;
+	const size_t page = kv_page_bytes(w->kv);
+
+	go(w, s, 0, 0, 100, 64, got);
+	/* The second page, of which 36 positions are filled, is copied. */
+	f = kv_seq_fork(s, 90);
+	assert_non_null(f);
+	assert_int_equal(kv_pool_used(w->kv), 3 * page);
+	/* What follows in the one is not seen in the other. */
+	go(w, s, 1, 90, 110, 64, got);
+	go(w, f, 0, 90, POSITIONS, 64, got);
+	assert_true(same(got, &want[(size_t)90 * TINY_VOCAB], POSITIONS - 90));
+	kv_seq_free(s);
+	/* A cut and a new end. */
+	kv_seq_cut(f, 70);
+	go(w, f, 0, 70, POSITIONS, 64, got);
+	assert_true(same(got, &want[(size_t)70 * TINY_VOCAB], POSITIONS - 70));
+	kv_seq_free(f);
+	free(want);
+	free(got);
+}
+
+static void
+a_prefix_taken_over_gives_what_a_fresh_one_gives(void **state)
+{
+	each(fork_of);
+}
+
+static void
+a_budget_is_kept_and_pages_come_back_empty(void **state)
+{
+	struct model_table *t = tiny_new(ARCH_QWEN3, TT_F32, 0, 1);
+	struct kv_pool *p = kv_pool_new(&t->hp, TT_F16, 0);
+	const size_t page = kv_page_bytes(p);
+	struct kv_seq *s, *f;
+	const char *keys;
+
+	kv_pool_free(p);
+	p = kv_pool_new(&t->hp, TT_F16, 2 * page);
+	s = kv_seq_new(p);
+	assert_int_equal(kv_seq_reserve(s, 2 * KV_PAGE), 0);
+	assert_int_equal(kv_seq_reserve(s, 2 * KV_PAGE + 1), -1);
+	assert_null(kv_seq_fork(s, KV_PAGE + 1));
+	f = kv_seq_fork(s, KV_PAGE);
+	assert_non_null(f);
+	assert_ptr_equal(kv_keys(s, 1, 1, 0), kv_keys(f, 1, 1, 0));
+	memset(kv_values(s, 2, 1, 1), 'x', KV_PAGE);
+	kv_seq_cut(s, KV_PAGE);
+	assert_int_equal(kv_pool_used(p), page);
+	assert_int_equal(kv_seq_reserve(f, KV_PAGE + 1), 0);
+	keys = kv_values(f, 2, 1, 1);
+	for (size_t i = 0; i < KV_PAGE; i++)
+		assert_int_equal(keys[i], 0);
+	kv_seq_free(s);
+	kv_seq_free(f);
+	assert_int_equal(kv_pool_used(p), 0);
+	kv_pool_free(p);
+	tiny_free(t);
+}
+
+static void
+what_is_missing_or_of_another_shape_is_named(void **state)
+{
+	struct model_table *t = tiny_new(ARCH_QWEN3, TT_F32, 0, 1);
+	struct error err = { 0 };
+	struct tensor *x = &t->tensors[0];
+	const uint64_t rows = x->dims[1];
+	char name[MODEL_NAME_MAX + 1];
+
+	assert_non_null(strstr(x->name, "attn_k.weight"));
+	x->dims[1]++;
+	assert_null(net_new(t, &err));
+	assert_non_null(strstr(err.msg, "blk.0.attn_k.weight"));
+	x->dims[1] = rows;
+	snprintf(name, sizeof(name), "%s", x->name);
+	x->name[0] = 'a';
+	assert_null(net_new(t, &err));
+	assert_non_null(strstr(err.msg, "blk.0.attn_k.weight is missing"));
+	snprintf(x->name, strlen(name) + 1, "%s", name);
+	t->hp.arch = ARCH_NONE;
+	assert_null(net_new(t, &err));
+	tiny_free(t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    a_prompt_gives_what_its_tokens_give_one_by_one),
+		cmocka_unit_test(the_number_of_threads_changes_nothing),
+		cmocka_unit_test(company_in_a_batch_changes_nothing),
+		cmocka_unit_test(
+		    a_prefix_taken_over_gives_what_a_fresh_one_gives),
+		cmocka_unit_test(a_budget_is_kept_and_pages_come_back_empty),
+		cmocka_unit_test(what_is_missing_or_of_another_shape_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

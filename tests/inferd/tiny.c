@@ -1,0 +1,185 @@
+#include "tests/inferd/tiny.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "inferd/kern.h"
+
+#define EMBD 64u
+#define LAYERS 3u
+#define HEADS 4u
+#define KV_HEADS 2u
+#define HEAD 32u
+#define FF 96u
+
+struct maker {
+	struct model_table *t;
+	enum tensor_type type;
+	uint64_t state;
+};
+
+static float
+chance(struct maker *m)
+{
+	m->state = m->state * 6364136223846793005u + 1442695040888963407u;
+	return (float)(m->state >> 40) * 0x1p-23f - 1;
+}
+
+static void
+add(struct maker *m, const char *name, enum tensor_type type, uint64_t cols,
+    uint64_t rows, uint64_t mats, float middle, float spread)
+{
+	struct model_table *t = m->t;
+	struct tensor *x;
+	const size_t row = tensor_row_bytes(type, cols);
+	uint8_t *data = xaligned(64, row * rows * mats);
+	float *line = xcalloc(cols, sizeof(*line));
+
+	t->tensors =
+	    xreallocarray(t->tensors, t->ntensors + 1, sizeof(*t->tensors));
+	x = &t->tensors[t->ntensors++];
+	*x = (struct tensor){ .name = xstrdup(name),
+		.type = type,
+		.ndims = 3,
+		.dims = { cols, rows, mats, 1 },
+		.bytes = row * rows * mats,
+		.data = data };
+	for (uint64_t r = 0; r < rows * mats; r++) {
+		for (uint64_t i = 0; i < cols; i++)
+			line[i] = middle + spread * chance(m);
+		kern_store_row(type, line, cols, data + r * row);
+	}
+	free(line);
+}
+
+static void
+vector(struct maker *m, int layer, const char *name, uint64_t n, float middle)
+{
+	char full[MODEL_NAME_MAX];
+
+	if (layer < 0)
+		snprintf(full, sizeof(full), "%s", name);
+	else
+		snprintf(full, sizeof(full), "blk.%d.%s", layer, name);
+	add(m, full, TT_F32, n, 1, 1, middle, 0.3f);
+}
+
+static void
+matrix(struct maker *m, int layer, const char *name, enum tensor_type type,
+    uint64_t rows, uint64_t cols, uint64_t mats)
+{
+	char full[MODEL_NAME_MAX];
+
+	if (layer < 0)
+		snprintf(full, sizeof(full), "%s.weight", name);
+	else
+		snprintf(full, sizeof(full), "blk.%d.%s.weight", layer, name);
+	add(m, full, type, cols, rows, mats, 0, 2 / sqrtf((float)cols));
+}
+
+static void
+layer(struct maker *m, int i)
+{
+	const struct hparams *hp = &m->t->hp;
+	const bool oss = hp->arch == ARCH_GPT_OSS;
+	const bool full = hp->arch == ARCH_OLMOE;
+	const uint64_t q = HEADS * HEAD, k = KV_HEADS * HEAD;
+
+	vector(m, i, "attn_norm.weight", EMBD, 1);
+	matrix(m, i, "attn_q", m->type, q, EMBD, 1);
+	matrix(m, i, "attn_k", m->type, k, EMBD, 1);
+	matrix(m, i, "attn_v", m->type, k, EMBD, 1);
+	matrix(m, i, "attn_output", m->type, EMBD, q, 1);
+	vector(m, i, oss ? "post_attention_norm.weight" : "ffn_norm.weight",
+	    EMBD, 1);
+	if (oss) {
+		vector(m, i, "attn_sinks.weight", HEADS, 0);
+		vector(m, i, "attn_q.bias", q, 0);
+		vector(m, i, "attn_output.bias", EMBD, 0);
+		vector(m, i, "ffn_gate_inp.bias", hp->experts, 0);
+		vector(m, i, "ffn_up_exps.bias", (uint64_t)FF * hp->experts, 0);
+	} else if (hp->arch != ARCH_LLAMA) {
+		vector(m, i, "attn_q_norm.weight", full ? q : HEAD, 1);
+		vector(m, i, "attn_k_norm.weight", full ? k : HEAD, 1);
+	}
+	if (hp->experts == 0) {
+		matrix(m, i, "ffn_gate", m->type, FF, EMBD, 1);
+		matrix(m, i, "ffn_up", m->type, FF, EMBD, 1);
+		matrix(m, i, "ffn_down", m->type, EMBD, FF, 1);
+		return;
+	}
+	matrix(m, i, "ffn_gate_inp", TT_F32, hp->experts, EMBD, 1);
+	matrix(m, i, "ffn_gate_exps", m->type, FF, EMBD, hp->experts);
+	matrix(m, i, "ffn_up_exps", m->type, FF, EMBD, hp->experts);
+	matrix(m, i, "ffn_down_exps", m->type, EMBD, FF, hp->experts);
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct tensor *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+struct model_table *
+tiny_new(enum arch arch, enum tensor_type type, uint32_t experts, uint64_t seed)
+{
+	struct model_table *t = xcalloc(1, sizeof(*t));
+	struct maker m = { t, type, seed };
+
+	t->hp = (struct hparams){ .arch = arch,
+		.layers = LAYERS,
+		.embd = EMBD,
+		.ff = experts == 0 ? FF : 0,
+		.heads = HEADS,
+		.kv_heads = KV_HEADS,
+		.head_k = HEAD,
+		.head_v = HEAD,
+		.rope_dims = HEAD,
+		.experts = experts,
+		.experts_used = experts < 3 ? experts : 3,
+		.expert_ff = experts == 0 ? 0 : FF,
+		.vocab = TINY_VOCAB,
+		.ctx_train = 512,
+		.window = arch == ARCH_GPT_OSS ? 24 : 0,
+		.rms_eps = 1e-6f,
+		.rope_base = 10000,
+		.rope_scale = 1,
+		.expert_norm = arch != ARCH_OLMOE,
+		.expert_scale = 1 };
+	if (arch == ARCH_GPT_OSS) {
+		t->hp.yarn.on = true;
+		t->hp.yarn.factor = 4;
+		t->hp.yarn.beta_fast = 32;
+		t->hp.yarn.beta_slow = 1;
+		t->hp.yarn.ctx_orig = 128;
+	}
+	matrix(&m, -1, "token_embd", type, TINY_VOCAB, EMBD, 1);
+	matrix(&m, -1, "output", type, TINY_VOCAB, EMBD, 1);
+	vector(&m, -1, "output_norm.weight", EMBD, 1);
+	for (int i = 0; i < (int)LAYERS; i++)
+		layer(&m, i);
+	qsort(t->tensors, t->ntensors, sizeof(*t->tensors), by_name);
+	return t;
+}
+
+void
+tiny_free(struct model_table *t)
+{
+	for (size_t i = 0; i < t->ntensors; i++) {
+		union {
+			const void *in;
+			void *out;
+		} data = { t->tensors[i].data };
+
+		free(t->tensors[i].name);
+		free(data.out);
+	}
+	free(t->tensors);
+	free(t);
+}

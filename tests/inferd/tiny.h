@@ -1,0 +1,21 @@
+/*
+ * Small models with weights of chance, made in memory.
+ */
+#ifndef BRIG_TESTS_INFERD_TINY_H
+#define BRIG_TESTS_INFERD_TINY_H
+
+#include <stdint.h>
+
+#include "inferd/model_table.h"
+
+#define TINY_VOCAB 96u
+
+/*
+ * Of an architecture, its matrices of the type F32, F16 or Q8_0; experts: 0
+ * for a dense one.  Free with tiny_free().
+ */
+struct model_table *tiny_new(
+    enum arch arch, enum tensor_type type, uint32_t experts, uint64_t seed);
+void tiny_free(struct model_table *t);
+
+#endif
