@@ -1,4 +1,4 @@
-# What computes a net: architectures, blocks, keys and values.
+# What computes a net: architectures, blocks, keys and values, draws.
 libinferd_a_SOURCES += \
 	inferd/arch_gpt_oss.c \
 	inferd/arch_llama.c \
@@ -12,4 +12,5 @@ libinferd_a_SOURCES += \
 	inferd/mat.c inferd/mat.h \
 	inferd/net.c inferd/net.h \
 	inferd/rope.c inferd/rope.h \
-	inferd/run.c inferd/run.h
+	inferd/run.c inferd/run.h \
+	inferd/sample.c inferd/sample.h
