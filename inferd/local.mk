@@ -28,7 +28,11 @@ INFERD_LIBS = libinferd.a $(KERN_LIBS) libchat.a libgguf.a libproxy.a \
 	libbase.a $(CRYPTO_LIBS) $(MD_LIBS) -lm -lpthread
 
 sbin_PROGRAMS += inferd/inferd
-inferd_inferd_SOURCES = inferd/main.c inferd/check.c inferd/check.h
+inferd_inferd_SOURCES = inferd/main.c \
+	inferd/check.c inferd/check.h \
+	inferd/perplexity.c inferd/perplexity.h \
+	inferd/speed.c inferd/speed.h \
+	inferd/tokenize.c inferd/tokenize.h
 inferd_inferd_LDADD = $(INFERD_LIBS)
 
 # Models of random weights.
