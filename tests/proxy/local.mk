@@ -44,7 +44,8 @@ tests_proxy_test_mint_SOURCES = tests/proxy/test_mint.c
 tests_proxy_test_mint_LDADD = $(KEYD_LDADD)
 tests_proxy_test_stub_SOURCES = tests/proxy/test_stub.c
 tests_proxy_test_stub_LDADD = $(KEYD_LDADD)
-tests_proxy_test_tls_SOURCES = tests/proxy/test_tls.c
+tests_proxy_test_tls_SOURCES = tests/proxy/test_tls.c \
+	tests/proxy/tls_world.c tests/proxy/tls_world.h
 tests_proxy_test_tls_LDADD = $(KEYD_LDADD)
 tests_proxy_test_vault_SOURCES = tests/proxy/test_vault.c \
 	tests/proxy/vault_world.h
