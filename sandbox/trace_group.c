@@ -21,7 +21,8 @@
 struct stop {
 	pid_t pid, leader;
 	int status;
-	bool ready; /* to let go of */
+	bool ready;   /* to let go of */
+	size_t waits; /* a leader: for so many stops or ends of others */
 	struct stop *next;
 };
 
@@ -89,13 +90,13 @@ is_stopped(pid_t pid)
 }
 
 /*
- * Could a thread of the group exec, other than its stopped leader?  Those that
- * could are told to stop.
+ * How many threads of the group could exec, other than its stopped leader;
+ * they are told to stop.
  */
-static bool
+static size_t
 others_run(const struct trace_group *g, pid_t leader)
 {
-	bool run = false;
+	size_t run = 0;
 	char path[48];
 	DIR *d;
 	int fd;
@@ -109,7 +110,7 @@ others_run(const struct trace_group *g, pid_t leader)
 			close(fd);
 		else if (errno != ENOENT && errno != ESRCH)
 			log_warn("threads of pid %d", (int)leader);
-		return true;
+		return 1;
 	}
 	for (struct dirent *e; (e = readdir(d)) != NULL;) {
 		const pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
@@ -118,7 +119,7 @@ others_run(const struct trace_group *g, pid_t leader)
 		    !trace_group_has(g, pid))
 			continue;
 		(void)ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);
-		run = true;
+		run++;
 	}
 	closedir(d);
 	return run;
@@ -134,6 +135,12 @@ settle(struct trace_group *g, struct stop *leader)
 {
 	struct thread t;
 
+	/* Each of many threads tells of itself, and is not asked each time. */
+	if (leader->waits > 1) {
+		leader->waits--;
+		return;
+	}
+	leader->waits = 0;
 	if (look(g, leader->pid, &t) < 0) {
 		if (errno != ENOENT && errno != ESRCH) {
 			log_warn("status of pid %d", (int)leader->pid);
@@ -141,7 +148,9 @@ settle(struct trace_group *g, struct stop *leader)
 		}
 		return;
 	}
-	if (t.threads > 1 && others_run(g, leader->pid))
+	if (t.threads > 1)
+		leader->waits = others_run(g, leader->pid);
+	if (leader->waits > 0)
 		return;
 	if (!is_stopped(leader->pid))
 		return;
