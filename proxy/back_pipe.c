@@ -133,40 +133,13 @@ raw_look(struct exchange *x, const uint8_t *p, size_t n)
 
 /* ---- the server --------------------------------------------------------- */
 
-/* Bytes taken, 0 for none now, -1 when the connection is broken. */
-static ssize_t
-put_some(struct raw *r, const void *p, size_t n)
-{
-	size_t put = 0;
-	ssize_t k;
-
-	if (r->tls == NULL) {
-		do
-			k = send(r->fd, p, n, MSG_NOSIGNAL);
-		while (k < 0 && errno == EINTR);
-		return k < 0 && errno == EAGAIN ? 0 : k;
-	}
-	switch (tls_write(r->tls, p, n, &put)) {
-	case TLS_OK:
-		return (ssize_t)put;
-	case TLS_WANT_READ:
-	case TLS_WANT_WRITE:
-		return 0;
-	case TLS_ERROR:
-	case TLS_WANT_LEAF:
-	case TLS_EOF:
-		break;
-	}
-	return -1;
-}
-
 /* 1: all written; 0: not all; -1: broken. */
 static int
 write_buf(struct raw *r, struct buf *b, bool agents)
 {
 	while (buf_len(b) > 0) {
 		size_t n = buf_len(b) < READ_SIZE ? buf_len(b) : READ_SIZE;
-		ssize_t k = put_some(r, buf_head(b), n);
+		ssize_t k = tls_send(r->tls, r->fd, buf_head(b), n, false);
 
 		if (k <= 0)
 			return (int)k;

@@ -350,39 +350,6 @@ read_some(struct conn *c, size_t want)
 	return READ_BROKEN;
 }
 
-/*
- * Bytes the socket took, 0 for none now, -1 when the connection is broken.
- * With more, others are to follow in this round.
- */
-static ssize_t
-put_some(struct conn *c, const void *p, size_t n, bool more)
-{
-	size_t put = 0;
-	enum tls_io io;
-	ssize_t k;
-
-	if (c->tls == NULL) {
-		do
-			k = send(c->fd, p, n, MSG_NOSIGNAL);
-		while (k < 0 && errno == EINTR);
-		return k < 0 && errno == EAGAIN ? 0 : k;
-	}
-	io = more ? tls_write_some(c->tls, p, n, &put)
-		  : tls_write(c->tls, p, n, &put);
-	switch (io) {
-	case TLS_OK:
-		return (ssize_t)put;
-	case TLS_WANT_READ:
-	case TLS_WANT_WRITE:
-		return 0;
-	case TLS_WANT_LEAF:
-	case TLS_ERROR:
-	case TLS_EOF:
-		break;
-	}
-	return -1;
-}
-
 /* Write what the socket takes; -1 when the connection is broken. */
 static int
 write_some(struct conn *c)
@@ -395,7 +362,7 @@ write_some(struct conn *c)
 			tls_push(c->tls);
 		return 0;
 	}
-	n = put_some(c, buf_head(&c->out), all, false);
+	n = tls_send(c->tls, c->fd, buf_head(&c->out), all, false);
 	if (n > 0) {
 		buf_consume(&c->out, (size_t)n);
 		c->progress = true;
@@ -412,7 +379,7 @@ conn_put(struct conn *c, const void *p, size_t n)
 	cur_init(&rest, p, n);
 	/* Small pieces are worth collecting until the round's end. */
 	if (n >= DIRECT_MIN && buf_len(&c->out) == 0)
-		k = put_some(c, p, n, true);
+		k = tls_send(c->tls, c->fd, p, n, true);
 	if (k > 0) {
 		cur_bytes(&rest, (size_t)k);
 		c->progress = true;

@@ -1,5 +1,7 @@
 #include "proxy/tls.h"
 
+#include <sys/socket.h>
+
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -336,6 +338,32 @@ enum tls_io
 tls_write_some(struct tls *t, const void *p, size_t n, size_t *put)
 {
 	return write_records(t, p, n, true, put);
+}
+
+ssize_t
+tls_send(struct tls *t, int fd, const void *p, size_t n, bool more)
+{
+	size_t put = 0;
+	ssize_t k;
+
+	if (t == NULL) {
+		do
+			k = send(fd, p, n, MSG_NOSIGNAL);
+		while (k < 0 && errno == EINTR);
+		return k < 0 && errno == EAGAIN ? 0 : k;
+	}
+	switch (write_records(t, p, n, more, &put)) {
+	case TLS_OK:
+		return (ssize_t)put;
+	case TLS_WANT_READ:
+	case TLS_WANT_WRITE:
+		return 0;
+	case TLS_ERROR:
+	case TLS_WANT_LEAF:
+	case TLS_EOF:
+		break;
+	}
+	return -1;
 }
 
 void

@@ -105,6 +105,12 @@ enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *got);
 enum tls_io tls_write(struct tls *t, const void *p, size_t n, size_t *put);
 /* The same, but they need not go out before tls_push(). */
 enum tls_io tls_write_some(struct tls *t, const void *p, size_t n, size_t *put);
+/*
+ * Bytes that the socket took, through t or, where t is NULL, as they are; 0:
+ * none now, -1: the connection is broken.  more: others follow before
+ * tls_push().
+ */
+ssize_t tls_send(struct tls *t, int fd, const void *p, size_t n, bool more);
 void tls_push(struct tls *t);
 /* Send close_notify, best effort. */
 void tls_close(struct tls *t);

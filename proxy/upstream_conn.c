@@ -50,39 +50,14 @@ all_alive(struct upstream_conn *c)
 		up_alive(c->users);
 }
 
-/* Bytes the socket took, 0 for none now, -1 when the connection is broken. */
-static ssize_t
-put_some(struct upstream_conn *c, const void *p, size_t n)
-{
-	size_t put = 0;
-	ssize_t k;
-
-	if (c->tls == NULL) {
-		do
-			k = send(c->fd, p, n, MSG_NOSIGNAL);
-		while (k < 0 && errno == EINTR);
-		return k < 0 && errno == EAGAIN ? 0 : k;
-	}
-	switch (tls_write(c->tls, p, n, &put)) {
-	case TLS_OK:
-		return (ssize_t)put;
-	case TLS_WANT_READ:
-	case TLS_WANT_WRITE:
-		return 0;
-	case TLS_ERROR:
-	case TLS_WANT_LEAF:
-	case TLS_EOF:
-		break;
-	}
-	return -1;
-}
-
 /* 0: all is out; 1: would block; -1: failed. */
 static int
 write_some(struct upstream_conn *c)
 {
 	size_t all = buf_len(&c->out);
-	ssize_t n = all == 0 ? 0 : put_some(c, buf_head(&c->out), all);
+	ssize_t n =
+	    all == 0 ? 0
+		     : tls_send(c->tls, c->fd, buf_head(&c->out), all, false);
 
 	if (n < 0)
 		return -1;
