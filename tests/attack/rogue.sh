@@ -9,7 +9,7 @@ command -v python3 >/dev/null || {
     exit 77
 }
 # Many misdeeds in one job, some of which wait.
-BRIG_JOB_TIMEOUT=${BRIG_JOB_TIMEOUT-240}
+BRIG_PATIENCE=${BRIG_PATIENCE-4}
 attack_setup attack-rogue
 make_cert rogue.test
 background python3 "$BRIG_SRCDIR/tests/attack/rogue_origin.py" \
