@@ -112,11 +112,12 @@ not_strays() {
     while read -r j; do
         brig show "$j"
     done <"$T/jobs" >"$T/out"
-    [ "$(grep -c '^host uid' "$T/out")" = 2 ] &&
-        ! grep -Eq "^host uid +$((BASE + 1))\$" "$T/out" || {
-        cat "$T/out"
-        return 1
-    }
+    if [ "$(grep -c '^host uid' "$T/out")" = 2 ] &&
+        ! grep -Eq "^host uid +$((BASE + 1))\$" "$T/out"; then
+        return
+    fi
+    cat "$T/out"
+    return 1
 }
 check "two jobs run beside a process that has a job uid" wait_for 30 all_run
 check "no uid is shared with a process of the host" not_strays
