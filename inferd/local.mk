@@ -22,6 +22,7 @@ libinferd_a_SOURCES = inferd/model_load.c inferd/model_load.h
 include inferd/kern.mk
 include inferd/chat.mk
 include inferd/run.mk
+include inferd/serve.mk
 
 # In this order on a command line.
 INFERD_LIBS = libinferd.a $(KERN_LIBS) libchat.a libgguf.a libproxy.a \

@@ -1,0 +1,45 @@
+/*
+ * One completion as it is sampled: draws the next token from logits, takes
+ * apart what it says and decides when it ends.  No threads and no clock; the
+ * same parameters, logits and ids give the same tokens and events.
+ */
+#ifndef BRIG_INFERD_COMPLETION_H
+#define BRIG_INFERD_COMPLETION_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "inferd/gen.h"
+#include "inferd/tok.h"
+
+struct completion;
+struct call_loop;
+
+/*
+ * t and p stay until completion_free().  ids: 16 random bytes that the ids of
+ * its calls are made from.  loop: the session's, or NULL.
+ */
+struct completion *completion_new(const struct tok *t,
+    const struct gen_params *p, const uint8_t ids[16], struct call_loop *loop,
+    gen_fn *fn, void *arg);
+void completion_free(struct completion *c); /* NULL is fine */
+
+/*
+ * The next token, by logits [vocab] of the position before it; events are
+ * sent while it is taken in.  Not to be called when it has ended.  The token
+ * that ends a turn is returned, too.
+ */
+uint32_t completion_next(struct completion *c, const float *logits);
+/* GEN_GOING: it has not ended. */
+enum gen_finish completion_state(const struct completion *c);
+/* End it from outside; sends what is held back.  Once. */
+void completion_stop(struct completion *c, enum gen_finish why);
+/* Tokens so far, and of them thoughts. */
+uint32_t completion_sampled(const struct completion *c);
+uint32_t completion_thinking(const struct completion *c);
+/* The text that stopped it, or NULL. */
+const char *completion_stop_text(const struct completion *c);
+/* What was sampled, as bytes, control tokens by name: for exact replay. */
+const struct buf *completion_bytes(const struct completion *c);
+
+#endif
