@@ -34,7 +34,9 @@ enum seek_form {
 	SEEK_HTML,     /* &#103; &#x67; &amp; */
 	SEEK_QUOTED,   /* quoted-printable: =XX, lines broken by = */
 	/* All bytes are. */
-	SEEK_B64, /* at one of three offsets, either alphabet, lines or not */
+	/* At one of three offsets, either alphabet, lines or not; + and / may
+	 * be escaped as in JSON or in a URL. */
+	SEEK_B64,
 	SEEK_HEX, /* either case */
 	SEEK_UTF16LE,
 	SEEK_UTF16BE,

@@ -146,12 +146,13 @@ add_b64(struct adding *f, unsigned int shift)
 
 	for (size_t i = 0; i < FILTER_BYTES; i++)
 		allow_b64(f, i, b, shift, first + i);
-	/* A line break may stand before any but the first. */
+	/* A line break may stand before any but the first, which alone is
+	 * never escaped. */
 	f->classed = true;
 	for (size_t i = 1; i < FILTER_BYTES; i++) {
 		for (size_t j = 1; j < i; j++)
 			allow_b64(f, i, b, shift, first + j);
-		allow_all(f, i, b, i == 1 ? "\r\n\\" : "\r\n\\rn");
+		allow_all(f, i, b, i == 1 ? "\r\n\\%" : "\r\n\\%rn/u025bf");
 	}
 	f->classed = false;
 }

@@ -75,6 +75,8 @@ unsigned int seek_b64_bits(const uint8_t *key, size_t n, unsigned int shift,
     size_t i, unsigned int *known);
 /* Line breaks between characters of base64 that start at p: how many bytes. */
 size_t seek_b64_gap(const uint8_t *p, size_t n);
+/* One character of base64 at p, which may be escaped: its value and length. */
+enum found seek_b64_unit(const uint8_t *p, size_t n, int *value, size_t *len);
 
 /* "=" at the end of a line of quoted-printable (RFC 2045 section 6.7). */
 size_t seek_soft_break(const uint8_t *p, size_t n);

@@ -42,6 +42,32 @@ seek_b64_bits(const uint8_t *key, size_t n, unsigned int shift, size_t i,
 	return v;
 }
 
+/* Hex digits and the x of &#x67; are written in either case. */
+static bool
+same(uint8_t have, char want)
+{
+	uint8_t w = (uint8_t)want;
+
+	if (have == w)
+		return true;
+	return ((w >= 'a' && w <= 'f') || w == 'x') && have == (w & ~0x20u);
+}
+
+static enum found
+compare(const char *want, const uint8_t *p, size_t n, size_t *len)
+{
+	size_t i = 0;
+
+	for (; want[i] != '\0'; i++) {
+		if (i == n)
+			return FOUND_MORE;
+		if (!same(p[i], want[i]))
+			return FOUND_NOT;
+	}
+	*len = i;
+	return FOUND;
+}
+
 /* CR and LF, as they are or as a string of JSON has them. */
 size_t
 seek_b64_gap(const uint8_t *p, size_t n)
@@ -60,24 +86,60 @@ seek_b64_gap(const uint8_t *p, size_t n)
 	return i;
 }
 
+/* + and / as JSON and URLs may write them. */
+enum found
+seek_b64_unit(const uint8_t *p, size_t n, int *value, size_t *len)
+{
+	static const struct {
+		const char *text;
+		int value;
+	} escaped[] = { { "\\/", 63 }, { "\\u002b", 62 }, { "\\u002f", 63 },
+		{ "%2b", 62 }, { "%2f", 63 }, { "%252b", 62 },
+		{ "%252f", 63 } };
+	enum found best = FOUND_NOT;
+
+	if (n == 0)
+		return FOUND_MORE;
+	*len = 1;
+	*value = seek_b64_value(p[0]);
+	if (*value >= 0)
+		return FOUND;
+	for (size_t i = 0; i < nitems(escaped); i++) {
+		enum found r = compare(escaped[i].text, p, n, len);
+
+		if (r == FOUND) {
+			*value = escaped[i].value;
+			return FOUND;
+		}
+		if (r == FOUND_MORE)
+			best = FOUND_MORE;
+	}
+	return best;
+}
+
+/*
+ * The first character is no escape: + and / begin what begins with a byte
+ * above 0x7f.
+ */
 static enum found
 match_b64(const struct seek_key *k, unsigned int shift, const uint8_t *p,
     size_t n, size_t *len)
 {
 	size_t first = shift * 8 / 6, last = ((shift + k->n) * 8 + 5) / 6 - 1;
-	size_t at = 0;
+	size_t at = 0, u;
 
-	for (size_t i = first; i <= last; i++, at++) {
+	for (size_t i = first; i <= last; i++, at += u) {
 		unsigned int known, bits;
+		enum found r;
 		int v;
 
 		if (i > first)
 			at += seek_b64_gap(p + at, n - at);
-		if (at == n || (p[at] == '\\' && at + 1 == n))
-			return FOUND_MORE;
-		v = seek_b64_value(p[at]);
+		r = seek_b64_unit(p + at, n - at, &v, &u);
+		if (r != FOUND)
+			return r;
 		bits = seek_b64_bits(k->p, k->n, shift, i, &known);
-		if (v < 0 || ((unsigned int)v & known) != bits)
+		if (((unsigned int)v & known) != bits)
 			return FOUND_NOT;
 	}
 	*len = at;
@@ -260,32 +322,6 @@ seek_escapes(enum seek_form form, uint8_t c, char out[ESCAPES_MAX][ESCAPE_MAX])
 		break;
 	}
 	return 0;
-}
-
-/* Hex digits and the x of &#x67; are written in either case. */
-static bool
-same(uint8_t have, char want)
-{
-	uint8_t w = (uint8_t)want;
-
-	if (have == w)
-		return true;
-	return ((w >= 'a' && w <= 'f') || w == 'x') && have == (w & ~0x20u);
-}
-
-static enum found
-compare(const char *want, const uint8_t *p, size_t n, size_t *len)
-{
-	size_t i = 0;
-
-	for (; want[i] != '\0'; i++) {
-		if (i == n)
-			return FOUND_MORE;
-		if (!same(p[i], want[i]))
-			return FOUND_NOT;
-	}
-	*len = i;
-	return FOUND;
 }
 
 size_t

@@ -13,6 +13,17 @@ put_hex(uint8_t *dst, uint8_t c, bool upper)
 	dst[1] = (uint8_t)digits[c & 15];
 }
 
+/* c where one character of base64 was, n bytes; repeated where \/ cannot say
+ * it, as the length matters more. */
+static void
+put_b64_unit(uint8_t *dst, size_t n, uint8_t c)
+{
+	if (n > 2)
+		put_hex(dst + n - 2, c, dst[0] == '%');
+	else if (n == 1 || c != '/')
+		memset(dst, c, n);
+}
+
 /* Bits that the key shares with its neighbours stay theirs. */
 static void
 put_b64(uint8_t *dst, const uint8_t *src, const struct seek_hit *hit,
@@ -21,21 +32,23 @@ put_b64(uint8_t *dst, const uint8_t *src, const struct seek_hit *hit,
 	static const char std[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				  "abcdefghijklmnopqrstuvwxyz0123456789+/";
 	bool url = memchr(src, '-', hit->len) || memchr(src, '_', hit->len);
-	size_t index = hit->shift * 8u / 6;
+	size_t index = hit->shift * 8u / 6, u;
 
-	for (size_t at = 0; at < hit->len; at++, index++) {
-		unsigned int old, known, v;
+	for (size_t at = 0; at < hit->len; at += u, index++) {
+		unsigned int known, v;
+		int old;
 
 		if (at > 0)
 			at += seek_b64_gap(src + at, hit->len - at);
-		old = (unsigned int)seek_b64_value(src[at]);
+		/* As it was matched. */
+		if (seek_b64_unit(src + at, hit->len - at, &old, &u) != FOUND)
+			return;
 		v = seek_b64_bits(with, n, hit->shift, index, &known);
-		v |= old & ~known;
-		dst[at] = (uint8_t)std[v & 63];
-		if (url && v == 62)
-			dst[at] = '-';
-		else if (url && v == 63)
-			dst[at] = '_';
+		v |= (unsigned int)old & ~known;
+		if (url && v >= 62)
+			put_b64_unit(dst + at, u, v == 62 ? '-' : '_');
+		else
+			put_b64_unit(dst + at, u, (uint8_t)std[v & 63]);
 	}
 }
 

@@ -181,6 +181,58 @@ base64_at_every_offset_becomes_that_of_the_stub(void **state)
 			}
 }
 
+/* like, whose + and / are escaped; of t the characters in their places, too. */
+static char *
+b64_escaped(const char *like, const char *t, const char *fmt)
+{
+	cleanup_buf struct buf b = { 0 };
+
+	for (size_t i = 0; like[i] != '\0'; i++) {
+		uint8_t c = (uint8_t)t[i];
+
+		if (like[i] != '+' && like[i] != '/')
+			buf_put_u8(&b, c);
+		else if (fmt != NULL)
+			buf_printf(&b, "%s%02x", fmt, c);
+		else if (like[i] == '/')
+			buf_printf(&b, "%c%c", c == '/' ? '\\' : c, c);
+		else
+			buf_put_u8(&b, c);
+	}
+	buf_put_u8(&b, 0);
+	return xstrdup((const char *)buf_head(&b));
+}
+
+static void
+escaped_characters_of_base64_are_followed(void **state)
+{
+	static const char real[] = "k?.?.?.?>.>.>c";
+	static const char stub[] = "kQWE?RTYUIOPAS";
+	static const char *const pre[] = { "", "u", "us" };
+	static const char *const fmt[] = { NULL, "\\u00", "%", "%25" };
+
+	(void)state;
+	for (size_t i = 0; i < nitems(pre); i++)
+		for (size_t j = 0; j < nitems(fmt); j++) {
+			cleanup_free char *r = b64(pre[i], real, "", false);
+			cleanup_free char *s = b64(pre[i], stub, "", false);
+			cleanup_free char *in = b64_escaped(r, r, fmt[j]);
+			cleanup_free char *want = b64_escaped(r, s, fmt[j]);
+			size_t n = strlen(in);
+
+			assert_non_null(strchr(r, '/'));
+			assert_non_null(strchr(r, '+'));
+			str_lower(want);
+			for (size_t chunk = 0; chunk < 9; chunk++) {
+				cleanup_free char *got =
+				    scrub_all(real, stub, in, n, chunk);
+
+				str_lower(got);
+				assert_string_equal(got, want);
+			}
+		}
+}
+
 static char *
 each(const char *s, const char *fmt_prefix, bool upper)
 {
@@ -720,6 +772,7 @@ main(void)
 		cmocka_unit_test(raw_value_becomes_the_stub),
 		cmocka_unit_test(
 		    base64_at_every_offset_becomes_that_of_the_stub),
+		cmocka_unit_test(escaped_characters_of_base64_are_followed),
 		cmocka_unit_test(
 		    hex_percent_and_json_forms_become_those_of_the_stub),
 		cmocka_unit_test(json_escapes_inside_a_value_are_followed),
