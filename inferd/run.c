@@ -122,8 +122,9 @@ head(struct run *r, float *logits)
 	mat_mul(r->pool, r->acts, &p, 1);
 }
 
-void
-run_rows(struct run *r, const struct row *rows, size_t n, float *logits)
+bool
+run_rows_until(struct run *r, const struct row *rows, size_t n, float *logits,
+    const atomic_int *stop)
 {
 	const struct net *net = r->net;
 	const struct matrix *e = &net->embd;
@@ -135,7 +136,17 @@ run_rows(struct run *r, const struct row *rows, size_t n, float *logits)
 		    &r->x[i * e->cols], e->cols);
 		rope_turn(net, rows[i].pos, &r->turn[i * net->hp.rope_dims]);
 	}
-	for (uint32_t l = 0; l < net->hp.layers; l++)
+	for (uint32_t l = 0; l < net->hp.layers; l++) {
+		if (stop != NULL && atomic_load(stop) != 0)
+			return false;
 		net->def->layer(r, l);
+	}
 	head(r, logits);
+	return true;
+}
+
+void
+run_rows(struct run *r, const struct row *rows, size_t n, float *logits)
+{
+	run_rows_until(r, rows, n, logits, NULL);
 }

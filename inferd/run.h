@@ -9,6 +9,7 @@
 #ifndef BRIG_INFERD_RUN_H
 #define BRIG_INFERD_RUN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,5 +38,12 @@ void run_free(struct run *r); /* NULL is fine */
  * order; NULL if none does.
  */
 void run_rows(struct run *r, const struct row *rows, size_t n, float *logits);
+/*
+ * The same, but it gives up before the next layer once *stop is not 0 (NULL:
+ * never), and returns false: the rows are as if they had not been here, and
+ * can be sent again.
+ */
+bool run_rows_until(struct run *r, const struct row *rows, size_t n,
+    float *logits, const atomic_int *stop);
 
 #endif

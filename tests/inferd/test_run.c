@@ -15,6 +15,7 @@
 
 #include "base/compat.h"
 #include "base/str.h"
+#include "inferd/block.h"
 #include "tests/inferd/tiny.h"
 
 #define POSITIONS 150u /* over two pages, windows and groups of rows */
@@ -243,6 +244,57 @@ a_prefix_taken_over_gives_what_a_fresh_one_gives(void **state)
 	each(fork_of);
 }
 
+static atomic_int stop;
+static uint32_t layers, stop_at;
+
+static void
+layer_counted(struct run *r, uint32_t layer)
+{
+	layers++;
+	block_decoder(r, layer);
+	if (layer == stop_at)
+		atomic_store(&stop, 1);
+}
+
+static void
+rows_that_are_stopped_end_with_their_layer_and_can_be_sent_again(void **state)
+{
+	struct world w;
+	struct arch_def def;
+	float *want, *got;
+	struct kv_seq *s;
+	struct row rows[POSITIONS];
+
+	world_new(&w, &kinds[0], 2);
+	want = alone(&w, 0, 64);
+	got = xcalloc(POSITIONS * TINY_VOCAB, sizeof(*got));
+	def = *w.net->def;
+	def.layer = layer_counted;
+	w.net->def = &def;
+	s = kv_seq_new(w.kv);
+	assert_int_equal(kv_seq_reserve(s, POSITIONS), 0);
+	for (uint32_t i = 0; i < POSITIONS; i++)
+		rows[i] = (struct row){ s, i, token(i, 0), true };
+	assert_true(run_rows_until(w.run, rows, 50, got, NULL));
+	for (stop_at = 0; stop_at < w.net->hp.layers - 1; stop_at++) {
+		layers = 0;
+		atomic_store(&stop, 0);
+		assert_false(run_rows_until(w.run, rows + 50, 60, got, &stop));
+		assert_int_equal(layers, stop_at + 1);
+	}
+	assert_false(run_rows_until(w.run, rows + 50, 60, got, &stop));
+	assert_int_equal(layers, w.net->hp.layers - 1);
+	atomic_store(&stop, 0);
+	stop_at = UINT32_MAX;
+	assert_true(
+	    run_rows_until(w.run, rows + 50, POSITIONS - 50, got, &stop));
+	assert_true(same(got, &want[(size_t)50 * TINY_VOCAB], POSITIONS - 50));
+	kv_seq_free(s);
+	free(want);
+	free(got);
+	world_free(&w);
+}
+
 static void
 a_budget_is_kept_and_pages_come_back_empty(void **state)
 {
@@ -309,6 +361,8 @@ main(void)
 		cmocka_unit_test(company_in_a_batch_changes_nothing),
 		cmocka_unit_test(
 		    a_prefix_taken_over_gives_what_a_fresh_one_gives),
+		cmocka_unit_test(
+		    rows_that_are_stopped_end_with_their_layer_and_can_be_sent_again),
 		cmocka_unit_test(a_budget_is_kept_and_pages_come_back_empty),
 		cmocka_unit_test(what_is_missing_or_of_another_shape_is_named),
 	};
