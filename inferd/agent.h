@@ -35,18 +35,34 @@ struct agent {
 	bool interactive;        /* before the others */
 };
 
+/* Agents that are known at the same time. */
+#define AGENTS_MAX 1024u
+
 struct agents;
+/* budget: of each agent that is not given one of its own. */
 struct agents *agents_new(const struct agent_budget *budget);
-void agents_free(struct agents *a);
-/* The agent of this name, made if need be; NULL: too many, or not a name. */
-struct agent *agents_find(struct agents *a, const char *name);
+void agents_free(struct agents *a); /* NULL is fine */
 /*
- * May it ask for so many tokens now?  -1 with err; retry_s: seconds until it
- * may, 0 if never.
+ * The agent of this name, made if need be, and there until agents_free().
+ * NULL: too many, or not a name: 1 to AGENT_NAME_MAX of the ASCII characters
+ * that are seen.
+ */
+struct agent *agents_find(struct agents *a, const char *name);
+/* Each agent in order of its making, for whoever lists them. */
+struct agent *agents_get(struct agents *a, uint32_t i); /* NULL: no more */
+
+/*
+ * May it ask for a completion of so many tokens now?  -1 with err; retry_s:
+ * seconds until it may, 0 if never.
  */
 int agent_admit(struct agent *g, uint64_t now_ms, uint64_t tokens,
     uint32_t *retry_s, struct error *err);
+/* What it used.  The engine does this, and counts `open`. */
 void agent_charge(
     struct agent *g, uint64_t now_ms, uint64_t tokens, uint64_t cpu_us);
+/* It has used up tokens or CPU time of this window. */
+bool agent_is_spent(struct agent *g, uint64_t now_ms);
+/* Tokens it may still use in this window; UINT64_MAX: no limit. */
+uint64_t agent_tokens_left(struct agent *g, uint64_t now_ms);
 
 #endif

@@ -1,9 +1,10 @@
 # The server: completions of many agents in turn.
 libinferd_a_SOURCES += \
-	inferd/agent.h \
+	inferd/agent.c inferd/agent.h \
 	inferd/api.h \
 	inferd/completion.h \
 	inferd/engine.h \
 	inferd/gen.h \
 	inferd/grammar.h \
-	inferd/prefix.h
+	inferd/prefix.h \
+	inferd/sched.c inferd/sched.h

@@ -32,3 +32,4 @@ EXTRA_DIST += tests/inferd/mkmodel.sh
 include tests/inferd/kern.mk
 include tests/inferd/chat.mk
 include tests/inferd/run.mk
+include tests/inferd/engine.mk

@@ -1,0 +1,155 @@
+#include "inferd/agent.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+struct agents {
+	struct agent_budget budget;
+	struct agent **all; /* all[i] has the space i + 1 */
+	uint32_t n;
+};
+
+struct agents *
+agents_new(const struct agent_budget *budget)
+{
+	struct agents *a = xcalloc(1, sizeof(*a));
+
+	a->budget = *budget;
+	return a;
+}
+
+void
+agents_free(struct agents *a)
+{
+	if (a == NULL)
+		return;
+	for (uint32_t i = 0; i < a->n; i++)
+		free(a->all[i]);
+	free(a->all);
+	free(a);
+}
+
+static bool
+is_name(const char *name)
+{
+	const size_t n = strlen(name);
+
+	for (size_t i = 0; i < n; i++)
+		if (name[i] <= ' ' || name[i] >= 0x7f)
+			return false;
+	return n > 0 && n <= AGENT_NAME_MAX;
+}
+
+struct agent *
+agents_find(struct agents *a, const char *name)
+{
+	struct agent *g;
+
+	for (uint32_t i = 0; i < a->n; i++)
+		if (strcmp(a->all[i]->name, name) == 0)
+			return a->all[i];
+	if (!is_name(name) || a->n == AGENTS_MAX)
+		return NULL;
+	g = xcalloc(1, sizeof(*g));
+	g->budget = a->budget;
+	strlcpy(g->name, name, sizeof(g->name));
+	a->all = xreallocarray(a->all, a->n + 1, sizeof(*a->all));
+	a->all[a->n++] = g;
+	g->space = a->n;
+	return g;
+}
+
+struct agent *
+agents_get(struct agents *a, uint32_t i)
+{
+	return i < a->n ? a->all[i] : NULL;
+}
+
+static void
+roll(struct agent *g, uint64_t now_ms)
+{
+	const uint64_t window_s = g->budget.window_s;
+
+	/* The first window begins with the first request. */
+	if (g->window_ms == 0)
+		g->window_ms = now_ms;
+	if (window_s == 0 || (now_ms - g->window_ms) / 1000 < window_s)
+		return;
+	g->window_ms = now_ms;
+	g->tokens = g->cpu_us = 0;
+}
+
+static uint32_t
+window_left_s(const struct agent *g, uint64_t now_ms)
+{
+	uint64_t s = g->budget.window_s;
+
+	if (s == 0)
+		return 0;
+	s -= (now_ms - g->window_ms) / 1000;
+	return s > UINT32_MAX ? UINT32_MAX : (uint32_t)s;
+}
+
+int
+agent_admit(struct agent *g, uint64_t now_ms, uint64_t tokens,
+    uint32_t *retry_s, struct error *err)
+{
+	const struct agent_budget *b = &g->budget;
+
+	roll(g, now_ms);
+	*retry_s = 0;
+	if (b->tokens > 0 && tokens > b->tokens)
+		return error_set(err, 0,
+		    "%" PRIu64 " tokens asked for, the budget is %" PRIu64,
+		    tokens, b->tokens);
+	if (b->requests > 0 && g->open >= b->requests) {
+		*retry_s = 1;
+		return error_set(err, 0,
+		    "%" PRIu32 " requests are open, the budget is %" PRIu32,
+		    g->open, b->requests);
+	}
+	if (b->tokens > 0 &&
+	    (g->tokens >= b->tokens || tokens > b->tokens - g->tokens)) {
+		*retry_s = window_left_s(g, now_ms);
+		return error_set(err, 0,
+		    "%" PRIu64 " tokens used and %" PRIu64
+		    " asked for, the budget is %" PRIu64,
+		    g->tokens, tokens, b->tokens);
+	}
+	if (b->cpu_ms > 0 && g->cpu_us / 1000 >= b->cpu_ms) {
+		*retry_s = window_left_s(g, now_ms);
+		return error_set(err, 0,
+		    "%" PRIu64 " ms of processor time used, the budget is "
+		    "%" PRIu64 " ms",
+		    g->cpu_us / 1000, b->cpu_ms);
+	}
+	return 0;
+}
+
+void
+agent_charge(struct agent *g, uint64_t now_ms, uint64_t tokens, uint64_t cpu_us)
+{
+	roll(g, now_ms);
+	g->tokens += tokens;
+	g->cpu_us += cpu_us;
+}
+
+bool
+agent_is_spent(struct agent *g, uint64_t now_ms)
+{
+	roll(g, now_ms);
+	return (g->budget.tokens > 0 && g->tokens >= g->budget.tokens) ||
+	       (g->budget.cpu_ms > 0 && g->cpu_us / 1000 >= g->budget.cpu_ms);
+}
+
+uint64_t
+agent_tokens_left(struct agent *g, uint64_t now_ms)
+{
+	roll(g, now_ms);
+	if (g->budget.tokens == 0)
+		return UINT64_MAX;
+	return g->tokens >= g->budget.tokens ? 0 : g->budget.tokens - g->tokens;
+}

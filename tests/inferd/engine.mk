@@ -1,0 +1,8 @@
+# Tests of the engine thread and what it goes by.
+ENGINE_TESTS = tests/inferd/test_agent tests/inferd/test_sched
+check_PROGRAMS += $(ENGINE_TESTS)
+TESTS += $(ENGINE_TESTS)
+tests_inferd_test_agent_SOURCES = tests/inferd/test_agent.c
+tests_inferd_test_agent_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+tests_inferd_test_sched_SOURCES = tests/inferd/test_sched.c
+tests_inferd_test_sched_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
