@@ -5,9 +5,9 @@
 
 #include "base/str.h"
 
-struct page {
+struct kv_page {
 	unsigned refs;
-	struct page *next; /* while free */
+	struct kv_page *next; /* while free */
 	uint8_t *data;
 };
 
@@ -15,14 +15,15 @@ struct kv_pool {
 	enum tensor_type type;
 	uint32_t kv_heads;
 	size_t key, value; /* bytes of a row */
+	uint32_t layers;
 	size_t layer, all; /* bytes of a page */
 	size_t budget, used;
-	struct page *free;
+	struct kv_page *free;
 };
 
 struct kv_seq {
 	struct kv_pool *pool;
-	struct page **pages;
+	struct kv_page **pages;
 	uint32_t npages, cap;
 };
 
@@ -33,6 +34,7 @@ kv_pool_new(const struct hparams *hp, enum tensor_type type, size_t budget)
 
 	p->type = type;
 	p->kv_heads = hp->kv_heads;
+	p->layers = hp->layers;
 	p->key = tensor_row_bytes(type, hp->head_k);
 	p->value = tensor_row_bytes(type, hp->head_v);
 	p->layer = KV_PAGE * hp->kv_heads * (p->key + p->value);
@@ -44,7 +46,7 @@ kv_pool_new(const struct hparams *hp, enum tensor_type type, size_t budget)
 void
 kv_pool_free(struct kv_pool *p)
 {
-	struct page *page;
+	struct kv_page *page;
 
 	if (p == NULL)
 		return;
@@ -68,10 +70,10 @@ kv_page_bytes(const struct kv_pool *p)
 	return p->all;
 }
 
-static struct page *
-take(struct kv_pool *p)
+struct kv_page *
+kv_page_new(struct kv_pool *p)
 {
-	struct page *page = p->free;
+	struct kv_page *page = p->free;
 
 	if (p->budget - p->used < p->all)
 		return NULL;
@@ -86,8 +88,8 @@ take(struct kv_pool *p)
 	return page;
 }
 
-static void
-drop(struct kv_pool *p, struct page *page)
+void
+kv_page_drop(struct kv_pool *p, struct kv_page *page)
 {
 	if (--page->refs > 0)
 		return;
@@ -117,7 +119,7 @@ kv_seq_free(struct kv_seq *s)
 }
 
 static void
-append(struct kv_seq *s, struct page *page)
+append(struct kv_seq *s, struct kv_page *page)
 {
 	if (s->npages == s->cap) {
 		s->cap = s->cap * 2 + 8;
@@ -130,7 +132,7 @@ int
 kv_seq_reserve(struct kv_seq *s, uint32_t n)
 {
 	while ((uint64_t)s->npages * KV_PAGE < n) {
-		struct page *page = take(s->pool);
+		struct kv_page *page = kv_page_new(s->pool);
 
 		if (page == NULL)
 			return -1;
@@ -145,7 +147,60 @@ kv_seq_cut(struct kv_seq *s, uint32_t n)
 	const uint32_t keep = (uint32_t)(((uint64_t)n + KV_PAGE - 1) / KV_PAGE);
 
 	while (s->npages > keep)
-		drop(s->pool, s->pages[--s->npages]);
+		kv_page_drop(s->pool, s->pages[--s->npages]);
+}
+
+/* What comes behind may be of somebody else: it stays behind. */
+struct kv_page *
+kv_page_copy(struct kv_pool *p, const struct kv_page *from, uint32_t n)
+{
+	struct kv_page *page = kv_page_new(p);
+	uint8_t *to;
+	const uint8_t *at;
+
+	if (page == NULL)
+		return NULL;
+	to = page->data;
+	at = from->data;
+	for (uint32_t i = 0; i < p->layers; i++) {
+		for (uint32_t h = 0; h < p->kv_heads; h++) {
+			memcpy(to, at, n * p->key);
+			to += KV_PAGE * p->key;
+			at += KV_PAGE * p->key;
+		}
+		for (uint32_t h = 0; h < p->kv_heads; h++) {
+			memcpy(to, at, n * p->value);
+			to += KV_PAGE * p->value;
+			at += KV_PAGE * p->value;
+		}
+	}
+	return page;
+}
+
+struct kv_page *
+kv_page_hold(const struct kv_seq *s, uint32_t i)
+{
+	s->pages[i]->refs++;
+	return s->pages[i];
+}
+
+void
+kv_seq_append(struct kv_seq *s, struct kv_page *page)
+{
+	page->refs++;
+	append(s, page);
+}
+
+bool
+kv_page_is_last(const struct kv_page *page)
+{
+	return page->refs == 1;
+}
+
+void *
+kv_page_data(struct kv_page *page)
+{
+	return page->data;
 }
 
 struct kv_seq *
@@ -154,18 +209,16 @@ kv_seq_fork(const struct kv_seq *s, uint32_t n)
 	struct kv_seq *f = kv_seq_new(s->pool);
 	const uint32_t whole = n / KV_PAGE;
 
-	for (uint32_t i = 0; i < whole; i++) {
-		s->pages[i]->refs++;
-		append(f, s->pages[i]);
-	}
+	for (uint32_t i = 0; i < whole; i++)
+		kv_seq_append(f, s->pages[i]);
 	if (n % KV_PAGE != 0) {
-		struct page *page = take(s->pool);
+		struct kv_page *page =
+		    kv_page_copy(s->pool, s->pages[whole], n % KV_PAGE);
 
 		if (page == NULL) {
 			kv_seq_free(f);
 			return NULL;
 		}
-		memcpy(page->data, s->pages[whole]->data, s->pool->all);
 		append(f, page);
 	}
 	return f;

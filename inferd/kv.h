@@ -19,6 +19,7 @@
 #define KV_PAGE 64u
 
 struct kv_pool;
+struct kv_page;
 struct kv_seq;
 
 /* type: F32, F16 or Q8_0, of which heads are whole blocks.  budget: bytes of
@@ -39,8 +40,8 @@ int kv_seq_reserve(struct kv_seq *s, uint32_t n);
 void kv_seq_cut(struct kv_seq *s, uint32_t n);
 /*
  * A new sequence with the first n positions of s, n within its room: whole
- * pages are shared, the rest of the last one is copied.  NULL when the budget
- * does not allow the copy.
+ * pages are shared, of the last one those positions are copied and no others.
+ * NULL when the budget does not allow the copy.
  */
 struct kv_seq *kv_seq_fork(const struct kv_seq *s, uint32_t n);
 
@@ -52,5 +53,24 @@ void *kv_keys(
     const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page);
 void *kv_values(
     const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page);
+
+/*
+ * Pages that outlive their sequence, for who remembers them.  One that is
+ * written by nobody any more may be held: all its positions are filled, or it
+ * is a copy.
+ */
+/* Hold page i of s; give it back with kv_page_drop(). */
+struct kv_page *kv_page_hold(const struct kv_seq *s, uint32_t i);
+/* An empty one, and a copy of the first n positions; NULL: the budget. */
+struct kv_page *kv_page_new(struct kv_pool *p);
+struct kv_page *kv_page_copy(
+    struct kv_pool *p, const struct kv_page *from, uint32_t n);
+void kv_page_drop(struct kv_pool *p, struct kv_page *page);
+/* Append: s holds it, too.  All pages of s are filled. */
+void kv_seq_append(struct kv_seq *s, struct kv_page *page);
+/* Would it come back to the pool? */
+bool kv_page_is_last(const struct kv_page *page);
+/* kv_page_bytes() of them: what is kept of a page elsewhere. */
+void *kv_page_data(struct kv_page *page);
 
 #endif

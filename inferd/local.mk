@@ -23,6 +23,7 @@ include inferd/kern.mk
 include inferd/chat.mk
 include inferd/run.mk
 include inferd/serve.mk
+include inferd/cache.mk
 
 # In this order on a command line.
 INFERD_LIBS = libinferd.a $(KERN_LIBS) libchat.a libgguf.a libproxy.a \

@@ -6,5 +6,4 @@ libinferd_a_SOURCES += \
 	inferd/engine.h \
 	inferd/gen.h \
 	inferd/grammar.h \
-	inferd/prefix.h \
 	inferd/sched.c inferd/sched.h

@@ -33,3 +33,4 @@ include tests/inferd/kern.mk
 include tests/inferd/chat.mk
 include tests/inferd/run.mk
 include tests/inferd/engine.mk
+include tests/inferd/cache.mk

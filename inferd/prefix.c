@@ -1,0 +1,457 @@
+#include "inferd/prefix.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+/*
+ * A page and its tokens, behind those of its parent.  With fewer than KV_PAGE
+ * of them it is a leaf.
+ */
+struct node {
+	struct node *parent, *child, *next; /* next: child of the same parent */
+	struct node *newer, *older;         /* of the space */
+	struct kv_page *page;
+	bool charged; /* not the public space's page */
+	uint32_t n;
+	int32_t ids[KV_PAGE];
+};
+
+/*
+ * newest to oldest: a node is always newer than those behind it, so that the
+ * oldest is a leaf.
+ */
+struct space {
+	uint32_t id;
+	char *name;
+	struct node root; /* of no tokens */
+	struct node *newest, *oldest;
+	size_t bytes; /* of charged pages */
+};
+
+struct prefix_cache {
+	struct kv_pool *kv;
+	size_t budget, bytes;
+	struct space **space;
+	uint32_t nspaces;
+	struct prefix_work work;
+};
+
+/* How far a tree goes with a prompt. */
+struct walk {
+	struct space *space;
+	struct node *last;    /* whose page is whole */
+	uint32_t whole;       /* tokens up to and with it */
+	struct node *partial; /* child of last, or NULL */
+	uint32_t more;        /* tokens of it */
+};
+
+struct prefix_cache *
+prefix_new(struct kv_pool *kv, size_t budget, struct kvdisk *disk)
+{
+	struct prefix_cache *c = xcalloc(1, sizeof(*c));
+
+	c->kv = kv;
+	c->budget = budget;
+	return c;
+}
+
+static struct space *
+space_find(const struct prefix_cache *c, uint32_t id)
+{
+	for (uint32_t i = 0; i < c->nspaces; i++)
+		if (c->space[i]->id == id)
+			return c->space[i];
+	return NULL;
+}
+
+static struct space *
+space_get(struct prefix_cache *c, uint32_t id)
+{
+	struct space *s = space_find(c, id);
+
+	if (s != NULL || c->nspaces == PREFIX_SPACES)
+		return s;
+	s = xcalloc(1, sizeof(*s));
+	s->id = id;
+	c->space = xreallocarray(c->space, c->nspaces + 1, sizeof(*c->space));
+	c->space[c->nspaces++] = s;
+	return s;
+}
+
+static void
+unlist(struct space *s, struct node *n)
+{
+	if (n->newer != NULL)
+		n->newer->older = n->older;
+	else
+		s->newest = n->older;
+	if (n->older != NULL)
+		n->older->newer = n->newer;
+	else
+		s->oldest = n->newer;
+}
+
+/* Behind `before`, or as the newest. */
+static void
+list(struct space *s, struct node *n, struct node *before)
+{
+	n->newer = before;
+	n->older = before != NULL ? before->older : s->newest;
+	if (n->older != NULL)
+		n->older->newer = n;
+	else
+		s->oldest = n;
+	if (before != NULL)
+		before->older = n;
+	else
+		s->newest = n;
+}
+
+/* n has been used, and with it all before it. */
+static void
+touch(struct space *s, struct node *n)
+{
+	for (; n != &s->root; n = n->parent) {
+		unlist(s, n);
+		list(s, n, NULL);
+	}
+}
+
+/* A leaf. */
+static void
+node_free(struct prefix_cache *c, struct space *s, struct node *n)
+{
+	struct node **at = &n->parent->child;
+
+	while (*at != n)
+		at = &(*at)->next;
+	*at = n->next;
+	unlist(s, n);
+	if (n->charged) {
+		s->bytes -= kv_page_bytes(c->kv);
+		c->bytes -= kv_page_bytes(c->kv);
+	}
+	kv_page_drop(c->kv, n->page);
+	explicit_bzero(n->ids, sizeof(n->ids));
+	free(n);
+}
+
+static void
+space_clear(struct prefix_cache *c, struct space *s)
+{
+	while (s->oldest != NULL)
+		node_free(c, s, s->oldest);
+}
+
+void
+prefix_free(struct prefix_cache *c)
+{
+	if (c == NULL)
+		return;
+	for (uint32_t i = 0; i < c->nspaces; i++) {
+		space_clear(c, c->space[i]);
+		free(c->space[i]->name);
+		free(c->space[i]);
+	}
+	free(c->space);
+	free(c);
+}
+
+static uint32_t
+common(const int32_t *a, uint32_t na, const int32_t *b, uint32_t nb)
+{
+	uint32_t n = 0;
+
+	while (n < na && n < nb && a[n] == b[n])
+		n++;
+	return n;
+}
+
+static void
+walk(struct prefix_cache *c, struct space *s, const int32_t *ids, uint32_t n,
+    struct walk *w)
+{
+	struct node *child;
+
+	*w = (struct walk){ .space = s };
+	if (s == NULL)
+		return;
+	w->last = &s->root;
+	do {
+		w->partial = NULL;
+		w->more = 0;
+		for (child = w->last->child; child != NULL;
+		     child = child->next) {
+			const uint32_t k = common(
+			    child->ids, child->n, ids + w->whole, n - w->whole);
+
+			c->work.pages++;
+			if (k > w->more) {
+				w->partial = child;
+				w->more = k;
+			}
+			if (k == KV_PAGE)
+				break;
+		}
+		if (child != NULL) {
+			w->last = child;
+			w->whole += KV_PAGE;
+		}
+	} while (child != NULL);
+}
+
+/* Where w's tree goes on, but not as the prompt does. */
+static void
+diverged(const struct walk *w, uint32_t n, struct prefix_hit *hit)
+{
+	const struct node *at = w->partial;
+	uint32_t of = w->whole;
+
+	if (at == NULL)
+		at = w->last->child;
+	if (w->whole + w->more >= n || at == NULL ||
+	    (at->n == w->more && at->child == NULL))
+		return;
+	for (; at != NULL; at = at->child)
+		of += at->n;
+	hit->diverged_at = w->whole + w->more;
+	hit->diverged_of = of;
+}
+
+/* The last page is written on by who has it: a copy. */
+static uint32_t
+attach_part(struct prefix_cache *c, struct kv_seq *s, const struct walk *w)
+{
+	struct kv_page *page;
+
+	if (w->more == 0)
+		return 0;
+	page = kv_page_copy(c->kv, w->partial->page, w->more);
+	if (page == NULL)
+		return 0;
+	kv_seq_append(s, page);
+	kv_page_drop(c->kv, page);
+	return w->more;
+}
+
+static void
+attach(struct kv_seq *s, const struct node *n)
+{
+	if (n->parent == NULL)
+		return;
+	attach(s, n->parent);
+	kv_seq_append(s, n->page);
+}
+
+struct kv_seq *
+prefix_find(struct prefix_cache *c, uint32_t space, const int32_t *ids,
+    uint32_t n, struct prefix_hit *hit)
+{
+	struct kv_seq *s = kv_seq_new(c->kv);
+	struct walk own, public, *best = &own;
+
+	*hit = (struct prefix_hit){ 0 };
+	c->work.finds++;
+	if (n == 0)
+		return s;
+	walk(c, space_find(c, space), ids, n - 1, &own);
+	walk(c, space_find(c, PREFIX_PUBLIC), ids, n - 1, &public);
+	if (public.space != NULL &&
+	    public.whole + public.more >= own.whole + own.more)
+		best = &public;
+	if (own.space != NULL) {
+		touch(own.space, own.more > 0 ? own.partial : own.last);
+		diverged(&own, n - 1, hit);
+	}
+	if (best->space == NULL)
+		return s;
+	attach(s, best->last);
+	hit->n = best->whole + attach_part(c, s, best);
+	hit->public = best == &public && hit->n > 0;
+	return s;
+}
+
+/*
+ * Of the agents' spaces the one that holds the most gives its oldest, `mine` if
+ * it is one of those; idle: the oldest that no sequence holds.
+ */
+static struct node *
+victim(const struct prefix_cache *c, const struct space *mine, bool idle,
+    struct space **of)
+{
+	struct node *best = NULL;
+
+	for (uint32_t i = 0; i < c->nspaces; i++) {
+		struct space *s = c->space[i];
+		struct node *n = s->oldest;
+
+		if (s->id == PREFIX_PUBLIC || s->bytes == 0 ||
+		    (best != NULL && s->bytes < (*of)->bytes) ||
+		    (best != NULL && s->bytes == (*of)->bytes && s != mine))
+			continue;
+		while (idle && n != NULL &&
+		       (n->child != NULL || !kv_page_is_last(n->page)))
+			n = n->newer;
+		if (n == NULL)
+			continue;
+		best = n;
+		*of = s;
+	}
+	return best;
+}
+
+/* Room for a page behind `last`, which is to stay. */
+static bool
+make_room(struct prefix_cache *c, struct space *s, const struct node *last)
+{
+	const size_t page = kv_page_bytes(c->kv);
+	struct space *of;
+	struct node *n;
+
+	if (s->id == PREFIX_PUBLIC && s->bytes + page > c->budget / 2)
+		return false;
+	while (c->bytes + page > c->budget) {
+		n = victim(c, s, false, &of);
+		if (n == NULL || n == last)
+			return false;
+		node_free(c, of, n);
+	}
+	return true;
+}
+
+/* Is it the public space's page that s has there? */
+static bool
+is_public(const struct prefix_cache *c, const struct walk *public, uint32_t at,
+    const struct kv_page *page)
+{
+	const struct node *n = public->last;
+
+	if (public->space == NULL || public->whole <= at)
+		return false;
+	for (uint32_t end = public->whole; end > at + KV_PAGE; end -= KV_PAGE)
+		n = n->parent;
+	return n->page == page;
+}
+
+/* The page with tokens [w->whole, w->whole + k), behind w->last. */
+static bool
+add(struct prefix_cache *c, struct walk *w, const struct walk *public,
+    const int32_t *ids, uint32_t k, const struct kv_seq *s)
+{
+	struct kv_page *page = kv_page_hold(s, w->whole / KV_PAGE);
+	struct space *space = w->space;
+	bool charged = !is_public(c, public, w->whole, page);
+	struct node *n;
+
+	if (charged && !make_room(c, space, w->last)) {
+		kv_page_drop(c->kv, page);
+		return false;
+	}
+	if (k < KV_PAGE) {
+		struct kv_page *part = kv_page_copy(c->kv, page, k);
+
+		kv_page_drop(c->kv, page);
+		if (part == NULL)
+			return false;
+		page = part;
+	}
+	n = xcalloc(1, sizeof(*n));
+	n->parent = w->last;
+	n->page = page;
+	n->charged = charged;
+	n->n = k;
+	memcpy(n->ids, ids + w->whole, k * sizeof(*ids));
+	n->next = w->last->child;
+	w->last->child = n;
+	list(space, n, w->last == &space->root ? NULL : w->last);
+	if (charged) {
+		space->bytes += kv_page_bytes(c->kv);
+		c->bytes += kv_page_bytes(c->kv);
+	}
+	w->last = n;
+	w->whole += k;
+	return true;
+}
+
+void
+prefix_keep(struct prefix_cache *c, uint32_t space, const int32_t *ids,
+    uint32_t n, const struct kv_seq *s)
+{
+	struct space *to = space_get(c, space);
+	struct walk w, public = { 0 };
+
+	if (to == NULL)
+		return;
+	walk(c, to, ids, n, &w);
+	touch(to, w.more > 0 ? w.partial : w.last);
+	if (space != PREFIX_PUBLIC)
+		walk(c, space_find(c, PREFIX_PUBLIC), ids, n, &public);
+	if (w.whole + w.more >= n)
+		return;
+	/* A last page of which more is known now. */
+	if (w.more > 0 && w.more == w.partial->n)
+		node_free(c, to, w.partial);
+	while (w.whole < n) {
+		const uint32_t left = n - w.whole;
+
+		if (!add(c, &w, &public, ids, left < KV_PAGE ? left : KV_PAGE,
+			s))
+			return;
+	}
+}
+
+size_t
+prefix_shrink(struct prefix_cache *c, size_t bytes)
+{
+	const size_t used = kv_pool_used(c->kv);
+	struct space *of;
+	struct node *n;
+
+	while (used - kv_pool_used(c->kv) < bytes &&
+	       (n = victim(c, NULL, true, &of)) != NULL)
+		node_free(c, of, n);
+	return used - kv_pool_used(c->kv);
+}
+
+void
+prefix_trim(struct prefix_cache *c, uint32_t space, size_t bytes)
+{
+	struct space *s = space_find(c, space);
+
+	while (s != NULL && s->bytes > bytes)
+		node_free(c, s, s->oldest);
+}
+
+void
+prefix_forget(struct prefix_cache *c, uint32_t space)
+{
+	struct space *s = space_find(c, space);
+
+	if (s != NULL)
+		space_clear(c, s);
+}
+
+void
+prefix_name(struct prefix_cache *c, uint32_t space, const char *name)
+{
+	struct space *s = space_get(c, space);
+
+	if (s != NULL && s->name == NULL)
+		s->name = xstrdup(name);
+}
+
+size_t
+prefix_bytes(const struct prefix_cache *c, uint32_t space)
+{
+	const struct space *s = space_find(c, space);
+
+	return s == NULL ? 0 : s->bytes;
+}
+
+void
+prefix_work(const struct prefix_cache *c, struct prefix_work *out)
+{
+	*out = c->work;
+}
