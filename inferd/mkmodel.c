@@ -108,9 +108,27 @@ mkmodel_init(struct mkmodel *k)
 	k->type[CLASS_DOWN] = k->type[CLASS_OUTPUT] = TT_Q6_K;
 }
 
+/*
+ * A mix has more bits where they matter most: in the first and last eighth of
+ * the layers and each third one.
+ */
+static enum tensor_type
+type_of(const struct mkmodel *k, const struct tensor_want *w, uint32_t layer)
+{
+	const uint32_t eighth = k->hp.layers / 8;
+	const bool more =
+	    layer < eighth || layer >= k->hp.layers - eighth || layer % 3 == 2;
+
+	if (k->mix && !more && w->kind == CLASS_DOWN)
+		return k->type[CLASS_FFN];
+	if (k->mix && more && str_eq(w->name, "attn_v.weight"))
+		return k->type[CLASS_DOWN];
+	return k->type[w->kind];
+}
+
 static int
-add_plan(struct maker *m, const char *prefix, const struct tensor_want *w,
-    struct error *err)
+add_plan(struct maker *m, const char *prefix, uint32_t layer,
+    const struct tensor_want *w, struct error *err)
 {
 	const struct mkmodel *k = m->k;
 	struct plan *p;
@@ -120,7 +138,7 @@ add_plan(struct maker *m, const char *prefix, const struct tensor_want *w,
 		return 0;
 	m->plan = xreallocarray(m->plan, m->n + 1, sizeof(*m->plan));
 	p = &m->plan[m->n++];
-	*p = (struct plan){ .want = *w, .type = k->type[w->kind] };
+	*p = (struct plan){ .want = *w, .type = type_of(k, w, layer) };
 	snprintf(p->name, sizeof(p->name), "%s%s", prefix, w->name);
 	p->bytes = tensor_row_bytes(p->type, w->dims[0]);
 	if (p->bytes == 0)
@@ -143,14 +161,14 @@ make_plan(struct maker *m, struct error *err)
 	struct tensor_want w;
 
 	for (size_t i = 0; model_shape_want(h, false, i, &w); i++)
-		if (add_plan(m, "", &w, err) < 0)
+		if (add_plan(m, "", 0, &w, err) < 0)
 			return -1;
 	for (uint32_t l = 0; l < h->layers; l++) {
 		char prefix[32];
 
 		snprintf(prefix, sizeof(prefix), "blk.%u.", l);
 		for (size_t i = 0; model_shape_want(h, true, i, &w); i++)
-			if (add_plan(m, prefix, &w, err) < 0)
+			if (add_plan(m, prefix, l, &w, err) < 0)
 				return -1;
 	}
 	if (m->k->files < 1 || m->k->files > MODEL_FILES_MAX ||

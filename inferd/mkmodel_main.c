@@ -87,6 +87,7 @@ set_bench(struct mkmodel *k)
 	}
 	h->vocab = 32000;
 	h->ctx_train = 32768;
+	k->mix = true;
 }
 
 static int

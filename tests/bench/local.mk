@@ -21,3 +21,21 @@ bench-peers:
 	sh $(top_srcdir)/tests/bench/peers.sh
 
 .PHONY: bench bench-peers
+
+# make bench-infer: the local engine beside llama.cpp, which make
+# bench-infer-peers unpacks into the build folder.
+tests_bench_bandwidth_SOURCES = tests/bench/bandwidth.c
+tests_bench_bandwidth_LDADD = -lpthread
+EXTRA_PROGRAMS += tests/bench/bandwidth
+CLEANFILES += tests/bench/bandwidth tests/bench/bench.gguf
+EXTRA_DIST += tests/bench/infer.py tests/bench/infer-peers.sh
+
+bench-infer: inferd/inferd inferd/inferd-mkmodel tests/bench/bandwidth
+	@BRIG_SRCDIR='$(abs_top_srcdir)' BRIG_BUILDDIR='$(abs_top_builddir)' \
+		python3 $(top_srcdir)/tests/bench/infer.py $(BENCH)
+
+bench-infer-peers:
+	sh $(top_srcdir)/tests/bench/infer-peers.sh \
+		'$(abs_top_builddir)/tests/bench/llama.cpp'
+
+.PHONY: bench-infer bench-infer-peers

@@ -53,6 +53,9 @@ for arch in qwen3moe qwen3 llama olmoe gpt-oss; do
 done
 ok "a llama without experts is read" checks '"experts":0,' --arch llama \
     --experts 0 --layers 2
+ok "the model for benchmarks has more bits in some layers" \
+    checks '"Q6_K":{"tensors":3,' --preset bench --layers 3 --embd 256 \
+    --heads 2 --kv-heads 2 --experts 2 --used 1 --expert-ff 256 --vocab 263
 for type in F32 F16 BF16 Q8_0 Q4_0 Q4_K Q5_K Q6_K Q2_K Q3_K MXFP4 IQ4_NL \
     IQ4_XS IQ2_XXS; do
     ok "matrices of type $type are read" checks "\"$type\":{\"tensors\":" \
