@@ -19,7 +19,8 @@
 static const char usage[] =
     "usage: inferd --check MODEL [--vocab-only] [--json]\n"
     "              [--seal [--manifest FILE]]\n"
-    "       inferd -m MODEL --bench [-t THREADS] [--json]\n"
+    "       inferd -m MODEL --bench[=PROMPT,TOKENS,PASSES] [-t THREADS] "
+    "[--json]\n"
     "       inferd -m MODEL --perplexity FILE [--context N] [-t THREADS]\n"
     "       inferd -m MODEL --tokenize [--json]\n"
     "       inferd --help | --version\n";
@@ -48,12 +49,13 @@ struct command {
 	enum mode mode;
 	const char *model, *text;
 	struct model_opts opts;
+	struct speed speed;
 	unsigned threads, context;
 	bool json;
 };
 
 static const struct option options[] = {
-	{ "bench", no_argument, NULL, OPT_BENCH },
+	{ "bench", optional_argument, NULL, OPT_BENCH },
 	{ "check", required_argument, NULL, OPT_CHECK },
 	{ "context", required_argument, NULL, OPT_CONTEXT },
 	{ "help", no_argument, NULL, 'h' },
@@ -118,6 +120,9 @@ parse(struct command *c, int argc, char **argv)
 		switch (o) {
 		case OPT_BENCH:
 			mode(c, MODE_BENCH);
+			if (optarg != NULL &&
+			    speed_parse(optarg, &c->speed) < 0)
+				misused();
 			break;
 		case OPT_CHECK:
 			mode(c, MODE_CHECK);
@@ -170,7 +175,9 @@ parse(struct command *c, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct command c = { .threads = processors(), .context = 512 };
+	struct command c = {
+		.threads = processors(), .context = 512, .speed = SPEED_DEFAULT
+	};
 
 	parse(&c, argc, argv);
 	switch (c.mode) {
@@ -178,7 +185,8 @@ main(int argc, char **argv)
 		c.opts.scan = true;
 		return check_model(c.model, &c.opts, c.json);
 	case MODE_BENCH:
-		return speed_print(c.model, &c.opts, c.threads, c.json);
+		return speed_print(
+		    c.model, &c.opts, &c.speed, c.threads, c.json);
 	case MODE_PERPLEXITY:
 		return perplexity_print(
 		    c.model, &c.opts, c.text, c.context, c.threads, c.json);

@@ -2,23 +2,47 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "base/compat.h"
 #include "base/str.h"
 #include "inferd/model_shape.h"
 #include "inferd/run.h"
-
-#define PROMPT 512u
-#define TOKENS 64u
-#define PASSES 5u
 
 struct measure {
 	const struct model_table *t;
 	struct run *run;
 	struct kv_pool *kv;
 	float *logits;
+	struct row *rows;
 };
+
+int
+speed_parse(const char *text, struct speed *s)
+{
+	static const unsigned most[] = { SPEED_PROMPT_MAX, SPEED_TOKENS_MAX,
+		SPEED_PASSES_MAX };
+	unsigned *out[] = { &s->prompt, &s->tokens, &s->passes };
+	char part[16];
+
+	for (size_t i = 0; i < nitems(out); i++) {
+		const size_t n = strcspn(text, ",");
+		uint64_t v;
+
+		if (n >= sizeof(part) ||
+		    text[n] != (i + 1 < nitems(out) ? ',' : '\0'))
+			return -1;
+		memcpy(part, text, n);
+		part[n] = '\0';
+		if (str_to_u64(part, i == 2 ? 1 : 0, most[i], &v) < 0)
+			return -1;
+		*out[i] = (unsigned)v;
+		text += n + 1;
+	}
+	return s->prompt == 0 && s->tokens == 0 ? -1 : 0;
+}
 
 static double
 now(void)
@@ -34,7 +58,7 @@ static void
 pass(struct measure *m, uint32_t n, uint32_t more, double *first, double *then)
 {
 	struct kv_seq *s = kv_seq_new(m->kv);
-	struct row rows[PROMPT];
+	struct row *rows = m->rows;
 	const uint32_t vocab = m->t->hp.vocab;
 	double begin;
 
@@ -64,27 +88,33 @@ ascending(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* samples: seconds of n tokens each; they become ascending. */
 static void
-print_rate(const struct measure *m, bool json, const char *name,
-    unsigned threads, double rate)
+print_rate(const struct measure *m, bool json, const char *name, unsigned n,
+    unsigned threads, double *samples, unsigned passes)
 {
-	/* A prompt shares what it reads among its tokens. */
-	const double bytes = (double)model_bytes_per_token(m->t) * rate;
 	const bool alone = name[0] == 'd';
+	double rate, bytes;
 
-	if (json) {
-		printf("{\"name\":\"%s\",\"threads\":%u,"
-		       "\"tokens_per_second\":%.2f",
-		    name, threads, rate);
+	qsort(samples, passes, sizeof(*samples), ascending);
+	rate = n / samples[passes / 2];
+	/* A prompt shares what it reads among its tokens. */
+	bytes = (double)model_bytes_per_token(m->t) * rate;
+	if (!json) {
+		printf("%s%-6u %8.2f tokens/s", name, n, rate);
 		if (alone)
-			printf(",\"weights_gb_per_second\":%.2f", bytes / 1e9);
-		puts("}");
+			printf("  (%.1f GB/s of weights)", bytes / 1e9);
+		putchar('\n');
 		return;
 	}
-	printf("%-14s %8.2f tokens/s", name, rate);
+	printf("{\"name\":\"%s%u\",\"threads\":%u,\"tokens_per_second\":%.2f",
+	    name, n, threads, rate);
 	if (alone)
-		printf("  (%.1f GB/s of weights)", bytes / 1e9);
-	putchar('\n');
+		printf(",\"weights_gb_per_second\":%.2f", bytes / 1e9);
+	for (unsigned i = 0; i < passes; i++)
+		printf("%s%.2f", i == 0 ? ",\"samples\":[" : ",",
+		    n / samples[passes - 1 - i]);
+	puts("]}");
 }
 
 static void
@@ -103,24 +133,31 @@ print_rest(bool json, double seconds)
 }
 
 static void
-measure(struct measure *m, const struct net *net, unsigned threads, bool json)
+measure(struct measure *m, const struct net *net, const struct speed *s,
+    unsigned threads, bool json)
 {
-	double first[PASSES], then[PASSES], unused;
+	double first[SPEED_PASSES_MAX], then[SPEED_PASSES_MAX], unused;
 	struct pool *pool = pool_new(threads);
+	const uint32_t most = s->prompt > 1 ? s->prompt : 1;
 
 	m->kv = kv_pool_new(&net->hp, TT_F16, SIZE_MAX);
-	m->run = run_new(net, pool, TT_F16, PROMPT);
+	m->run = run_new(net, pool, TT_F16, most);
 	m->logits = xcalloc(net->hp.vocab, sizeof(*m->logits));
+	m->rows = xcalloc(most, sizeof(*m->rows));
 	pass(m, 1, 4, &unused, &unused);
-	for (uint32_t i = 0; i < PASSES; i++) {
-		pass(m, PROMPT, 0, &first[i], &unused);
-		pass(m, 1, TOKENS, &unused, &then[i]);
+	for (unsigned i = 0; i < s->passes; i++) {
+		if (s->prompt > 0)
+			pass(m, s->prompt, 0, &first[i], &unused);
+		if (s->tokens > 0)
+			pass(m, 1, s->tokens, &unused, &then[i]);
 	}
-	qsort(first, PASSES, sizeof(*first), ascending);
-	qsort(then, PASSES, sizeof(*then), ascending);
-	print_rate(
-	    m, json, "prefill_pp512", threads, PROMPT / first[PASSES / 2]);
-	print_rate(m, json, "decode_tg64", threads, TOKENS / then[PASSES / 2]);
+	if (s->prompt > 0)
+		print_rate(m, json, "prefill_pp", s->prompt, threads, first,
+		    s->passes);
+	if (s->tokens > 0)
+		print_rate(
+		    m, json, "decode_tg", s->tokens, threads, then, s->passes);
+	free(m->rows);
 	free(m->logits);
 	run_free(m->run);
 	kv_pool_free(m->kv);
@@ -128,8 +165,8 @@ measure(struct measure *m, const struct net *net, unsigned threads, bool json)
 }
 
 int
-speed_print(const char *path, const struct model_opts *opts, unsigned threads,
-    bool json)
+speed_print(const char *path, const struct model_opts *opts,
+    const struct speed *s, unsigned threads, bool json)
 {
 	const double begin = now();
 	struct error err = { 0 };
@@ -147,7 +184,7 @@ speed_print(const char *path, const struct model_opts *opts, unsigned threads,
 		return EXIT_FAILURE;
 	}
 	m.t = model_table(model);
-	measure(&m, net, threads, json);
+	measure(&m, net, s, threads, json);
 	print_rest(json, loaded);
 	net_free(net);
 	model_close(model);

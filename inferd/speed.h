@@ -8,12 +8,25 @@
 
 #include "inferd/model_load.h"
 
+struct speed {
+	unsigned prompt, tokens; /* 0: without that measurement */
+	unsigned passes;         /* each median is of so many */
+};
+
+#define SPEED_PROMPT_MAX 4096u
+#define SPEED_TOKENS_MAX 4096u
+#define SPEED_PASSES_MAX 100u
+#define SPEED_DEFAULT ((struct speed){ 512, 64, 5 })
+
+/* "PROMPT,TOKENS,PASSES": 0, or -1 if that is not what text is. */
+int speed_parse(const char *text, struct speed *s);
+
 /*
- * Print tokens per second of a prompt of 512 tokens and of 64 tokens one by
- * one, each the median of several passes, the time the model took to open, and
- * memory; as text, or as JSON objects, one a line.  The exit status.
+ * Print tokens per second of a prompt and of tokens one by one, the time the
+ * model took to open, and memory; as text, or as JSON objects, one a line, with
+ * the samples.  The exit status.
  */
 int speed_print(const char *path, const struct model_opts *opts,
-    unsigned threads, bool json);
+    const struct speed *s, unsigned threads, bool json);
 
 #endif
