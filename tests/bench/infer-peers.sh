@@ -89,9 +89,10 @@ GGML_BACKEND_PATH=$lib/ggml/backends0/libggml-cpu-$cpu.so exec \\
 END
 chmod 755 llama-bench
 echo "$version $cpu" >version
-./llama-bench --help >help 2>&1 && grep -q n-gen help || {
+./llama-bench --help >help 2>&1 || true
+if ! grep -q n-gen help; then
     cat help >&2
     fail "llama-bench does not run here"
-}
+fi
 rm -f help
 echo "llama.cpp $version ($cpu) is in $dir"
