@@ -200,6 +200,28 @@ pool_threads(const struct pool *p)
 	return p->nthreads;
 }
 
+static uint64_t
+cpu_us(clockid_t clock)
+{
+	struct timespec t;
+
+	if (clock_gettime(clock, &t) != 0)
+		return 0;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t
+pool_cpu_us(const struct pool *p)
+{
+	uint64_t sum = cpu_us(CLOCK_THREAD_CPUTIME_ID);
+	clockid_t clock;
+
+	for (unsigned i = 1; i < p->nthreads; i++)
+		if (pthread_getcpuclockid(p->workers[i].id, &clock) == 0)
+			sum += cpu_us(clock);
+	return sum;
+}
+
 void
 pool_run(struct pool *p, size_t pieces, void (*fn)(size_t, unsigned, void *),
     void *arg)

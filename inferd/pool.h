@@ -9,6 +9,7 @@
 #define BRIG_INFERD_POOL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define POOL_THREADS_MAX 256u
 /* Pieces of one job: what fits its counters. */
@@ -27,6 +28,9 @@ struct pool *pool_new(unsigned threads);
 void pool_free(struct pool *p);
 
 unsigned pool_threads(const struct pool *p);
+
+/* CPU time of all its threads so far, the calling one's included. */
+uint64_t pool_cpu_us(const struct pool *p);
 
 /*
  * Run fn(piece, thread, arg) for each piece below pieces, each once, in any
