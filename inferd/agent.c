@@ -137,19 +137,27 @@ agent_charge(struct agent *g, uint64_t now_ms, uint64_t tokens, uint64_t cpu_us)
 	g->cpu_us += cpu_us;
 }
 
+static uint64_t
+left(uint64_t budget, uint64_t used)
+{
+	if (budget == 0)
+		return UINT64_MAX;
+	return used < budget ? budget - used : 0;
+}
+
+void
+agent_left(struct agent *g, uint64_t now_ms, uint64_t *tokens, uint64_t *cpu_us)
+{
+	roll(g, now_ms);
+	*tokens = left(g->budget.tokens, g->tokens);
+	*cpu_us = left(g->budget.cpu_ms * 1000, g->cpu_us);
+}
+
 bool
 agent_is_spent(struct agent *g, uint64_t now_ms)
 {
-	roll(g, now_ms);
-	return (g->budget.tokens > 0 && g->tokens >= g->budget.tokens) ||
-	       (g->budget.cpu_ms > 0 && g->cpu_us / 1000 >= g->budget.cpu_ms);
-}
+	uint64_t tokens, cpu_us;
 
-uint64_t
-agent_tokens_left(struct agent *g, uint64_t now_ms)
-{
-	roll(g, now_ms);
-	if (g->budget.tokens == 0)
-		return UINT64_MAX;
-	return g->tokens >= g->budget.tokens ? 0 : g->budget.tokens - g->tokens;
+	agent_left(g, now_ms, &tokens, &cpu_us);
+	return tokens == 0 || cpu_us == 0;
 }

@@ -62,7 +62,8 @@ void agent_charge(
     struct agent *g, uint64_t now_ms, uint64_t tokens, uint64_t cpu_us);
 /* It has used up tokens or CPU time of this window. */
 bool agent_is_spent(struct agent *g, uint64_t now_ms);
-/* Tokens it may still use in this window; UINT64_MAX: no limit. */
-uint64_t agent_tokens_left(struct agent *g, uint64_t now_ms);
+/* What it may still use in this window; UINT64_MAX: no limit. */
+void agent_left(
+    struct agent *g, uint64_t now_ms, uint64_t *tokens, uint64_t *cpu_us);
 
 #endif

@@ -20,22 +20,28 @@
 struct engine_opts {
 	unsigned threads;
 	enum tensor_type kv_type;
-	uint64_t kv_budget;    /* bytes of keys and values in memory */
-	uint32_t context;      /* positions of one sequence at most */
-	uint32_t batch_max;    /* completions at once */
+	uint64_t kv_budget; /* bytes of keys and values in memory */
+	uint32_t context;   /* positions of one sequence; 0: as trained */
+	uint32_t batch_max; /* completions at once, of agents that have one */
 	const char *cache_dir; /* of keys and values on disk; NULL: none */
 	uint64_t disk_budget;
 	const char *draft_model; /* NULL: none */
 	bool no_drafts;
 };
 
+/* Completions that wait at most, and of one agent. */
+#define ENGINE_QUEUE_MAX 256u
+#define ENGINE_QUEUE_AGENT_MAX 128u
+
 struct engine;
+struct call_loop;
 struct gen; /* one completion in the engine */
 
 /* m and t stay while it lives.  NULL with err. */
 struct engine *engine_new(struct ev *ev, const struct model *m,
     const struct tok *t, const struct engine_opts *o, struct error *err);
-/* Cancels what is left and waits for its thread. */
+/* Cancels what is left, waits for its thread and delivers the ends.  NULL is
+ * fine. */
 void engine_free(struct engine *e);
 
 struct gen_request {
@@ -49,7 +55,9 @@ struct gen_request {
 	bool interactive;
 	uint8_t ids[16];   /* of its calls */
 	const char *steer; /* class of steering, or NULL */
-	gen_fn *fn;        /* called in the main thread */
+	/* The session's calls: the engine's until GEN_END; or NULL. */
+	struct call_loop *loop;
+	gen_fn *fn; /* called in the main thread */
 	void *arg;
 };
 
@@ -68,8 +76,9 @@ enum engine_refusal {
  */
 struct gen *engine_submit(struct engine *e, const struct gen_request *r,
     enum engine_refusal *why, uint32_t *retry_s, struct error *err);
-/* Returns at once; GEN_END comes soon, with GEN_CANCELLED if nothing else
- * ended it before.  Until then what it borrows stays. */
+/* Returns at once; nothing but GEN_END is delivered any more, which comes soon,
+ * with GEN_CANCELLED if nothing else ended it before.  Until then what it
+ * borrows stays. */
 void engine_cancel(struct engine *e, struct gen *g);
 
 struct engine_stats {
@@ -77,7 +86,10 @@ struct engine_stats {
 	uint64_t prompt_tokens, cached_tokens, sampled_tokens;
 	uint64_t drafted, accepted;
 	uint64_t kv_used, kv_budget;
-	double prefill_rate, decode_rate; /* tokens a second, lately */
+	/* Tokens a second, lately; of decoding, of one completion.  0: not
+	 * known. */
+	double prefill_rate, decode_rate;
+	uint64_t measured_us; /* when: CLOCK_MONOTONIC */
 };
 void engine_stats(struct engine *e, struct engine_stats *out);
 uint32_t engine_context(const struct engine *e);

@@ -80,7 +80,7 @@ struct gen_usage {
 /* Bytes are whole UTF-8 characters, borrowed until the callback returns. */
 struct gen_event {
 	enum gen_event_type type;
-	const char *p;
+	const char *p; /* GEN_END: all that was sampled, control tokens too */
 	size_t n;
 	const char *call_id;    /* GEN_CALL_BEGIN: "call_" and 24 characters */
 	enum gen_finish finish; /* GEN_END */

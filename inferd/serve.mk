@@ -3,7 +3,12 @@ libinferd_a_SOURCES += \
 	inferd/agent.c inferd/agent.h \
 	inferd/api.h \
 	inferd/completion.h \
-	inferd/engine.h \
+	inferd/asked.c inferd/asked.h \
+	inferd/engine.c inferd/engine.h \
+	inferd/engine_post.c inferd/engine_post.h \
 	inferd/gen.h \
 	inferd/grammar.h \
-	inferd/sched.c inferd/sched.h
+	inferd/sched.c inferd/sched.h \
+	inferd/stream.c inferd/stream.h \
+	inferd/worker.c inferd/worker.h inferd/worker_int.h \
+	inferd/worker_kv.c

@@ -1,0 +1,382 @@
+#include "inferd/worker.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/str.h"
+#include "inferd/worker_int.h"
+
+/* Of what prompts leave in memory; the rest is for what runs. */
+#define KEEP_PART(bytes) ((bytes) / 4 * 3)
+/* A measured speed says nothing any more after this. */
+#define STALE_US 60000000u
+/* The newest of the measured speeds counts so much. */
+#define NEWEST 0.2
+
+uint64_t
+worker_now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+struct worker *
+worker_new(const struct net *n, const struct tok *t,
+    const struct engine_opts *o, struct post *p)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	const size_t streams = 2 * (size_t)o->batch_max,
+		     rows = streams + SCHED_QUANTUM;
+
+	w->net = n;
+	w->tok = t;
+	w->post = p;
+	w->pool = pool_new(o->threads);
+	w->run = run_new(n, w->pool, o->kv_type, rows);
+	w->kv = kv_pool_new(&n->hp, o->kv_type, o->kv_budget);
+	w->prefix = prefix_new(w->kv, KEEP_PART(o->kv_budget), NULL);
+	w->sched = sched_new(o->batch_max);
+	w->rows = xcalloc(rows, sizeof(*w->rows));
+	w->logits = xcalloc((streams + 1) * n->hp.vocab, sizeof(*w->logits));
+	w->stats.kv_budget = o->kv_budget;
+	return w;
+}
+
+/* What becomes of everything that ends. */
+static void
+end(struct worker *w, struct stream *s, enum gen_finish why)
+{
+	struct stream **at = &w->streams;
+
+	worker_release(w, s);
+	sched_remove(w->sched, &s->job);
+	sched_unblock(w->sched);
+	stream_end(s, why, w->now_us);
+	while (*at != s)
+		at = &(*at)->next;
+	*at = s->next;
+	stream_free(s);
+}
+
+void
+worker_free(struct worker *w)
+{
+	while (w->streams != NULL)
+		end(w, w->streams, GEN_CANCELLED);
+	prefix_free(w->prefix);
+	sched_free(w->sched);
+	run_free(w->run);
+	kv_pool_free(w->kv);
+	pool_free(w->pool);
+	free(w->rows);
+	free(w->logits);
+	free(w);
+}
+
+void
+worker_take(struct worker *w, struct gen *g)
+{
+	struct stream **at = &w->streams;
+	struct gen *next;
+
+	while (*at != NULL)
+		at = &(*at)->next;
+	for (; g != NULL; g = next) {
+		struct stream *s = stream_new(g, w->post);
+
+		next = g->posted;
+		*at = s;
+		at = &s->next;
+		sched_add(w->sched, &s->job, g->space, g->interactive);
+	}
+}
+
+bool
+worker_waits(const struct worker *w)
+{
+	return w->streams != NULL;
+}
+
+/*
+ * Those that were told to end, and those whose time or budget is used up.
+ * What the agent's others use, the main thread looks after.
+ */
+static void
+end_some(struct worker *w)
+{
+	struct stream *s, *next;
+
+	for (s = w->streams; s != NULL; s = next) {
+		const int why = atomic_load(&s->gen->stop);
+
+		next = s->next;
+		if (why != GEN_GOING)
+			end(w, s, (enum gen_finish)why);
+		else if (s->gen->deadline_us != 0 &&
+			 w->now_us >= s->gen->deadline_us)
+			end(w, s, GEN_DEADLINE);
+		else if (s->tokens >= s->gen->tokens_left ||
+			 s->cpu_us >= s->gen->cpu_left_us)
+			end(w, s, GEN_BUDGET);
+	}
+}
+
+static bool
+is_fresh(const struct worker *w)
+{
+	return w->stats.prefill_rate > 0 &&
+	       w->now_us - w->stats.measured_us < STALE_US;
+}
+
+/* Until its prompt is done, if agents go on to take turns. */
+static uint32_t
+eta_ms(const struct worker *w, const struct stream *s)
+{
+	double ms;
+	uint32_t agents = sched_hungry_agents(w->sched);
+
+	if (w->stats.prefill_rate <= 0)
+		return 0;
+	ms = (s->n - s->at) / w->stats.prefill_rate * 1000;
+	ms *= agents > 1 ? agents : 1;
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+static void
+tell(struct worker *w, struct stream *s)
+{
+	stream_tell(
+	    s, sched_position(w->sched, &s->job), eta_ms(w, s), w->now_us);
+}
+
+/* What cannot come to its end is not begun.  GEN_GOING: it can. */
+static enum gen_finish
+cannot_end(const struct worker *w, const struct stream *s)
+{
+	const struct gen *g = s->gen;
+	const uint32_t left = s->n - s->at;
+
+	if (s->c != NULL)
+		return GEN_GOING; /* it had begun before */
+	if (left > g->tokens_left)
+		return GEN_BUDGET;
+	if (g->deadline_us != 0 && is_fresh(w) &&
+	    left / w->stats.prefill_rate * 1e6 >
+		(double)(g->deadline_us - w->now_us))
+		return GEN_DEADLINE;
+	return GEN_GOING;
+}
+
+/* False: it waits on, or has ended. */
+static bool
+start(struct worker *w, struct stream *s)
+{
+	uint32_t known;
+	enum gen_finish why;
+
+	if (!worker_find_room(w, s, &known)) {
+		/* Nobody is there who could give memory back. */
+		if (sched_started(w->sched) == 0)
+			end(w, s, GEN_LENGTH);
+		else
+			sched_block(&s->job);
+		return false;
+	}
+	sched_start(w->sched, &s->job);
+	if (s->began_us == 0) {
+		s->began_us = w->now_us;
+		s->usage.cached = s->paid = known;
+		w->stats.prompt_tokens += s->n;
+		w->stats.cached_tokens += known;
+		s->told_us = 0; /* this is worth saying at once */
+	}
+	why = cannot_end(w, s);
+	if (why == GEN_GOING)
+		return true;
+	end(w, s, why);
+	return false;
+}
+
+/* Whose prompt goes on in this step, or NULL. */
+static struct stream *
+next_slice(struct worker *w)
+{
+	struct sched_job *j;
+
+	while ((j = sched_pick(w->sched)) != NULL) {
+		struct stream *s = (struct stream *)j;
+
+		if (s->kv != NULL || start(w, s))
+			return s;
+	}
+	return NULL;
+}
+
+static uint32_t
+add_rows(struct worker *w, uint32_t n, struct stream *s, uint32_t rows)
+{
+	for (uint32_t i = 0; i < rows; i++) {
+		const uint32_t pos = s->at + i;
+
+		w->rows[n++] =
+		    (struct row){ s->kv, pos, s->ids[pos], pos + 1 == s->n };
+	}
+	s->rows = rows;
+	return n;
+}
+
+/* The rows of this step; how many. */
+static uint32_t
+make_batch(struct worker *w, struct stream **slice)
+{
+	uint32_t n = 0;
+
+	worker_make_room(w);
+	*slice = next_slice(w);
+	for (struct stream *s = w->streams; s != NULL; s = s->next) {
+		uint32_t rows = s->n - s->at;
+
+		s->rows = 0;
+		if (s == *slice)
+			n = add_rows(w, n, s,
+			    rows < SCHED_QUANTUM ? rows : SCHED_QUANTUM);
+		else if (stream_decodes(s))
+			n = add_rows(w, n, s, rows);
+	}
+	return n;
+}
+
+static void
+mix(double *rate, double now)
+{
+	*rate = *rate <= 0 ? now : *rate + NEWEST * (now - *rate);
+}
+
+static void
+measure(struct worker *w, const struct stream *slice, uint32_t n, uint64_t us)
+{
+	const double s = us > 0 ? (double)us * 1e-6 : 1e-6;
+
+	w->stats.measured_us = w->now_us;
+	if (slice != NULL)
+		mix(&w->stats.prefill_rate, slice->rows / s);
+	if (slice == NULL || slice->rows < n)
+		mix(&w->stats.decode_rate, 1 / s);
+}
+
+/* What was computed of s, by the logits of its last row if it is complete. */
+static void
+advance(struct worker *w, struct stream *s, bool slice, const float *logits)
+{
+	s->at += s->rows;
+	if (slice) {
+		sched_slice(w->sched, &s->job, s->rows, s->at < s->n);
+		tell(w, s);
+	} else
+		sched_charge(&s->job, s->rows * WORKER_DECODE_ROWS);
+	if (s->at < s->n)
+		return;
+	if (s->c == NULL)
+		worker_keep(w, s);
+	w->stats.sampled_tokens++;
+	if (!stream_draw(s, w->tok, logits, w->now_us))
+		end(w, s, GEN_STOP);
+}
+
+/* Its part of the step, and each token once. */
+static void
+charge(struct stream *s, uint32_t all, uint64_t cpu_us)
+{
+	const uint32_t all_ids = s->at + s->rows, prompt = s->usage.prompt,
+		       at = all_ids < prompt ? all_ids : prompt;
+	uint64_t tokens = all_ids == s->n; /* which is drawn */
+
+	if (at > s->paid) {
+		tokens += at - s->paid;
+		s->paid = at;
+	}
+	cpu_us = cpu_us * s->rows / all;
+	s->tokens += tokens;
+	s->cpu_us += cpu_us;
+	post_charge(s->post, s->gen, tokens, cpu_us);
+}
+
+static void
+after_batch(struct worker *w, struct stream *slice, uint32_t n, uint64_t cpu_us)
+{
+	const float *logits = w->logits;
+	struct stream *s, *next;
+
+	for (s = w->streams; s != NULL; s = next) {
+		next = s->next;
+		if (s->rows == 0)
+			continue;
+		charge(s, n, cpu_us);
+		/* Ends come in here. */
+		if (s->at + s->rows == s->n) {
+			advance(w, s, s == slice, logits);
+			logits += w->net->hp.vocab;
+		} else
+			advance(w, s, s == slice, NULL);
+	}
+}
+
+static void
+publish(struct worker *w)
+{
+	struct engine_stats *t = &w->stats;
+
+	t->running = sched_started(w->sched);
+	t->waiting = 0;
+	for (const struct stream *s = w->streams; s != NULL; s = s->next)
+		t->waiting += !s->job.started;
+	t->kv_used = kv_pool_used(w->kv);
+	post_stats_set(w->post, t);
+}
+
+/*
+ * What makes the batch be given up: the hang-up of whom most of it is for.
+ * Others have their rows computed again.
+ */
+static const atomic_int *
+stop_of(const struct worker *w, const struct stream *slice, uint32_t n)
+{
+	if (slice != NULL)
+		return &slice->gen->stop;
+	for (const struct stream *s = w->streams; s != NULL; s = s->next)
+		if (s->rows == n)
+			return &s->gen->stop;
+	return NULL;
+}
+
+bool
+worker_step(struct worker *w, uint64_t now_us)
+{
+	struct stream *slice;
+	uint64_t cpu, began;
+	uint32_t n;
+
+	w->now_us = now_us;
+	end_some(w);
+	n = make_batch(w, &slice);
+	for (struct stream *s = w->streams; s != NULL; s = s->next)
+		if (s != slice)
+			tell(w, s);
+	if (n == 0) {
+		publish(w);
+		return false;
+	}
+	cpu = pool_cpu_us(w->pool);
+	began = worker_now_us();
+	if (run_rows_until(
+		w->run, w->rows, n, w->logits, stop_of(w, slice, n))) {
+		began = worker_now_us() - began;
+		w->now_us += began;
+		measure(w, slice, n, began);
+		after_batch(w, slice, n, pool_cpu_us(w->pool) - cpu);
+	}
+	publish(w);
+	return true;
+}

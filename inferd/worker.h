@@ -1,0 +1,34 @@
+/*
+ * What the engine's thread does, step by step: every completion that decodes
+ * has its next token computed, and one prompt a slice, all in one batch.
+ */
+#ifndef BRIG_INFERD_WORKER_H
+#define BRIG_INFERD_WORKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "inferd/engine_post.h"
+#include "inferd/net.h"
+#include "inferd/tok.h"
+
+struct worker;
+
+/* All are borrowed; o->context and o->batch_max are not 0. */
+struct worker *worker_new(const struct net *n, const struct tok *t,
+    const struct engine_opts *o, struct post *p);
+/* Ends what is left as cancelled. */
+void worker_free(struct worker *w);
+
+/* Completions that have come, linked by posted. */
+void worker_take(struct worker *w, struct gen *g);
+/*
+ * One batch.  now_us: CLOCK_MONOTONIC.  False: there was nothing to compute.
+ */
+bool worker_step(struct worker *w, uint64_t now_us);
+/* Something waits, though nothing can be computed. */
+bool worker_waits(const struct worker *w);
+
+uint64_t worker_now_us(void);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * The engine's thread: what its parts share.
+ */
+#ifndef BRIG_INFERD_WORKER_INT_H
+#define BRIG_INFERD_WORKER_INT_H
+
+#include "inferd/prefix.h"
+#include "inferd/run.h"
+#include "inferd/stream.h"
+#include "inferd/worker.h"
+
+/* What a decoded token counts in rows of prompts: it is the reading of the
+ * weights that costs, and rows of a prompt share it. */
+#define WORKER_DECODE_ROWS 4u
+
+struct worker {
+	const struct net *net;
+	const struct tok *tok;
+	struct post *post;
+	struct pool *pool;
+	struct run *run;
+	struct kv_pool *kv;
+	struct prefix_cache *prefix;
+	struct sched *sched;
+	struct stream *streams; /* in order of arrival */
+	struct row *rows;
+	float *logits;
+	struct engine_stats stats;
+	uint64_t now_us;
+};
+
+/* worker_kv.c: memory of keys and values, and who has to wait for it. */
+
+/* Bytes that so many positions take. */
+uint64_t worker_kv_bytes(const struct worker *w, uint32_t positions);
+/* Room for the next token of everything that decodes; for that, the youngest
+ * may lose theirs. */
+void worker_make_room(struct worker *w);
+/*
+ * Find what is known of its prompt, and room for the rest.  False: it cannot
+ * start now.
+ */
+bool worker_find_room(struct worker *w, struct stream *s, uint32_t *known);
+/* Remember what has been computed of it. */
+void worker_keep(struct worker *w, struct stream *s);
+/* Remember, and give back its memory. */
+void worker_release(struct worker *w, struct stream *s);
+
+#endif

@@ -1,0 +1,165 @@
+#include "inferd/worker_int.h"
+
+static uint64_t
+pages(uint32_t positions)
+{
+	return ((uint64_t)positions + KV_PAGE - 1) / KV_PAGE;
+}
+
+uint64_t
+worker_kv_bytes(const struct worker *w, uint32_t positions)
+{
+	return pages(positions) * kv_page_bytes(w->kv);
+}
+
+/* What depends on tokens alone can be remembered by them. */
+static bool
+is_plain(const struct stream *s)
+{
+	return s->gen->steer == NULL;
+}
+
+/* Of the sequences that an agent has in memory; how many. */
+static uint32_t
+agent_seqs(const struct worker *w, uint32_t space, uint64_t *bytes)
+{
+	uint32_t n = 0;
+
+	*bytes = 0;
+	for (const struct stream *s = w->streams; s != NULL; s = s->next)
+		if (s->kv != NULL && s->gen->space == space) {
+			*bytes += worker_kv_bytes(w, s->n + 1);
+			n++;
+		}
+	return n;
+}
+
+/* What an agent remembers is within what its sequences leave it. */
+static void
+trim(struct worker *w, const struct gen *g)
+{
+	uint64_t used;
+
+	if (g->kv_max == 0)
+		return;
+	agent_seqs(w, g->space, &used);
+	prefix_trim(
+	    w->prefix, g->space, used < g->kv_max ? g->kv_max - used : 0);
+}
+
+/* Room in s for n positions. */
+static bool
+reserve(struct worker *w, struct stream *s, uint32_t n)
+{
+	if (kv_seq_reserve(s->kv, n) == 0)
+		return true;
+	prefix_shrink(w->prefix, worker_kv_bytes(w, n));
+	return kv_seq_reserve(s->kv, n) == 0;
+}
+
+/* The youngest that has memory; space 0: of any agent. */
+static struct stream *
+youngest(struct worker *w, uint32_t space)
+{
+	struct stream *y = NULL;
+
+	for (struct stream *s = w->streams; s != NULL; s = s->next)
+		if (s->kv != NULL && (space == 0 || s->gen->space == space))
+			y = s;
+	return y;
+}
+
+/*
+ * Take its memory from the youngest that has any; its ids are all that is
+ * needed to go on later as if nothing had been.
+ */
+static void
+put_back(struct worker *w, uint32_t space)
+{
+	struct stream *s = youngest(w, space);
+
+	if (s == NULL)
+		return;
+	worker_release(w, s);
+	s->at = 0;
+	sched_put_back(w->sched, &s->job);
+}
+
+static void
+make_room(struct worker *w, struct stream *s)
+{
+	const struct gen *g = s->gen;
+	uint64_t used;
+
+	/* What one alone may have was looked at when it came. */
+	while (g->kv_max != 0 && agent_seqs(w, g->space, &used) > 1 &&
+	       used > g->kv_max)
+		put_back(w, g->space);
+	while (s->kv != NULL && !reserve(w, s, s->n))
+		put_back(w, 0);
+}
+
+void
+worker_make_room(struct worker *w)
+{
+	for (struct stream *s = w->streams; s != NULL; s = s->next)
+		if (stream_decodes(s))
+			make_room(w, s);
+}
+
+bool
+worker_find_room(struct worker *w, struct stream *s, uint32_t *known)
+{
+	const struct gen *g = s->gen;
+	struct prefix_hit hit = { 0 };
+	uint64_t others;
+
+	if (g->kv_max != 0 && agent_seqs(w, g->space, &others) > 0 &&
+	    others + worker_kv_bytes(w, s->n + 1) > g->kv_max)
+		return false;
+	prefix_name(w->prefix, g->space, g->agent_name);
+	s->kv = is_plain(s) ? prefix_find(w->prefix, g->space,
+				  (const int32_t *)s->ids, s->n, &hit)
+			    : kv_seq_new(w->kv);
+	if (s->kv == NULL)
+		return false;
+	if (!reserve(w, s, s->n + 1)) {
+		kv_seq_free(s->kv);
+		s->kv = NULL;
+		return false;
+	}
+	s->at = *known = hit.n;
+	trim(w, g);
+	return true;
+}
+
+static void
+keep(struct worker *w, const struct stream *s)
+{
+	const struct gen *g = s->gen;
+	const int32_t *ids = (const int32_t *)s->ids;
+
+	if (!is_plain(s) || s->at == 0)
+		return;
+	if (g->npublic > 0 && s->at >= g->npublic)
+		prefix_keep(w->prefix, PREFIX_PUBLIC, ids, g->npublic, s->kv);
+	prefix_keep(w->prefix, g->space, ids, s->at, s->kv);
+}
+
+void
+worker_keep(struct worker *w, struct stream *s)
+{
+	keep(w, s);
+	trim(w, s->gen);
+}
+
+void
+worker_release(struct worker *w, struct stream *s)
+{
+	if (s->kv == NULL)
+		return;
+	keep(w, s);
+	kv_seq_free(s->kv);
+	s->kv = NULL;
+	trim(w, s->gen);
+}
