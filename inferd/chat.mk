@@ -2,6 +2,10 @@
 noinst_LIBRARIES += libchat.a
 libchat_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
 libchat_a_SOURCES = \
+	inferd/api.h inferd/api_int.h inferd/api_field.c \
+	inferd/api_read.c inferd/api_read_chat.c inferd/api_read_history.c \
+	inferd/api_read_messages.c inferd/api_read_params.c \
+	inferd/api_read_responses.c inferd/api_read_tools.c \
 	inferd/json_mend.c inferd/json_mend.h \
 	inferd/json_tree.c inferd/json_tree.h \
 	inferd/toolcall.c inferd/toolcall.h inferd/toolcall_int.h \

@@ -1,7 +1,6 @@
 # The server: completions of many agents in turn.
 libinferd_a_SOURCES += \
 	inferd/agent.c inferd/agent.h \
-	inferd/api.h \
 	inferd/completion.h \
 	inferd/asked.c inferd/asked.h \
 	inferd/engine.c inferd/engine.h \

@@ -29,3 +29,17 @@ TESTS += tests/inferd/test_toolcall
 tests_inferd_test_toolcall_SOURCES = tests/inferd/test_toolcall.c
 tests_inferd_test_toolcall_LDADD = libchat.a libproxy.a libbase.a \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_api_read
+TESTS += tests/inferd/test_api_read
+tests_inferd_test_api_read_SOURCES = tests/inferd/test_api_read.c \
+	tests/inferd/api_run.c tests/inferd/api_run.h
+tests_inferd_test_api_read_LDADD = libchat.a libproxy.a libbase.a \
+	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_api_history
+TESTS += tests/inferd/test_api_history
+tests_inferd_test_api_history_SOURCES = tests/inferd/test_api_history.c \
+	tests/inferd/api_run.c tests/inferd/api_run.h
+tests_inferd_test_api_history_LDADD = libchat.a libproxy.a libbase.a \
+	$(CMOCKA_LIBS)

@@ -1,0 +1,222 @@
+/*
+ * The conversation of a request, put together message by message; what one
+ * protocol says in several items is one message here.
+ */
+#include "inferd/api_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static int
+close_message(struct reader *r)
+{
+	struct chat_message *m;
+	struct chat_call *calls = NULL;
+
+	if (!r->open)
+		return 0;
+	r->open = false;
+	if (r->nmessages == r->messages_cap) {
+		r->messages_cap =
+		    r->messages_cap == 0 ? 64 : r->messages_cap * 2;
+		r->message = xreallocarray(
+		    r->message, r->messages_cap, sizeof(*r->message));
+	}
+	if (r->ncalls > 0) {
+		calls = api_take(r, r->ncalls * sizeof(*calls));
+		memcpy(calls, r->call, r->ncalls * sizeof(*calls));
+	}
+	m = &r->message[r->nmessages++];
+	*m = (struct chat_message){ .role = r->role,
+		.calls = calls,
+		.ncalls = r->ncalls,
+		.call_id = r->call_id };
+	m->text = join_end(r, &r->text);
+	m->thinking = join_end(r, &r->thinking);
+	r->all_calls += r->ncalls;
+	r->ncalls = 0;
+	r->call_id = (struct chat_text){ NULL, 0 };
+	return 0;
+}
+
+int
+history_begin(struct reader *r, enum chat_role role, bool goes_on)
+{
+	/* Some templates have a place for one, and only at the beginning. */
+	if (role == CHAT_SYSTEM && r->nmessages == 0)
+		goes_on = true;
+	if (r->open && r->role == role && goes_on) {
+		r->gap = true;
+		return 0;
+	}
+	close_message(r);
+	if (r->nmessages == API_MESSAGES_MAX)
+		return api_bad(
+		    r, "", "there are more than %u messages", API_MESSAGES_MAX);
+	r->open = true;
+	r->gap = false;
+	r->role = role;
+	return 0;
+}
+
+void
+history_text(struct reader *r, struct chat_text t)
+{
+	if (t.n == 0)
+		return;
+	join_add(&r->text, t, r->gap ? "\n\n" : "\n");
+	r->gap = false;
+}
+
+void
+history_thinking(struct reader *r, struct chat_text t)
+{
+	join_add(&r->thinking, t, "\n");
+}
+
+int
+history_call(struct reader *r, const struct chat_call *call)
+{
+	if (r->all_calls + r->ncalls == API_MESSAGES_MAX)
+		return api_bad(r, "", "there are more than %u calls of tools",
+		    API_MESSAGES_MAX);
+	if (r->ncalls == r->calls_cap) {
+		r->calls_cap = r->calls_cap == 0 ? 16 : r->calls_cap * 2;
+		r->call =
+		    xreallocarray(r->call, r->calls_cap, sizeof(*r->call));
+	}
+	r->call[r->ncalls++] = *call;
+	return 0;
+}
+
+static bool
+same(struct chat_text a, struct chat_text b)
+{
+	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static bool
+was_called(const struct reader *r, struct chat_text id)
+{
+	size_t i, k;
+
+	for (i = r->nmessages; i-- > 0;)
+		for (k = r->message[i].ncalls; k-- > 0;)
+			if (same(r->message[i].calls[k].id, id))
+				return true;
+	return false;
+}
+
+int
+history_result(struct reader *r, struct chat_text id, const char *field)
+{
+	cleanup_free char *shown = NULL;
+
+	if (history_begin(r, CHAT_TOOL, false) < 0)
+		return -1;
+	if (id.n == 0)
+		return api_bad(
+		    r, field, "there is no id of the call that it answers");
+	if (!was_called(r, id)) {
+		shown = str_escape(id.p, id.n < 64 ? id.n : 64);
+		return api_bad(
+		    r, field, "no message before it holds a call '%s'", shown);
+	}
+	r->call_id = id;
+	return 0;
+}
+
+int
+history_end(struct reader *r)
+{
+	close_message(r);
+	if (r->nmessages == 0)
+		return api_bad(r, "", "there are no messages");
+	return 0;
+}
+
+static bool
+is_one_of(const struct reader *r, uint32_t node, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (json_tree_is(&r->t, node, *words))
+			return true;
+	return false;
+}
+
+int
+history_part(struct reader *r, uint32_t part, struct chat_text *out)
+{
+	static const char *const text[] = { "text", "input_text", "output_text",
+		"summary_text", "reasoning_text", NULL };
+	static const char *const images[] = { "image_url", "input_image",
+		"image", "computer_screenshot", NULL };
+	static const char *const sounds[] = { "input_audio", "audio",
+		"input_video", "video_url", NULL };
+	static const char *const files[] = { "file", "input_file",
+		"container_upload", NULL };
+	uint32_t type;
+	int rc;
+
+	if (r->t.node[part].type != JSON_OBJECT)
+		return api_bad(r, "", "a part of a message must be an object");
+	if (api_get_node(r, part, "type", JSON_STR, &type) < 0)
+		return -1;
+	if (type == 0 || is_one_of(r, type, text)) {
+		rc = api_get_text(r, part, "text", out);
+		return rc == 0 ? api_bad(r, "text", "there is no text") : rc;
+	}
+	if (json_tree_is(&r->t, type, "refusal")) {
+		rc = api_get_text(r, part, "refusal", out);
+		return rc == 0 ? api_bad(r, "refusal", "there is no text") : rc;
+	}
+	if (is_one_of(r, type, images))
+		return api_bad(r, "type",
+		    "images are not supported: the model reads text only");
+	if (is_one_of(r, type, sounds))
+		return api_bad(r, "type",
+		    "audio and video are not supported: the model reads text "
+		    "only");
+	if (is_one_of(r, type, files))
+		return api_bad(
+		    r, "type", "files are not supported: send their text");
+	return 0;
+}
+
+int
+history_part_bad(struct reader *r, uint32_t part)
+{
+	cleanup_free char *shown = api_show(r, api_field(r, part, "type"));
+
+	return api_bad(
+	    r, "type", "'%s' is no type of part that is known here", shown);
+}
+
+int
+history_content(struct reader *r, uint32_t node)
+{
+	struct chat_text text;
+	uint32_t i;
+	size_t k = 0, at;
+	int rc;
+
+	if (r->t.node[node].type == JSON_STR) {
+		history_text(r, api_text(r, node));
+		return 0;
+	}
+	if (r->t.node[node].type != JSON_ARRAY)
+		return api_bad(r, "content",
+		    "content must be a string or an array of parts");
+	for (i = json_tree_first(&r->t, node); i != 0; i = r->t.node[i].next) {
+		at = api_enter_at(r, "content", k++);
+		if ((rc = history_part(r, i, &text)) < 0)
+			return -1;
+		if (rc == 0)
+			return history_part_bad(r, i);
+		history_text(r, text);
+		api_leave(r, at);
+	}
+	return 0;
+}
