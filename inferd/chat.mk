@@ -6,6 +6,8 @@ libchat_a_SOURCES = \
 	inferd/api_read.c inferd/api_read_chat.c inferd/api_read_history.c \
 	inferd/api_read_messages.c inferd/api_read_params.c \
 	inferd/api_read_responses.c inferd/api_read_tools.c \
+	inferd/api_write.c inferd/api_write_chat.c \
+	inferd/api_write_messages.c inferd/api_write_responses.c \
 	inferd/json_mend.c inferd/json_mend.h \
 	inferd/json_tree.c inferd/json_tree.h \
 	inferd/toolcall.c inferd/toolcall.h inferd/toolcall_int.h \
