@@ -10,6 +10,7 @@ libbase_a_SOURCES = \
 	base/fdutil.c base/fdutil.h \
 	base/log.c base/log.h \
 	base/msg.c base/msg.h \
+	base/notify.c base/notify.h \
 	base/peer.c base/peer.h \
 	base/procfs.c base/procfs.h \
 	base/proto.c base/proto.h \

@@ -58,7 +58,6 @@ brigd_SOURCES = \
 	daemon/parent_home.c \
 	daemon/parent_job.c \
 	daemon/parent_msg.c \
-	daemon/parent_notify.c \
 	daemon/parent_proc.c \
 	daemon/parent_roots.c daemon/parent_roots.h \
 	daemon/parent_setup.c \

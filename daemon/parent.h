@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/ev.h"
 #include "base/msg.h"
+#include "base/notify.h"
 #include "base/proto.h"
 #include "daemon/conf.h"
 #include "daemon/jobspec.h"
@@ -302,11 +303,5 @@ void parent_status(struct parent *pa, struct buf *body);
 void parent_audit_connect(struct parent *pa);
 /* Send e and free it; not waited for.  Dropped while audit is down. */
 void parent_audit(struct parent *pa, uint32_t job, struct audit_ev *e);
-
-/* ---- parent_notify.c: sd_notify(3) ------------------------------------- */
-
-void notify_send(const char *text);
-/* Interval at which the service manager wants to hear, 0: not at all. */
-uint64_t notify_watchdog_ms(void);
 
 #endif

@@ -175,7 +175,7 @@ tests_fuzz_fuzz_parent_SOURCES = tests/fuzz/fuzz_parent.c \
 	daemon/parent_attach.c daemon/parent_audit.c daemon/parent_cgroup.c \
 	daemon/parent_files.c daemon/parent_home.c daemon/parent_job.c \
 	daemon/parent_msg.c daemon/parent_uids.c daemon/parent_vault.c \
-	daemon/parent_notify.c daemon/parent_proc.c \
+	daemon/parent_proc.c \
 	daemon/parent_spare.c daemon/parent_stage.c daemon/parent_status.c \
 	daemon/parent_wire.c $(FUZZ_PLAY)
 tests_fuzz_fuzz_parent_LDADD = libcontrol.a libsandbox.a libproxy.a libpolicy.a \

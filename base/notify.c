@@ -1,21 +1,21 @@
-#include "daemon/parent.h"
+#include "base/notify.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
 
-/*
- * One datagram to $NOTIFY_SOCKET, as sd_notify(3) describes; a leading '@'
- * means the abstract namespace.  Failure is logged and changes nothing.
- */
-void
-notify_send(const char *text)
+/* A leading '@' means the abstract namespace. */
+int
+notify_open(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
@@ -23,19 +23,36 @@ notify_send(const char *text)
 	size_t n;
 
 	if (path == NULL || (path[0] != '/' && path[0] != '@'))
-		return;
+		return -1;
 	n = strlen(path);
 	if (n < 2 || n >= sizeof(sa.sun_path))
-		return;
+		return -1;
 	memcpy(sa.sun_path, path, n);
 	if (path[0] == '@')
 		sa.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 ||
-	    sendto(fd, text, strlen(text), MSG_NOSIGNAL,
-		(const struct sockaddr *)&sa,
-		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+	    connect(fd, (const struct sockaddr *)&sa,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) != 0) {
 		log_warn("notify %s", path);
+		return -1;
+	}
+	return steal_fd(&fd);
+}
+
+void
+notify_on(int fd, const char *text)
+{
+	if (fd >= 0 && send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+		log_warn("notify");
+}
+
+void
+notify_send(const char *text)
+{
+	cleanup_fd int fd = notify_open();
+
+	notify_on(fd, text);
 }
 
 uint64_t
