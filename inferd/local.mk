@@ -3,6 +3,7 @@
 noinst_LIBRARIES += libgguf.a
 libgguf_a_CFLAGS = $(AM_CFLAGS) $(BRIG_STRICT)
 libgguf_a_SOURCES = \
+	inferd/filter.h \
 	inferd/gguf.c inferd/gguf.h \
 	inferd/gguf_write.c inferd/gguf_write.h \
 	inferd/model_child.c inferd/model_child.h \

@@ -3,17 +3,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,6 +17,7 @@
 #include "base/buf.h"
 #include "base/fdutil.h"
 #include "base/str.h"
+#include "inferd/filter.h"
 #include "inferd/gguf.h"
 #include "inferd/model_parse.h"
 #include "inferd/model_shape.h"
@@ -37,30 +33,18 @@
 #define PIPE_SIZE (1 << 20)
 #define READ_STEP (256u << 10)
 
-#if defined(__x86_64__)
-#define OWN_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define OWN_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "the system calls of this machine are not known"
-#endif
-
-#define LOAD(field)                                                            \
-	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-#define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
 /* Allow that call; else go on. */
-#define CALL(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), ALLOW
+#define CALL(name) FILTER_IS(SYS_##name, 1), FILTER_ALLOW
 
 /*
  * Reading and writing what is open, memory that is not executable, the end.
  * The numbers of x32 are none of these.
  */
 static const struct sock_filter filter[] = {
-	LOAD(arch),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, OWN_ARCH, 1, 0),
-	KILL,
-	LOAD(nr),
+	FILTER_LOAD(arch),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FILTER_ARCH, 1, 0),
+	FILTER_KILL,
+	FILTER_LOAD(nr),
 	CALL(read),
 	CALL(pread64),
 	CALL(write),
@@ -71,12 +55,11 @@ static const struct sock_filter filter[] = {
 	CALL(exit),
 	CALL(exit_group),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 1, 0),
-	KILL,
-	/* The low half of the third argument: protection. */
-	LOAD(args[2]),
-	BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1),
-	KILL,
-	ALLOW,
+	FILTER_KILL,
+	FILTER_LOAD(args[2]),
+	FILTER_HAS(PROT_EXEC, 1),
+	FILTER_KILL,
+	FILTER_ALLOW,
 };
 
 static int
