@@ -16,6 +16,7 @@
 
 #include "base/compat.h"
 #include "base/log.h"
+#include "inferd/confine.h"
 
 #define CACHE_LINE 64
 /* How long a wait spins, before it sleeps. */
@@ -155,8 +156,9 @@ pool_new(unsigned threads)
 	p->workers = calloc(threads, sizeof(*p->workers));
 	if (p->workers == NULL)
 		fatalx("out of memory");
-	/* signals are for the thread that has the event loop */
+	/* signals are for the thread that has the event loop, but one */
 	sigfillset(&all);
+	sigdelset(&all, CONFINE_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (unsigned i = 1; i < threads && e == 0; i++) {
 		struct worker *w = &p->workers[i];

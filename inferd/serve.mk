@@ -11,3 +11,5 @@ libinferd_a_SOURCES += \
 	inferd/stream.c inferd/stream.h \
 	inferd/worker.c inferd/worker.h inferd/worker_int.h \
 	inferd/worker_kv.c
+
+libinferd_a_SOURCES += inferd/confine.c inferd/confine.h

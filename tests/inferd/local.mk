@@ -34,3 +34,4 @@ include tests/inferd/chat.mk
 include tests/inferd/run.mk
 include tests/inferd/engine.mk
 include tests/inferd/cache.mk
+include tests/inferd/serve.mk
