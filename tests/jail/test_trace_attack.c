@@ -76,7 +76,7 @@ exec_failing_for_ever(void *arg)
  * looked at, copy_fs()); with Linux 6.1 also in one that fails at once.
  */
 static void
-start(void *(*fn)(void *))
+start_thread(void *(*fn)(void *))
 {
 	pthread_t t;
 
@@ -93,7 +93,7 @@ threads_exec_at_once(void)
 
 		if (pid == 0) {
 			for (int k = 0; k < 4; k++)
-				start(
+				start_thread(
 				    k < 2 ? exec_failing_for_ever : exec_true);
 			exec_true(NULL);
 			_exit(84);
@@ -338,7 +338,7 @@ quietly_exec_date(void *arg)
 static void
 after_its_leader(void)
 {
-	start(quietly_exec_date);
+	start_thread(quietly_exec_date);
 	syscall(SYS_exit, 0);
 }
 
@@ -525,14 +525,14 @@ exec_somehow(unsigned int how)
 		break;
 	case 2:
 		for (int i = 0; i < 3; i++)
-			start(fail_then_exec_date);
+			start_thread(fail_then_exec_date);
 		break;
 	case 3:
-		start(fail_then_exec_date);
+		start_thread(fail_then_exec_date);
 		syscall(SYS_exit, 0);
 		break;
 	case 4:
-		start(exec_failing_for_ever);
+		start_thread(exec_failing_for_ever);
 		break;
 	}
 	exec_date();
