@@ -8,10 +8,13 @@ libchat_a_SOURCES = \
 	inferd/api_read_responses.c inferd/api_read_tools.c \
 	inferd/api_write.c inferd/api_write_chat.c \
 	inferd/api_write_messages.c inferd/api_write_responses.c \
+	inferd/guide.c inferd/guide.h \
 	inferd/json_mend.c inferd/json_mend.h \
 	inferd/json_tree.c inferd/json_tree.h \
 	inferd/toolcall.c inferd/toolcall.h inferd/toolcall_int.h \
+	inferd/toolcall_place.c \
 	inferd/toolcall_json.c inferd/toolcall_tags.c \
+	inferd/stoptext.c inferd/stoptext.h \
 	inferd/template.c inferd/template.h inferd/template_int.h \
 	inferd/template_chatml.c inferd/template_harmony.c \
 	inferd/template_mistral.c \

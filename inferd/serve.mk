@@ -1,7 +1,8 @@
 # The server: completions of many agents in turn.
 libinferd_a_SOURCES += \
 	inferd/agent.c inferd/agent.h \
-	inferd/completion.h \
+	inferd/api.h \
+	inferd/completion.c inferd/completion.h \
 	inferd/asked.c inferd/asked.h \
 	inferd/engine.c inferd/engine.h \
 	inferd/engine_post.c inferd/engine_post.h \

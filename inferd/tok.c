@@ -63,6 +63,8 @@ tok_new(const struct vocab_table *v, struct error *err)
 	t->whole_words = t->pre == TOK_PRE_LLAMA_BPE;
 	t->space_prefix = v->add_space_prefix;
 	t->n = v->n;
+	t->eos = v->eos;
+	t->eot = v->eot;
 	t->off = xcalloc((size_t)v->n + 1, sizeof(*t->off));
 	t->type = xcalloc(v->n, 1);
 	memset(t->byte_id, 0xff, sizeof(t->byte_id));
@@ -96,12 +98,26 @@ tok_count(const struct tok *t)
 	return t->n;
 }
 
+/* Found in a text before all others. */
+static bool
+is_set_apart(const struct tok *t, int32_t id)
+{
+	return id >= 0 && (uint32_t)id < t->n && t->type[id] != TOKEN_NORMAL &&
+	       t->type[id] != TOKEN_BYTE;
+}
+
 bool
 tok_is_special(const struct tok *t, int32_t id)
 {
-	if (id < 0 || (uint32_t)id >= t->n)
-		return false;
-	return t->type[id] != TOKEN_NORMAL && t->type[id] != TOKEN_BYTE;
+	return is_set_apart(t, id) && !(t->type[id] == TOKEN_USER_DEFINED &&
+					  !tok_is_markup(t->text + t->off[id],
+					      tok_len(t, (uint32_t)id)));
+}
+
+bool
+tok_is_end(const struct tok *t, int32_t id)
+{
+	return id >= 0 && (id == t->eos || id == t->eot);
 }
 
 int32_t
@@ -157,7 +173,7 @@ encode_spm(struct encode *e, const char *p, size_t n)
 
 	buf_clear(b);
 	if (e->t->space_prefix &&
-	    (out->n == 0 || tok_is_special(e->t, out->id[out->n - 1])))
+	    (out->n == 0 || is_set_apart(e->t, out->id[out->n - 1])))
 		buf_put(b, SPACE_MARK, 3);
 	for (i = 0; i < n; i++) {
 		if (p[i] == ' ')

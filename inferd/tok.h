@@ -68,6 +68,8 @@ uint32_t tok_count(const struct tok *t);
 const char *tok_piece(const struct tok *t, int32_t id, size_t *len);
 /* Control tokens and those that stand for markup: no text of a model. */
 bool tok_is_special(const struct tok *t, int32_t id);
+/* Ends a text or a turn, as the file says. */
+bool tok_is_end(const struct tok *t, int32_t id);
 /* The id of a control or markup token by its name, -1 if there is none. */
 int32_t tok_find_special(const struct tok *t, const char *name);
 

@@ -40,6 +40,7 @@ struct tok {
 	float *score;
 	uint32_t longest; /* bytes of the longest token that text can make */
 	int32_t byte_id[256];
+	int32_t eos, eot;          /* -1: none */
 	struct tok_map map;        /* tokens that text can make */
 	struct tok_sorted special; /* control and user-defined tokens */
 	struct tok_sorted plain;   /* user-defined ones without markup */
@@ -89,7 +90,9 @@ void tok_word_bpe(const struct tok *t, struct tok_work *w, const char *p,
 void tok_word_spm(const struct tok *t, struct tok_work *w, const char *p,
     size_t n, struct tok_ids *out);
 
-/* tok_vocab.c: fills t from v. */
+/* tok_vocab.c */
+bool tok_is_markup(const char *p, size_t n);
+/* Fills t from v. */
 int tok_vocab_bpe(
     struct tok *t, const struct vocab_table *v, struct error *err);
 int tok_vocab_spm(

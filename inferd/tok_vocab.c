@@ -55,8 +55,8 @@ from_letters(
  * Markup that a vocabulary lists among the user-defined tokens: <think>,
  * <tool_call>, [INST].  Like control tokens it is the template's to say.
  */
-static bool
-is_markup(const char *p, size_t n)
+bool
+tok_is_markup(const char *p, size_t n)
 {
 	return n >= 3 && ((p[0] == '<' && p[n - 1] == '>') ||
 			     (p[0] == '[' && p[n - 1] == ']'));
@@ -68,7 +68,7 @@ from_text(const struct tok *t, uint32_t id)
 {
 	return t->type[id] == TOKEN_NORMAL ||
 	       (t->type[id] == TOKEN_USER_DEFINED &&
-		   !is_markup(t->text + t->off[id], tok_len(t, id)));
+		   !tok_is_markup(t->text + t->off[id], tok_len(t, id)));
 }
 
 static void
@@ -88,7 +88,7 @@ tables(struct tok *t)
 		    t->type[id] == TOKEN_USER_DEFINED)
 			t->special.id[t->special.n++] = id;
 		if (t->type[id] == TOKEN_USER_DEFINED &&
-		    !is_markup(t->text + t->off[id], n))
+		    !tok_is_markup(t->text + t->off[id], n))
 			t->plain.id[t->plain.n++] = id;
 		if (t->type[id] != TOKEN_NORMAL)
 			continue;

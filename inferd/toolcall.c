@@ -101,6 +101,18 @@ toolcall_count(const struct toolcall *t)
 	return t->calls;
 }
 
+void
+toolcall_no_calls(struct toolcall *t)
+{
+	t->no_calls = t->no_bare = true;
+}
+
+void
+toolcall_no_bare(struct toolcall *t)
+{
+	t->no_bare = true;
+}
+
 static void
 flush(struct toolcall *t)
 {
@@ -247,7 +259,7 @@ header_over(struct toolcall *t)
 	h = xstrdup((const char *)buf_head(&t->fname));
 	buf_clear(&t->fname);
 	to = strstr(h, "to=");
-	if (to != NULL) {
+	if (to != NULL && !t->no_calls) {
 		name = to + 3;
 		if (str_starts(name, "functions."))
 			name += 10;
@@ -351,6 +363,14 @@ on_mark(struct toolcall *t, enum mark mark)
 	}
 }
 
+static bool
+is_call(enum mark mark)
+{
+	return mark == MARK_CALL || mark == MARK_CALL_END ||
+	       mark == MARK_FUNCTION || mark == MARK_MISTRAL ||
+	       mark == MARK_PYTHON;
+}
+
 /*
  * The mark that the input begins with; *n its bytes, 0 if more must come to
  * tell.
@@ -363,7 +383,8 @@ mark_here(const struct toolcall *t, size_t *n, bool final)
 	*n = 1;
 	for (i = 0; i < nitems(marks); i++) {
 		if ((marks[i].modes & IN(t->mode)) == 0 ||
-		    marks[i].harmony != (t->family == CHAT_HARMONY))
+		    marks[i].harmony != (t->family == CHAT_HARMONY) ||
+		    (t->no_calls && is_call(marks[i].mark)))
 			continue;
 		len = strlen(marks[i].text);
 		if (memcmp(buf_head(&t->in), marks[i].text,
@@ -471,7 +492,7 @@ on_bytes(struct toolcall *t, const char *p, size_t n)
 	switch (t->mode) {
 	case MODE_TEXT:
 		/* An answer that begins as an object may be a call. */
-		if (!t->said && t->ntools > 0 && *p == '{' &&
+		if (!t->said && !t->no_bare && t->ntools > 0 && *p == '{' &&
 		    t->family != CHAT_HARMONY) {
 			t->bare = true;
 			call_json_begin(t);
@@ -565,7 +586,9 @@ run(struct toolcall *t, bool final)
 		buf_clear(&piece);
 		buf_put(&piece, buf_head(&t->in), n);
 		buf_consume(&t->in, n);
-		on_bytes(t, (const char *)buf_head(&piece), n);
+		/* A token of its own is markup or nothing. */
+		if (!t->special || t->mode == MODE_HEADER)
+			on_bytes(t, (const char *)buf_head(&piece), n);
 	}
 	buf_clear(&t->in);
 }
@@ -575,19 +598,14 @@ static void
 take(struct toolcall *t, const char *p, size_t n)
 {
 	cleanup_buf struct buf b = { 0 };
-	size_t i, len, tail;
-	uint32_t cp;
-	char utf8[4];
+	size_t tail;
 
 	buf_put(&b, t->held, t->nheld);
 	buf_put(&b, p, n);
 	p = (const char *)buf_head(&b);
 	n = buf_len(&b);
 	tail = n == 0 ? 0 : unicode_tail(p, n);
-	for (i = 0; i < n - tail; i += len) {
-		cp = unicode_decode(p + i, n - tail - i, &len);
-		buf_put(&t->in, utf8, unicode_encode(cp, utf8));
-	}
+	unicode_clean(p, n - tail, &t->in);
 	if (tail > 0)
 		memcpy(t->held, p + n - tail, tail);
 	t->nheld = tail;

@@ -39,13 +39,31 @@ struct toolcall;
 struct toolcall *toolcall_new(enum chat_family family, bool thinking,
     const struct chat_tool *tools, size_t ntools, toolcall_fn *fn, void *arg);
 void toolcall_free(struct toolcall *t); /* NULL is fine */
+/* What looks like a call is text; before the first push. */
+void toolcall_no_calls(struct toolcall *t);
+/* An answer that begins as an object is one; before the first push. */
+void toolcall_no_bare(struct toolcall *t);
 /* special: the bytes are the name of a control or markup token, which ends
- * even a string that it stands in. */
+ * even a string that it stands in, and is text nowhere. */
 void toolcall_push(struct toolcall *t, const char *p, size_t n, bool special);
 /* The model has ended its turn, or was stopped. */
 void toolcall_end(struct toolcall *t);
 /* Calls so far. */
 unsigned int toolcall_count(const struct toolcall *t);
+
+/* What a model is about to say more of. */
+enum toolcall_place {
+	TOOLCALL_IN_TEXT,
+	TOOLCALL_IN_THINKING,
+	TOOLCALL_IN_HEADER, /* Harmony's: in which channel it goes on */
+	TOOLCALL_IN_SYNTAX, /* markup of a call, and its name */
+	TOOLCALL_IN_ARGS,   /* names of arguments and what is between them */
+	TOOLCALL_IN_VALUE,  /* an argument */
+};
+
+enum toolcall_place toolcall_place(const struct toolcall *t);
+/* Of TOOLCALL_IN_HEADER: what it has said of it, borrowed. */
+struct chat_text toolcall_header(const struct toolcall *t);
 
 /*
  * Counts identical calls among the last ones, for whoever ends loops.

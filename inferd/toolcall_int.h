@@ -42,6 +42,8 @@ struct toolcall {
 	bool skip_space;  /* it would begin the text */
 	bool bare;        /* the call has no tag before it */
 	bool in_list;     /* of calls: Mistral's */
+	bool no_bare;     /* a call has a tag before it */
+	bool no_calls;    /* what looks like one is text */
 	bool special;     /* the bytes are a token of their own */
 	char held[4];     /* the beginning of a character */
 	size_t nheld;

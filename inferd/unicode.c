@@ -149,3 +149,16 @@ unicode_tail(const void *vp, size_t n)
 	}
 	return 0;
 }
+
+void
+unicode_clean(const char *p, size_t n, struct buf *out)
+{
+	size_t i, len;
+	uint32_t cp;
+	char utf8[4];
+
+	for (i = 0; i < n; i += len) {
+		cp = unicode_decode(p + i, n - i, &len);
+		buf_put(out, utf8, unicode_encode(cp, utf8));
+	}
+}

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
+
 enum unicode_class {
 	UNICODE_OTHER, /* C: control, format, unassigned */
 	UNICODE_LU,
@@ -47,5 +49,7 @@ size_t unicode_encode(uint32_t cp, char out[4]);
  * could complete: 0 to 3.
  */
 size_t unicode_tail(const void *p, size_t n);
+/* Appends n bytes; what is not UTF-8 of them as U+FFFD. */
+void unicode_clean(const char *p, size_t n, struct buf *out);
 
 #endif

@@ -35,3 +35,4 @@ include tests/inferd/run.mk
 include tests/inferd/engine.mk
 include tests/inferd/cache.mk
 include tests/inferd/serve.mk
+include tests/inferd/compl.mk

@@ -1,0 +1,6 @@
+COMPL_TESTS = tests/inferd/test_completion
+check_PROGRAMS += $(COMPL_TESTS)
+TESTS += $(COMPL_TESTS)
+tests_inferd_test_completion_SOURCES = tests/inferd/test_completion.c \
+	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
+tests_inferd_test_completion_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
