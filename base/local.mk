@@ -8,6 +8,7 @@ libbase_a_SOURCES = \
 	base/error.c base/error.h \
 	base/ev.c base/ev.h \
 	base/fdutil.c base/fdutil.h \
+	base/listen.c base/listen.h \
 	base/log.c base/log.h \
 	base/msg.c base/msg.h \
 	base/notify.c base/notify.h \

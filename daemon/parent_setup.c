@@ -7,12 +7,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fdutil.h"
+#include "base/listen.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "daemon/parent_cgroup.h"
@@ -161,30 +160,15 @@ static int
 open_listener(struct parent *pa, struct error *err)
 {
 	const struct conf *c = &pa->conf;
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	cleanup_fd int fd = -1;
 
-	if (strlcpy(sa.sun_path, c->socket, sizeof(sa.sun_path)) >=
-	    sizeof(sa.sun_path))
-		return error_set(err, ENAMETOOLONG, "%s", c->socket);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return error_set(err, errno, "socket");
-	/* A live daemon answers; a dead one's socket is in the way. */
-	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+	pa->listen_fd = listen_unix(c->socket, 0,
+	    c->has_admin_gid ? c->admin_gid : 0, c->socket_mode, BACKLOG, err);
+	if (pa->listen_fd >= 0)
+		return 0;
+	if (err->code == EADDRINUSE)
 		return error_set(
 		    err, EADDRINUSE, "another brigd serves %s", c->socket);
-	if (errno == ECONNREFUSED && unlink(c->socket) < 0)
-		return error_set(err, errno, "unlink %s", c->socket);
-	if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return error_set(err, errno, "bind %s", c->socket);
-	if (chown(c->socket, 0, c->has_admin_gid ? c->admin_gid : 0) < 0 ||
-	    chmod(c->socket, c->socket_mode) < 0)
-		return error_set(err, errno, "set mode of %s", c->socket);
-	if (listen(fd, BACKLOG) < 0)
-		return error_set(err, errno, "listen on %s", c->socket);
-	pa->listen_fd = steal_fd(&fd);
-	return 0;
+	return -1;
 }
 
 int
