@@ -24,6 +24,7 @@ include inferd/kern.mk
 include inferd/chat.mk
 include inferd/run.mk
 include inferd/serve.mk
+include inferd/server.mk
 include inferd/cache.mk
 
 # In this order on a command line.

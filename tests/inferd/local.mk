@@ -36,3 +36,4 @@ include tests/inferd/engine.mk
 include tests/inferd/cache.mk
 include tests/inferd/serve.mk
 include tests/inferd/compl.mk
+include tests/inferd/server.mk

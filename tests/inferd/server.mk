@@ -1,0 +1,10 @@
+# The server.
+check_PROGRAMS += tests/inferd/test_conn
+TESTS += tests/inferd/test_conn
+tests_inferd_test_conn_SOURCES = tests/inferd/test_conn.c
+tests_inferd_test_conn_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_metrics
+TESTS += tests/inferd/test_metrics
+tests_inferd_test_metrics_SOURCES = tests/inferd/test_metrics.c
+tests_inferd_test_metrics_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
