@@ -9,6 +9,15 @@ libchat_a_SOURCES = \
 	inferd/api_write.c inferd/api_write_chat.c \
 	inferd/api_write_messages.c inferd/api_write_responses.c \
 	inferd/guide.c inferd/guide.h \
+	inferd/grammar.c inferd/grammar.h inferd/grammar_int.h \
+	inferd/grammar_build.c inferd/grammar_json.c \
+	inferd/mask.c \
+	inferd/pattern.c inferd/pattern.h inferd/pattern_int.h \
+	inferd/pattern_parse.c \
+	inferd/schema.c inferd/schema_int.h \
+	inferd/schema_array.c inferd/schema_key.c inferd/schema_number.c \
+	inferd/schema_object.c inferd/schema_shape.c \
+	inferd/schema_string.c inferd/schema_values.c \
 	inferd/json_mend.c inferd/json_mend.h \
 	inferd/json_tree.c inferd/json_tree.h \
 	inferd/toolcall.c inferd/toolcall.h inferd/toolcall_int.h \

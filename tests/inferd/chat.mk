@@ -50,3 +50,16 @@ tests_inferd_test_api_write_SOURCES = tests/inferd/test_api_write.c \
 	tests/inferd/api_run.c tests/inferd/api_run.h
 tests_inferd_test_api_write_LDADD = libchat.a libproxy.a libbase.a \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_schema
+TESTS += tests/inferd/test_schema
+tests_inferd_test_schema_SOURCES = tests/inferd/test_schema.c
+tests_inferd_test_schema_LDADD = libchat.a libproxy.a libbase.a \
+	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_mask
+TESTS += tests/inferd/test_mask
+tests_inferd_test_mask_SOURCES = tests/inferd/test_mask.c \
+	tests/inferd/vocab_file.c tests/inferd/vocab_file.h
+tests_inferd_test_mask_LDADD = libchat.a libproxy.a libbase.a \
+	$(CMOCKA_LIBS)
