@@ -19,10 +19,11 @@ libchat_a_SOURCES = \
 	inferd/schema_object.c inferd/schema_shape.c \
 	inferd/schema_string.c inferd/schema_values.c \
 	inferd/json_mend.c inferd/json_mend.h \
-	inferd/json_tree.c inferd/json_tree.h \
+	inferd/json_same.c inferd/json_tree.c inferd/json_tree.h \
 	inferd/toolcall.c inferd/toolcall.h inferd/toolcall_int.h \
 	inferd/toolcall_place.c \
 	inferd/toolcall_json.c inferd/toolcall_tags.c \
+	inferd/replay.c inferd/replay.h \
 	inferd/stoptext.c inferd/stoptext.h \
 	inferd/template.c inferd/template.h inferd/template_int.h \
 	inferd/template_chatml.c inferd/template_harmony.c \

@@ -192,10 +192,14 @@ void
 post_event(struct post *p, struct gen *g, const struct gen_event *e)
 {
 	const size_t nid = length(e->call_id), nstop = length(e->stop);
-	struct mail *m = xmalloc(sizeof(*m) + e->n + nid + nstop + 3);
-	char *bytes = (char *)(m + 1);
+	const size_t ntokens = e->ntokens * sizeof(*e->tokens);
+	struct mail *m = xmalloc(sizeof(*m) + ntokens + e->n + nid + nstop + 3);
+	int32_t *tokens = (int32_t *)(m + 1);
+	char *bytes = (char *)tokens + ntokens;
 
 	*m = (struct mail){ .gen = g, .e = *e };
+	if (ntokens > 0)
+		m->e.tokens = memcpy(tokens, e->tokens, ntokens);
 	m->e.p = copy(&bytes, e->p, e->n);
 	m->e.call_id = copy(&bytes, e->call_id, nid);
 	m->e.stop = copy(&bytes, e->stop, nstop);

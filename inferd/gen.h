@@ -86,6 +86,9 @@ struct gen_event {
 	enum gen_finish finish; /* GEN_END */
 	struct gen_usage usage; /* GEN_END */
 	const char *stop; /* GEN_END: the text of GEN_STOP_TEXT, or NULL */
+	/* GEN_END: the same as tokens, without the one that ended the turn. */
+	const int32_t *tokens;
+	size_t ntokens;
 	uint32_t queue_position; /* GEN_PROGRESS: 0: being worked on */
 	uint32_t done, all;      /* GEN_PROGRESS: prompt tokens */
 	uint32_t eta_ms;         /* GEN_PROGRESS: until the first token */

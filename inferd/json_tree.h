@@ -61,4 +61,8 @@ void json_quote(struct buf *out, const char *p, size_t n);
 /* Appends the node as Python's json.dumps() writes it: ", " and ": ". */
 void json_tree_dump(const struct json_tree *t, uint32_t node, struct buf *out);
 
+/* Do two texts mean the same?  Members in any order, numbers and strings by
+ * value; texts that are not JSON if they are the same bytes. */
+bool json_same(const char *p, size_t n, const char *q, size_t m);
+
 #endif

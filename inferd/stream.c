@@ -108,6 +108,8 @@ stream_end(struct stream *s, enum gen_finish why, uint64_t now_us)
 		bytes = completion_bytes(s->c);
 		e.p = (const char *)buf_head(bytes);
 		e.n = buf_len(bytes);
+		e.tokens = completion_tokens(s->c)->id;
+		e.ntokens = completion_tokens(s->c)->n;
 	}
 	end_usage(s, now_us);
 	e.usage = s->usage;

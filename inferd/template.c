@@ -178,22 +178,73 @@ prompt_buf(struct prompt *p, enum prompt_origin origin, const struct buf *b)
 	prompt_put(p, origin, (const char *)buf_head(b), buf_len(b));
 }
 
-int
-prompt_encode(const struct prompt *p, const struct tok *t, struct tok_ids *out)
+/* Spans of the segments from i on, up to n. */
+static int
+encode_segments(const struct prompt *p, size_t i, size_t n, const struct tok *t,
+    struct tok_ids *out)
 {
 	cleanup_free struct tok_span *spans =
-	    xcalloc(p->nsegments + 1, sizeof(*spans));
+	    xcalloc(n - i + 1, sizeof(*spans));
 	const char *text = (const char *)buf_head(&p->text);
-	size_t i;
+	size_t k;
 
-	for (i = 0; i < p->nsegments; i++) {
-		const struct prompt_segment *s = &p->segment[i];
+	for (k = i; k < n; k++) {
+		const struct prompt_segment *s = &p->segment[k];
 
-		spans[i] = (struct tok_span){ text + s->from, s->n,
+		spans[k - i] = (struct tok_span){ text + s->from, s->n,
 			s->origin == PROMPT_TEMPLATE ||
 			    s->origin == PROMPT_SAMPLED };
 	}
-	return tok_encode_spans(t, spans, p->nsegments, out);
+	return tok_encode_spans(t, spans, n - i, out);
+}
+
+int
+prompt_encode(const struct prompt *p, const struct tok *t, struct tok_ids *out)
+{
+	return encode_segments(p, 0, p->nsegments, t, out);
+}
+
+/* The message from *from on that the segment is; *from: behind it. */
+static const struct chat_message *
+message_of(const struct prompt *p, const struct prompt_segment *s,
+    const struct chat *chat, size_t *from)
+{
+	const char *text = (const char *)buf_head(&p->text) + s->from;
+	size_t i;
+
+	for (i = *from; i < chat->nmessages; i++) {
+		const struct chat_message *m = &chat->messages[i];
+
+		if (m->sampled.n == s->n &&
+		    memcmp(m->sampled.p, text, s->n) == 0) {
+			*from = i + 1;
+			return m;
+		}
+	}
+	return NULL;
+}
+
+int
+prompt_encode_chat(const struct prompt *p, const struct chat *chat,
+    const struct tok *t, struct tok_ids *out)
+{
+	size_t i, k, begin = 0, from = 0;
+
+	for (i = 0; i < p->nsegments; i++) {
+		const struct chat_message *m;
+
+		if (p->segment[i].origin != PROMPT_SAMPLED)
+			continue;
+		m = message_of(p, &p->segment[i], chat, &from);
+		if (m == NULL || m->nids == 0)
+			continue;
+		if (encode_segments(p, begin, i, t, out) < 0)
+			return -1;
+		for (k = 0; k < m->nids; k++)
+			tok_ids_push(out, m->ids[k]);
+		begin = i + 1;
+	}
+	return encode_segments(p, begin, p->nsegments, t, out);
 }
 
 static bool

@@ -71,6 +71,8 @@ struct chat_message {
 	 * Used as it is instead of text, thinking and calls.
 	 */
 	struct chat_text sampled;
+	const int32_t *ids; /* the tokens that it was, or NULL */
+	size_t nids;
 	const struct chat_call *calls;
 	size_t ncalls;
 	struct chat_text call_id; /* of a tool: what it answers */
@@ -125,6 +127,14 @@ int template_render(enum chat_family family, const struct chat *chat,
 /* Appends the ids of a prompt.  -1: too long. */
 int prompt_encode(
     const struct prompt *p, const struct tok *t, struct tok_ids *out);
+
+/*
+ * The same, but what the model has sampled stays the tokens that it was: chat
+ * is what p was rendered from.  Text can be cut into tokens in more than one
+ * way, and what has been computed is good for one of them.
+ */
+int prompt_encode_chat(const struct prompt *p, const struct chat *chat,
+    const struct tok *t, struct tok_ids *out);
 
 /*
  * What ends a turn in this family, one after the other; NULL behind the last.

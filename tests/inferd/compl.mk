@@ -1,6 +1,10 @@
-COMPL_TESTS = tests/inferd/test_completion
+# Completions, and what is kept of them.
+COMPL_TESTS = tests/inferd/test_completion tests/inferd/test_replay
 check_PROGRAMS += $(COMPL_TESTS)
 TESTS += $(COMPL_TESTS)
 tests_inferd_test_completion_SOURCES = tests/inferd/test_completion.c \
 	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
 tests_inferd_test_completion_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+tests_inferd_test_replay_SOURCES = tests/inferd/test_replay.c \
+	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
+tests_inferd_test_replay_LDADD = libchat.a libproxy.a libbase.a $(CMOCKA_LIBS)
