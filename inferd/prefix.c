@@ -1,64 +1,11 @@
-#include "inferd/prefix.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "inferd/prefix_int.h"
 
-/*
- * A page and its tokens, behind those of its parent.  With fewer than KV_PAGE
- * of them it is a leaf.
- */
-struct node {
-	struct node *parent, *child, *next; /* next: child of the same parent */
-	struct node *newer, *older;         /* of the space */
-	struct kv_page *page;
-	bool charged; /* not the public space's page */
-	uint32_t n;
-	int32_t ids[KV_PAGE];
-};
-
-/*
- * newest to oldest: a node is always newer than those behind it, so that the
- * oldest is a leaf.
- */
-struct space {
-	uint32_t id;
-	char *name;
-	struct node root; /* of no tokens */
-	struct node *newest, *oldest;
-	size_t bytes; /* of charged pages */
-};
-
-struct prefix_cache {
-	struct kv_pool *kv;
-	size_t budget, bytes;
-	struct space **space;
-	uint32_t nspaces;
-	struct prefix_work work;
-};
-
-/* How far a tree goes with a prompt. */
-struct walk {
-	struct space *space;
-	struct node *last;    /* whose page is whole */
-	uint32_t whole;       /* tokens up to and with it */
-	struct node *partial; /* child of last, or NULL */
-	uint32_t more;        /* tokens of it */
-};
-
-struct prefix_cache *
-prefix_new(struct kv_pool *kv, size_t budget, struct kvdisk *disk)
-{
-	struct prefix_cache *c = xcalloc(1, sizeof(*c));
-
-	c->kv = kv;
-	c->budget = budget;
-	return c;
-}
-
-static struct space *
-space_find(const struct prefix_cache *c, uint32_t id)
+struct space *
+prefix_space(const struct prefix_cache *c, uint32_t id)
 {
 	for (uint32_t i = 0; i < c->nspaces; i++)
 		if (c->space[i]->id == id)
@@ -69,7 +16,7 @@ space_find(const struct prefix_cache *c, uint32_t id)
 static struct space *
 space_get(struct prefix_cache *c, uint32_t id)
 {
-	struct space *s = space_find(c, id);
+	struct space *s = prefix_space(c, id);
 
 	if (s != NULL || c->nspaces == PREFIX_SPACES)
 		return s;
@@ -78,6 +25,37 @@ space_get(struct prefix_cache *c, uint32_t id)
 	c->space = xreallocarray(c->space, c->nspaces + 1, sizeof(*c->space));
 	c->space[c->nspaces++] = s;
 	return s;
+}
+
+static void
+name(struct prefix_cache *c, uint32_t space, const char *agent)
+{
+	struct space *s = space_get(c, space);
+
+	if (s == NULL || s->named)
+		return;
+	s->named = true;
+	if (c->disk != NULL)
+		s->disk = kvdisk_space(c->disk, agent);
+}
+
+void
+prefix_name(struct prefix_cache *c, uint32_t space, const char *agent)
+{
+	name(c, space, agent);
+}
+
+struct prefix_cache *
+prefix_new(struct kv_pool *kv, size_t budget, struct kvdisk *disk)
+{
+	struct prefix_cache *c = xcalloc(1, sizeof(*c));
+
+	c->kv = kv;
+	c->budget = budget;
+	c->disk = disk;
+	if (disk != NULL)
+		name(c, PREFIX_PUBLIC, NULL);
+	return c;
 }
 
 static void
@@ -133,9 +111,18 @@ node_free(struct prefix_cache *c, struct space *s, struct node *n)
 		s->bytes -= kv_page_bytes(c->kv);
 		c->bytes -= kv_page_bytes(c->kv);
 	}
+	c->unsaved -= n->unsaved;
 	kv_page_drop(c->kv, n->page);
 	explicit_bzero(n->ids, sizeof(n->ids));
 	free(n);
+}
+
+/* A leaf, too; it may be wanted again. */
+static void
+evict(struct prefix_cache *c, struct space *s, struct node *n)
+{
+	prefix_disk_save(c, s, n);
+	node_free(c, s, n);
 }
 
 static void
@@ -150,9 +137,10 @@ prefix_free(struct prefix_cache *c)
 {
 	if (c == NULL)
 		return;
+	while (prefix_idle(c))
+		;
 	for (uint32_t i = 0; i < c->nspaces; i++) {
 		space_clear(c, c->space[i]);
-		free(c->space[i]->name);
 		free(c->space[i]);
 	}
 	free(c->space);
@@ -245,34 +233,6 @@ attach(struct kv_seq *s, const struct node *n)
 	kv_seq_append(s, n->page);
 }
 
-struct kv_seq *
-prefix_find(struct prefix_cache *c, uint32_t space, const int32_t *ids,
-    uint32_t n, struct prefix_hit *hit)
-{
-	struct kv_seq *s = kv_seq_new(c->kv);
-	struct walk own, public, *best = &own;
-
-	*hit = (struct prefix_hit){ 0 };
-	c->work.finds++;
-	if (n == 0)
-		return s;
-	walk(c, space_find(c, space), ids, n - 1, &own);
-	walk(c, space_find(c, PREFIX_PUBLIC), ids, n - 1, &public);
-	if (public.space != NULL &&
-	    public.whole + public.more >= own.whole + own.more)
-		best = &public;
-	if (own.space != NULL) {
-		touch(own.space, own.more > 0 ? own.partial : own.last);
-		diverged(&own, n - 1, hit);
-	}
-	if (best->space == NULL)
-		return s;
-	attach(s, best->last);
-	hit->n = best->whole + attach_part(c, s, best);
-	hit->public = best == &public && hit->n > 0;
-	return s;
-}
-
 /*
  * Of the agents' spaces the one that holds the most gives its oldest, `mine` if
  * it is one of those; idle: the oldest that no sequence holds.
@@ -316,15 +276,14 @@ make_room(struct prefix_cache *c, struct space *s, const struct node *last)
 		n = victim(c, s, false, &of);
 		if (n == NULL || n == last)
 			return false;
-		node_free(c, of, n);
+		evict(c, of, n);
 	}
 	return true;
 }
 
 /* Is it the public space's page that s has there? */
 static bool
-is_public(const struct prefix_cache *c, const struct walk *public, uint32_t at,
-    const struct kv_page *page)
+is_public(const struct walk *public, uint32_t at, const struct kv_page *page)
 {
 	const struct node *n = public->last;
 
@@ -342,7 +301,7 @@ add(struct prefix_cache *c, struct walk *w, const struct walk *public,
 {
 	struct kv_page *page = kv_page_hold(s, w->whole / KV_PAGE);
 	struct space *space = w->space;
-	bool charged = !is_public(c, public, w->whole, page);
+	bool charged = !is_public(public, w->whole, page);
 	struct node *n;
 
 	if (charged && !make_room(c, space, w->last)) {
@@ -361,6 +320,8 @@ add(struct prefix_cache *c, struct walk *w, const struct walk *public,
 	n->parent = w->last;
 	n->page = page;
 	n->charged = charged;
+	n->unsaved = k == KV_PAGE && charged && space->disk != NULL;
+	c->unsaved += n->unsaved;
 	n->n = k;
 	memcpy(n->ids, ids + w->whole, k * sizeof(*ids));
 	n->next = w->last->child;
@@ -387,7 +348,7 @@ prefix_keep(struct prefix_cache *c, uint32_t space, const int32_t *ids,
 	walk(c, to, ids, n, &w);
 	touch(to, w.more > 0 ? w.partial : w.last);
 	if (space != PREFIX_PUBLIC)
-		walk(c, space_find(c, PREFIX_PUBLIC), ids, n, &public);
+		walk(c, prefix_space(c, PREFIX_PUBLIC), ids, n, &public);
 	if (w.whole + w.more >= n)
 		return;
 	/* A last page of which more is known now. */
@@ -397,9 +358,60 @@ prefix_keep(struct prefix_cache *c, uint32_t space, const int32_t *ids,
 		const uint32_t left = n - w.whole;
 
 		if (!add(c, &w, &public, ids, left < KV_PAGE ? left : KV_PAGE,
-			s))
+			s)) {
+			prefix_disk_put(&w, ids, n, s, c->kv);
 			return;
+		}
 	}
+}
+
+/* What comes from disk is in memory then, too. */
+uint32_t
+prefix_more(struct prefix_cache *c, uint32_t space, const int32_t *ids,
+    uint32_t n, struct kv_seq *s, uint32_t at)
+{
+	uint32_t have, npublic = 0;
+
+	if (c->disk == NULL || at % KV_PAGE != 0 || n == 0)
+		return at;
+	have = prefix_disk_load(
+	    c, prefix_space(c, space), ids, n - 1, at, s, &npublic);
+	if (npublic > 0)
+		prefix_keep(c, PREFIX_PUBLIC, ids, npublic, s);
+	if (have > at)
+		prefix_keep(c, space, ids, have, s);
+	return have;
+}
+
+struct kv_seq *
+prefix_find(struct prefix_cache *c, uint32_t space, const int32_t *ids,
+    uint32_t n, struct prefix_hit *hit)
+{
+	struct kv_seq *s = kv_seq_new(c->kv);
+	struct walk own, public, *best = &own;
+
+	*hit = (struct prefix_hit){ 0 };
+	c->work.finds++;
+	if (n == 0)
+		return s;
+	walk(c, prefix_space(c, space), ids, n - 1, &own);
+	walk(c, prefix_space(c, PREFIX_PUBLIC), ids, n - 1, &public);
+	if (public.space != NULL &&
+	    public.whole + public.more >= own.whole + own.more)
+		best = &public;
+	if (own.space != NULL) {
+		touch(own.space, own.more > 0 ? own.partial : own.last);
+		diverged(&own, n - 1, hit);
+	}
+	if (best->space != NULL)
+		attach(s, best->last);
+	/* Pages are held by s: whatever has to go now, they stay. */
+	hit->public = best == &public && best->whole + best->more > 0;
+	hit->n = prefix_more(c, space, ids, n, s, best->whole);
+	hit->from_disk = hit->n > best->whole;
+	if (!hit->from_disk)
+		hit->n += attach_part(c, s, best);
+	return s;
 }
 
 size_t
@@ -411,41 +423,35 @@ prefix_shrink(struct prefix_cache *c, size_t bytes)
 
 	while (used - kv_pool_used(c->kv) < bytes &&
 	       (n = victim(c, NULL, true, &of)) != NULL)
-		node_free(c, of, n);
+		evict(c, of, n);
 	return used - kv_pool_used(c->kv);
 }
 
 void
 prefix_trim(struct prefix_cache *c, uint32_t space, size_t bytes)
 {
-	struct space *s = space_find(c, space);
+	struct space *s = prefix_space(c, space);
 
 	while (s != NULL && s->bytes > bytes)
-		node_free(c, s, s->oldest);
+		evict(c, s, s->oldest);
 }
 
 void
 prefix_forget(struct prefix_cache *c, uint32_t space)
 {
-	struct space *s = space_find(c, space);
+	struct space *s = prefix_space(c, space);
 
-	if (s != NULL)
-		space_clear(c, s);
-}
-
-void
-prefix_name(struct prefix_cache *c, uint32_t space, const char *name)
-{
-	struct space *s = space_get(c, space);
-
-	if (s != NULL && s->name == NULL)
-		s->name = xstrdup(name);
+	if (s == NULL)
+		return;
+	space_clear(c, s);
+	if (s->disk != NULL && kvdisk_forget(s->disk) < 0)
+		s->disk = NULL;
 }
 
 size_t
 prefix_bytes(const struct prefix_cache *c, uint32_t space)
 {
-	const struct space *s = space_find(c, space);
+	const struct space *s = prefix_space(c, space);
 
 	return s == NULL ? 0 : s->bytes;
 }

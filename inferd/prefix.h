@@ -49,7 +49,7 @@ void prefix_free(struct prefix_cache *c); /* NULL is fine */
 void prefix_name(struct prefix_cache *c, uint32_t space, const char *name);
 
 struct prefix_hit {
-	uint32_t n; /* tokens found */
+	uint32_t n; /* tokens found; a multiple of KV_PAGE if from disk */
 	bool from_disk, public;
 	/* The entry that was nearest parts here from the prompt, and has this
 	 * many tokens; 0: there was none. */
@@ -63,8 +63,16 @@ struct prefix_hit {
 struct kv_seq *prefix_find(struct prefix_cache *c, uint32_t space,
     const int32_t *ids, uint32_t n, struct prefix_hit *hit);
 /*
+ * From disk little is read at once, so that nobody waits long.  When s has the
+ * first `at` of ids, append what comes next, if it is there; at a multiple of
+ * KV_PAGE (else there is nothing).  Returns how many tokens s has then.
+ */
+uint32_t prefix_more(struct prefix_cache *c, uint32_t space, const int32_t *ids,
+    uint32_t n, struct kv_seq *s, uint32_t at);
+/*
  * Remember the first n positions of s, which are those of ids; as many as the
- * budget allows.  s stays the caller's.
+ * budget allows, and of what is behind those whole pages on disk.  s stays the
+ * caller's.
  */
 void prefix_keep(struct prefix_cache *c, uint32_t space, const int32_t *ids,
     uint32_t n, const struct kv_seq *s);
@@ -75,6 +83,12 @@ void prefix_keep(struct prefix_cache *c, uint32_t space, const int32_t *ids,
 size_t prefix_shrink(struct prefix_cache *c, size_t bytes);
 /* Let a space hold that many bytes at most: its oldest pages go. */
 void prefix_trim(struct prefix_cache *c, uint32_t space, size_t bytes);
+/*
+ * Write one page that is not on disk yet.  Returns whether there are more.
+ * For when there is nothing else to do: a page that has to make room, or is
+ * there at the end, is written then.
+ */
+bool prefix_idle(struct prefix_cache *c);
 /* Forget everything of a space, on disk too. */
 void prefix_forget(struct prefix_cache *c, uint32_t space);
 
