@@ -47,7 +47,8 @@ engine_main(void *arg)
 		if (idle)
 			wait = worker_waits(e->worker) ? WAIT_MS : -1;
 		worker_take(e->worker, post_take(e->post, wait, &quit));
-		idle = quit || !worker_step(e->worker, worker_now_us());
+		idle = quit || (!worker_step(e->worker, worker_now_us()) &&
+				   !worker_idle(e->worker));
 	}
 	return NULL;
 }
@@ -185,7 +186,9 @@ engine_new(struct ev *ev, const struct model *m, const struct tok *t,
 	e->asked = asked_new();
 	e->worker = worker_new(e->net, t, &opts, e->post);
 	e->io = ev_io_new(ev, post_fd(e->post), EV_READ, on_mail, e);
-	if (start_thread(e, err) != 0) {
+	if ((o->cache_dir != NULL &&
+		worker_use_disk(e->worker, &opts, model_id(m), err) != 0) ||
+	    start_thread(e, err) != 0) {
 		worker_free(e->worker);
 		e->worker = NULL;
 		engine_free(e);

@@ -141,6 +141,12 @@ kv_seq_reserve(struct kv_seq *s, uint32_t n)
 	return 0;
 }
 
+uint32_t
+kv_seq_room(const struct kv_seq *s)
+{
+	return s->npages * KV_PAGE;
+}
+
 void
 kv_seq_cut(struct kv_seq *s, uint32_t n)
 {

@@ -36,6 +36,7 @@ void kv_seq_free(struct kv_seq *s); /* NULL is fine */
 
 /* Room for positions below n: 0, or -1 when the budget does not allow it. */
 int kv_seq_reserve(struct kv_seq *s, uint32_t n);
+uint32_t kv_seq_room(const struct kv_seq *s); /* positions */
 /* Forget the positions from n on. */
 void kv_seq_cut(struct kv_seq *s, uint32_t n);
 /*

@@ -120,7 +120,7 @@ open_master(int dir, const struct kvdisk_opts *o, struct error *err)
 		o->model, o->type, o->page_tokens, o->page_bytes,
 		*(const uint8_t *)&order == 1 ? "little" : "big");
 	cleanup_fd int fd = open_key(dir, o->key_file, err);
-	cleanup_buf struct buf key;
+	cleanup_buf struct buf key = { 0 };
 
 	buf_init_wipe(&key, 0);
 	if (fd < 0)

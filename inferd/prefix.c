@@ -372,7 +372,7 @@ prefix_more(struct prefix_cache *c, uint32_t space, const int32_t *ids,
 {
 	uint32_t have, npublic = 0;
 
-	if (c->disk == NULL || at % KV_PAGE != 0 || n == 0)
+	if (c->disk == NULL || at % KV_PAGE != 0 || n == 0 || at > n - 1)
 		return at;
 	have = prefix_disk_load(
 	    c, prefix_space(c, space), ids, n - 1, at, s, &npublic);

@@ -64,8 +64,9 @@ struct kv_seq *prefix_find(struct prefix_cache *c, uint32_t space,
     const int32_t *ids, uint32_t n, struct prefix_hit *hit);
 /*
  * From disk little is read at once, so that nobody waits long.  When s has the
- * first `at` of ids, append what comes next, if it is there; at a multiple of
- * KV_PAGE (else there is nothing).  Returns how many tokens s has then.
+ * first `at` of ids, and perhaps room for others, add what comes next, if it is
+ * there; at a multiple of KV_PAGE (else there is nothing).  Returns how many
+ * tokens s has then.
  */
 uint32_t prefix_more(struct prefix_cache *c, uint32_t space, const int32_t *ids,
     uint32_t n, struct kv_seq *s, uint32_t at);

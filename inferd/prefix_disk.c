@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "inferd/prefix_int.h"
 
 /* Bytes read in one go: whoever else wants to compute waits as long. */
@@ -127,7 +129,8 @@ prefix_disk_load(struct prefix_cache *c, struct space *own, const int32_t *ids,
 
 		look_on(&mine, ids + at);
 		look_on(&public, ids + at);
-		page = kv_page_new(c->kv);
+		page = kv_seq_room(s) > at ? kv_page_hold(s, at / KV_PAGE)
+					   : kv_page_new(c->kv);
 		if (page == NULL)
 			break;
 		got = load(c, &mine, ids + at, page);
@@ -135,7 +138,9 @@ prefix_disk_load(struct prefix_cache *c, struct space *own, const int32_t *ids,
 			got = true;
 			*npublic = at + KV_PAGE;
 		}
-		if (got)
+		if (!got)
+			memset(kv_page_data(page), 0, kv_page_bytes(c->kv));
+		else if (kv_seq_room(s) == at)
 			kv_seq_append(s, page);
 		kv_page_drop(c->kv, page);
 		if (!got)

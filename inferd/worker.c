@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "inferd/kvdisk.h"
 #include "inferd/worker_int.h"
 
 /* Of what prompts leave in memory; the rest is for what runs. */
@@ -44,6 +45,27 @@ worker_new(const struct net *n, const struct tok *t,
 	return w;
 }
 
+int
+worker_use_disk(struct worker *w, const struct engine_opts *o,
+    const char *model_id, struct error *err)
+{
+	const struct kvdisk_opts opts = {
+		.dir = o->cache_dir,
+		.model = model_id,
+		.type = tensor_type_info(o->kv_type)->name,
+		.page_tokens = KV_PAGE,
+		.page_bytes = kv_page_bytes(w->kv),
+		.budget = o->disk_budget,
+	};
+
+	w->disk = kvdisk_open(&opts, err);
+	if (w->disk == NULL)
+		return -1;
+	prefix_free(w->prefix);
+	w->prefix = prefix_new(w->kv, KEEP_PART(o->kv_budget), w->disk);
+	return 0;
+}
+
 /* What becomes of everything that ends. */
 static void
 end(struct worker *w, struct stream *s, enum gen_finish why)
@@ -66,6 +88,7 @@ worker_free(struct worker *w)
 	while (w->streams != NULL)
 		end(w, w->streams, GEN_CANCELLED);
 	prefix_free(w->prefix);
+	kvdisk_close(w->disk);
 	sched_free(w->sched);
 	run_free(w->run);
 	kv_pool_free(w->kv);
@@ -97,6 +120,12 @@ bool
 worker_waits(const struct worker *w)
 {
 	return w->streams != NULL;
+}
+
+bool
+worker_idle(struct worker *w)
+{
+	return prefix_idle(w->prefix);
 }
 
 /*
@@ -199,6 +228,20 @@ start(struct worker *w, struct stream *s)
 	return false;
 }
 
+/* What came without being computed. */
+static void
+count_known(struct worker *w, struct stream *s)
+{
+	const uint32_t prompt = s->usage.prompt,
+		       at = s->at < prompt ? s->at : prompt;
+
+	if (at <= s->paid)
+		return;
+	s->usage.cached += at - s->paid;
+	w->stats.cached_tokens += at - s->paid;
+	s->paid = at;
+}
+
 /* Whose prompt goes on in this step, or NULL. */
 static struct stream *
 next_slice(struct worker *w)
@@ -208,7 +251,12 @@ next_slice(struct worker *w)
 	while ((j = sched_pick(w->sched)) != NULL) {
 		struct stream *s = (struct stream *)j;
 
-		if (s->kv != NULL || start(w, s))
+		if (s->kv != NULL) {
+			worker_find_more(w, s);
+			count_known(w, s);
+			return s;
+		}
+		if (start(w, s))
 			return s;
 	}
 	return NULL;

@@ -17,6 +17,9 @@ struct worker;
 /* All are borrowed; o->context and o->batch_max are not 0. */
 struct worker *worker_new(const struct net *n, const struct tok *t,
     const struct engine_opts *o, struct post *p);
+/* Keep what is remembered on disk, too; before the first step.  -1 with err. */
+int worker_use_disk(struct worker *w, const struct engine_opts *o,
+    const char *model_id, struct error *err);
 /* Ends what is left as cancelled. */
 void worker_free(struct worker *w);
 
@@ -26,6 +29,8 @@ void worker_take(struct worker *w, struct gen *g);
  * One batch.  now_us: CLOCK_MONOTONIC.  False: there was nothing to compute.
  */
 bool worker_step(struct worker *w, uint64_t now_us);
+/* Do what can wait, when there is nothing to compute; is there more of it? */
+bool worker_idle(struct worker *w);
 /* Something waits, though nothing can be computed. */
 bool worker_waits(const struct worker *w);
 

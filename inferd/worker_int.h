@@ -21,6 +21,7 @@ struct worker {
 	struct run *run;
 	struct kv_pool *kv;
 	struct prefix_cache *prefix;
+	struct kvdisk *disk; /* or NULL */
 	struct sched *sched;
 	struct stream *streams; /* in order of arrival */
 	struct row *rows;
@@ -41,6 +42,8 @@ void worker_make_room(struct worker *w);
  * start now.
  */
 bool worker_find_room(struct worker *w, struct stream *s, uint32_t *known);
+/* What more is known of its prompt, now that it is its turn again. */
+void worker_find_more(struct worker *w, struct stream *s);
 /* Remember what has been computed of it. */
 void worker_keep(struct worker *w, struct stream *s);
 /* Remember, and give back its memory. */

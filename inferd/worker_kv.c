@@ -1,3 +1,4 @@
+#include "base/log.h"
 #include "inferd/worker_int.h"
 
 static uint64_t
@@ -129,8 +130,22 @@ worker_find_room(struct worker *w, struct stream *s, uint32_t *known)
 		return false;
 	}
 	s->at = *known = hit.n;
+	if (hit.diverged_of > 0)
+		log_info("agent=%s prompt=%u cached=%u diverged_at=%u of=%u",
+		    g->agent_name, s->n, hit.n, hit.diverged_at,
+		    hit.diverged_of);
 	trim(w, g);
 	return true;
+}
+
+void
+worker_find_more(struct worker *w, struct stream *s)
+{
+	const struct gen *g = s->gen;
+
+	if (is_plain(s))
+		s->at = prefix_more(w->prefix, g->space,
+		    (const int32_t *)s->ids, s->n, s->kv, s->at);
 }
 
 static void

@@ -327,7 +327,7 @@ copy(const char *from, const char *to)
 	cleanup_fd int in = open(from, O_RDONLY | O_CLOEXEC),
 		       out = open(
 			   to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 
 	buf_init(&b, 0);
 	assert_int_equal(fd_read_all(in, &b, 1 << 20), 0);
@@ -365,7 +365,7 @@ look_for_canary(
     const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	cleanup_fd int fd = -1;
-	cleanup_buf struct buf b;
+	cleanup_buf struct buf b = { 0 };
 
 	buf_init(&b, 0);
 	assert_null(strstr(path + ftw->base, "anna"));
@@ -642,6 +642,7 @@ find(struct engine *e, uint32_t space, uint32_t which, struct prefix_hit *hit)
 	prompt(ids, which);
 	s = prefix_find(e->c, space, ids, PROMPT, hit);
 	n = hit->n;
+	assert_int_equal(kv_seq_reserve(s, PROMPT), 0);
 	while ((more = prefix_more(e->c, space, ids, PROMPT, s, n)) > n)
 		n = more;
 	for (uint32_t p = 0; p < n / KV_PAGE; p++) {
