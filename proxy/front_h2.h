@@ -54,6 +54,7 @@ struct h2_stream {
 	size_t head_bytes;
 	bool head_done;
 	bool too_large;
+	bool grpc;   /* a call, that is refused in gRPC's own way */
 	size_t owed; /* received, not given back to the stream's window */
 	/* Response. */
 	struct rsp_head late; /* one without a body waits for its end */

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "proxy/front_grpc.h"
 
 /* Fields of a response: those of the origin and :status, Content-Length. */
 #define NV_MAX (WIRE_FIELDS_MAX + 2)
@@ -167,12 +168,14 @@ submit(struct h2_stream *st, const struct rsp_head *h, bool body)
 	conn_schedule(st->ex.c);
 }
 
+/* json ends with a newline. */
 static void
 answer(struct h2_stream *st, unsigned int status, const char *json, size_t n)
 {
 	struct rsp_head h = {
 		.status = (uint16_t)status, .kind = BODY_LENGTH, .length = n
 	};
+	bool body = !st->ex.head && !st->grpc && n > 0;
 
 	st->ended = true;
 	st->ex.tunnel = false;
@@ -180,10 +183,15 @@ answer(struct h2_stream *st, unsigned int status, const char *json, size_t n)
 		reset(st, NGHTTP2_INTERNAL_ERROR);
 		return;
 	}
-	answer_fields(&h.fields, status);
-	if (!st->ex.head)
+	if (st->grpc) {
+		grpc_refusal(&h.fields, status, json, n > 0 ? n - 1 : 0);
+		h.status = 200;
+		h.kind = BODY_NONE;
+	} else
+		answer_fields(&h.fields, status);
+	if (body)
 		put_body(st, json, n);
-	submit(st, &h, !st->ex.head && n > 0);
+	submit(st, &h, body);
 	fields_free(&h.fields);
 }
 
@@ -336,6 +344,7 @@ h2_stream_head(struct h2_stream *st, bool end)
 
 	st->head_done = true;
 	st->ex.c->used = true;
+	st->grpc = grpc_is_call(&st->fields);
 	if (st->too_large) {
 		refuse_bad(st, 431, "header section is too large");
 		return;

@@ -83,6 +83,7 @@ libproxy_a_SOURCES += \
 	proxy/dnswire.c proxy/dnswire.h \
 	proxy/front.c proxy/front.h \
 	proxy/front_conn.c proxy/front_crl.c proxy/front_dns.c \
+	proxy/front_grpc.c proxy/front_grpc.h \
 	proxy/front_ws.c proxy/ws_key.c proxy/ws_key.h \
 	proxy/front_http.c proxy/front_h2.c proxy/front_h2.h \
 	proxy/front_h2_stream.c proxy/front_exchange.c \

@@ -1,6 +1,7 @@
 """gRPC without generated code: a server, or a client that plays every kind of
 call.  grpc_play.py server CERT KEY | client HOST:PORT"""
 
+import json
 import os
 import sys
 import time
@@ -90,6 +91,14 @@ def play(target):
         except grpc.RpcError as e:
             assert e.code() == grpc.StatusCode.FAILED_PRECONDITION, e
             assert e.details() == "not so: %", e
+        try:
+            channel.unary_unary("/t.T/Denied")(b"", timeout=20)
+            raise AssertionError("not denied")
+        except grpc.RpcError as e:
+            assert e.code() == grpc.StatusCode.PERMISSION_DENIED, e
+            said = json.loads(e.details())
+            assert said["error"] == "policy_denied", said
+            assert "policy:" in said["rule"], said
         calls = [call.future(b"%d" % i, timeout=20) for i in range(100)]
         assert all(c.result() == (b"%d" % i)[::-1]
                    for i, c in enumerate(calls))

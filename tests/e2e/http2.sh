@@ -44,6 +44,7 @@ resolve nghttpd.test 127.0.0.1" >>"$T/brigd.conf"
 attack_policy "allow http {GET,POST,HEAD} https://node.test:$NODE/**;" \
     "allow net 127.0.0.1:$NODE;" \
     "allow http POST https://grpc.test:${GRPC:-1}/**;" \
+    "deny http POST https://grpc.test:${GRPC:-1}/t.T/Denied;" \
     "allow net 127.0.0.1:${GRPC:-1};" \
     "allow http {GET,POST,HEAD} https://nghttpd.test:${NGHTTPD:-2}/**;" \
     "allow net 127.0.0.1:${NGHTTPD:-2};"
@@ -116,7 +117,7 @@ else
     skip "nghttp and nghttpd" "nghttp2-client and nghttp2-server are missing"
 fi
 if [ -n "$GRPC" ]; then
-    check "grpc: unary and streaming calls, errors, 100 at once" job \
+    check "grpc: calls of all kinds, errors, refusals, 100 at once" job \
         "/usr/bin/python3 grpc_play.py client grpc.test:$GRPC"
     check "grpc: they were played" job_says "done grpc"
     check "grpc: the server got the real value" \

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "proxy/front_grpc.h"
 #include "proxy/front_h2.h"
 
 #define GET(p)                                                                 \
@@ -579,6 +580,53 @@ what_nobody_reads_is_bounded(void **state)
 	is_served();
 }
 
+static void
+a_call_of_grpc_is_refused_in_its_own_words(void **state)
+{
+	static const struct {
+		const char *type;
+		bool call;
+	} types[] = { { "application/grpc", true },
+		{ "application/grpc+proto", true },
+		{ "Application/gRPC; x=1", true },
+		{ "application/grpc-web", false },
+		{ "application/json", false } };
+	static const struct {
+		unsigned int http;
+		const char *grpc;
+	} codes[] = { { 400, "13" }, { 401, "16" }, { 403, "7" }, { 404, "12" },
+		{ 431, "2" }, { 503, "14" } };
+	char longest[8192];
+
+	for (size_t i = 0; i < nitems(types); i++) {
+		struct fields fs = { 0 };
+
+		assert_false(grpc_is_call(&fs));
+		fields_set(&fs, "content-type", types[i].type);
+		assert_int_equal(grpc_is_call(&fs), types[i].call);
+		fields_free(&fs);
+	}
+	for (size_t i = 0; i < nitems(codes); i++) {
+		struct fields fs = { 0 };
+
+		grpc_refusal(&fs, codes[i].http, "not \xc3\xa4 50%\n", 11);
+		assert_string_equal(
+		    fields_get(&fs, "grpc-status", NULL), codes[i].grpc);
+		assert_string_equal(fields_get(&fs, "grpc-message", NULL),
+		    "not %C3%A4 50%25%0A");
+		fields_free(&fs);
+	}
+	memset(longest, '%', sizeof(longest));
+	{
+		struct fields fs = { 0 };
+
+		grpc_refusal(&fs, 403, longest, sizeof(longest));
+		assert_in_range(
+		    strlen(fields_get(&fs, "grpc-message", NULL)), 4000, 4096);
+		fields_free(&fs);
+	}
+}
+
 int
 main(void)
 {
@@ -596,6 +644,7 @@ main(void)
 		cmocka_unit_test(streams_beyond_the_limit_are_refused),
 		cmocka_unit_test(agent_that_does_not_read_is_not_read),
 		cmocka_unit_test(what_nobody_reads_is_bounded),
+		cmocka_unit_test(a_call_of_grpc_is_refused_in_its_own_words),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
