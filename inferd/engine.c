@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "inferd/asked.h"
+#include "inferd/confine.h"
 #include "inferd/engine_post.h"
 #include "inferd/kv.h"
 #include "inferd/net.h"
@@ -127,6 +128,7 @@ start_thread(struct engine *e, struct error *err)
 
 	/* signals are for the thread that has the event loop */
 	sigfillset(&all);
+	sigdelset(&all, CONFINE_SIGNAL);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	error = pthread_create(&e->thread, NULL, engine_main, e);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
