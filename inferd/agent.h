@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "inferd/gen.h"
 
-#define AGENT_NAME_MAX 64u
+#define AGENT_NAME_MAX 96u
 
 /* 0: no limit. */
 struct agent_budget {
