@@ -47,6 +47,12 @@
  * by a message that begins "prompt is too long: N tokens > M maximum".
  */
 #define API_CONTEXT_LENGTH "context_length_exceeded"
+/*
+ * Anthropic's clients may ask that the server holds the conversation; they send
+ * all of it themselves when they are told by these that it does not.
+ */
+#define API_NO_THREADS "thread_unsupported_request"
+#define API_NO_THREAD "thread_not_found"
 
 enum api_kind {
 	API_CHAT,

@@ -57,7 +57,7 @@ api_request_free(struct api_request *r)
 	memset(r, 0, sizeof(*r));
 }
 
-static void
+static void __attribute__((format(printf, 5, 0)))
 fail(struct api_error *err, int status, const char *type, const char *param,
     const char *fmt, va_list ap)
 {

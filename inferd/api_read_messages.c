@@ -250,14 +250,29 @@ read_system(struct reader *r)
 	return 0;
 }
 
+/* Nothing is kept here that a request could go on from. */
+static int
+refuse_thread(struct reader *r)
+{
+	uint32_t node = api_field(r, 0, "thread");
+
+	if (node == 0)
+		return 0;
+	api_bad(
+	    r, "thread", "conversations are not held here: send all messages");
+	r->err->type =
+	    type_is(r, node, "continue") ? API_NO_THREAD : API_NO_THREADS;
+	return -1;
+}
+
 int
 api_read_messages(struct reader *r)
 {
 	uint32_t messages, i;
 	size_t k = 0, at;
 
-	if (api_read_tools(r) < 0 || api_read_tool_choice(r) < 0 ||
-	    read_system(r) < 0)
+	if (refuse_thread(r) < 0 || api_read_tools(r) < 0 ||
+	    api_read_tool_choice(r) < 0 || read_system(r) < 0)
 		return -1;
 	if (api_get_node(r, 0, "messages", JSON_ARRAY, &messages) < 0)
 		return -1;

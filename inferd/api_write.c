@@ -233,6 +233,17 @@ type_of(enum api_kind kind, int status)
 	return messages ? "api_error" : "server_error";
 }
 
+/* Codes that Anthropic's clients act upon. */
+static void
+put_details(const struct api_error *err, struct buf *out)
+{
+	bool none = str_eq(err->type, API_NO_THREADS);
+
+	if (none || str_eq(err->type, API_NO_THREAD))
+		buf_printf(out, ",\"details\":{\"error_code\":\"%s\"%s}",
+		    err->type, none ? ",\"unsupported\":[\"thread\"]" : "");
+}
+
 void
 api_error_body(enum api_kind kind, const struct api_error *err, struct buf *out)
 {
@@ -249,6 +260,7 @@ api_error_body(enum api_kind kind, const struct api_error *err, struct buf *out)
 		quote_str(out, type_of(kind, err->status));
 		buf_printf(out, ",\"message\":");
 		quote_str(out, message);
+		put_details(err, out);
 		buf_printf(out, "}}");
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "tests/inferd/api_run.h"
 
 #define CHAT(messages) "{'messages':[" messages "]}"
+#define MESSAGES "'messages':[" U "]"
 #define U "{'role':'user','content':'hi'}"
 #define CALL(id)                                                               \
 	"{'id':'" id "','type':'function','function':{'name':'f',"             \
@@ -145,6 +146,9 @@ histories_that_make_no_sense_are_refused(void **state)
 		{ API_MESSAGES, CHAT("{'role':'tool','content':'x'}"),
 		    "400 messages[0].role: 'tool' is none of user, assistant, "
 		    "system" },
+		{ API_MESSAGES, "{'thread':{'type':'create'}," MESSAGES "}",
+		    "400 thread: conversations are not held here: send all "
+		    "messages" },
 		{ API_RESPONSES, "{}", "400 input: there is no input" },
 		{ API_RESPONSES, "{'input':[]}",
 		    "400 input: there are no items" },

@@ -636,6 +636,9 @@ errors_have_each_protocols_shape(void **state)
 	buf_put_u8(&b, '\n');
 	api_fail(&err, 503, NULL, "", "busy");
 	api_error_body(API_MESSAGES, &err, &b);
+	buf_put_u8(&b, '\n');
+	api_fail(&err, 400, API_NO_THREADS, "", "no");
+	api_error_body(API_MESSAGES, &err, &b);
 	buf_put_u8(&b, 0);
 	assert_string_equal((const char *)buf_head(&b),
 	    "{\"error\":{\"message\":\"no \\\"role\\\"\",\"type\":"
@@ -649,7 +652,10 @@ errors_have_each_protocols_shape(void **state)
 	    "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\""
 	    ",\"message\":\"prompt is too long\"}}\n"
 	    "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
-	    "\"message\":\"busy\"}}");
+	    "\"message\":\"busy\"}}\n"
+	    "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\""
+	    ",\"message\":\"no\",\"details\":{\"error_code\":"
+	    "\"thread_unsupported_request\",\"unsupported\":[\"thread\"]}}}");
 }
 
 static void
