@@ -6,6 +6,8 @@
 #include "base/str.h"
 #include "proxy/json_string.h"
 
+#define EQUALS_MAX 256u /* bytes decoded without allocation */
+
 struct reader {
 	struct json_tree *t;
 	const char *p;
@@ -305,13 +307,23 @@ decode(const struct json_tree *t, uint32_t from, uint32_t n, struct buf *out)
 static bool
 equals(const struct json_tree *t, uint32_t from, uint32_t n, const char *s)
 {
-	cleanup_buf struct buf b = { 0 };
+	char text[EQUALS_MAX] attr_uninit;
+	size_t want = strlen(s);
 
+	/* An escape makes one byte of six at most, and never more of them. */
+	if (n < want || n / 6 > want)
+		return false;
 	if (memchr(t->text + from, '\\', n) == NULL)
-		return strlen(s) == n && memcmp(t->text + from, s, n) == 0;
-	decode(t, from, n, &b);
-	return strlen(s) == buf_len(&b) &&
-	       memcmp(buf_head(&b), s, buf_len(&b)) == 0;
+		return n == want && memcmp(t->text + from, s, n) == 0;
+	if (n > sizeof(text)) {
+		cleanup_buf struct buf b = { 0 };
+
+		decode(t, from, n, &b);
+		return want == buf_len(&b) &&
+		       memcmp(buf_head(&b), s, want) == 0;
+	}
+	return json_string_decode(t->text + from, n, text) == want &&
+	       memcmp(text, s, want) == 0;
 }
 
 uint32_t
