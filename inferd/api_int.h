@@ -38,6 +38,7 @@ struct reader {
 	struct chat_call *call;
 	size_t ncalls, calls_cap;
 	size_t all_calls; /* in messages before it */
+	void *called;     /* tree of them by id: tsearch(3) */
 	struct chat_text call_id;
 };
 
@@ -84,6 +85,7 @@ int history_call(struct reader *r, const struct chat_call *call);
 /* The result of a call that must be there. */
 int history_result(struct reader *r, struct chat_text id, const char *field);
 int history_end(struct reader *r);
+void history_free(struct reader *r);
 /*
  * Text of a part of a message, by its type.  1: out is set; 0: another type,
  * for the caller to know; -1: what no model here can see.

@@ -138,6 +138,7 @@ api_read(enum api_kind kind, const char *body, size_t n,
 	if (rc == 0)
 		hand_over(&r);
 	json_tree_free(&r.t);
+	history_free(&r);
 	free(r.message);
 	free(r.tool);
 	free(r.origin);

@@ -4,19 +4,45 @@
  */
 #include "inferd/api_int.h"
 
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/str.h"
 
 static int
+by_id(const void *a, const void *b)
+{
+	struct chat_text x = ((const struct chat_call *)a)->id;
+	struct chat_text y = ((const struct chat_call *)b)->id;
+	size_t n = x.n < y.n ? x.n : y.n;
+	int order = n == 0 ? 0 : memcmp(x.p, y.p, n);
+
+	return order != 0 ? order : (x.n > y.n) - (x.n < y.n);
+}
+
+static void
+keep_node(void *call)
+{
+}
+
+void
+history_free(struct reader *r)
+{
+	tdestroy(r->called, keep_node);
+	r->called = NULL;
+}
+
+static void
 close_message(struct reader *r)
 {
 	struct chat_message *m;
 	struct chat_call *calls = NULL;
+	size_t i;
 
 	if (!r->open)
-		return 0;
+		return;
 	r->open = false;
 	if (r->nmessages == r->messages_cap) {
 		r->messages_cap =
@@ -33,12 +59,14 @@ close_message(struct reader *r)
 		.calls = calls,
 		.ncalls = r->ncalls,
 		.call_id = r->call_id };
+	for (i = 0; i < r->ncalls; i++)
+		if (tsearch(&calls[i], &r->called, by_id) == NULL)
+			fatal("out of memory");
 	m->text = join_end(r, &r->text);
 	m->thinking = join_end(r, &r->thinking);
 	r->all_calls += r->ncalls;
 	r->ncalls = 0;
 	r->call_id = (struct chat_text){ NULL, 0 };
-	return 0;
 }
 
 int
@@ -91,27 +119,10 @@ history_call(struct reader *r, const struct chat_call *call)
 	return 0;
 }
 
-static bool
-same(struct chat_text a, struct chat_text b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-static bool
-was_called(const struct reader *r, struct chat_text id)
-{
-	size_t i, k;
-
-	for (i = r->nmessages; i-- > 0;)
-		for (k = r->message[i].ncalls; k-- > 0;)
-			if (same(r->message[i].calls[k].id, id))
-				return true;
-	return false;
-}
-
 int
 history_result(struct reader *r, struct chat_text id, const char *field)
 {
+	const struct chat_call wanted = { .id = id };
 	cleanup_free char *shown = NULL;
 
 	if (history_begin(r, CHAT_TOOL, false) < 0)
@@ -119,7 +130,7 @@ history_result(struct reader *r, struct chat_text id, const char *field)
 	if (id.n == 0)
 		return api_bad(
 		    r, field, "there is no id of the call that it answers");
-	if (!was_called(r, id)) {
+	if (tfind(&wanted, &r->called, by_id) == NULL) {
 		shown = str_escape(id.p, id.n < 64 ? id.n : 64);
 		return api_bad(
 		    r, field, "no message before it holds a call '%s'", shown);
