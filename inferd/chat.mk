@@ -9,6 +9,7 @@ libchat_a_SOURCES = \
 	inferd/api_write.c inferd/api_write_chat.c \
 	inferd/api_write_messages.c inferd/api_write_responses.c \
 	inferd/guide.c inferd/guide.h \
+	inferd/draft.c inferd/draft.h \
 	inferd/grammar.c inferd/grammar.h inferd/grammar_int.h \
 	inferd/grammar_build.c inferd/grammar_json.c \
 	inferd/mask.c \

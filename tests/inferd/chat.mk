@@ -63,3 +63,8 @@ tests_inferd_test_mask_SOURCES = tests/inferd/test_mask.c \
 	tests/inferd/vocab_file.c tests/inferd/vocab_file.h
 tests_inferd_test_mask_LDADD = libchat.a libproxy.a libbase.a \
 	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_draft
+TESTS += tests/inferd/test_draft
+tests_inferd_test_draft_SOURCES = tests/inferd/test_draft.c
+tests_inferd_test_draft_LDADD = libchat.a libbase.a $(CMOCKA_LIBS)

@@ -1,0 +1,42 @@
+/*
+ * Guesses of the tokens to come, by what followed the last time the same few
+ * tokens stood in the text: agents repeat files, names and calls.  How many
+ * are worth it is decided by how often such guesses came true in this text
+ * and by what rows cost.  Pure; one owner, no threads.
+ */
+#ifndef BRIG_INFERD_DRAFT_H
+#define BRIG_INFERD_DRAFT_H
+
+#include <stdint.h>
+
+#define DRAFT_MAX 8u            /* guesses at once */
+#define DRAFT_TOKENS (1u << 20) /* of a text that are remembered */
+#define DRAFT_ROWS 64u          /* of a step, told apart by their cost */
+
+struct draft;
+
+struct draft *draft_new(void);
+void draft_free(struct draft *d); /* NULL is fine */
+
+/* ids: the whole text so far, n tokens; the new ones of it are remembered. */
+void draft_add(struct draft *d, const uint32_t *ids, uint32_t n);
+/*
+ * What may follow the text, after draft_add(): at most max (and DRAFT_MAX)
+ * tokens to out.  cost[k], k up to max: of a step with k guesses, in any unit;
+ * others: tokens that the step makes for others.  Returns how many, 0 where
+ * guessing is expected to make the step slower by token.
+ */
+uint32_t draft_guess(struct draft *d, const uint32_t *ids, uint32_t n,
+    uint32_t max, const double *cost, double others, uint32_t *out);
+/* So many of the last guesses were tried, and so many of these came true. */
+void draft_result(struct draft *d, uint32_t guessed, uint32_t accepted);
+
+/* What steps cost by their number of rows, as measured. */
+struct draft_costs {
+	double us[DRAFT_ROWS + 1]; /* 0: not measured */
+};
+void draft_costs_add(struct draft_costs *c, uint32_t rows, double us);
+/* Measured, or estimated by what is; 0 if nothing is. */
+double draft_costs_get(const struct draft_costs *c, uint32_t rows);
+
+#endif
