@@ -99,8 +99,8 @@ static uint32_t
 set(struct parser *r, uint32_t first, bool negate)
 {
 	struct parsed *p = r->p;
-	struct prange *c = &p->range[first], *all;
 	uint32_t n = p->nrange - first, i, k = 0;
+	struct prange *c = n > 0 ? &p->range[first] : NULL, *all;
 
 	if (r->why != NULL)
 		return NONE;
@@ -117,7 +117,8 @@ set(struct parser *r, uint32_t first, bool negate)
 	p->nrange = first + k;
 	if (negate) {
 		all = xcalloc((size_t)k + 1, sizeof(*all));
-		memcpy(all, c, k * sizeof(*all));
+		if (k > 0)
+			memcpy(all, c, k * sizeof(*all));
 		p->nrange = first;
 		class_add(r, all, k, true);
 		free(all);

@@ -164,6 +164,10 @@ FUZZ_LIST += tests/fuzz/fuzz_api
 tests_fuzz_fuzz_api_SOURCES = tests/fuzz/fuzz_api.c $(FUZZ_FEED)
 tests_fuzz_fuzz_api_LDADD = libchat.a libproxy.a libbase.a
 tests_fuzz_fuzz_api_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+FUZZ_LIST += tests/fuzz/fuzz_schema
+tests_fuzz_fuzz_schema_SOURCES = tests/fuzz/fuzz_schema.c $(FUZZ_FEED)
+tests_fuzz_fuzz_schema_LDADD = libchat.a libproxy.a libbase.a
+tests_fuzz_fuzz_schema_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 # The tables of each process, played through real channels.
 FUZZ_PLAY = tests/fuzz/play.c tests/fuzz/play.h $(FUZZ_FEED)
