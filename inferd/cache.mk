@@ -6,4 +6,6 @@ libinferd_a_SOURCES += \
 	inferd/prefix.c inferd/prefix.h inferd/prefix_int.h \
 	inferd/prefix_disk.c
 libchat_a_SOURCES += \
+	inferd/prompt.c inferd/prompt.h \
+	inferd/public.c inferd/public.h \
 	inferd/volatile.c inferd/volatile.h

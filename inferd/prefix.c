@@ -270,8 +270,12 @@ make_room(struct prefix_cache *c, struct space *s, const struct node *last)
 	struct space *of;
 	struct node *n;
 
-	if (s->id == PREFIX_PUBLIC && s->bytes + page > c->budget / 2)
-		return false;
+	/* Of public ones as much is pinned as leaves room for the others. */
+	while (s->id == PREFIX_PUBLIC && s->bytes + page > c->budget / 2) {
+		if (s->oldest == NULL || s->oldest == last)
+			return false;
+		evict(c, s, s->oldest);
+	}
 	while (c->bytes + page > c->budget) {
 		n = victim(c, s, false, &of);
 		if (n == NULL || n == last)

@@ -13,7 +13,8 @@
  * and there the one used longest ago.  So a space that holds no more than its
  * share (the budget, without what is public, by the number of spaces) loses
  * nothing, whatever others do; one above it notices that memory is short, but
- * neither whose tokens took it nor which they are.  What is public stays.
+ * neither whose tokens took it nor which they are.  What is public makes room
+for nobody; it takes half the budget at most.
  *
  * Keys and values of rows that were steered depend on more than tokens, and
  * are not for here.

@@ -1,5 +1,5 @@
 CACHE_TESTS = tests/inferd/test_kvdisk tests/inferd/test_prefix \
-	tests/inferd/test_volatile
+	tests/inferd/test_public tests/inferd/test_volatile
 check_PROGRAMS += $(CACHE_TESTS)
 TESTS += $(CACHE_TESTS)
 tests_inferd_test_prefix_SOURCES = tests/inferd/test_prefix.c \
@@ -10,3 +10,6 @@ tests_inferd_test_volatile_LDADD = libchat.a libbase.a $(CMOCKA_LIBS)
 tests_inferd_test_kvdisk_SOURCES = tests/inferd/test_kvdisk.c \
 	tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_kvdisk_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+tests_inferd_test_public_SOURCES = tests/inferd/test_public.c \
+	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
+tests_inferd_test_public_LDADD = libchat.a libproxy.a libbase.a $(CMOCKA_LIBS)

@@ -1,0 +1,49 @@
+#include "inferd/prompt.h"
+
+#include <errno.h>
+
+#include "inferd/volatile.h"
+
+static int
+of_chat(const struct prompt_maker *m, const struct api_request *r,
+    const char *date, struct tok_ids *ids, bool *thinking, struct error *err)
+{
+	struct chat chat = r->chat;
+	cleanup_prompt struct prompt p = { 0 };
+	cleanup_volatile struct volatile_copy calm = { 0 };
+
+	chat.date = date;
+	if (r->thinking_max == 0)
+		chat.no_thinking = true;
+	if (!m->keep_volatile)
+		(void)volatile_chat(&chat, &calm);
+	if (template_render(m->family, &chat, &p, err) < 0)
+		return -1;
+	if (thinking != NULL)
+		*thinking = p.thinking;
+	if (prompt_encode(&p, m->tok, ids) < 0)
+		return error_set(err, EMSGSIZE, "the prompt");
+	return 0;
+}
+
+int
+prompt_make(const struct prompt_maker *m, const struct api_request *r,
+    const char *date, struct tok_ids *ids, bool *thinking, struct error *err)
+{
+	if (r->kind != API_COMPLETIONS) {
+		if (of_chat(m, r, date, ids, thinking, err) < 0)
+			return -1;
+	} else {
+		if (m->vocab->add_bos && m->vocab->bos >= 0)
+			tok_ids_push(ids, m->vocab->bos);
+		if (tok_encode(m->tok, r->prompt.p, r->prompt.n, false, ids) <
+		    0)
+			return error_set(err, EMSGSIZE, "the prompt");
+	}
+	if (ids->n > UINT32_MAX)
+		return error_set(err, EMSGSIZE, "the prompt");
+	/* Even a model that is asked nothing begins somewhere. */
+	if (ids->n == 0)
+		tok_ids_push(ids, m->vocab->bos >= 0 ? m->vocab->bos : 0);
+	return 0;
+}
