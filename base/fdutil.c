@@ -5,7 +5,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
+
+#include "base/compat.h"
 
 void
 fd_cleanup(int *fd)
@@ -260,4 +263,21 @@ fd_recvmsg(int sock, void *p, size_t n, int *fds, size_t max_fds, size_t *nfds)
 		}
 	}
 	return k;
+}
+
+int
+fd_connect_unix(const char *path, int flags)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	cleanup_fd int fd = -1;
+
+	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
+	    sizeof(sun.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		return -1;
+	return steal_fd(&fd);
 }

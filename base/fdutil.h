@@ -49,6 +49,10 @@ void fd_boot_id(char id[BOOT_ID_SIZE]);
 /* True if fd is a memfd whose contents can no longer change. */
 bool fd_is_sealed(int fd);
 
+/* A stream connected to the socket at path; flags: SOCK_NONBLOCK or 0.  -1
+ * with errno; ENAMETOOLONG where no socket can have that name. */
+int fd_connect_unix(const char *path, int flags);
+
 /*
  * Send / receive bytes with at most max_fds descriptors (SCM_RIGHTS),
  * MSG_NOSIGNAL; received ones are CLOEXEC; surplus ones are closed.

@@ -3,10 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fdutil.h"
 #include "base/str.h"
 
 #define READ_SIZE 65536u
@@ -25,23 +24,17 @@ client_new(int fd)
 struct client *
 client_open(const char *path, struct error *err)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	cleanup_fd int fd = -1;
 
-	if (strlcpy(sun.sun_path, path, sizeof(sun.sun_path)) >=
-	    sizeof(sun.sun_path)) {
+	fd = fd_connect_unix(path, 0);
+	if (fd < 0 && errno == ENAMETOOLONG) {
 		error_set(err, 0,
 		    "socket %s: the path is too long; name a "
 		    "shorter one with --socket",
 		    path);
 		return NULL;
 	}
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
-		error_set(err, errno, "socket");
-		return NULL;
-	}
-	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
 		int code = errno;
 
 		error_set(err, 0, "cannot reach brigd at %s: %s; %s", path,
