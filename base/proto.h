@@ -207,6 +207,12 @@ enum msg_type {
 	M_BACK_HOST_ROOTS, /* +fd: sealed memfd, u32 n, n * (str host, blob
 			    * PEM): trusted for that host only */
 
+	/* back -> parent: a connection to the local engine, which says for
+	 * whom it is */
+	M_INFERD_GET, /* empty */
+	/* parent -> back; serial echoed */
+	M_INFERD, /* u8 ok, str why-not; +fd always (/dev/null if !ok) */
+
 	/* front -> back: one exchange per serial (proxy/wire.h) */
 	M_REQ_HEAD = 220,
 	M_REQ_BODY,    /* raw bytes */

@@ -4,11 +4,13 @@
  */
 #include "daemon/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fdutil.h"
 #include "base/str.h"
 #include "daemon/cli_util.h"
 #include "daemon/conf.h"
@@ -105,7 +107,7 @@ print_rows(json_t *list, bool coloured)
 	}
 }
 
-/* The daemon's own state says nothing about the host: a note. */
+/* The state of a service says nothing about the host: a note. */
 static void
 report_daemon(struct report *r, const struct cli *cli)
 {
@@ -127,6 +129,26 @@ report_daemon(struct report *r, const struct cli *cli)
 	row.detail = text != NULL ? text : err.msg;
 	add_row(r, &row);
 	json_decref(hello);
+}
+
+static void
+report_inferd(struct report *r, const struct conf *conf)
+{
+	struct doctor_row row = { .id = "inferd",
+		.protection = "the local engine",
+		.mechanism = "inferd",
+		.state = DOCTOR_NOTE };
+	cleanup_fd int fd = fd_connect_unix(conf->inferd, 0);
+	cleanup_free char *text = NULL;
+
+	if (fd >= 0)
+		text = xasprintf("answers at %s", conf->inferd);
+	else
+		text = xasprintf("no http://inferd.brig in jobs: %s: %s%s",
+		    conf->inferd, strerror(errno),
+		    errno == EACCES ? "" : "; start the service inferd");
+	row.detail = text;
+	add_row(r, &row);
 }
 
 static int
@@ -190,6 +212,7 @@ cmd_doctor(const struct cli *cli, int argc, char **argv)
 	r.list = json_array();
 	doctor_run(&d);
 	report_daemon(&r, cli);
+	report_inferd(&r, &conf);
 	if (o.json) {
 		(void)cli_print_json(r.list);
 	} else {

@@ -128,13 +128,25 @@ set_path(struct parse *p, char **dst)
 }
 
 static int
-do_socket(struct parse *p)
+set_socket(struct parse *p, char **dst)
 {
 	/* sun_path holds 107 bytes and the NUL. */
 	if (strlen(p->w[1].s) > 107)
 		return conf_error(
 		    p, p->w[1].col, "socket path is longer than 107 bytes");
-	return set_path(p, &p->c->socket);
+	return set_path(p, dst);
+}
+
+static int
+do_socket(struct parse *p)
+{
+	return set_socket(p, &p->c->socket);
+}
+
+static int
+do_inferd(struct parse *p)
+{
+	return set_socket(p, &p->c->inferd);
 }
 
 static int
@@ -474,6 +486,7 @@ static const struct directive {
 	{ "resolve", "NAME ADDR[,ADDR...]", 2, true, do_resolve },
 	{ "model-host", "HOST[:PORT] SHAPE[:PROVIDER]", 2, true,
 	    do_model_host },
+	{ "inferd", "PATH", 1, false, do_inferd },
 	{ "shim", "PATH", 1, false, do_shim },
 	{ "default-profile", "NAME", 1, false, do_default_profile },
 	{ "vault-key", "PATH", 1, false, do_vault_key },
@@ -632,6 +645,7 @@ conf_init(struct conf *c)
 			c->user[r].name = xstrdup(users[r]);
 	c->admin_group = xstrdup("brig");
 	c->ca_roots = xstrdup("/etc/ssl/certs/ca-certificates.crt");
+	c->inferd = xstrdup("/run/inferd/inferd.sock");
 	c->shim = xstrdup(BRIG_LIBEXECDIR "/brig-shim");
 	c->default_profile = xstrdup("default");
 	c->log_level = LOG_LEVEL_INFO;
@@ -649,6 +663,7 @@ conf_free(struct conf *c)
 		free(c->user[r].name);
 	free(c->admin_group);
 	free(c->ca_roots);
+	free(c->inferd);
 	free(c->shim);
 	free(c->default_profile);
 	free(c->vault_key);

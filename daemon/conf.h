@@ -79,6 +79,7 @@ struct conf {
 	char *upstream_secret;        /* name of its credential, or NULL */
 	struct conf_list no_proxy;    /* HOST, *.HOST or address */
 	struct conf_list resolve;     /* "NAME ADDR[,ADDR]" */
+	char *inferd;                 /* socket of the local engine */
 	char *shim;
 	char *default_profile;
 	char *vault_key; /* NULL: state_dir/vault.key */

@@ -56,6 +56,7 @@ brigd_SOURCES = \
 	daemon/parent_audit.c \
 	daemon/parent_cgroup.c daemon/parent_cgroup.h \
 	daemon/parent_home.c \
+	daemon/parent_inferd.c \
 	daemon/parent_job.c \
 	daemon/parent_msg.c \
 	daemon/parent_proc.c \

@@ -234,9 +234,16 @@ void wire_roots(struct parent *pa);
 const struct msg_rule *parent_rules(enum role role, size_t *n);
 /* Validate and apply a new policy; text gets a sentence or diagnostics. */
 int parent_reload(struct parent *pa, struct buf *text);
-/* M_OPENED, the answer to m: fd, which it takes, or why there is none. */
+/* The answer to m, of that type: fd, which it takes, or why there is none. */
+void parent_answer_fd(struct chan *c, uint16_t type, const struct msg *m,
+    int fd, const struct error *err);
+/* M_OPENED. */
 void parent_opened(
     struct chan *c, const struct msg *m, int fd, const struct error *err);
+
+/* ---- parent_inferd.c: connections to the local engine ------------------ */
+
+int parent_on_inferd_get(struct chan *c, struct msg *m, void *ctx);
 
 /* ---- parent_attach.c: those who watch a job, and its times ------------- */
 

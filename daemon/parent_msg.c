@@ -231,8 +231,8 @@ on_job_freeze(struct chan *c, struct msg *m, void *ctx)
 }
 
 void
-parent_opened(
-    struct chan *c, const struct msg *m, int fd, const struct error *err)
+parent_answer_fd(struct chan *c, uint16_t type, const struct msg *m, int fd,
+    const struct error *err)
 {
 	struct buf b;
 	bool ok = fd >= 0;
@@ -244,8 +244,15 @@ parent_opened(
 	buf_init(&b, 0);
 	buf_put_u8(&b, ok);
 	buf_put_str(&b, ok ? "" : err->msg);
-	chan_send(c, M_OPENED, m->job, m->serial, &b, fd);
+	chan_send(c, type, m->job, m->serial, &b, fd);
 	buf_free(&b);
+}
+
+void
+parent_opened(
+    struct chan *c, const struct msg *m, int fd, const struct error *err)
+{
+	parent_answer_fd(c, M_OPENED, m, fd, err);
 }
 
 static int
@@ -473,7 +480,13 @@ static const struct msg_rule from_shim[] = {
 	{ M_SHIM_EXIT, MSG_ALLOWED | MSG_ONCE, on_shim_exit },
 };
 
-/* audit, dns, front, back */
+static const struct msg_rule from_back[] = {
+	{ M_READY, MSG_ALLOWED | MSG_ONCE, on_ready },
+	{ M_BAD_PEER, MSG_ALLOWED, on_bad_peer },
+	{ M_INFERD_GET, MSG_ALLOWED, parent_on_inferd_get },
+};
+
+/* audit, dns, front */
 static const struct msg_rule from_others[] = {
 	{ M_READY, MSG_ALLOWED | MSG_ONCE, on_ready },
 	{ M_BAD_PEER, MSG_ALLOWED, on_bad_peer },
@@ -492,12 +505,14 @@ parent_rules(enum role role, size_t *n)
 	case ROLE_SHIM:
 		*n = nitems(from_shim);
 		return from_shim;
+	case ROLE_BACK:
+		*n = nitems(from_back);
+		return from_back;
 	case ROLE_NONE:
 	case ROLE_PARENT:
 	case ROLE_AUDIT:
 	case ROLE_DNS:
 	case ROLE_FRONT:
-	case ROLE_BACK:
 	case ROLE_STAGE:
 	case ROLE_MAX:
 		break;

@@ -149,6 +149,7 @@ static const struct msg_rule from_parent[] = {
 	{ M_POLICY, MSG_ALLOWED | MSG_FD, on_policy },
 	{ M_BACK_ROOTS, MSG_ALLOWED | MSG_FD, on_roots },
 	{ M_BACK_HOST_ROOTS, MSG_ALLOWED | MSG_FD, on_host_roots },
+	{ M_INFERD, MSG_ALLOWED | MSG_FD, back_on_inferd },
 };
 
 /* ---- peers come and go ------------------------------------------------- */

@@ -55,6 +55,7 @@ enum xstate {
 	X_RELEASE, /* keyd releases what is bound to the host */
 	X_AUDIT,   /* the record is on its way to the disk */
 	X_RESOLVE, /* dns looks the name up */
+	X_LOCAL,   /* the parent connects to the local engine */
 	X_CONNECT, /* dialling, TLS */
 	X_OPEN,    /* the request is on its way, or the response */
 	X_CAPTURE, /* keyd seals the tokens of the response */
@@ -299,6 +300,19 @@ void xch_via_resolved(struct exchange *x, const char *error);
 /* A response head came: true when the proxy refused and x is over. */
 bool xch_via_refused(struct exchange *x);
 
+/* back_inferd.c: requests to the local engine, at INFERD_HOST */
+#define INFERD_HOST "inferd.brig"
+bool xch_is_inferd(const struct exchange *x);
+/* Class http has no rule for it: x->dec by the rules of class model.  A call
+ * is allowed so far, since it is judged when it is whole. */
+void inferd_judge(struct exchange *x);
+struct model_host;
+/* As what a call there is read; x->host is it. */
+const struct model_host *inferd_host(const struct exchange *x);
+/* Over a connection that is there, or one that the parent makes. */
+void inferd_connect(struct exchange *x);
+int back_on_inferd(struct chan *c, struct msg *m, void *ctx);
+
 /* back_ask.c: asking a person */
 void xch_ask(struct exchange *x);
 void xch_ask_cancel(struct exchange *x);
@@ -307,6 +321,8 @@ extern const size_t back_nfrom_control;
 
 /* back_stream.c: between front and the origin */
 void xch_dial(struct exchange *x, bool reuse);
+/* Go on over fd, which it takes: connected, plain. */
+void xch_adopt(struct exchange *x, int fd);
 void xch_tell(struct exchange *x, uint16_t type, const struct buf *body);
 /* After the decision was recorded as allowed: the outcome is a record, too. */
 void xch_fail(struct exchange *x, unsigned int status, const char *error,

@@ -196,6 +196,8 @@ ask_policy(struct exchange *x)
 	} else {
 		policy_http(b->policy, b->profile, &rq, &x->dec);
 		xch_judge_overrides(x, &rq);
+		if (xch_is_inferd(x) && x->dec.by == BY_DEFAULT)
+			inferd_judge(x);
 	}
 	x->by = by_name(x->dec.by);
 }

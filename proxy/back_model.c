@@ -42,7 +42,9 @@ find_host(const struct back *b, const char *host, uint16_t port)
 bool
 xmodel_admit(struct exchange *x)
 {
-	const struct model_host *h = find_host(x->back, x->host, x->head.port);
+	const struct model_host *h =
+	    xch_is_inferd(x) ? inferd_host(x)
+			     : find_host(x->back, x->host, x->head.port);
 
 	if (h == NULL)
 		return true;

@@ -373,6 +373,10 @@ xch_resolve(struct exchange *x)
 		    "try again in a minute");
 		return;
 	}
+	if (xch_is_inferd(x)) {
+		inferd_connect(x);
+		return;
+	}
 	x->naddrs = 0;
 	if (netaddr_parse(x->host, &a) == 0) {
 		sift(x, a, bad);
@@ -480,6 +484,11 @@ no_answer(struct exchange *x, const char *how)
 		snprintf(why, sizeof(why), "the name service %s", how);
 		xch_refuse(
 		    x, 504, "dns_unavailable", why, "try again in a minute");
+		return;
+	case X_LOCAL:
+		snprintf(why, sizeof(why), "brigd %s", how);
+		xch_fail(
+		    x, 503, "inferd_unavailable", why, "try again in a minute");
 		return;
 	case X_CAPTURE:
 		snprintf(why, sizeof(why), "the credential store %s", how);

@@ -153,7 +153,7 @@ void
 xch_dial(struct exchange *x, bool reuse)
 {
 	struct back *b = x->back;
-	struct upstream_want want = { .tls = x->head.tls,
+	struct upstream_want want = { .tls = x->head.tls && !xch_is_inferd(x),
 		.h1_only = x->head.protocol[0] != '\0',
 		.host = x->host,
 		.port = x->head.port };
@@ -170,6 +170,16 @@ xch_dial(struct exchange *x, bool reuse)
 		    upstream_dial(b->pool, &want, x->addrs, x->naddrs, &ops, x);
 	if (x->up == NULL)
 		return;
+	ev_timer_clear(x->timer);
+	x->state = X_CONNECT;
+}
+
+void
+xch_adopt(struct exchange *x, int fd)
+{
+	struct upstream_want want = { .host = x->host, .port = x->head.port };
+
+	x->up = upstream_adopt(x->back->pool, &want, fd, &ops, x);
 	ev_timer_clear(x->timer);
 	x->state = X_CONNECT;
 }

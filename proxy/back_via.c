@@ -99,7 +99,7 @@ xch_via(struct exchange *x)
 	const struct back *b = x->back;
 	const struct binding *bd;
 
-	x->via = via_applies(&b->via, x->host);
+	x->via = !xch_is_inferd(x) && via_applies(&b->via, x->host);
 	if (!x->via || b->via.secret[0] == '\0')
 		return true;
 	bd = find_binding(b);

@@ -45,6 +45,7 @@ libproxy_a_SOURCES += \
 	proxy/override.c proxy/override.h \
 	proxy/back_capture.c \
 	proxy/back_exchange.c \
+	proxy/back_inferd.c \
 	proxy/back_judge.c proxy/back_model.c proxy/back_model.h \
 	proxy/back_early.c proxy/back_owed.c proxy/back_record.c proxy/back_request.c \
 	proxy/back_response.c proxy/back_scrub.c proxy/back_steps.c proxy/back_stream.c \

@@ -288,6 +288,19 @@ upstream_dial(struct upstream_pool *p, const struct upstream_want *w,
 	return attach(c, w, ops, arg);
 }
 
+struct upstream *
+upstream_adopt(struct upstream_pool *p, const struct upstream_want *w, int fd,
+    const struct upstream_ops *ops, void *arg)
+{
+	struct upstream_conn *c = uc_new(p, w);
+	struct upstream *u = attach(c, w, ops, arg);
+
+	c->fd = fd;
+	c->state = UC_OPEN;
+	ev_defer(p->ev, call_ready, u);
+	return u;
+}
+
 bool
 upstream_is_stale(const struct upstream *u)
 {

@@ -106,6 +106,11 @@ struct upstream *upstream_reuse(struct upstream_pool *p,
 struct upstream *upstream_dial(struct upstream_pool *p,
     const struct upstream_want *w, const struct netaddr *addrs, size_t n,
     const struct upstream_ops *ops, void *arg);
+/* Over fd, which it takes: a connected stream without TLS, non-blocking, kept
+ * for others that want the same as one that was dialled. */
+struct upstream *upstream_adopt(struct upstream_pool *p,
+    const struct upstream_want *w, int fd, const struct upstream_ops *ops,
+    void *arg);
 /*
  * The origin has not acted on the request: it said so, or (stale) a used
  * connection ended without a byte of answer, as one that was closed

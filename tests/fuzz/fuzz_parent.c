@@ -251,6 +251,7 @@ end(struct parent *pa)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static char inferd[] = "/nonexistent/inferd.sock";
 	static char profile[] = "default", shim[] = "/nonexistent";
 	static const enum role singles[] = { ROLE_AUDIT, ROLE_KEYD, ROLE_DNS,
 		ROLE_CONTROL };
@@ -270,6 +271,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pa.conf.default_profile = profile;
 	pa.conf.shim = shim;
 	pa.conf.state_dir = pa.conf.run_dir = profile;
+	pa.conf.inferd = inferd;
 	pa.conf.job_uid_base = 1879200000;
 	pa.conf.job_uid_count = 3;
 	pa.conf.max_jobs = 4;

@@ -182,7 +182,8 @@ tests_fuzz_fuzz_control_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 FUZZ_LIST += tests/fuzz/fuzz_parent
 tests_fuzz_fuzz_parent_SOURCES = tests/fuzz/fuzz_parent.c \
 	daemon/parent_attach.c daemon/parent_audit.c daemon/parent_cgroup.c \
-	daemon/parent_files.c daemon/parent_home.c daemon/parent_job.c \
+	daemon/parent_files.c daemon/parent_home.c daemon/parent_inferd.c \
+	daemon/parent_job.c \
 	daemon/parent_msg.c daemon/parent_uids.c daemon/parent_vault.c \
 	daemon/parent_proc.c \
 	daemon/parent_spare.c daemon/parent_stage.c daemon/parent_status.c \

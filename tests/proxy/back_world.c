@@ -41,12 +41,11 @@ reply(struct chan *c, uint16_t type, uint32_t serial, struct buf *b)
 }
 
 static int
-on_ignored(struct chan *c, struct msg *m, void *ctx)
+on_other(struct chan *c, struct msg *m, void *ctx)
 {
-	(void)c;
-	(void)m;
-	(void)ctx;
-	return 0;
+	struct world *w = ctx;
+
+	return w->on_other == NULL ? 0 : w->on_other(c, m, w);
 }
 
 static int
@@ -323,8 +322,9 @@ on_rsp(struct chan *c, struct msg *m, void *ctx)
 }
 
 static const struct msg_rule parent_rules[] = {
-	{ M_READY, MSG_ALLOWED, on_ignored },
+	{ M_READY, MSG_ALLOWED, on_other },
 	{ M_BAD_PEER, MSG_ALLOWED, on_bad_peer },
+	{ M_INFERD_GET, MSG_ALLOWED, on_other },
 };
 static const struct msg_rule keyd_rules[] = {
 	{ M_BINDINGS_GET, MSG_ALLOWED, on_bindings_get },

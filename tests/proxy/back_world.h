@@ -61,6 +61,8 @@ struct world {
 	const char *late; /* a token that is captured while values are asked */
 	char member[65];  /* of the last one */
 	uint8_t use;
+	/* What else it tells its parent; NULL: nobody. */
+	int (*on_other)(struct chan *c, struct msg *m, struct world *w);
 	bool grant;        /* give window back as bodies come */
 	struct buf codes;  /* "HT101 HT201 " */
 	struct buf events; /* bodies of all audit events */

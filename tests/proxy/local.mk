@@ -57,6 +57,7 @@ tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 # back and its pure parts.
 BACK_LIST = tests/proxy/test_back tests/proxy/test_back_body \
 	tests/proxy/test_back_elsewhere \
+	tests/proxy/test_back_inferd \
 	tests/proxy/test_back_policy \
 	tests/proxy/test_back_ws tests/proxy/test_codec \
 	tests/proxy/test_netaddr \
@@ -111,6 +112,10 @@ tests_proxy_test_back_ws_LDADD = libproxy.a libpolicy.a libbase.a \
 tests_proxy_test_back_elsewhere_SOURCES = tests/proxy/test_back_elsewhere.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_elsewhere_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(PROXY_LIBS) $(CMOCKA_LIBS)
+tests_proxy_test_back_inferd_SOURCES = tests/proxy/test_back_inferd.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_inferd_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_policy_SOURCES = tests/proxy/test_back_policy.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
