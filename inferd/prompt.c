@@ -6,32 +6,37 @@
 
 static int
 of_chat(const struct prompt_maker *m, const struct api_request *r,
-    const char *date, struct tok_ids *ids, bool *thinking, struct error *err)
+    uint32_t space, const char *date, struct tok_ids *ids, bool *thinking,
+    struct error *err)
 {
 	struct chat chat = r->chat;
 	cleanup_prompt struct prompt p = { 0 };
 	cleanup_volatile struct volatile_copy calm = { 0 };
+	cleanup_replay_copy struct replay_copy turns = { 0 };
 
 	chat.date = date;
 	if (r->thinking_max == 0)
 		chat.no_thinking = true;
 	if (!m->keep_volatile)
 		(void)volatile_chat(&chat, &calm);
+	if (m->replay != NULL)
+		replay_chat(m->replay, space, &chat, &turns);
 	if (template_render(m->family, &chat, &p, err) < 0)
 		return -1;
 	if (thinking != NULL)
 		*thinking = p.thinking;
-	if (prompt_encode(&p, m->tok, ids) < 0)
+	if (prompt_encode_chat(&p, &chat, m->tok, ids) < 0)
 		return error_set(err, EMSGSIZE, "the prompt");
 	return 0;
 }
 
 int
 prompt_make(const struct prompt_maker *m, const struct api_request *r,
-    const char *date, struct tok_ids *ids, bool *thinking, struct error *err)
+    uint32_t space, const char *date, struct tok_ids *ids, bool *thinking,
+    struct error *err)
 {
 	if (r->kind != API_COMPLETIONS) {
-		if (of_chat(m, r, date, ids, thinking, err) < 0)
+		if (of_chat(m, r, space, date, ids, thinking, err) < 0)
 			return -1;
 	} else {
 		if (m->vocab->add_bos && m->vocab->bos >= 0)

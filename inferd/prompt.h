@@ -1,6 +1,6 @@
 /*
  * The prompt that a request is for the model: tokens.  One place, so that what
- * is registered as public begins exactly as what agents ask.  Pure.
+ * is registered as public begins exactly as what agents ask.  The main thread.
  */
 #ifndef BRIG_INFERD_PROMPT_H
 #define BRIG_INFERD_PROMPT_H
@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "inferd/api.h"
+#include "inferd/replay.h"
 #include "inferd/template.h"
 #include "inferd/tok.h"
 
@@ -17,15 +18,18 @@ struct prompt_maker {
 	const struct tok *tok;
 	const struct vocab_table *vocab;
 	enum chat_family family;
-	bool keep_volatile; /* fields that change with each request */
+	bool keep_volatile;    /* fields that change with each request */
+	struct replay *replay; /* what was sampled before, or NULL */
 };
 
 /*
- * Appends the ids of r, one at least.  date: today, "2026-11-21".  thinking:
+ * Appends the ids of r, one at least.  space: of the agent that asks, whose
+ * turns are said as they were sampled.  date: today, "2026-11-21".  thinking:
  * the prompt ends within the model's thoughts; may be NULL.  -1 with err: a
  * history that the family cannot say (code 0), or too long (EMSGSIZE).
  */
 int prompt_make(const struct prompt_maker *m, const struct api_request *r,
-    const char *date, struct tok_ids *ids, bool *thinking, struct error *err);
+    uint32_t space, const char *date, struct tok_ids *ids, bool *thinking,
+    struct error *err);
 
 #endif

@@ -81,7 +81,7 @@ make(const struct public_set *s, struct entry *e, const char *date,
 		e->api.chat.messages = e->messages;
 		e->api.chat.nmessages = e->nsystem + 1;
 	}
-	return prompt_make(&s->m, &e->api, date, ids, NULL, err);
+	return prompt_make(&s->m, &e->api, 0, date, ids, NULL, err);
 }
 
 /* What all of them begin with. */

@@ -45,7 +45,8 @@ start(void **state)
 	vocab_small_bpe(&w->v, "qwen2");
 	w->tok = tok_new(&w->v.v, &err);
 	assert_non_null(w->tok);
-	w->m = (struct prompt_maker){ w->tok, &w->v.v, CHAT_CHATML, false };
+	w->m =
+	    (struct prompt_maker){ w->tok, &w->v.v, CHAT_CHATML, false, NULL };
 	w->s = public_new(&w->m);
 	*state = w;
 	return 0;
@@ -80,7 +81,7 @@ ask(struct world *w, enum api_kind kind, const char *body, struct tok_ids *ids)
 
 	if (api_read(kind, body, strlen(body), &r, &e) < 0)
 		fail_msg("%s", e.message);
-	if (prompt_make(&w->m, &r, DATE, ids, NULL, &err) < 0)
+	if (prompt_make(&w->m, &r, 1, DATE, ids, NULL, &err) < 0)
 		fail_msg("%s", err.msg);
 	api_request_free(&r);
 }
