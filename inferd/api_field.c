@@ -133,6 +133,14 @@ api_field(const struct reader *r, uint32_t object, const char *name)
 	return r->t.node[node].type == JSON_NULL ? 0 : node;
 }
 
+bool
+api_type_is(const struct reader *r, uint32_t node, const char *name)
+{
+	uint32_t type = api_field(r, node, "type");
+
+	return type != 0 && json_tree_is(&r->t, type, name);
+}
+
 struct chat_text
 api_raw(const struct reader *r, uint32_t node)
 {

@@ -53,6 +53,7 @@ size_t api_enter_at(struct reader *r, const char *name, size_t i);
 void api_leave(struct reader *r, size_t at);
 void *api_take(struct reader *r, size_t n); /* memory of the request */
 uint32_t api_field(const struct reader *r, uint32_t object, const char *name);
+bool api_type_is(const struct reader *r, uint32_t object, const char *name);
 struct chat_text api_text(struct reader *r, uint32_t node);
 /* As JSON stands in the body. */
 struct chat_text api_raw(const struct reader *r, uint32_t node);
@@ -93,8 +94,10 @@ void history_free(struct reader *r);
 int history_part(struct reader *r, uint32_t part, struct chat_text *out);
 /* A type of part that is not known. */
 int history_part_bad(struct reader *r, uint32_t part);
-/* Content, all text: a string or parts. */
-int history_content(struct reader *r, uint32_t node);
+/* Content, all text: a string or parts; field: what it is called. */
+int history_content(struct reader *r, uint32_t node, const char *field);
+/* Who says a message; it is an object. */
+int history_role(struct reader *r, uint32_t message, enum chat_role *role);
 
 /* -- api_read_tools.c -- */
 int api_read_tools(struct reader *r);

@@ -3,10 +3,6 @@
  */
 #include "inferd/api_int.h"
 
-#include <string.h>
-
-#include "base/str.h"
-
 /* Arguments are JSON in a string; some clients leave the string away. */
 static struct chat_text
 arguments(struct reader *r, uint32_t node)
@@ -76,7 +72,7 @@ read_assistant(struct reader *r, uint32_t node)
 		return -1;
 	history_thinking(r, text);
 	content = api_field(r, node, "content");
-	if (content != 0 && history_content(r, content) < 0)
+	if (content != 0 && history_content(r, content, "content") < 0)
 		return -1;
 	text.n = 0;
 	if (api_get_text(r, node, "refusal", &text) < 0)
@@ -98,42 +94,25 @@ read_assistant(struct reader *r, uint32_t node)
 static int
 read_message(struct reader *r, uint32_t node)
 {
-	cleanup_free char *shown = NULL;
 	struct chat_text id = { NULL, 0 };
-	uint32_t role, content;
-	int rc;
+	enum chat_role role;
+	uint32_t content;
 
-	if (r->t.node[node].type != JSON_OBJECT)
-		return api_bad(r, "", "a message must be an object");
-	if (api_get_node(r, node, "role", JSON_STR, &role) < 0)
+	if (history_role(r, node, &role) < 0)
 		return -1;
-	if (role == 0)
-		return api_bad(r, "role", "there is no role");
-	if (json_tree_is(&r->t, role, "assistant"))
-		return history_begin(r, CHAT_ASSISTANT, false) < 0
-			   ? -1
-			   : read_assistant(r, node);
-	if (json_tree_is(&r->t, role, "system") ||
-	    json_tree_is(&r->t, role, "developer")) {
-		rc = history_begin(r, CHAT_SYSTEM, false);
-	} else if (json_tree_is(&r->t, role, "user")) {
-		rc = history_begin(r, CHAT_USER, false);
-	} else if (json_tree_is(&r->t, role, "tool")) {
-		if (api_get_text(r, node, "tool_call_id", &id) < 0)
+	if (role == CHAT_TOOL) {
+		if (api_get_text(r, node, "tool_call_id", &id) < 0 ||
+		    history_result(r, id, "tool_call_id") < 0)
 			return -1;
-		rc = history_result(r, id, "tool_call_id");
-	} else {
-		shown = api_show(r, role);
-		return api_bad(r, "role",
-		    "'%s' is none of system, developer, user, assistant, tool",
-		    shown);
-	}
-	if (rc < 0)
+	} else if (history_begin(r, role, false) < 0) {
 		return -1;
+	}
+	if (role == CHAT_ASSISTANT)
+		return read_assistant(r, node);
 	content = api_field(r, node, "content");
 	if (content == 0)
 		return api_bad(r, "content", "there is no content");
-	return history_content(r, content);
+	return history_content(r, content, "content");
 }
 
 int

@@ -206,7 +206,7 @@ history_part_bad(struct reader *r, uint32_t part)
 }
 
 int
-history_content(struct reader *r, uint32_t node)
+history_content(struct reader *r, uint32_t node, const char *field)
 {
 	struct chat_text text;
 	uint32_t i;
@@ -218,10 +218,10 @@ history_content(struct reader *r, uint32_t node)
 		return 0;
 	}
 	if (r->t.node[node].type != JSON_ARRAY)
-		return api_bad(r, "content",
-		    "content must be a string or an array of parts");
+		return api_bad(r, field,
+		    "%s must be a string or an array of parts", field);
 	for (i = json_tree_first(&r->t, node); i != 0; i = r->t.node[i].next) {
-		at = api_enter_at(r, "content", k++);
+		at = api_enter_at(r, field, k++);
 		if ((rc = history_part(r, i, &text)) < 0)
 			return -1;
 		if (rc == 0)
@@ -230,4 +230,46 @@ history_content(struct reader *r, uint32_t node)
 		api_leave(r, at);
 	}
 	return 0;
+}
+
+int
+history_role(struct reader *r, uint32_t message, enum chat_role *role)
+{
+	static const struct {
+		const char *word;
+		enum chat_role role;
+		bool chat, responses, messages; /* where it is known */
+	} roles[] = {
+		{ "system", CHAT_SYSTEM, true, true, true },
+		{ "developer", CHAT_SYSTEM, true, true, false },
+		{ "user", CHAT_USER, true, true, true },
+		{ "assistant", CHAT_ASSISTANT, true, true, true },
+		{ "tool", CHAT_TOOL, true, false, false },
+	};
+	cleanup_buf struct buf known = { 0 };
+	cleanup_free char *shown = NULL;
+	uint32_t node;
+	size_t i;
+
+	if (r->t.node[message].type != JSON_OBJECT)
+		return api_bad(r, "", "a message must be an object");
+	if (api_get_node(r, message, "role", JSON_STR, &node) < 0)
+		return -1;
+	if (node == 0)
+		return api_bad(r, "role", "there is no role");
+	for (i = 0; i < nitems(roles); i++) {
+		if (!(r->out->kind == API_CHAT          ? roles[i].chat
+			: r->out->kind == API_RESPONSES ? roles[i].responses
+							: roles[i].messages))
+			continue;
+		*role = roles[i].role;
+		if (json_tree_is(&r->t, node, roles[i].word))
+			return 0;
+		buf_printf(&known, "%s%s", buf_len(&known) > 0 ? ", " : "",
+		    roles[i].word);
+	}
+	buf_put_u8(&known, 0);
+	shown = api_show(r, node);
+	return api_bad(r, "role", "'%s' is none of %s", shown,
+	    (const char *)buf_head(&known));
 }

@@ -4,18 +4,6 @@
  */
 #include "inferd/api_int.h"
 
-#include <string.h>
-
-#include "base/str.h"
-
-static bool
-type_is(const struct reader *r, uint32_t node, const char *name)
-{
-	uint32_t type = api_field(r, node, "type");
-
-	return type != 0 && json_tree_is(&r->t, type, name);
-}
-
 /* A document with text in it. */
 static int
 read_document(struct reader *r, uint32_t node)
@@ -27,7 +15,7 @@ read_document(struct reader *r, uint32_t node)
 	    api_get_node(r, node, "source", JSON_OBJECT, &source) < 0)
 		return -1;
 	history_text(r, text);
-	if (source == 0 || !type_is(r, source, "text"))
+	if (source == 0 || !api_type_is(r, source, "text"))
 		return api_bad(
 		    r, "source", "documents are not supported but as text");
 	if (api_get_text(r, source, "data", &text) < 0)
@@ -42,9 +30,9 @@ read_other(struct reader *r, uint32_t node)
 {
 	struct chat_text text = { NULL, 0 };
 
-	if (type_is(r, node, "document"))
+	if (api_type_is(r, node, "document"))
 		return read_document(r, node);
-	if (type_is(r, node, "tool_reference")) {
+	if (api_type_is(r, node, "tool_reference")) {
 		if (api_get_text(r, node, "tool_name", &text) < 0)
 			return -1;
 		history_text(r, text);
@@ -62,7 +50,7 @@ read_result_content(struct reader *r, uint32_t node)
 	int rc;
 
 	if (r->t.node[node].type != JSON_ARRAY)
-		return history_content(r, node);
+		return history_content(r, node, "content");
 	for (i = json_tree_first(&r->t, node); i != 0; i = r->t.node[i].next) {
 		at = api_enter_at(r, "content", k++);
 		if ((rc = history_part(r, i, &text)) < 0 ||
@@ -98,7 +86,7 @@ read_user_part(struct reader *r, uint32_t node)
 
 	if ((rc = history_part(r, node, &text)) < 0)
 		return -1;
-	if (rc == 0 && type_is(r, node, "tool_result"))
+	if (rc == 0 && api_type_is(r, node, "tool_result"))
 		return read_result(r, node);
 	if (history_begin(r, CHAT_USER, true) < 0)
 		return -1;
@@ -141,15 +129,15 @@ read_assistant_part(struct reader *r, uint32_t node)
 		history_text(r, text);
 		return 0;
 	}
-	if (type_is(r, node, "tool_use"))
+	if (api_type_is(r, node, "tool_use"))
 		return read_call(r, node);
-	if (type_is(r, node, "thinking")) {
+	if (api_type_is(r, node, "thinking")) {
 		if (api_get_text(r, node, "thinking", &text) < 0)
 			return -1;
 		history_thinking(r, text);
 		return 0;
 	}
-	if (type_is(r, node, "redacted_thinking"))
+	if (api_type_is(r, node, "redacted_thinking"))
 		return 0;
 	return history_part_bad(r, node);
 }
@@ -175,79 +163,38 @@ read_parts(struct reader *r, uint32_t content, bool assistant)
 static int
 read_message(struct reader *r, uint32_t node)
 {
-	cleanup_free char *shown = NULL;
-	uint32_t role, content;
-	enum chat_role who;
+	enum chat_role role;
+	uint32_t content;
+	bool parts;
 
-	if (r->t.node[node].type != JSON_OBJECT)
-		return api_bad(r, "", "a message must be an object");
-	if (api_get_node(r, node, "role", JSON_STR, &role) < 0)
+	if (history_role(r, node, &role) < 0)
 		return -1;
-	if (role == 0)
-		return api_bad(r, "role", "there is no role");
 	content = api_field(r, node, "content");
 	if (content == 0)
 		return api_bad(r, "content", "there is no content");
-	if (json_tree_is(&r->t, role, "user")) {
-		who = CHAT_USER;
-	} else if (json_tree_is(&r->t, role, "assistant")) {
-		who = CHAT_ASSISTANT;
-	} else if (json_tree_is(&r->t, role, "system")) {
-		who = CHAT_SYSTEM;
-	} else {
-		shown = api_show(r, role);
-		return api_bad(r, "role",
-		    "'%s' is none of user, assistant, system", shown);
+	parts = r->t.node[content].type == JSON_ARRAY && role != CHAT_SYSTEM;
+	/* What begins with a result is no message of its own. */
+	if (!parts || role != CHAT_USER ||
+	    json_tree_first(&r->t, content) == 0 ||
+	    !api_type_is(r, json_tree_first(&r->t, content), "tool_result")) {
+		if (history_begin(r, role, false) < 0)
+			return -1;
 	}
-	if (r->t.node[content].type == JSON_ARRAY && who == CHAT_USER) {
-		/* The first part says what it is. */
-		if (json_tree_first(&r->t, content) == 0 ||
-		    !type_is(
-			r, json_tree_first(&r->t, content), "tool_result")) {
-			if (history_begin(r, who, false) < 0)
-				return -1;
-		}
-		return read_parts(r, content, false);
-	}
-	if (history_begin(r, who, false) < 0)
-		return -1;
-	return r->t.node[content].type == JSON_ARRAY && who == CHAT_ASSISTANT
-		   ? read_parts(r, content, true)
-		   : history_content(r, content);
+	return parts ? read_parts(r, content, role == CHAT_ASSISTANT)
+		     : history_content(r, content, "content");
 }
 
-/* A string, or parts: text, of which the parts that may be cached are none of
- * our concern. */
+/* A string, or parts, of which some may be cached. */
 static int
 read_system(struct reader *r)
 {
-	uint32_t node = api_field(r, 0, "system"), i;
-	struct chat_text text;
-	size_t k = 0, at;
-	int rc;
+	uint32_t node = api_field(r, 0, "system");
 
 	if (node == 0)
 		return 0;
-	if (r->t.node[node].type != JSON_STR &&
-	    r->t.node[node].type != JSON_ARRAY)
-		return api_bad(r, "system",
-		    "system must be a string or an array of parts");
-	if (history_begin(r, CHAT_SYSTEM, false) < 0)
-		return -1;
-	if (r->t.node[node].type == JSON_STR) {
-		history_text(r, api_text(r, node));
-		return 0;
-	}
-	for (i = json_tree_first(&r->t, node); i != 0; i = r->t.node[i].next) {
-		at = api_enter_at(r, "system", k++);
-		if ((rc = history_part(r, i, &text)) < 0)
-			return -1;
-		if (rc == 0)
-			return history_part_bad(r, i);
-		history_text(r, text);
-		api_leave(r, at);
-	}
-	return 0;
+	return history_begin(r, CHAT_SYSTEM, false) < 0
+		   ? -1
+		   : history_content(r, node, "system");
 }
 
 /* Nothing is kept here that a request could go on from. */
@@ -261,7 +208,7 @@ refuse_thread(struct reader *r)
 	api_bad(
 	    r, "thread", "conversations are not held here: send all messages");
 	r->err->type =
-	    type_is(r, node, "continue") ? API_NO_THREAD : API_NO_THREADS;
+	    api_type_is(r, node, "continue") ? API_NO_THREAD : API_NO_THREADS;
 	return -1;
 }
 

@@ -30,44 +30,20 @@ refuse_stored(struct reader *r)
 			  : 0;
 }
 
-static bool
-type_is(const struct reader *r, uint32_t node, const char *name)
-{
-	uint32_t type = api_field(r, node, "type");
-
-	return type != 0 && json_tree_is(&r->t, type, name);
-}
-
 static int
 read_message(struct reader *r, uint32_t node)
 {
-	cleanup_free char *shown = NULL;
-	uint32_t role, content;
-	enum chat_role who;
+	enum chat_role role;
+	uint32_t content;
 
-	if (api_get_node(r, node, "role", JSON_STR, &role) < 0)
+	if (history_role(r, node, &role) < 0)
 		return -1;
-	if (role == 0)
-		return api_bad(r, "role", "there is no role");
-	if (json_tree_is(&r->t, role, "assistant")) {
-		who = CHAT_ASSISTANT;
-	} else if (json_tree_is(&r->t, role, "user")) {
-		who = CHAT_USER;
-	} else if (json_tree_is(&r->t, role, "system") ||
-		   json_tree_is(&r->t, role, "developer")) {
-		who = CHAT_SYSTEM;
-	} else {
-		shown = api_show(r, role);
-		return api_bad(r, "role",
-		    "'%s' is none of system, developer, user, assistant",
-		    shown);
-	}
 	content = api_field(r, node, "content");
 	if (content == 0)
 		return api_bad(r, "content", "there is no content");
-	if (history_begin(r, who, who == CHAT_ASSISTANT) < 0)
+	if (history_begin(r, role, role == CHAT_ASSISTANT) < 0)
 		return -1;
-	return history_content(r, content);
+	return history_content(r, content, "content");
 }
 
 static int
@@ -101,8 +77,6 @@ read_output(struct reader *r, uint32_t node)
 {
 	struct chat_text id = { NULL, 0 };
 	uint32_t output;
-	size_t at;
-	int rc;
 
 	if (api_get_text(r, node, "call_id", &id) < 0 ||
 	    history_result(r, id, "call_id") < 0)
@@ -110,11 +84,7 @@ read_output(struct reader *r, uint32_t node)
 	output = api_field(r, node, "output");
 	if (output == 0)
 		return api_bad(r, "output", "there is no output");
-	at = api_enter(r, "output");
-	rc = history_content(r, output);
-	if (rc == 0)
-		api_leave(r, at);
-	return rc;
+	return history_content(r, output, "output");
 }
 
 /* Thoughts as they are, else what sums them up. */
@@ -162,18 +132,18 @@ read_item(struct reader *r, uint32_t node)
 		return api_bad(r, "", "an item must be an object");
 	if (api_get_node(r, node, "type", JSON_STR, &type) < 0)
 		return -1;
-	if (type == 0 || type_is(r, node, "message"))
+	if (type == 0 || api_type_is(r, node, "message"))
 		return read_message(r, node);
-	if (type_is(r, node, "function_call"))
+	if (api_type_is(r, node, "function_call"))
 		return read_call(r, node, false);
-	if (type_is(r, node, "custom_tool_call"))
+	if (api_type_is(r, node, "custom_tool_call"))
 		return read_call(r, node, true);
-	if (type_is(r, node, "function_call_output") ||
-	    type_is(r, node, "custom_tool_call_output"))
+	if (api_type_is(r, node, "function_call_output") ||
+	    api_type_is(r, node, "custom_tool_call_output"))
 		return read_output(r, node);
-	if (type_is(r, node, "reasoning"))
+	if (api_type_is(r, node, "reasoning"))
 		return read_reasoning(r, node);
-	if (type_is(r, node, "item_reference"))
+	if (api_type_is(r, node, "item_reference"))
 		return api_bad(r, "type",
 		    "references to items are not supported: nothing is stored "
 		    "here; send the item itself");

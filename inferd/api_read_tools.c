@@ -6,24 +6,11 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "inferd/template_int.h"
 
 static const char custom_schema[] =
     "{\"type\":\"object\",\"properties\":{\"input\":{\"type\":\"string\"}},"
     "\"required\":[\"input\"],\"additionalProperties\":false}";
-
-static bool
-same(struct chat_text a, struct chat_text b)
-{
-	return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
-static bool
-type_is(const struct reader *r, uint32_t node, const char *name)
-{
-	uint32_t type = api_field(r, node, "type");
-
-	return type != 0 && json_tree_is(&r->t, type, name);
-}
 
 struct chat_text
 tool_name(struct reader *r, struct chat_text space, struct chat_text name)
@@ -96,7 +83,7 @@ add_tool(struct reader *r, struct chat_tool tool, struct api_tool origin)
 	if (check_name(r, tool.name) < 0)
 		return -1;
 	for (i = 0; i < r->ntools; i++)
-		if (same(r->tool[i].name, tool.name)) {
+		if (text_same(r->tool[i].name, tool.name)) {
 			shown = str_escape(tool.name.p, tool.name.n);
 			return api_bad(
 			    r, "name", "there are two tools '%s'", shown);
@@ -200,11 +187,11 @@ read_responses_tool(struct reader *r, uint32_t node, struct chat_text space)
 {
 	if (r->t.node[node].type != JSON_OBJECT)
 		return api_bad(r, "", "a tool must be an object");
-	if (type_is(r, node, "function"))
+	if (api_type_is(r, node, "function"))
 		return read_function(r, node, "parameters", space);
-	if (type_is(r, node, "custom"))
+	if (api_type_is(r, node, "custom"))
 		return read_custom(r, node, space);
-	if (type_is(r, node, "namespace") && space.n == 0)
+	if (api_type_is(r, node, "namespace") && space.n == 0)
 		return read_namespace(r, node);
 	r->left_out++;
 	return 0;
@@ -214,7 +201,7 @@ static int
 read_chat_tool(struct reader *r, uint32_t node)
 {
 	static const struct chat_text none = { NULL, 0 };
-	bool custom = type_is(r, node, "custom");
+	bool custom = api_type_is(r, node, "custom");
 	const char *name = custom ? "custom" : "function";
 	uint32_t inner;
 	size_t at;
@@ -222,7 +209,7 @@ read_chat_tool(struct reader *r, uint32_t node)
 
 	if (r->t.node[node].type != JSON_OBJECT)
 		return api_bad(r, "", "a tool must be an object");
-	if (!custom && !type_is(r, node, "function")) {
+	if (!custom && !api_type_is(r, node, "function")) {
 		r->left_out++;
 		return 0;
 	}
@@ -246,7 +233,8 @@ read_messages_tool(struct reader *r, uint32_t node)
 		return api_bad(r, "", "a tool must be an object");
 	/* A type is of tools that Anthropic has made. */
 	if (api_field(r, node, "input_schema") == 0 &&
-	    api_field(r, node, "type") != 0 && !type_is(r, node, "custom")) {
+	    api_field(r, node, "type") != 0 &&
+	    !api_type_is(r, node, "custom")) {
 		r->left_out++;
 		return 0;
 	}
@@ -308,8 +296,8 @@ find_tool(struct reader *r, struct chat_text space, struct chat_text name,
 	size_t i;
 
 	for (i = 0; i < r->ntools; i++)
-		if (same(r->origin[i].name, name) &&
-		    (space.n == 0 || same(r->origin[i].space, space))) {
+		if (text_same(r->origin[i].name, name) &&
+		    (space.n == 0 || text_same(r->origin[i].space, space))) {
 			*out = i;
 			return 0;
 		}
@@ -381,7 +369,8 @@ read_allowed(struct reader *r, uint32_t node)
 	for (i = json_tree_first(&r->t, tools); i != 0; i = r->t.node[i].next) {
 		if (r->t.node[i].type != JSON_OBJECT)
 			return api_bad(r, "tools", "a tool must be an object");
-		if (!type_is(r, i, "function") && !type_is(r, i, "custom"))
+		if (!api_type_is(r, i, "function") &&
+		    !api_type_is(r, i, "custom"))
 			continue;
 		if (read_named(r, i, &k) < 0)
 			return -1;

@@ -144,11 +144,26 @@ histories_that_make_no_sense_are_refused(void **state)
 		    "400 messages[0].content[0].source: documents are not "
 		    "supported but as text" },
 		{ API_MESSAGES, CHAT("{'role':'tool','content':'x'}"),
-		    "400 messages[0].role: 'tool' is none of user, assistant, "
-		    "system" },
+		    "400 messages[0].role: 'tool' is none of system, user, "
+		    "assistant" },
 		{ API_MESSAGES, "{'thread':{'type':'create'}," MESSAGES "}",
 		    "400 thread: conversations are not held here: send all "
 		    "messages" },
+		{ API_MESSAGES, "{'system':7," MESSAGES "}",
+		    "400 system: system must be a string or an array of "
+		    "parts" },
+		{ API_MESSAGES, "{'system':[{'type':'image'}]," MESSAGES "}",
+		    "400 system[0].type: images are not supported: the model "
+		    "reads text only" },
+		{ API_RESPONSES,
+		    "{'input':[{'type':'function_call','call_id':'c','name':"
+		    "'f'},{'type':'function_call_output','call_id':'c',"
+		    "'output':[{'type':'input_image'}]}]}",
+		    "400 input[1].output[0].type: images are not supported: "
+		    "the model reads text only" },
+		{ API_RESPONSES, "{'input':[{'role':'tool','content':'x'}]}",
+		    "400 input[0].role: 'tool' is none of system, developer, "
+		    "user, assistant" },
 		{ API_RESPONSES, "{}", "400 input: there is no input" },
 		{ API_RESPONSES, "{'input':[]}",
 		    "400 input: there are no items" },
