@@ -122,9 +122,9 @@ head(struct run *r, float *logits)
 	mat_mul(r->pool, r->acts, &p, 1);
 }
 
-bool
-run_rows_until(struct run *r, const struct row *rows, size_t n, float *logits,
-    const atomic_int *stop)
+size_t
+run_rows_until(struct run *r, const struct row *rows, size_t n, size_t keep,
+    float *logits, const atomic_int *stop)
 {
 	const struct net *net = r->net;
 	const struct matrix *e = &net->embd;
@@ -137,16 +137,19 @@ run_rows_until(struct run *r, const struct row *rows, size_t n, float *logits,
 		rope_turn(net, rows[i].pos, &r->turn[i * net->hp.rope_dims]);
 	}
 	for (uint32_t l = 0; l < net->hp.layers; l++) {
-		if (stop != NULL && atomic_load(stop) != 0)
-			return false;
+		/* What a row needs of itself stands at its own place. */
+		if (stop != NULL && r->n > keep && atomic_load(stop) != 0)
+			r->n = n = keep;
+		if (n == 0)
+			return 0;
 		net->def->layer(r, l);
 	}
 	head(r, logits);
-	return true;
+	return n;
 }
 
 void
 run_rows(struct run *r, const struct row *rows, size_t n, float *logits)
 {
-	run_rows_until(r, rows, n, logits, NULL);
+	run_rows_until(r, rows, n, n, logits, NULL);
 }

@@ -39,11 +39,11 @@ void run_free(struct run *r); /* NULL is fine */
  */
 void run_rows(struct run *r, const struct row *rows, size_t n, float *logits);
 /*
- * The same, but it gives up before the next layer once *stop is not 0 (NULL:
- * never), and returns false: the rows are as if they had not been here, and
- * can be sent again.
+ * The same, but once *stop is not 0 (NULL: never) it goes on from the next
+ * layer with the first `keep` rows alone.  Returns how many rows have been
+ * computed, n or keep; the others are as if they had not been here.
  */
-bool run_rows_until(struct run *r, const struct row *rows, size_t n,
-    float *logits, const atomic_int *stop);
+size_t run_rows_until(struct run *r, const struct row *rows, size_t n,
+    size_t keep, float *logits, const atomic_int *stop);
 
 #endif

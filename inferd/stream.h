@@ -28,6 +28,7 @@ struct stream {
 	uint32_t paid;           /* positions of the prompt that are paid for */
 	uint64_t tokens, cpu_us; /* that it has cost so far */
 	uint32_t rows;           /* in the batch of this step */
+	size_t logits;           /* of its first row there that wants them */
 	struct gen_usage usage;
 	uint64_t began_us, first_us; /* 0: not yet */
 	uint64_t told_us;

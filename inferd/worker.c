@@ -262,38 +262,45 @@ next_slice(struct worker *w)
 	return NULL;
 }
 
-static uint32_t
-add_rows(struct worker *w, uint32_t n, struct stream *s, uint32_t rows)
+static void
+add_rows(struct worker *w, struct stream *s, uint32_t rows)
 {
+	s->rows = rows;
+	s->logits = w->nlogits;
 	for (uint32_t i = 0; i < rows; i++) {
 		const uint32_t pos = s->at + i;
+		const bool want = pos + 1 == s->n;
 
-		w->rows[n++] =
-		    (struct row){ s->kv, pos, s->ids[pos], pos + 1 == s->n };
+		w->rows[w->nrows++] =
+		    (struct row){ s->kv, pos, s->ids[pos], want };
+		w->nlogits += want;
 	}
-	s->rows = rows;
-	return n;
 }
 
-/* The rows of this step; how many. */
-static uint32_t
-make_batch(struct worker *w, struct stream **slice)
+/*
+ * The rows of this step; the slice comes last, so that it can be given up.
+ * Returns its stream, or NULL.
+ */
+static struct stream *
+make_batch(struct worker *w)
 {
-	uint32_t n = 0;
+	struct stream *slice;
+	uint32_t left;
 
+	w->nrows = 0;
+	w->nlogits = 0;
 	worker_make_room(w);
-	*slice = next_slice(w);
+	slice = next_slice(w);
 	for (struct stream *s = w->streams; s != NULL; s = s->next) {
-		uint32_t rows = s->n - s->at;
-
 		s->rows = 0;
-		if (s == *slice)
-			n = add_rows(w, n, s,
-			    rows < SCHED_QUANTUM ? rows : SCHED_QUANTUM);
-		else if (stream_decodes(s))
-			n = add_rows(w, n, s, rows);
+		if (s != slice && stream_decodes(s))
+			add_rows(w, s, s->n - s->at);
 	}
-	return n;
+	if (slice != NULL) {
+		left = slice->n - slice->at;
+		add_rows(w, slice, left < SCHED_QUANTUM ? left : SCHED_QUANTUM);
+	}
+	return slice;
 }
 
 static void
@@ -303,20 +310,20 @@ mix(double *rate, double now)
 }
 
 static void
-measure(struct worker *w, const struct stream *slice, uint32_t n, uint64_t us)
+measure(struct worker *w, const struct stream *slice, uint64_t us)
 {
 	const double s = us > 0 ? (double)us * 1e-6 : 1e-6;
 
 	w->stats.measured_us = w->now_us;
 	if (slice != NULL)
 		mix(&w->stats.prefill_rate, slice->rows / s);
-	if (slice == NULL || slice->rows < n)
+	if (slice == NULL || slice->rows < w->nrows)
 		mix(&w->stats.decode_rate, 1 / s);
 }
 
-/* What was computed of s, by the logits of its last row if it is complete. */
+/* What was computed of s, and the next token if that was all there is. */
 static void
-advance(struct worker *w, struct stream *s, bool slice, const float *logits)
+advance(struct worker *w, struct stream *s, bool slice)
 {
 	s->at += s->rows;
 	if (slice) {
@@ -329,45 +336,51 @@ advance(struct worker *w, struct stream *s, bool slice, const float *logits)
 	if (s->c == NULL)
 		worker_keep(w, s);
 	w->stats.sampled_tokens++;
-	if (!stream_draw(s, w->tok, logits, w->now_us))
+	if (!stream_draw(
+		s, w->tok, &w->logits[s->logits * w->net->hp.vocab], w->now_us))
 		end(w, s, GEN_STOP);
 }
 
-/* Its part of the step, and each token once. */
+/*
+ * Its part of the step, and each token once.  Who hangs up has it computed for
+ * nothing, but not for free.
+ */
 static void
-charge(struct stream *s, uint32_t all, uint64_t cpu_us)
+charge(struct worker *w, struct stream *s, uint64_t cpu_us, bool computed)
 {
-	const uint32_t all_ids = s->at + s->rows, prompt = s->usage.prompt,
-		       at = all_ids < prompt ? all_ids : prompt;
-	uint64_t tokens = all_ids == s->n; /* which is drawn */
+	const uint32_t ids = s->at + s->rows, prompt = s->usage.prompt,
+		       at = ids < prompt ? ids : prompt;
+	uint64_t tokens = 0;
 
-	if (at > s->paid) {
-		tokens += at - s->paid;
-		s->paid = at;
+	if (computed) {
+		tokens = ids == s->n; /* which is drawn */
+		if (at > s->paid) {
+			tokens += at - s->paid;
+			s->paid = at;
+		}
 	}
-	cpu_us = cpu_us * s->rows / all;
+	cpu_us = cpu_us * s->rows / w->nrows;
 	s->tokens += tokens;
 	s->cpu_us += cpu_us;
 	post_charge(s->post, s->gen, tokens, cpu_us);
 }
 
 static void
-after_batch(struct worker *w, struct stream *slice, uint32_t n, uint64_t cpu_us)
+after_batch(
+    struct worker *w, struct stream *slice, size_t computed, uint64_t cpu_us)
 {
-	const float *logits = w->logits;
+	const bool all = computed == w->nrows;
 	struct stream *s, *next;
 
 	for (s = w->streams; s != NULL; s = next) {
 		next = s->next;
 		if (s->rows == 0)
 			continue;
-		charge(s, n, cpu_us);
-		/* Ends come in here. */
-		if (s->at + s->rows == s->n) {
-			advance(w, s, s == slice, logits);
-			logits += w->net->hp.vocab;
-		} else
-			advance(w, s, s == slice, NULL);
+		charge(w, s, cpu_us, all || (computed > 0 && s != slice));
+		if (all || (computed > 0 && s != slice))
+			advance(w, s, s == slice); /* it may end here */
+		else if (s == slice)
+			sched_slice(w->sched, &s->job, s->rows, true);
 	}
 }
 
@@ -385,46 +398,52 @@ publish(struct worker *w)
 }
 
 /*
- * What makes the batch be given up: the hang-up of whom most of it is for.
- * Others have their rows computed again.
+ * Whose hang-up makes rows be given up: those of the slice, or of one that is
+ * alone.
  */
 static const atomic_int *
-stop_of(const struct worker *w, const struct stream *slice, uint32_t n)
+stop_of(const struct worker *w, const struct stream *slice, uint32_t *keep)
 {
-	if (slice != NULL)
+	*keep = w->nrows;
+	if (slice != NULL) {
+		*keep -= slice->rows;
 		return &slice->gen->stop;
+	}
 	for (const struct stream *s = w->streams; s != NULL; s = s->next)
-		if (s->rows == n)
+		if (s->rows == w->nrows) {
+			*keep = 0;
 			return &s->gen->stop;
+		}
 	return NULL;
 }
 
 bool
 worker_step(struct worker *w, uint64_t now_us)
 {
+	const atomic_int *stop;
 	struct stream *slice;
-	uint64_t cpu, began;
-	uint32_t n;
+	uint64_t cpu, us;
+	size_t computed;
+	uint32_t keep;
 
 	w->now_us = now_us;
 	end_some(w);
-	n = make_batch(w, &slice);
+	slice = make_batch(w);
 	for (struct stream *s = w->streams; s != NULL; s = s->next)
 		if (s != slice)
 			tell(w, s);
-	if (n == 0) {
-		publish(w);
-		return false;
-	}
-	cpu = pool_cpu_us(w->pool);
-	began = worker_now_us();
-	if (run_rows_until(
-		w->run, w->rows, n, w->logits, stop_of(w, slice, n))) {
-		began = worker_now_us() - began;
-		w->now_us += began;
-		measure(w, slice, n, began);
-		after_batch(w, slice, n, pool_cpu_us(w->pool) - cpu);
+	if (w->nrows > 0) {
+		stop = stop_of(w, slice, &keep);
+		cpu = pool_cpu_us(w->pool);
+		us = worker_now_us();
+		computed = run_rows_until(
+		    w->run, w->rows, w->nrows, keep, w->logits, stop);
+		us = worker_now_us() - us;
+		w->now_us += us;
+		if (computed == w->nrows)
+			measure(w, slice, us);
+		after_batch(w, slice, computed, pool_cpu_us(w->pool) - cpu);
 	}
 	publish(w);
-	return true;
+	return w->nrows > 0;
 }

@@ -26,6 +26,8 @@ struct worker {
 	struct stream *streams; /* in order of arrival */
 	struct row *rows;
 	float *logits;
+	uint32_t nrows;
+	size_t nlogits; /* rows that want them */
 	struct engine_stats stats;
 	uint64_t now_us;
 };

@@ -245,52 +245,71 @@ a_prefix_taken_over_gives_what_a_fresh_one_gives(void **state)
 }
 
 static atomic_int stop;
-static uint32_t layers, stop_at;
+static uint32_t stop_at;
+static size_t computed; /* rows, in each layer */
 
 static void
 layer_counted(struct run *r, uint32_t layer)
 {
-	layers++;
+	computed += r->n;
 	block_decoder(r, layer);
 	if (layer == stop_at)
 		atomic_store(&stop, 1);
 }
 
 static void
-rows_that_are_stopped_end_with_their_layer_and_can_be_sent_again(void **state)
+rows_that_are_stopped_end_with_their_layer_and_leave_no_trace(void **state)
 {
 	struct world w;
 	struct arch_def def;
-	float *want, *got;
-	struct kv_seq *s;
+	float *want[2], *got;
+	struct kv_seq *s[2];
 	struct row rows[POSITIONS];
 
 	world_new(&w, &kinds[0], 2);
-	want = alone(&w, 0, 64);
+	want[0] = alone(&w, 0, 64);
+	want[1] = alone(&w, 1, 64);
 	got = xcalloc(POSITIONS * TINY_VOCAB, sizeof(*got));
 	def = *w.net->def;
 	def.layer = layer_counted;
 	w.net->def = &def;
-	s = kv_seq_new(w.kv);
-	assert_int_equal(kv_seq_reserve(s, POSITIONS), 0);
-	for (uint32_t i = 0; i < POSITIONS; i++)
-		rows[i] = (struct row){ s, i, token(i, 0), true };
-	assert_true(run_rows_until(w.run, rows, 50, got, NULL));
-	for (stop_at = 0; stop_at < w.net->hp.layers - 1; stop_at++) {
-		layers = 0;
-		atomic_store(&stop, 0);
-		assert_false(run_rows_until(w.run, rows + 50, 60, got, &stop));
-		assert_int_equal(layers, stop_at + 1);
-	}
-	assert_false(run_rows_until(w.run, rows + 50, 60, got, &stop));
-	assert_int_equal(layers, w.net->hp.layers - 1);
-	atomic_store(&stop, 0);
 	stop_at = UINT32_MAX;
+	for (uint32_t i = 0; i < 2; i++) {
+		s[i] = kv_seq_new(w.kv);
+		go(&w, s[i], i, 0, 50, 64, got);
+		assert_int_equal(kv_seq_reserve(s[i], POSITIONS), 0);
+	}
+	for (stop_at = 0; stop_at < w.net->hp.layers - 1; stop_at++) {
+		const uint32_t at = 50 + stop_at;
+
+		/* One row of the one goes on, 60 of the other do not. */
+		rows[0] = (struct row){ s[1], at, token(at, 1), true };
+		for (uint32_t i = 0; i < 60; i++)
+			rows[1 + i] = (struct row){ s[0], 50 + i,
+				token(50 + i, 0), i % 2 == 0 };
+		atomic_store(&stop, 0);
+		computed = 0;
+		assert_int_equal(
+		    run_rows_until(w.run, rows, 61, 1, got, &stop), 1);
+		assert_int_equal(computed,
+		    61 * (stop_at + 1) + w.net->hp.layers - stop_at - 1);
+		assert_true(same(got, &want[1][(size_t)at * TINY_VOCAB], 1));
+		/* With none that goes on there is nothing more to do. */
+		atomic_store(&stop, 0);
+		computed = 0;
+		assert_int_equal(
+		    run_rows_until(w.run, rows + 1, 60, 0, got, &stop), 0);
+		assert_int_equal(computed, 60 * (stop_at + 1));
+	}
+	stop_at = UINT32_MAX;
+	atomic_store(&stop, 0);
+	go(&w, s[0], 0, 50, POSITIONS, 64, got);
 	assert_true(
-	    run_rows_until(w.run, rows + 50, POSITIONS - 50, got, &stop));
-	assert_true(same(got, &want[(size_t)50 * TINY_VOCAB], POSITIONS - 50));
-	kv_seq_free(s);
-	free(want);
+	    same(got, &want[0][(size_t)50 * TINY_VOCAB], POSITIONS - 50));
+	for (uint32_t i = 0; i < 2; i++) {
+		kv_seq_free(s[i]);
+		free(want[i]);
+	}
 	free(got);
 	world_free(&w);
 }
@@ -362,7 +381,7 @@ main(void)
 		cmocka_unit_test(
 		    a_prefix_taken_over_gives_what_a_fresh_one_gives),
 		cmocka_unit_test(
-		    rows_that_are_stopped_end_with_their_layer_and_can_be_sent_again),
+		    rows_that_are_stopped_end_with_their_layer_and_leave_no_trace),
 		cmocka_unit_test(a_budget_is_kept_and_pages_come_back_empty),
 		cmocka_unit_test(what_is_missing_or_of_another_shape_is_named),
 	};
