@@ -35,8 +35,8 @@ struct agent {
 	bool interactive;        /* before the others */
 };
 
-/* Agents that are known at the same time. */
-#define AGENTS_MAX 1024u
+/* All that are ever known, and have a space of prefixes each. */
+#define AGENTS_MAX 4095u
 
 struct agents;
 /* budget: of each agent that is not given one of its own. */
