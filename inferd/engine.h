@@ -86,6 +86,7 @@ struct engine_stats {
 	uint64_t prompt_tokens, cached_tokens, sampled_tokens;
 	uint64_t drafted, accepted;
 	uint64_t kv_used, kv_budget;
+	uint64_t put_back; /* that gave up their memory to begin anew later */
 	/* Tokens a second, lately; of decoding, of one completion.  0: not
 	 * known. */
 	double prefill_rate, decode_rate;

@@ -84,6 +84,30 @@ put_back(struct worker *w, uint32_t space)
 	worker_release(w, s);
 	s->at = 0;
 	sched_put_back(w->sched, &s->job);
+	w->stats.put_back++;
+}
+
+/*
+ * The agent of s has nothing else in memory: whoever has most of it, in more
+ * than one sequence, gives one back.  False: nobody has.
+ */
+static bool
+take_from_others(struct worker *w, const struct stream *s)
+{
+	uint64_t bytes, most = 0;
+	uint32_t from = 0;
+
+	if (agent_seqs(w, s->gen->space, &bytes) > 1)
+		return false;
+	for (const struct stream *o = w->streams; o != NULL; o = o->next)
+		if (agent_seqs(w, o->gen->space, &bytes) > 1 && bytes > most) {
+			most = bytes;
+			from = o->gen->space;
+		}
+	if (most == 0)
+		return false;
+	put_back(w, from);
+	return true;
 }
 
 static void
@@ -124,11 +148,12 @@ worker_find_room(struct worker *w, struct stream *s, uint32_t *known)
 			    : kv_seq_new(w->kv);
 	if (s->kv == NULL)
 		return false;
-	if (!reserve(w, s, s->n + 1)) {
-		kv_seq_free(s->kv);
-		s->kv = NULL;
-		return false;
-	}
+	while (!reserve(w, s, s->n + 1))
+		if (!take_from_others(w, s)) {
+			kv_seq_free(s->kv);
+			s->kv = NULL;
+			return false;
+		}
 	s->at = *known = hit.n;
 	if (hit.diverged_of > 0)
 		log_info("agent=%s prompt=%u cached=%u diverged_at=%u of=%u",

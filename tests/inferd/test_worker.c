@@ -167,20 +167,26 @@ length_of(uint32_t text)
 
 #define SAY 30u
 
+static void
+ask_alone(
+    struct asked *a, uint32_t text, uint32_t n, uint32_t more, unsigned threads)
+{
+	struct bench b;
+
+	bench_new(&b, threads, 2048);
+	ask(&b, a, text, n, more);
+	worker_take(b.worker, &a->gen);
+	run(&b);
+	assert_int_equal(a->usage.sampled, more);
+	bench_free(&b);
+}
+
 /* Each of many alone. */
 static void
 alone(struct asked *a, uint32_t n, unsigned threads)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		struct bench b;
-
-		bench_new(&b, threads, 2048);
-		ask(&b, &a[i], i, length_of(i), SAY);
-		worker_take(b.worker, &a[i].gen);
-		run(&b);
-		assert_int_equal(a[i].usage.sampled, SAY);
-		bench_free(&b);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		ask_alone(&a[i], i, length_of(i), SAY, threads);
 }
 
 static void
@@ -271,9 +277,43 @@ who_has_to_give_memory_back_says_the_same_later(void **state)
 		    got[i].tokens, length_of(i) + got[i].usage.sampled);
 	post_stats(b.post, &st);
 	assert_true(st.kv_used <= st.kv_budget);
+	assert_true(st.put_back > 0);
 	bench_free(&b);
 	forget(got, MANY);
 	forget(want, MANY);
+}
+
+static void
+who_has_nothing_in_memory_gets_some_of_who_has_most(void **state)
+{
+	const uint32_t n = 5 * KV_PAGE, more = KV_PAGE;
+	struct asked want[5], got[5];
+	struct bench b;
+	struct engine_stats st;
+
+	/* Four of one agent, which fill it; one of another needs half. */
+	for (uint32_t i = 0; i < 4; i++)
+		ask_alone(&want[i], 3 * i, n, more, 1);
+	ask_alone(&want[4], 1, 2 * n, SAY, 1);
+	bench_new(&b, 1, 4 * (n + more));
+	for (uint32_t i = 0; i < 4; i++) {
+		ask(&b, &got[i], 3 * i, n, more);
+		worker_take(b.worker, &got[i].gen);
+	}
+	while (got[3].tokens <= n)
+		assert_true(step(&b));
+	ask(&b, &got[4], 1, 2 * n, SAY);
+	worker_take(b.worker, &got[4].gen);
+	while (got[4].finish == GEN_GOING)
+		assert_true(step(&b));
+	assert_int_equal(got[3].finish, GEN_GOING);
+	run(&b);
+	assert_same(want, got, 5);
+	post_stats(b.post, &st);
+	assert_true(st.put_back > 0);
+	bench_free(&b);
+	forget(want, 5);
+	forget(got, 5);
 }
 
 static void
@@ -469,6 +509,8 @@ main(void)
 		cmocka_unit_test(what_is_remembered_changes_no_word),
 		cmocka_unit_test(
 		    who_has_to_give_memory_back_says_the_same_later),
+		cmocka_unit_test(
+		    who_has_nothing_in_memory_gets_some_of_who_has_most),
 		cmocka_unit_test(an_agents_memory_is_kept_to_its_budget),
 		cmocka_unit_test(who_hangs_up_has_no_further_layer_computed),
 		cmocka_unit_test(what_waits_or_runs_ends_at_its_deadline),
