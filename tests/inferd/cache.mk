@@ -1,5 +1,6 @@
 CACHE_TESTS = tests/inferd/test_kvdisk tests/inferd/test_prefix \
-	tests/inferd/test_public tests/inferd/test_volatile
+	tests/inferd/test_public tests/inferd/test_tenants \
+	tests/inferd/test_volatile
 check_PROGRAMS += $(CACHE_TESTS)
 TESTS += $(CACHE_TESTS)
 tests_inferd_test_prefix_SOURCES = tests/inferd/test_prefix.c \
@@ -13,3 +14,16 @@ tests_inferd_test_kvdisk_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_public_SOURCES = tests/inferd/test_public.c \
 	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
 tests_inferd_test_public_LDADD = libchat.a libproxy.a libbase.a $(CMOCKA_LIBS)
+TENANTS = tests/inferd/tenants.c tests/inferd/tenants.h \
+	tests/inferd/engine_world.c tests/inferd/engine_world.h
+tests_inferd_test_tenants_SOURCES = tests/inferd/test_tenants.c $(TENANTS)
+tests_inferd_test_tenants_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
+
+# make bench-tenants: does time tell one agent what another has asked?
+tests_bench_tenants_SOURCES = tests/bench/tenants.c $(TENANTS)
+tests_bench_tenants_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
+EXTRA_PROGRAMS += tests/bench/tenants
+CLEANFILES += tests/bench/tenants
+bench-tenants: tests/bench/tenants
+	@tests/bench/tenants
+.PHONY: bench-tenants
