@@ -74,7 +74,7 @@ struct api_error {
 struct api_tool {
 	struct chat_text name;
 	struct chat_text space; /* of names, that it belongs to; empty: none */
-	/* It takes any text: the member "input" of its arguments. */
+	/* It takes any text: the member "input" of its arguments; strict. */
 	bool custom;
 	bool strict; /* its arguments match its schema */
 };

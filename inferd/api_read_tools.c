@@ -129,7 +129,10 @@ read_custom(struct reader *r, uint32_t node, struct chat_text space)
 {
 	struct chat_tool tool = { .schema = { custom_schema,
 				      sizeof(custom_schema) - 1 } };
-	struct api_tool origin = { .space = space, .custom = true };
+	/* Without its one member there would be nothing to call it with. */
+	struct api_tool origin = {
+		.space = space, .custom = true, .strict = true
+	};
 	struct chat_text definition = { NULL, 0 };
 	cleanup_buf struct buf b = { 0 };
 	uint32_t format, grammar;

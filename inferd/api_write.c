@@ -252,10 +252,13 @@ api_error_body(enum api_kind kind, const struct api_error *err, struct buf *out)
 			       ? type_of(kind, err->status)
 			       : err->type;
 	cleanup_free char *message = NULL;
+	bool named;
 
 	if (kind == API_MESSAGES || kind == API_COUNT_TOKENS) {
-		message = xasprintf("%s%s%s", err->param,
-		    err->param[0] != '\0' ? ": " : "", err->message);
+		/* A message that clients know is not to be changed. */
+		named = err->param[0] != '\0' && !context;
+		message = xasprintf("%s%s%s", named ? err->param : "",
+		    named ? ": " : "", err->message);
 		buf_printf(out, "{\"type\":\"error\",\"error\":{\"type\":");
 		quote_str(out, type_of(kind, err->status));
 		buf_printf(out, ",\"message\":");

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "inferd/grammar.h"
 #include "tests/inferd/api_run.h"
 
 #define HI "'messages':[{'role':'user','content':'hi'}]"
@@ -531,12 +532,36 @@ custom_tools_take_their_input_as_a_member(void **state)
 	    "U:hi # apply_patch ~d\nThe input must match this grammar:\n"
 	    "start: x {\"type\":\"object\",\"properties\":{\"input\":{\"type\":"
 	    "\"string\"}},\"required\":[\"input\"],\"additionalProperties\":"
-	    "false} custom");
+	    "false} strict custom");
 	assert_api(API_CHAT,
 	    "{" HI ",'tools':[{'type':'custom','custom':{'name':'p'}}]}",
 	    "U:hi # p {\"type\":\"object\",\"properties\":{\"input\":{\"type\":"
 	    "\"string\"}},\"required\":[\"input\"],\"additionalProperties\":"
-	    "false} custom");
+	    "false} strict custom");
+}
+
+static void
+the_schema_of_a_custom_tool_lets_any_text_through(void **state)
+{
+	static const char args[] = "{\"input\": \"*** Begin\\n\"}";
+	struct api_request q;
+	struct error err;
+	struct grammar *g;
+	struct grammar_state *s;
+
+	api_run_request(API_RESPONSES,
+	    "{'input':'hi','tools':[{'type':'custom','name':'p'}]}", &q);
+	assert_true(q.strict_tools);
+	g = schema_compile(
+	    q.chat.tools[0].schema.p, q.chat.tools[0].schema.n, &err);
+	assert_non_null(g);
+	s = grammar_start(g);
+	assert_false(grammar_take(s, "{}", 2));
+	assert_true(grammar_take(s, args, sizeof(args) - 1));
+	assert_true(grammar_done(s));
+	grammar_state_free(s);
+	grammar_free(g);
+	api_request_free(&q);
 }
 
 static void
@@ -586,6 +611,8 @@ main(void)
 		cmocka_unit_test(tools_are_read_in_each_shape),
 		cmocka_unit_test(namespaces_become_names_and_are_remembered),
 		cmocka_unit_test(custom_tools_take_their_input_as_a_member),
+		cmocka_unit_test(
+		    the_schema_of_a_custom_tool_lets_any_text_through),
 		cmocka_unit_test(tools_that_make_no_sense_are_refused),
 	};
 

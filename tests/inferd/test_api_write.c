@@ -629,7 +629,8 @@ errors_have_each_protocols_shape(void **state)
 	buf_put_u8(&b, '\n');
 	api_error_body(API_MESSAGES, &err, &b);
 	buf_put_u8(&b, '\n');
-	api_fail(&err, 400, API_CONTEXT_LENGTH, "", "prompt is too long");
+	api_fail(
+	    &err, 400, API_CONTEXT_LENGTH, "messages", "prompt is too long");
 	api_error_body(API_RESPONSES, &err, &b);
 	buf_put_u8(&b, '\n');
 	api_error_body(API_COUNT_TOKENS, &err, &b);
@@ -647,7 +648,7 @@ errors_have_each_protocols_shape(void **state)
 	    "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\""
 	    ",\"message\":\"messages[0].role: no \\\"role\\\"\"}}\n"
 	    "{\"error\":{\"message\":\"prompt is too long\",\"type\":"
-	    "\"invalid_request_error\",\"param\":null,\"code\":"
+	    "\"invalid_request_error\",\"param\":\"messages\",\"code\":"
 	    "\"context_length_exceeded\"}}\n"
 	    "{\"type\":\"error\",\"error\":{\"type\":\"invalid_request_error\""
 	    ",\"message\":\"prompt is too long\"}}\n"
