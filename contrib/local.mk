@@ -5,19 +5,23 @@ brigconfdir = $(sysconfdir)/brig
 brigexamplesdir = $(docdir)/examples
 
 EXTRA_DIST += contrib/systemd/brigd.service.in \
+	contrib/systemd/inferd.service.in contrib/inferd.env \
 	contrib/systemd/brig.sysusers contrib/systemd/brig.tmpfiles
-CLEANFILES += contrib/systemd/brigd.service
+BRIG_UNITS = contrib/systemd/brigd.service contrib/systemd/inferd.service
+CLEANFILES += $(BRIG_UNITS)
 
 dist_brigexamples_DATA = contrib/brigd.conf contrib/policies/ci.policy \
 	contrib/policies/coding.policy contrib/policies/research.policy
-nodist_systemdsystemunit_DATA = contrib/systemd/brigd.service
+nodist_systemdsystemunit_DATA = $(BRIG_UNITS)
 
-contrib/systemd/brigd.service: contrib/systemd/brigd.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
+make_unit = $(AM_V_GEN)$(MKDIR_P) contrib/systemd && \
 	sed -e 's|@sbindir[@]|$(sbindir)|g' \
 	    -e 's|@sysconfdir[@]|$(sysconfdir)|g' \
-	    $(srcdir)/contrib/systemd/brigd.service.in >$@.tmp && \
-	mv $@.tmp $@
+	    $(srcdir)/$@.in >$@.tmp && mv $@.tmp $@
+contrib/systemd/brigd.service: contrib/systemd/brigd.service.in Makefile
+	$(make_unit)
+contrib/systemd/inferd.service: contrib/systemd/inferd.service.in Makefile
+	$(make_unit)
 
 # What an administrator may have changed is never overwritten, nor removed
 # unless it is still as installed.
@@ -31,6 +35,9 @@ install-data-local:
 	[ -e '$(DESTDIR)$(brigconfdir)/brigd.conf' ] || \
 	    $(INSTALL_DATA) $(srcdir)/contrib/brigd.conf \
 	    '$(DESTDIR)$(brigconfdir)/brigd.conf'
+	[ -e '$(DESTDIR)$(brigconfdir)/inferd.env' ] || \
+	    $(INSTALL_DATA) $(srcdir)/contrib/inferd.env \
+	    '$(DESTDIR)$(brigconfdir)/inferd.env'
 	[ -e '$(DESTDIR)$(brigconfdir)/policy.d/default.policy' ] || \
 	    $(INSTALL_DATA) $(srcdir)/contrib/policies/default.policy \
 	    '$(DESTDIR)$(brigconfdir)/policy.d/default.policy'
@@ -41,6 +48,9 @@ uninstall-local:
 	! cmp -s $(srcdir)/contrib/brigd.conf \
 	    '$(DESTDIR)$(brigconfdir)/brigd.conf' || \
 	    rm -f '$(DESTDIR)$(brigconfdir)/brigd.conf'
+	! cmp -s $(srcdir)/contrib/inferd.env \
+	    '$(DESTDIR)$(brigconfdir)/inferd.env' || \
+	    rm -f '$(DESTDIR)$(brigconfdir)/inferd.env'
 	! cmp -s $(srcdir)/contrib/policies/default.policy \
 	    '$(DESTDIR)$(brigconfdir)/policy.d/default.policy' || \
 	    rm -f '$(DESTDIR)$(brigconfdir)/policy.d/default.policy'

@@ -23,6 +23,7 @@ sbindir=$(dir sbindir)
 libexec=$(dir pkglibexecdir)
 conf=$(dir brigconfdir)
 unit=$(dir systemdsystemunitdir)/brigd.service
+engine=$(dir systemdsystemunitdir)/inferd.service
 
 # mode WANT FILE: its mode, and that root owns it.
 mode() {
@@ -36,13 +37,15 @@ mode() {
 check "make install" build install
 check "brig" mode 755 "$bindir/brig"
 check "brigd" mode 755 "$sbindir/brigd"
+check "inferd" mode 755 "$sbindir/inferd"
 check "brig-shim" mode 755 "$libexec/brig-shim"
-for file in "$unit" "$conf/brigd.conf" "$conf/policy.d/default.policy" \
+for file in "$unit" "$engine" "$conf/brigd.conf" "$conf/inferd.env" "$conf/policy.d/default.policy" \
     "$(dir sysusersdir)/brig.conf" "$(dir tmpfilesdir)/brig.conf" \
     "$(dir bashcompletiondir)/brig.bash" \
     "$(dir brigexamplesdir)/coding.policy" "$(dir man1dir)/brig.1" \
     "$(dir man5dir)/brigd.conf.5" "$(dir man5dir)/brig.policy.5" \
-    "$(dir man7dir)/brig-control.7" "$(dir man8dir)/brigd.8"; do
+    "$(dir man7dir)/brig-control.7" "$(dir man8dir)/brigd.8" \
+    "$(dir man8dir)/inferd.8"; do
     check "${file##*/} in ${file%/*}" mode 644 "$file"
 done
 check "nothing is set-id, or for others to write" sh -c \
@@ -56,7 +59,10 @@ check "brigd looks for the configuration where it is" \
     grep -qaF "$conf/brigd.conf" "$D$sbindir/brigd"
 check "the unit starts what was installed" \
     grep -qxF "ExecStart=$sbindir/brigd -f $conf/brigd.conf" "$D$unit"
-check "no placeholder is left in the unit" sh -c "! grep '@[a-z]*@' '$D$unit'"
+check "and that of the engine" \
+    grep -q "^ExecStart=$sbindir/inferd -m " "$D$engine"
+check "no placeholder is left in them" \
+    sh -c "! grep '@[a-z]*@' '$D$unit' '$D$engine'"
 
 PATH=$D$bindir:$D$sbindir:$PATH
 # The process users need not exist on the machine that tests.

@@ -73,7 +73,7 @@ run() {
 
 all='default exec allow;  default read allow;  default write allow;'
 cat >"$conf/policy.d/default.policy" <<EOF
-profile default { $all }
+profile default { $all  allow model inferd/*; }
 profile memory { $all  limit memory 64M; }
 profile procs { $all  limit procs 20; }
 EOF
@@ -90,7 +90,8 @@ mounts() {
 mounts=$(mounts)
 
 check "users of the processes are made" \
-    getent passwd _brig _brigkey _brigaudit _brigfront _brigback
+    getent passwd _brig _brigkey _brigaudit _brigfront _brigback \
+    _briginfer
 check "systemd has nothing against the unit" sh -c \
     '! systemd-analyze verify "$0" 2>&1 | grep -F brigd.service' \
     "$(show FragmentPath)"
@@ -229,6 +230,48 @@ cp "$T/saved" "$conf/brigd.conf"
 systemctl reset-failed $unit
 check "put right, it starts" systemctl start $unit
 systemctl stop $unit
+
+# ---- the local engine --------------------------------------------------
+engine=inferd.service
+of_engine() {
+    systemctl show -P "$1" $engine
+}
+check "a model of random weights" inferd-mkmodel --layers 2 --vocab 300 \
+    /var/lib/inferd/model.gguf
+check "systemd has nothing against the engine's unit" sh -c \
+    '! systemd-analyze verify "$0" 2>&1 | grep -F inferd.service' \
+    "$(of_engine FragmentPath)"
+check "start ends when the engine serves" systemctl start $engine
+check "and it answers at once" curl -sS --unix-socket \
+    /run/inferd/inferd.sock http://inferd.brig/health
+main=$(of_engine MainPID)
+check "it is a user of its own" is "$(stat -c %U "/proc/$main")" _briginfer
+check "in a network of its own" sh -c '
+    [ "$(readlink "/proc/$0/ns/net")" != "$(readlink /proc/1/ns/net)" ]' "$main"
+check "no thread has a capability, or may make any call" sh -c '
+    for t in "/proc/$0"/task/*/status; do
+        grep -q "^CapPrm:.0000000000000000$" "$t" &&
+            grep -q "^CapBnd:.0000000000000000$" "$t" &&
+            grep -q "^Seccomp:.2$" "$t" && grep -q "^NoNewPrivs:.1$" "$t" ||
+            exit 1
+    done' "$main"
+systemctl start $unit
+run default 'curl -sS -d "{\"model\":\"model\",\"prompt\":\"x\",
+    \"max_tokens\":3}" http://inferd.brig/v1/completions'
+check "a job calls the model" says '"usage"'
+systemctl stop $unit
+check "the engine stops" systemctl stop $engine
+check "which was no failure" is "$(of_engine Result)" success
+check "its socket is gone" test ! -e /run/inferd
+check "its cache is not" is "$(stat -c '%U %a' /var/cache/inferd)" \
+    "_briginfer 700"
+echo INFERD_MODEL=/nonexistent.gguf >"$conf/inferd.env"
+rc=0
+systemctl start $engine 2>"$T/run" || rc=$?
+check "without a model it does not start" test $rc != 0
+check "and the journal names the file" sh -c \
+    'journalctl -q -u inferd -n 20 -o cat | grep nonexistent.gguf'
+systemctl stop $engine
 
 # ---- whose groups ------------------------------------------------------
 mkdir -p /run/systemd/system/$unit.d
