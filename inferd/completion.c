@@ -1,4 +1,5 @@
 #include "inferd/completion.h"
+#include "inferd/completion_int.h"
 
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -7,56 +8,9 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "inferd/guide.h"
-#include "inferd/sample.h"
-#include "inferd/stoptext.h"
-#include "inferd/toolcall.h"
 #include "inferd/unicode.h"
 
 #define CALL_ID_CHARS 24
-#define ENDS_MAX 4u
-#define OPENERS_MAX 4u
-
-struct completion {
-	const struct tok *t;
-	const struct gen_params *p;
-	gen_fn *fn;
-	void *arg;
-	uint8_t ids[16];
-	struct call_loop *loop, own_loop;
-	struct sampler *sampler;
-	struct toolcall *said;  /* of a chat */
-	struct tok_stream text; /* of the others */
-	struct stoptext *stop;
-	size_t turn_end; /* which stop text ends the turn, SIZE_MAX: none */
-	int32_t end[ENDS_MAX];
-	size_t nend;
-	int32_t opener[OPENERS_MAX]; /* of calls */
-	size_t nopener;
-	int32_t think; /* opens thoughts, or -1 */
-	bool no_calls;
-
-	struct tok_ids forced; /* from .at on: what it says next */
-	size_t at;
-	unsigned int closed; /* how often thoughts were ended for it */
-
-	/* A call whose beginning is ours: its name is being drawn. */
-	const struct guide_call *guide;
-	struct buf typed;
-	bool begun; /* the call that had to be */
-	uint8_t *mask;
-
-	struct buf name, args; /* of the call that is going on */
-	uint32_t calls;
-
-	struct buf bytes;
-	struct tok_ids tokens;
-	uint32_t sampled, thinking;
-	enum gen_finish state;
-	enum gen_finish want; /* what ends it when this token is taken in */
-	bool muted;           /* nothing is said any more */
-	char *stop_text;
-};
 
 static void
 tell(struct completion *c, enum gen_event_type type, const void *p, size_t n)
@@ -206,9 +160,8 @@ find_tokens(struct completion *c)
 	c->think = tok_find_special(c->t, "<think>");
 }
 
-/* Does this token end the turn?  Harmony's files name the end of a message. */
-static bool
-is_end(const struct completion *c, uint32_t token)
+bool
+completion_is_end(const struct completion *c, uint32_t token)
 {
 	size_t i;
 
@@ -251,7 +204,12 @@ completion_new(const struct tok *t, const struct gen_params *p,
 		    p->family, p->thinking, p->tools, p->ntools, hear, c);
 		if (c->no_calls)
 			toolcall_no_calls(c->said);
+		if (p->grammar != NULL ||
+		    (p->tool_grammar != NULL && p->family != CHAT_LLAMA3))
+			toolcall_no_bare(c->said);
 	}
+	if (p->grammar != NULL)
+		c->text_is = grammar_start(p->grammar);
 	tok_stream_init(&c->text, t, false);
 	return c;
 }
@@ -270,14 +228,16 @@ completion_free(struct completion *c)
 	buf_free(&c->name);
 	buf_free(&c->args);
 	buf_free(&c->bytes);
+	grammar_state_free(c->text_is);
+	grammar_state_free(c->args_are);
+	mask_free(c->own_masks);
 	free(c->mask);
 	free(c->stop_text);
 	free(c);
 }
 
-/* The bytes of one token; SentencePiece's mark is a space. */
-static void
-bytes_of(const struct completion *c, uint32_t token, struct buf *out)
+void
+completion_piece(const struct completion *c, uint32_t token, struct buf *out)
 {
 	struct tok_stream s;
 
@@ -312,7 +272,7 @@ say(struct completion *c, uint32_t token)
 
 	tok_ids_push(&c->tokens, (int32_t)token);
 	if (!tok_is_special(c->t, (int32_t)token)) {
-		bytes_of(c, token, &c->bytes);
+		completion_piece(c, token, &c->bytes);
 		tok_stream_push(&c->text, (int32_t)token, &b);
 		pass_on(c, &b);
 		return;
@@ -346,216 +306,8 @@ finish(struct completion *c, enum gen_finish why)
 	c->state = why;
 }
 
-/* Text that it says next.  name: a client's word, never markup. */
-static void
-put_words(struct completion *c, const char *before, struct chat_text name,
-    char end, const char *behind)
-{
-	const struct tok_span spans[] = {
-		{ before, strlen(before), true },
-		{ name.p, name.n, false },
-		{ &end, end == '\0' ? 0 : 1, false },
-		{ behind, strlen(behind), true },
-	};
-
-	/* Behind another token no space is put first. */
-	c->at = c->forced.n = 0;
-	if (c->tokens.n > 0) {
-		tok_ids_push(&c->forced, c->tokens.id[c->tokens.n - 1]);
-		c->at = 1;
-	}
-	(void)tok_encode_spans(c->t, spans, nitems(spans), &c->forced);
-}
-
-static void
-put_markup(struct completion *c, const char *words)
-{
-	put_words(c, words, (struct chat_text){ NULL, 0 }, '\0', "");
-}
-
-static bool
-is_forced(const struct completion *c)
-{
-	return c->at < c->forced.n;
-}
-
-static bool
-ends_with(const struct completion *c, const char *s)
-{
-	size_t n = strlen(s);
-
-	return buf_len(&c->bytes) >= n &&
-	       memcmp(buf_head(&c->bytes) + buf_len(&c->bytes) - n, s, n) == 0;
-}
-
-/* A name that is typed + more bytes + what stands behind, or begins so. */
-static bool
-name_fits(const struct completion *c, const struct chat_tool *tool,
-    const void *p, size_t n)
-{
-	size_t typed = buf_len(&c->typed), left;
-
-	if (tool->name.n < typed ||
-	    (typed > 0 &&
-		memcmp(tool->name.p, buf_head(&c->typed), typed) != 0))
-		return false;
-	left = tool->name.n - typed;
-	if (n > left + 1 ||
-	    memcmp(tool->name.p + typed, p, n < left ? n : left) != 0)
-		return false;
-	return n <= left || ((const char *)p)[left] == c->guide->name_end;
-}
-
-static bool
-name_allows(const struct completion *c, uint32_t token)
-{
-	cleanup_buf struct buf b = { 0 };
-	size_t i;
-
-	if (tok_is_special(c->t, (int32_t)token))
-		return false;
-	bytes_of(c, token, &b);
-	if (buf_len(&b) == 0)
-		return false;
-	for (i = 0; i < c->p->ntools; i++)
-		if (name_fits(c, &c->p->tools[i], buf_head(&b), buf_len(&b)))
-			return true;
-	return false;
-}
-
-/* The only tool whose name begins as it was typed, NULL: there are more. */
-static const struct chat_tool *
-only_tool(const struct completion *c)
-{
-	const struct chat_tool *only = NULL;
-	size_t i;
-
-	for (i = 0; i < c->p->ntools; i++) {
-		if (!name_fits(c, &c->p->tools[i], "", 0))
-			continue;
-		if (only != NULL)
-			return NULL;
-		only = &c->p->tools[i];
-	}
-	return only;
-}
-
-/* Goes on with the name as far as there is no choice. */
-static void
-name_on(struct completion *c)
-{
-	const struct guide_call *g = c->guide;
-	const struct chat_tool *tool;
-	struct chat_text rest;
-
-	if (buf_len(&c->typed) > 0 &&
-	    buf_head(&c->typed)[buf_len(&c->typed) - 1] ==
-		(uint8_t)g->name_end) {
-		c->guide = NULL;
-		put_markup(c, g->args);
-		return;
-	}
-	tool = only_tool(c);
-	if (tool == NULL)
-		return;
-	rest = tool->name;
-	rest.p += buf_len(&c->typed);
-	rest.n -= buf_len(&c->typed);
-	c->guide = NULL;
-	put_words(c, "", rest, g->name_end, g->args);
-}
-
-/* Begins the call that has to be. */
-static void
-begin_call(struct completion *c, const struct guide_call *g)
-{
-	const struct gen_params *p = c->p;
-	const char *space = "";
-	cleanup_free char *open = NULL;
-
-	c->begun = true;
-	if (p->family != CHAT_HARMONY && buf_len(&c->bytes) > 0 &&
-	    !ends_with(c, "\n"))
-		space = "\n\n";
-	open = xasprintf("%s%s", space, g->open);
-	if (p->tool_choice == TOOLS_NAMED || p->ntools == 1) {
-		put_words(c, open,
-		    p->tool_choice == TOOLS_NAMED ? p->tool_name
-						  : p->tools[0].name,
-		    g->name_end, g->args);
-		return;
-	}
-	put_markup(c, open);
-	c->guide = g;
-	buf_clear(&c->typed);
-}
-
-static bool
-must_call(const struct completion *c)
-{
-	return c->said != NULL && !c->no_calls && !c->begun && c->calls == 0 &&
-	       c->p->tool_choice >= TOOLS_REQUIRED &&
-	       guide_call(c->p->family, false) != NULL;
-}
-
-/* May a header of Harmony go on like this when a call has to be? */
-static bool
-header_thinks(
-    const struct completion *c, struct chat_text header, uint32_t token)
-{
-	static const char analysis[] = "analysis";
-	cleanup_buf struct buf b = { 0 };
-	size_t n;
-
-	if (c->thinking > 0)
-		return false;
-	bytes_of(c, token, &b);
-	n = buf_len(&b);
-	if (guide_header(header, false) ==
-	    guide_header((struct chat_text){ NULL, 0 }, false))
-		return n == 11 && memcmp(buf_head(&b), "<|channel|>", 11) == 0;
-	if (n > strlen(analysis))
-		n = strlen(analysis);
-	return n > 0 && memcmp(buf_head(&b), analysis, n) == 0;
-}
-
-/*
- * Where a call has to be: does it begin here, instead of this token?
- */
-static bool
-call_here(struct completion *c, enum toolcall_place place, uint32_t token)
-{
-	const struct guide_call *g = guide_call(c->p->family, false);
-	struct chat_text header = toolcall_header(c->said);
-
-	switch (place) {
-	case TOOLCALL_IN_TEXT:
-		if ((int32_t)token == c->think && c->thinking == 0)
-			return false;
-		break;
-	case TOOLCALL_IN_HEADER:
-		g = guide_header(header, buf_len(&c->bytes) > 0);
-		if (g == NULL || header_thinks(c, header, token))
-			return false;
-		break;
-	case TOOLCALL_IN_THINKING:
-		if (!is_end(c, token))
-			return false;
-		put_markup(c, guide_think_end(c->p->family, false));
-		c->closed++;
-		return true;
-	case TOOLCALL_IN_SYNTAX:
-	case TOOLCALL_IN_ARGS:
-	case TOOLCALL_IN_VALUE:
-		return false;
-	}
-	begin_call(c, g);
-	return true;
-}
-
-/* Draws again among the tokens that `allows`. */
-static uint32_t
-draw_among(struct completion *c, const struct sample_params *s,
+uint32_t
+completion_draw_among(struct completion *c, const struct sample_params *s,
     const float *logits,
     bool (*allows)(const struct completion *c, uint32_t token), uint32_t drawn)
 {
@@ -596,34 +348,41 @@ draw(struct completion *c, const float *logits)
 	if (place == TOOLCALL_IN_SYNTAX || place == TOOLCALL_IN_ARGS)
 		s.temperature = 0;
 	token = sampler_draw(c->sampler, &s, logits, NULL, c->sampled);
-	if (c->guide != NULL) {
-		if (!name_allows(c, token))
-			token = draw_among(c, &s, logits, name_allows, token);
-		bytes_of(c, token, &c->typed);
-		return token;
-	}
-	if (must_call(c) && call_here(c, place, token))
+	if (c->guide != NULL)
+		return completion_draw_name(c, &s, logits, token);
+	if (c->args_are == NULL && completion_call_here(c, place, token))
 		return (uint32_t)c->forced.id[c->at++];
 	if (c->said != NULL && c->no_calls && !opens_no_call(c, token))
-		token = draw_among(c, &s, logits, opens_no_call, token);
-	return token;
+		token =
+		    completion_draw_among(c, &s, logits, opens_no_call, token);
+	return completion_draw_strict(c, &s, logits, place, token);
 }
 
-/* What follows from the token that was taken in. */
+/* What follows from the token that was taken in.  was: where it stood. */
 static void
-look_ahead(struct completion *c)
+look_ahead(struct completion *c, enum toolcall_place was)
 {
 	const struct gen_params *p = c->p;
+	enum toolcall_place place;
 
-	if (c->said == NULL || is_forced(c))
+	if (completion_is_forced(c))
 		return;
 	if (c->guide != NULL) {
-		name_on(c);
+		completion_name_on(c);
 		return;
 	}
+	if (completion_strict_over(c)) {
+		finish(c, GEN_STOP);
+		return;
+	}
+	if (c->said == NULL || completion_is_forced(c))
+		return;
+	place = toolcall_place(c->said);
+	if (place == TOOLCALL_IN_SYNTAX && was != place)
+		completion_call_began(c);
 	if (p->thinking_max > 0 && c->thinking >= p->thinking_max &&
-	    toolcall_place(c->said) == TOOLCALL_IN_THINKING) {
-		put_markup(c, guide_think_end(p->family, c->closed > 0));
+	    place == TOOLCALL_IN_THINKING) {
+		completion_say(c, guide_think_end(p->family, c->closed > 0));
 		c->closed++;
 	}
 }
@@ -631,38 +390,47 @@ look_ahead(struct completion *c)
 uint32_t
 completion_next(struct completion *c, const float *logits)
 {
+	enum toolcall_place place =
+	    c->said != NULL ? toolcall_place(c->said) : TOOLCALL_IN_TEXT;
 	uint32_t token;
 
-	token =
-	    is_forced(c) ? (uint32_t)c->forced.id[c->at++] : draw(c, logits);
+	token = completion_is_forced(c) ? (uint32_t)c->forced.id[c->at++]
+					: draw(c, logits);
 	c->sampled++;
 	if (c->said != NULL && toolcall_place(c->said) == TOOLCALL_IN_THINKING)
 		c->thinking++;
-	if (is_end(c, token)) {
+	if (c->dead || completion_is_end(c, token)) {
 		finish(c, GEN_STOP);
 		return token;
 	}
 	say(c, token);
-	if (c->want == GEN_CALLS && !is_forced(c)) {
+	if (c->want == GEN_CALLS && !completion_is_forced(c)) {
 		/* The one call is whole; its markup may not be. */
-		put_markup(c,
+		completion_say(c,
 		    guide_rest(c->p->family,
 			(struct chat_text){ (const char *)buf_head(&c->bytes),
 			    buf_len(&c->bytes) }));
 	}
-	if (c->want != GEN_GOING && !(c->want == GEN_CALLS && is_forced(c)))
+	if (c->want != GEN_GOING &&
+	    !(c->want == GEN_CALLS && completion_is_forced(c)))
 		finish(c, c->want);
 	else if (c->sampled >= c->p->max_tokens)
 		finish(c, c->want != GEN_GOING ? c->want : GEN_LENGTH);
 	else
-		look_ahead(c);
+		look_ahead(c, place);
 	return token;
+}
+
+void
+completion_mask(struct completion *c, const struct mask *m)
+{
+	c->masks = m;
 }
 
 size_t
 completion_forced(const struct completion *c, const int32_t **ids)
 {
-	*ids = is_forced(c) ? c->forced.id + c->at : NULL;
+	*ids = completion_is_forced(c) ? c->forced.id + c->at : NULL;
 	return c->forced.n - c->at;
 }
 

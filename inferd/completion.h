@@ -4,6 +4,9 @@
  * same parameters, logits and ids give the same tokens and events.  GEN_END
  * is sent by whoever asks.
  *
+ * Where a schema has to be matched, a call's arguments are written as JSON,
+ * even in families that write tags.
+ *
  * Draws are greedy in the protocol's syntax and nowhere else: markup of a
  * call, its name, names of its arguments and the punctuation between them.
  * An argument's value has the caller's temperature.  Control tokens and markup
@@ -30,6 +33,9 @@ struct completion *completion_new(const struct tok *t,
     const struct gen_params *p, const uint8_t ids[16], struct call_loop *loop,
     gen_fn *fn, void *arg);
 void completion_free(struct completion *c); /* NULL is fine */
+
+/* Of t; stays.  Without it one is made when it is needed. */
+void completion_mask(struct completion *c, const struct mask *m);
 
 /*
  * The next token, by logits [tok_count()] of the position before it; events

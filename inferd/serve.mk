@@ -2,7 +2,8 @@
 libinferd_a_SOURCES += \
 	inferd/agent.c inferd/agent.h \
 	inferd/api.h \
-	inferd/completion.c inferd/completion.h \
+	inferd/completion.c inferd/completion.h inferd/completion_int.h \
+	inferd/completion_force.c inferd/completion_grammar.c \
 	inferd/asked.c inferd/asked.h \
 	inferd/engine.c inferd/engine.h \
 	inferd/engine_post.c inferd/engine_post.h \

@@ -384,7 +384,9 @@ mark_here(const struct toolcall *t, size_t *n, bool final)
 	for (i = 0; i < nitems(marks); i++) {
 		if ((marks[i].modes & IN(t->mode)) == 0 ||
 		    marks[i].harmony != (t->family == CHAT_HARMONY) ||
-		    (t->no_calls && is_call(marks[i].mark)))
+		    (t->no_calls && is_call(marks[i].mark)) ||
+		    (t->no_bare && marks[i].mark == MARK_FUNCTION &&
+			(WORDS & IN(t->mode)) != 0))
 			continue;
 		len = strlen(marks[i].text);
 		if (memcmp(buf_head(&t->in), marks[i].text,

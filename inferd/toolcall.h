@@ -41,7 +41,7 @@ struct toolcall *toolcall_new(enum chat_family family, bool thinking,
 void toolcall_free(struct toolcall *t); /* NULL is fine */
 /* What looks like a call is text; before the first push. */
 void toolcall_no_calls(struct toolcall *t);
-/* An answer that begins as an object is one; before the first push. */
+/* Without markup that opens a call there is none; before the first push. */
 void toolcall_no_bare(struct toolcall *t);
 /* special: the bytes are the name of a control or markup token, which ends
  * even a string that it stands in, and is text nowhere. */

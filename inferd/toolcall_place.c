@@ -56,7 +56,7 @@ toolcall_place(const struct toolcall *t)
 
 	switch (t->mode) {
 	case MODE_TEXT:
-		if (!t->no_calls && buf_len(&t->in) >= strlen(tag) &&
+		if (!t->no_bare && buf_len(&t->in) >= strlen(tag) &&
 		    memcmp(buf_head(&t->in), tag, strlen(tag)) == 0)
 			return TOOLCALL_IN_SYNTAX;
 		return TOOLCALL_IN_TEXT;

@@ -1,8 +1,14 @@
 # Completions, and what is kept of them.
-COMPL_TESTS = tests/inferd/test_completion tests/inferd/test_replay
+COMPL_TESTS = tests/inferd/test_completion \
+	tests/inferd/test_completion_schema tests/inferd/test_replay
 check_PROGRAMS += $(COMPL_TESTS)
 TESTS += $(COMPL_TESTS)
+tests_inferd_test_completion_schema_SOURCES = \
+	tests/inferd/test_completion_schema.c tests/inferd/completion_rig.h \
+	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
+tests_inferd_test_completion_schema_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_completion_SOURCES = tests/inferd/test_completion.c \
+	tests/inferd/completion_rig.h \
 	tests/inferd/vocab_small.c tests/inferd/vocab_small.h
 tests_inferd_test_completion_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_replay_SOURCES = tests/inferd/test_replay.c \
