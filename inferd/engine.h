@@ -25,7 +25,8 @@ struct engine_opts {
 	uint32_t batch_max; /* completions at once, of agents that have one */
 	const char *cache_dir; /* of keys and values on disk; NULL: none */
 	uint64_t disk_budget;
-	const char *draft_model; /* NULL: none */
+	const struct steers *steers; /* classes of steering, or NULL; stays */
+	const char *draft_model;     /* NULL: none */
 	bool no_drafts;
 };
 
@@ -34,6 +35,7 @@ struct engine_opts {
 #define ENGINE_QUEUE_AGENT_MAX 128u
 
 struct engine;
+struct steers;
 struct call_loop;
 struct gen; /* one completion in the engine */
 

@@ -25,6 +25,7 @@ struct kv_seq {
 	struct kv_pool *pool;
 	struct kv_page **pages;
 	uint32_t npages, cap;
+	const struct steer *steer;
 };
 
 struct kv_pool *
@@ -126,6 +127,18 @@ append(struct kv_seq *s, struct kv_page *page)
 		s->pages = xreallocarray(s->pages, s->cap, sizeof(*s->pages));
 	}
 	s->pages[s->npages++] = page;
+}
+
+void
+kv_seq_steer(struct kv_seq *s, const struct steer *steer)
+{
+	s->steer = steer;
+}
+
+const struct steer *
+kv_seq_steered(const struct kv_seq *s)
+{
+	return s->steer;
 }
 
 int

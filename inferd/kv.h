@@ -21,6 +21,7 @@
 struct kv_pool;
 struct kv_page;
 struct kv_seq;
+struct steer;
 
 /* type: F32, F16 or Q8_0, of which heads are whole blocks.  budget: bytes of
  * pages at most. */
@@ -33,6 +34,9 @@ size_t kv_page_bytes(const struct kv_pool *p);
 
 struct kv_seq *kv_seq_new(struct kv_pool *p);
 void kv_seq_free(struct kv_seq *s); /* NULL is fine */
+/* Its rows are steered so, from the first on; NULL: not at all. */
+void kv_seq_steer(struct kv_seq *s, const struct steer *steer);
+const struct steer *kv_seq_steered(const struct kv_seq *s);
 
 /* Room for positions below n: 0, or -1 when the budget does not allow it. */
 int kv_seq_reserve(struct kv_seq *s, uint32_t n);

@@ -8,6 +8,7 @@
 #include "inferd/kern.h"
 #include "inferd/quant.h"
 #include "inferd/rope.h"
+#include "inferd/steer.h"
 
 static size_t
 max(size_t a, size_t b)
@@ -122,6 +123,17 @@ head(struct run *r, float *logits)
 	mat_mul(r->pool, r->acts, &p, 1);
 }
 
+static void
+steer(struct run *r, uint32_t layer)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const struct steer *s = kv_seq_steered(r->rows[i].seq);
+
+		if (s != NULL)
+			steer_apply(s, layer, &r->x[i * r->net->hp.embd]);
+	}
+}
+
 size_t
 run_rows_until(struct run *r, const struct row *rows, size_t n, size_t keep,
     float *logits, const atomic_int *stop)
@@ -143,6 +155,7 @@ run_rows_until(struct run *r, const struct row *rows, size_t n, size_t keep,
 		if (n == 0)
 			return 0;
 		net->def->layer(r, l);
+		steer(r, l);
 	}
 	head(r, logits);
 	return n;

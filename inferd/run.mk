@@ -13,4 +13,5 @@ libinferd_a_SOURCES += \
 	inferd/net.c inferd/net.h \
 	inferd/rope.c inferd/rope.h \
 	inferd/run.c inferd/run.h \
-	inferd/sample.c inferd/sample.h
+	inferd/sample.c inferd/sample.h \
+	inferd/steer.c inferd/steer.h

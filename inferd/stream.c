@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
+#include "inferd/grammar.h"
 
 /* Between two words on how far it is. */
 #define TELL_US 250000u
@@ -62,12 +63,18 @@ say(const struct gen_event *e, void *arg)
 }
 
 bool
-stream_draw(
-    struct stream *s, const struct tok *t, const float *logits, uint64_t now_us)
+stream_draw(struct stream *s, const struct tok *t, struct mask **mask,
+    const float *logits, uint64_t now_us)
 {
+	const struct gen_params *p = &s->gen->params;
+
 	if (s->c == NULL) {
 		s->c = completion_new(
 		    t, &s->gen->params, s->gen->ids, s->gen->loop, say, s);
+		if (*mask == NULL &&
+		    (p->grammar != NULL || p->tool_grammar != NULL))
+			*mask = mask_new(t);
+		completion_mask(s->c, *mask);
 		s->first_us = now_us;
 	}
 	if (s->n == s->cap) {

@@ -13,6 +13,8 @@
 #include "inferd/kv.h"
 #include "inferd/sched.h"
 
+struct mask;
+
 struct stream {
 	struct sched_job job; /* first: a job is its stream */
 	struct stream *next;
@@ -44,11 +46,11 @@ bool stream_decodes(const struct stream *s);
 void stream_tell(
     struct stream *s, uint32_t position, uint32_t eta_ms, uint64_t now_us);
 /*
- * Draw the next token by the logits of its last position.  False: that has
- * ended it.
+ * Draw the next token by the logits of its last position.  *mask: of t, made
+ * when it is needed.  False: that has ended it.
  */
-bool stream_draw(struct stream *s, const struct tok *t, const float *logits,
-    uint64_t now_us);
+bool stream_draw(struct stream *s, const struct tok *t, struct mask **mask,
+    const float *logits, uint64_t now_us);
 /* Sends its GEN_END; the gen is the main thread's again. */
 void stream_end(struct stream *s, enum gen_finish why, uint64_t now_us);
 

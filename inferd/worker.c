@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/str.h"
+#include "inferd/grammar.h"
 #include "inferd/kvdisk.h"
 #include "inferd/worker_int.h"
 
@@ -34,6 +35,7 @@ worker_new(const struct net *n, const struct tok *t,
 	w->net = n;
 	w->tok = t;
 	w->post = p;
+	w->steers = o->steers;
 	w->pool = pool_new(o->threads);
 	w->run = run_new(n, w->pool, o->kv_type, rows);
 	w->kv = kv_pool_new(&n->hp, o->kv_type, o->kv_budget);
@@ -90,6 +92,7 @@ worker_free(struct worker *w)
 	prefix_free(w->prefix);
 	kvdisk_close(w->disk);
 	sched_free(w->sched);
+	mask_free(w->mask);
 	run_free(w->run);
 	kv_pool_free(w->kv);
 	pool_free(w->pool);
@@ -336,8 +339,8 @@ advance(struct worker *w, struct stream *s, bool slice)
 	if (s->c == NULL)
 		worker_keep(w, s);
 	w->stats.sampled_tokens++;
-	if (!stream_draw(
-		s, w->tok, &w->logits[s->logits * w->net->hp.vocab], w->now_us))
+	if (!stream_draw(s, w->tok, &w->mask,
+		&w->logits[s->logits * w->net->hp.vocab], w->now_us))
 		end(w, s, GEN_STOP);
 }
 

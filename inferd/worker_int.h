@@ -16,6 +16,8 @@
 struct worker {
 	const struct net *net;
 	const struct tok *tok;
+	struct mask *mask; /* of tok, once a schema asks for it; or NULL */
+	const struct steers *steers; /* or NULL */
 	struct post *post;
 	struct pool *pool;
 	struct run *run;

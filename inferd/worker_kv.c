@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "inferd/steer.h"
 #include "inferd/worker_int.h"
 
 static uint64_t
@@ -154,6 +155,8 @@ worker_find_room(struct worker *w, struct stream *s, uint32_t *known)
 			s->kv = NULL;
 			return false;
 		}
+	if (!is_plain(s))
+		kv_seq_steer(s->kv, steers_find(w->steers, g->steer));
 	s->at = *known = hit.n;
 	if (hit.diverged_of > 0)
 		log_info("agent=%s prompt=%u cached=%u diverged_at=%u of=%u",
