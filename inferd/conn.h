@@ -24,7 +24,7 @@
 #define CONN_LINGER_MS 2000u        /* for it to read the last answer */
 #define CONN_AHEAD_MAX (64u * 1024) /* bytes of requests to come */
 #define CONN_OUT_MAX (64u << 20)    /* that wait for it to read them */
-#define CONN_NAME_MAX 64u           /* of whom it speaks for */
+#define CONN_NAME_MAX 128u          /* of whom it speaks for */
 
 struct conn;
 

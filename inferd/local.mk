@@ -33,7 +33,9 @@ INFERD_LIBS = libinferd.a $(KERN_LIBS) libchat.a libgguf.a libproxy.a \
 
 sbin_PROGRAMS += inferd/inferd
 inferd_inferd_SOURCES = inferd/main.c \
+	inferd/chat.c inferd/chat.h \
 	inferd/check.c inferd/check.h \
+	inferd/options.c inferd/options.h \
 	inferd/perplexity.c inferd/perplexity.h \
 	inferd/speed.c inferd/speed.h \
 	inferd/tokenize.c inferd/tokenize.h

@@ -8,3 +8,6 @@ check_PROGRAMS += tests/inferd/test_metrics
 TESTS += tests/inferd/test_metrics
 tests_inferd_test_metrics_SOURCES = tests/inferd/test_metrics.c
 tests_inferd_test_metrics_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+
+TESTS += tests/inferd/serve.sh
+EXTRA_DIST += tests/inferd/serve.sh tests/inferd/clients.py

@@ -1,0 +1,34 @@
+/*
+ * What inferd is told on its command line.
+ */
+#ifndef BRIG_INFERD_OPTIONS_H
+#define BRIG_INFERD_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "inferd/serve.h"
+#include "inferd/speed.h"
+
+enum mode {
+	MODE_NONE,
+	MODE_CHECK,
+	MODE_BENCH,
+	MODE_PERPLEXITY,
+	MODE_TOKENIZE,
+	MODE_CHAT,
+	MODE_SERVE
+};
+
+struct options {
+	enum mode mode;
+	const char *text; /* file, of MODE_PERPLEXITY */
+	struct speed speed;
+	bool json;
+	/* The model and how to open it, of all modes. */
+	struct serve_opts serve;
+};
+
+/* Ends the process on --help, --version and what is not understood. */
+void options_read(struct options *o, int argc, char **argv);
+
+#endif

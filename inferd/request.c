@@ -1,0 +1,478 @@
+#include "inferd/request.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "inferd/grammar.h"
+#include "inferd/toolcall.h"
+#include "inferd/volatile.h"
+
+#define ID_SIZE 24u
+#define DATE_SIZE 11u
+
+struct request {
+	struct server *s;
+	struct caller *k;      /* NULL: it has hung up */
+	struct client *client; /* whose numbers it counts in */
+	struct request *prev, *next;
+	enum api_kind kind;
+	struct api_request api;
+	struct api_reply *reply;
+	struct gen *gen;
+	struct gen_params params;
+	struct call_loop loop;
+	struct grammar *grammar;
+	struct grammar **tool_grammar; /* [api.chat.ntools], or NULL */
+	char date[DATE_SIZE];
+	size_t held; /* bytes that it is counted with */
+	bool streaming;
+};
+
+/* ---- life --------------------------------------------------------------- */
+
+static struct request *
+request_new(struct caller *k, enum api_kind kind)
+{
+	struct request *q = xcalloc(1, sizeof(*q));
+	struct server *s = k->s;
+
+	q->s = s;
+	q->k = k;
+	q->kind = kind;
+	q->client = k->client;
+	q->client->open++;
+	/* Its bytes are those that the connection has read. */
+	q->held = k->held;
+	k->held = 0;
+	k->request = q;
+	q->next = s->requests;
+	if (q->next != NULL)
+		q->next->prev = q;
+	s->requests = q;
+	return q;
+}
+
+static void
+request_free(struct request *q)
+{
+	if (q->k != NULL)
+		q->k->request = NULL;
+	if (q->prev != NULL)
+		q->prev->next = q->next;
+	else
+		q->s->requests = q->next;
+	if (q->next != NULL)
+		q->next->prev = q->prev;
+	server_let_go(q->s, q->client, q->held);
+	q->client->open--;
+	grammar_free(q->grammar);
+	for (size_t i = 0; q->tool_grammar != NULL && i < q->params.ntools; i++)
+		grammar_free(q->tool_grammar[i]);
+	free(q->tool_grammar);
+	api_reply_free(q->reply);
+	api_request_free(&q->api);
+	free(q);
+}
+
+void
+request_leave(struct request *q)
+{
+	q->k = NULL;
+	if (q->gen != NULL)
+		engine_cancel(q->s->o.engine, q->gen);
+}
+
+void
+request_cancel_all(struct server *s)
+{
+	for (struct request *q = s->requests; q != NULL; q = q->next)
+		if (q->gen != NULL)
+			engine_cancel(s->o.engine, q->gen);
+}
+
+/* ---- refusals ----------------------------------------------------------- */
+
+/* Frees q. */
+static void
+refuse(struct request *q, const struct api_error *e, uint32_t retry_s)
+{
+	struct caller *k = q->k;
+	struct fields fs = { 0 };
+	cleanup_buf struct buf b = { 0 };
+	char text[16];
+
+	metrics_ended(q->client, q->kind, OUTCOME_REFUSED);
+	buf_init(&b, 0);
+	api_error_body(q->kind, e, &b);
+	request_free(q);
+	fields_set(&fs, "Content-Type", "application/json");
+	if (retry_s > 0) {
+		snprintf(text, sizeof(text), "%" PRIu32, retry_s);
+		fields_set(&fs, "Retry-After", text);
+	}
+	conn_reply(
+	    k->conn, (unsigned)e->status, &fs, buf_head(&b), buf_len(&b));
+	fields_free(&fs);
+}
+
+static void
+engine_refused(struct request *q, enum engine_refusal why, uint32_t n,
+    uint32_t retry_s, const struct error *err)
+{
+	const uint32_t context = engine_context(q->s->o.engine);
+	struct api_error e = { .status = 503 };
+
+	/* It would never fit, however long one waits. */
+	if (n >= context)
+		why = ENGINE_CONTEXT;
+	switch (why) {
+	case ENGINE_CONTEXT:
+		/* In words that agents look for. */
+		api_fail(&e, 400, API_CONTEXT_LENGTH, "messages",
+		    "prompt is too long: %" PRIu32 " tokens > %" PRIu32
+		    " maximum (this model's maximum context length is %" PRIu32
+		    " tokens)",
+		    n, context - 1, context);
+		break;
+	case ENGINE_BUDGET:
+		api_fail(&e, 429, NULL, "", "%s", err->msg);
+		break;
+	case ENGINE_DEADLINE:
+		api_fail(&e, 400, NULL, "", "%s", err->msg);
+		break;
+	case ENGINE_OK:
+	case ENGINE_BUSY:
+	case ENGINE_MEMORY:
+		api_fail(&e, 503, NULL, "", "%s", err->msg);
+		if (retry_s == 0)
+			retry_s = 1;
+		break;
+	}
+	refuse(q, &e, retry_s);
+}
+
+/* ---- events ------------------------------------------------------------- */
+
+static void
+begin_stream(struct request *q)
+{
+	struct fields fs = { 0 };
+
+	fields_set(&fs, "Content-Type", "text/event-stream; charset=utf-8");
+	fields_set(&fs, "Cache-Control", "no-cache");
+	q->streaming = true;
+	conn_stream(q->k->conn, 200, &fs);
+	fields_free(&fs);
+}
+
+static void
+say(struct request *q, const struct gen_event *ev)
+{
+	cleanup_buf struct buf b = { 0 };
+
+	buf_init(&b, 0);
+	api_reply_event(q->reply, ev, &b);
+	if (!q->api.stream) {
+		if (ev->type == GEN_END)
+			reply_json(q->k, 200, &b);
+		return;
+	}
+	if (!q->streaming && (buf_len(&b) > 0 || ev->type == GEN_END))
+		begin_stream(q);
+	/* A client that reads nothing may be gone after any of these. */
+	if (q->k != NULL)
+		conn_stream_put(q->k->conn, buf_head(&b), buf_len(&b));
+	if (q->k != NULL && ev->type == GEN_END)
+		conn_stream_end(q->k->conn);
+}
+
+static void
+on_event(const struct gen_event *ev, void *arg)
+{
+	struct request *q = arg;
+
+	if (ev->type == GEN_END) {
+		q->gen = NULL;
+		metrics_ended(q->client, q->kind, ev->finish);
+		metrics_usage(q->client, &ev->usage);
+	}
+	if (q->k != NULL)
+		say(q, ev);
+	if (ev->type == GEN_END)
+		request_free(q);
+}
+
+/* ---- from bytes to a completion ----------------------------------------- */
+
+static void
+random_bytes(void *p, size_t n)
+{
+	if (getrandom(p, n, 0) != (ssize_t)n)
+		fatal("getrandom");
+}
+
+static void
+random_id(char id[ID_SIZE + 1])
+{
+	static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+	uint8_t raw[ID_SIZE];
+
+	random_bytes(raw, sizeof(raw));
+	for (size_t i = 0; i < ID_SIZE; i++)
+		id[i] = letters[raw[i] % (sizeof(letters) - 1)];
+	id[ID_SIZE] = '\0';
+}
+
+/* As some templates say it; UTC, since no file may be opened to know better. */
+static void
+today(char date[DATE_SIZE])
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	date[0] = '\0';
+	if (gmtime_r(&now, &tm) != NULL)
+		(void)strftime(date, DATE_SIZE, "%Y-%m-%d", &tm);
+}
+
+/* The prompt's ids; -1 with e. */
+static int
+make_prompt(struct request *q, struct tok_ids *ids, struct api_error *e)
+{
+	const struct server_opts *o = &q->s->o;
+	cleanup_prompt struct prompt p = { 0 };
+	cleanup_volatile struct volatile_copy calm = { 0 };
+	struct error err = { 0 };
+	int rc;
+
+	if (q->kind == API_COMPLETIONS) {
+		if (o->vocab->add_bos && o->vocab->bos >= 0)
+			tok_ids_push(ids, o->vocab->bos);
+		rc = tok_encode(
+		    o->tok, q->api.prompt.p, q->api.prompt.n, false, ids);
+	} else {
+		today(q->date);
+		q->api.chat.date = q->date;
+		if (q->api.thinking_max == 0)
+			q->api.chat.no_thinking = true;
+		if (!o->keep_volatile)
+			(void)volatile_chat(&q->api.chat, &calm);
+		if (template_render(o->family, &q->api.chat, &p, &err) < 0) {
+			api_fail(e, 400, NULL, "messages", "%s", err.msg);
+			return -1;
+		}
+		q->params.thinking = p.thinking;
+		rc = prompt_encode(&p, o->tok, ids);
+	}
+	if (rc < 0 || ids->n > UINT32_MAX) {
+		api_fail(e, 413, NULL, "", "the prompt is too long to be read");
+		return -1;
+	}
+	/* Even a model that is asked nothing begins somewhere. */
+	if (ids->n == 0)
+		tok_ids_push(ids, o->vocab->bos >= 0 ? o->vocab->bos : 0);
+	return 0;
+}
+
+/* What the answer must match; -1 with e. */
+static int
+make_grammar(struct request *q, struct api_error *e)
+{
+	const struct api_request *a = &q->api;
+	struct error err = { 0 };
+
+	if (a->schema.n == 0 && !a->json_object)
+		return 0;
+	q->grammar = schema_compile(a->schema.p, a->schema.n, &err);
+	if (q->grammar == NULL) {
+		api_fail(e, 400, NULL, "schema", "%s", err.msg);
+		return -1;
+	}
+	q->params.grammar = q->grammar;
+	return 0;
+}
+
+/*
+ * The same for arguments of tools.  Of a tool that is not strict a schema that
+ * cannot be held to is no error: its arguments are an object then.
+ */
+static int
+make_tool_grammars(struct request *q, struct api_error *e)
+{
+	const struct api_request *a = &q->api;
+	bool forced =
+	    a->tool_choice == TOOLS_REQUIRED || a->tool_choice == TOOLS_NAMED;
+	struct error err = { 0 };
+
+	if (a->chat.ntools == 0 || (!forced && !a->strict_tools))
+		return 0;
+	q->tool_grammar = xcalloc(a->chat.ntools, sizeof(*q->tool_grammar));
+	q->params.tool_grammar = (const struct grammar *const *)q->tool_grammar;
+	for (size_t i = 0; i < a->chat.ntools; i++) {
+		const struct chat_tool *t = &a->chat.tools[i];
+
+		if ((!forced && !a->tool[i].strict) || t->schema.n == 0)
+			continue;
+		q->tool_grammar[i] =
+		    schema_compile(t->schema.p, t->schema.n, &err);
+		if (q->tool_grammar[i] != NULL || !a->tool[i].strict)
+			continue;
+		api_fail(e, 400, NULL, "tools", "tool %.*s: %s",
+		    (int)(t->name.n < 64 ? t->name.n : 64), t->name.p, err.msg);
+		return -1;
+	}
+	return 0;
+}
+
+/* Calls of the history count as the model's: a loop goes over many turns. */
+static void
+remember_calls(struct request *q)
+{
+	const struct chat *chat = &q->api.chat;
+
+	for (size_t i = 0; i < chat->nmessages; i++)
+		for (size_t j = 0; j < chat->messages[i].ncalls; j++) {
+			const struct chat_call *c = &chat->messages[i].calls[j];
+
+			(void)call_loop_add(&q->loop, c->name.p, c->name.n,
+			    c->args.p, c->args.n);
+		}
+}
+
+static void
+set_params(struct request *q, uint32_t n)
+{
+	const struct api_request *a = &q->api;
+	const struct server_opts *o = &q->s->o;
+	struct gen_params *p = &q->params;
+	uint32_t context = engine_context(o->engine);
+	uint32_t room = n < context ? context - n : 1;
+
+	p->family = o->family;
+	p->chat = q->kind != API_COMPLETIONS;
+	p->sample.temperature = a->temperature < 0 ? 1 : a->temperature;
+	p->sample.top_p = a->top_p < 0 ? 1 : a->top_p;
+	p->sample.min_p = a->min_p < 0 ? 0 : a->min_p;
+	p->sample.top_k = a->top_k < 0 ? 0 : (uint32_t)a->top_k;
+	if (a->seed < 0)
+		random_bytes(&p->sample.seed, sizeof(p->sample.seed));
+	else
+		p->sample.seed = (uint64_t)a->seed;
+	p->max_tokens = a->max_tokens;
+	if (p->max_tokens == 0 || p->max_tokens > room)
+		p->max_tokens = room;
+	p->thinking_max = a->thinking_max > 0 ? (uint32_t)a->thinking_max : 0;
+	p->stop = a->stop;
+	p->nstop = a->nstop;
+	p->tools = a->chat.tools;
+	p->ntools = a->chat.ntools;
+	p->tool_choice = a->tool_choice;
+	p->tool_name = a->tool_name;
+	p->one_call = a->one_call;
+	p->loop_max = o->loop_max;
+}
+
+/* Whole seconds; what is not a number says nothing. */
+static uint32_t
+seconds(const struct conn_request *r, const char *name)
+{
+	const char *v = fields_get(r->fields, name, NULL);
+	size_t n = v == NULL ? 0 : strspn(v, "0123456789");
+	char digits[8];
+	uint64_t s;
+
+	if (n == 0 || n >= sizeof(digits))
+		return 0;
+	memcpy(digits, v, n);
+	digits[n] = '\0';
+	if (str_to_u64(digits, 1, UINT32_MAX / 1000, &s) < 0)
+		return 0;
+	return (uint32_t)s;
+}
+
+/*
+ * When all of it must be there.  What OpenAI's and Anthropic's libraries say
+ * of themselves they keep to the first byte alone when they read a stream, and
+ * it is no reason to refuse an answer that nobody said how long it is.
+ */
+static uint32_t
+deadline_of(const struct request *q, const struct conn_request *r)
+{
+	uint32_t s = seconds(r, "X-Request-Timeout");
+
+	if (s == 0 && !q->api.stream && q->api.max_tokens > 0)
+		s = seconds(r, "X-Stainless-Timeout");
+	return s * 1000;
+}
+
+static void
+count(struct request *q, uint32_t n)
+{
+	struct caller *k = q->k;
+	cleanup_buf struct buf b = { 0 };
+
+	buf_init(&b, 0);
+	metrics_ended(q->client, q->kind, OUTCOME_ANSWERED);
+	request_free(q);
+	api_count_body(n, &b);
+	reply_json(k, 200, &b);
+}
+
+/* Takes the ids. */
+static void
+submit(struct request *q, struct tok_ids *ids, uint32_t deadline_ms)
+{
+	const struct server_opts *o = &q->s->o;
+	struct gen_request g = { .prompt = ids->id,
+		.n = (uint32_t)ids->n,
+		.params = q->params,
+		.deadline_ms = deadline_ms,
+		.loop = &q->loop,
+		.fn = on_event,
+		.arg = q };
+	enum engine_refusal why = ENGINE_OK;
+	uint32_t retry_s = 0;
+	struct error err = { 0 };
+	char id[ID_SIZE + 1];
+
+	memset(ids, 0, sizeof(*ids));
+	g.agent = agents_find(o->agents, q->client->name);
+	random_bytes(g.ids, sizeof(g.ids));
+	random_id(id);
+	q->reply = api_reply_new(&q->api, id, o->model, (int64_t)time(NULL));
+	q->gen = engine_submit(o->engine, &g, &why, &retry_s, &err);
+	if (q->gen == NULL)
+		engine_refused(q, why, g.n, retry_s, &err);
+}
+
+void
+request_begin(
+    struct caller *k, enum api_kind kind, const struct conn_request *r)
+{
+	struct request *q = request_new(k, kind);
+	struct api_error e = { .status = 400 };
+	cleanup_tok_ids struct tok_ids ids = { 0 };
+
+	if (api_read(kind, r->body, r->n, &q->api, &e) < 0 ||
+	    make_prompt(q, &ids, &e) < 0) {
+		refuse(q, &e, 0);
+		return;
+	}
+	if (kind == API_COUNT_TOKENS) {
+		count(q, (uint32_t)ids.n);
+		return;
+	}
+	set_params(q, (uint32_t)ids.n);
+	if (make_grammar(q, &e) < 0 || make_tool_grammars(q, &e) < 0) {
+		refuse(q, &e, 0);
+		return;
+	}
+	remember_calls(q);
+	submit(q, &ids, deadline_of(q, r));
+}

@@ -1,0 +1,34 @@
+/*
+ * inferd as a service: from options to a server that runs until it is told to
+ * end.
+ */
+#ifndef BRIG_INFERD_SERVE_H
+#define BRIG_INFERD_SERVE_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "inferd/agent.h"
+#include "inferd/backend.h"
+
+struct serve_opts {
+	struct backend_opts backend;
+	const char *socket; /* path of the Unix one; NULL: none */
+	mode_t socket_mode;
+	gid_t socket_group; /* (gid_t)-1: ours */
+	const char *tcp;    /* NULL: none */
+	const char *name;   /* of the model; NULL: its file's */
+	struct agent_budget budget;
+	uint32_t loop_max;
+	bool has_supervisor;
+	uid_t supervisor;
+	bool keep_volatile;
+	bool no_confine;
+};
+
+/* Was this process given sockets to listen on? */
+bool serve_has_sockets(void);
+/* Returns the exit status. */
+int serve(const struct serve_opts *o);
+
+#endif

@@ -1,0 +1,326 @@
+#include "inferd/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fdutil.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "inferd/request.h"
+#include "inferd/server_int.h"
+#include "inferd/sockets.h"
+
+#define ACCEPTS_AT_ONCE 32
+#define PAUSE_MS 200u /* until another try, when descriptors have run out */
+#define TCP_NAME "tcp"
+
+struct listener {
+	struct server *s;
+	int fd;
+	bool tcp;
+	struct ev_io *io;
+	struct listener *next;
+};
+
+/* ---- bytes of requests -------------------------------------------------- */
+
+bool
+server_hold(struct server *s, struct client *c, size_t n)
+{
+	if (n > SERVER_HELD_MAX - s->held || n > SERVER_AGENT_HELD - c->held)
+		return false;
+	s->held += n;
+	c->held += n;
+	return true;
+}
+
+void
+server_let_go(struct server *s, struct client *c, size_t n)
+{
+	s->held -= n;
+	c->held -= n;
+}
+
+/* ---- connections -------------------------------------------------------- */
+
+static void listen_again(struct server *s);
+
+static int
+become(struct caller *k, const char *name)
+{
+	struct client *c;
+
+	/* The one table says what a name is. */
+	if (agents_find(k->s->o.agents, name) == NULL)
+		return -1;
+	c = metrics_client(&k->s->metrics, name);
+	if (c == NULL)
+		return -1;
+	if (k->client != NULL)
+		k->client->conns--;
+	k->client = c;
+	c->conns++;
+	return 0;
+}
+
+static int
+on_name(struct conn *conn, const char *name, void *arg)
+{
+	struct caller *k = arg;
+
+	(void)conn;
+	k->overseer = false;
+	return become(k, name);
+}
+
+static unsigned
+on_head(struct conn *conn, const struct conn_request *r, const char **why,
+    void *arg)
+{
+	(void)conn;
+	return route_check(arg, r, why);
+}
+
+static bool
+on_room(struct conn *conn, size_t n, void *arg)
+{
+	struct caller *k = arg;
+
+	(void)conn;
+	if (!server_hold(k->s, k->client, n))
+		return false;
+	k->held += n;
+	return true;
+}
+
+static void
+on_request(struct conn *conn, const struct conn_request *r, void *arg)
+{
+	struct caller *k = arg;
+
+	(void)conn;
+	route(k, r);
+	/* What the request itself keeps, it has counted. */
+	server_let_go(k->s, k->client, k->held);
+	k->held = 0;
+}
+
+static void
+on_error(struct conn *conn, const struct conn_request *r, unsigned status,
+    const char *why, struct buf *out, void *arg)
+{
+	(void)conn;
+	(void)arg;
+	route_error(r, status, why, out);
+}
+
+static void
+on_closed(struct conn *conn, void *arg)
+{
+	struct caller *k = arg;
+	struct server *s = k->s;
+
+	(void)conn;
+	if (k->request != NULL)
+		request_leave(k->request);
+	server_let_go(s, k->client, k->held);
+	k->held = 0;
+	k->client->conns--;
+	if (k->prev != NULL)
+		k->prev->next = k->next;
+	else
+		s->callers = k->next;
+	if (k->next != NULL)
+		k->next->prev = k->prev;
+	s->ncallers--;
+	/* It may be its own request that has closed it. */
+	ev_defer(s->ev, free, k);
+	listen_again(s);
+}
+
+static const struct conn_ops ops = {
+	.name = on_name,
+	.head = on_head,
+	.room = on_room,
+	.request = on_request,
+	.error = on_error,
+	.closed = on_closed,
+};
+
+/* Who the kernel says it is; overseers are root and who runs this. */
+static int
+identify(struct caller *k, int fd, bool *may_name)
+{
+	struct ucred cred;
+	socklen_t n = sizeof(cred);
+	char name[AGENT_NAME_MAX + 1];
+
+	*may_name = false;
+	if (k->tcp)
+		return become(k, TCP_NAME);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0 ||
+	    n != sizeof(cred))
+		return -1;
+	*may_name = cred.uid == 0 ||
+		    (k->s->o.has_supervisor && cred.uid == k->s->o.supervisor);
+	k->overseer = *may_name || cred.uid == geteuid();
+	snprintf(name, sizeof(name), "uid:%" PRIu32, (uint32_t)cred.uid);
+	return become(k, name);
+}
+
+/* Takes fd. */
+static void
+greet(struct server *s, int fd, bool tcp)
+{
+	struct caller *k = xcalloc(1, sizeof(*k));
+	bool may_name;
+
+	k->s = s;
+	k->tcp = tcp;
+	if (identify(k, fd, &may_name) < 0 ||
+	    (!may_name && k->client->conns > SERVER_AGENT_CONNS)) {
+		if (k->client != NULL)
+			k->client->conns--;
+		free(k);
+		close(fd);
+		return;
+	}
+	k->conn = conn_new(s->ev, fd, may_name, API_BODY_MAX, &ops, k);
+	k->next = s->callers;
+	if (k->next != NULL)
+		k->next->prev = k;
+	s->callers = k;
+	s->ncallers++;
+}
+
+/* ---- listeners ---------------------------------------------------------- */
+
+static void
+listen_all(struct server *s, unsigned int events)
+{
+	for (struct listener *l = s->listeners; l != NULL; l = l->next)
+		ev_io_set(l->io, events);
+}
+
+static void
+listen_again(struct server *s)
+{
+	if (!s->stopping && s->ncallers < SERVER_CONNS_MAX)
+		listen_all(s, EV_READ);
+}
+
+static void
+on_pause_over(void *arg)
+{
+	listen_again(arg);
+}
+
+static void
+on_listener(int fd, unsigned int events, void *arg)
+{
+	struct listener *l = arg;
+	struct server *s = l->s;
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+		int conn;
+
+		if (s->ncallers >= SERVER_CONNS_MAX) {
+			listen_all(s, 0);
+			return;
+		}
+		conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (conn >= 0) {
+			greet(s, conn, l->tcp);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
+		    errno == ENOMEM) {
+			log_warn("accept");
+			listen_all(s, 0);
+			ev_timer_set(s->pause, PAUSE_MS);
+		}
+		/* Who gave up before is none of our troubles. */
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+void
+server_listen(struct server *s, int fd)
+{
+	struct listener *l = xcalloc(1, sizeof(*l));
+
+	l->s = s;
+	l->fd = fd;
+	l->tcp = sockets_is_tcp(fd);
+	l->io = ev_io_new(s->ev, fd, EV_READ, on_listener, l);
+	l->next = s->listeners;
+	s->listeners = l;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+struct server *
+server_new(struct ev *ev, const struct server_opts *o)
+{
+	struct server *s = xcalloc(1, sizeof(*s));
+
+	s->ev = ev;
+	s->o = *o;
+	s->started = (int64_t)time(NULL);
+	s->pause = ev_timer_new(ev, on_pause_over, s);
+	return s;
+}
+
+void
+server_stop(struct server *s)
+{
+	struct caller *k, *next;
+
+	s->stopping = true;
+	ev_timer_clear(s->pause);
+	while (s->listeners != NULL) {
+		struct listener *l = s->listeners;
+
+		s->listeners = l->next;
+		ev_io_free(l->io);
+		close(l->fd);
+		free(l);
+	}
+	request_cancel_all(s);
+	for (k = s->callers; k != NULL; k = next) {
+		next = k->next;
+		conn_finish(k->conn);
+	}
+}
+
+bool
+server_idle(const struct server *s)
+{
+	return s->callers == NULL && s->requests == NULL;
+}
+
+void
+server_close(struct server *s)
+{
+	server_stop(s);
+	while (s->callers != NULL)
+		conn_close(s->callers->conn);
+}
+
+void
+server_free(struct server *s)
+{
+	if (s == NULL)
+		return;
+	metrics_free(&s->metrics);
+	ev_timer_free(s->pause);
+	free(s);
+}

@@ -1,0 +1,58 @@
+/*
+ * Parts of server.h among themselves.
+ */
+#ifndef BRIG_INFERD_SERVER_INT_H
+#define BRIG_INFERD_SERVER_INT_H
+
+#include "inferd/api.h"
+#include "inferd/conn.h"
+#include "inferd/metrics.h"
+#include "inferd/server.h"
+
+struct request;
+
+/* One connection, and who is at its other end. */
+struct caller {
+	struct server *s;
+	struct conn *conn;
+	struct client *client;
+	struct request *request; /* being worked on, or NULL */
+	bool tcp;
+	bool overseer; /* may see what all agents do */
+	size_t held;   /* bytes of the body that is being read */
+	struct caller *prev, *next;
+};
+
+struct listener;
+
+struct server {
+	struct ev *ev;
+	struct server_opts o;
+	int64_t started; /* wall clock, seconds */
+	struct metrics metrics;
+	struct listener *listeners;
+	struct ev_timer *pause; /* until there are descriptors again */
+	struct caller *callers;
+	struct request *requests;
+	unsigned ncallers;
+	size_t held;
+	bool stopping;
+};
+
+/* -- routes.c -- */
+unsigned route_check(
+    struct caller *k, const struct conn_request *r, const char **why);
+void route(struct caller *k, const struct conn_request *r);
+/* Bytes of JSON that say it in the shape that the path's clients read. */
+void route_error(const struct conn_request *r, unsigned status, const char *why,
+    struct buf *out);
+void reply_json(struct caller *k, unsigned status, const struct buf *body);
+void reply_error(
+    struct caller *k, enum api_kind kind, const struct api_error *e);
+
+/* -- server.c -- */
+/* Bytes of requests: false, and nothing has changed, if they are too many. */
+bool server_hold(struct server *s, struct client *c, size_t n);
+void server_let_go(struct server *s, struct client *c, size_t n);
+
+#endif
