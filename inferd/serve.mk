@@ -11,6 +11,6 @@ libinferd_a_SOURCES += \
 	inferd/sched.c inferd/sched.h \
 	inferd/stream.c inferd/stream.h \
 	inferd/worker.c inferd/worker.h inferd/worker_int.h \
-	inferd/worker_kv.c
+	inferd/worker_draft.c inferd/worker_kv.c
 
 libinferd_a_SOURCES += inferd/confine.c inferd/confine.h

@@ -28,6 +28,7 @@ void
 stream_free(struct stream *s)
 {
 	completion_free(s->c);
+	draft_free(s->draft);
 	free(s->ids);
 	free(s);
 }

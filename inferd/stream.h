@@ -9,11 +9,15 @@
 #include <stdint.h>
 
 #include "inferd/completion.h"
+#include "inferd/draft.h"
 #include "inferd/engine_post.h"
 #include "inferd/kv.h"
 #include "inferd/sched.h"
 
 struct mask;
+
+/* Tokens that are computed before they are drawn. */
+#define STREAM_AHEAD 16u
 
 struct stream {
 	struct sched_job job; /* first: a job is its stream */
@@ -31,6 +35,9 @@ struct stream {
 	uint64_t tokens, cpu_us; /* that it has cost so far */
 	uint32_t rows;           /* in the batch of this step */
 	size_t logits;           /* of its first row there that wants them */
+	uint32_t ahead[STREAM_AHEAD]; /* what may come behind ids */
+	uint32_t nahead, nguess;      /* of this step; guessed ones of them */
+	struct draft *draft;          /* or NULL */
 	struct gen_usage usage;
 	uint64_t began_us, first_us; /* 0: not yet */
 	uint64_t told_us;

@@ -30,7 +30,7 @@ worker_new(const struct net *n, const struct tok *t,
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
 	const size_t streams = 2 * (size_t)o->batch_max,
-		     rows = streams + SCHED_QUANTUM;
+		     rows = streams + SCHED_QUANTUM + WORKER_AHEAD;
 
 	w->net = n;
 	w->tok = t;
@@ -42,7 +42,9 @@ worker_new(const struct net *n, const struct tok *t,
 	w->prefix = prefix_new(w->kv, KEEP_PART(o->kv_budget), NULL);
 	w->sched = sched_new(o->batch_max);
 	w->rows = xcalloc(rows, sizeof(*w->rows));
-	w->logits = xcalloc((streams + 1) * n->hp.vocab, sizeof(*w->logits));
+	w->logits = xcalloc(
+	    (streams + 1 + WORKER_AHEAD) * n->hp.vocab, sizeof(*w->logits));
+	w->drafts = !o->no_drafts;
 	w->stats.kv_budget = o->kv_budget;
 	return w;
 }
@@ -265,17 +267,18 @@ next_slice(struct worker *w)
 	return NULL;
 }
 
+/* What is to be computed of s, and what may come behind it. */
 static void
 add_rows(struct worker *w, struct stream *s, uint32_t rows)
 {
-	s->rows = rows;
+	s->rows = rows + s->nahead;
 	s->logits = w->nlogits;
-	for (uint32_t i = 0; i < rows; i++) {
-		const uint32_t pos = s->at + i;
-		const bool want = pos + 1 == s->n;
+	for (uint32_t i = 0; i < s->rows; i++) {
+		const uint32_t pos = s->at + i,
+			       id = i < rows ? s->ids[pos] : s->ahead[i - rows];
+		const bool want = pos + 1 >= s->n;
 
-		w->rows[w->nrows++] =
-		    (struct row){ s->kv, pos, s->ids[pos], want };
+		w->rows[w->nrows++] = (struct row){ s->kv, pos, id, want };
 		w->nlogits += want;
 	}
 }
@@ -294,6 +297,7 @@ make_batch(struct worker *w)
 	w->nlogits = 0;
 	worker_make_room(w);
 	slice = next_slice(w);
+	worker_look_ahead(w, slice);
 	for (struct stream *s = w->streams; s != NULL; s = s->next) {
 		s->rows = 0;
 		if (s != slice && stream_decodes(s))
@@ -312,36 +316,62 @@ mix(double *rate, double now)
 	*rate = *rate <= 0 ? now : *rate + NEWEST * (now - *rate);
 }
 
+/* drawn: tokens of what decodes, by as many completions as `decoding`. */
 static void
-measure(struct worker *w, const struct stream *slice, uint64_t us)
+measure(struct worker *w, uint32_t slice_rows, uint64_t us, uint32_t drawn,
+    uint32_t decoding)
 {
 	const double s = us > 0 ? (double)us * 1e-6 : 1e-6;
 
 	w->stats.measured_us = w->now_us;
-	if (slice != NULL)
-		mix(&w->stats.prefill_rate, slice->rows / s);
-	if (slice == NULL || slice->rows < w->nrows)
-		mix(&w->stats.decode_rate, 1 / s);
+	if (slice_rows > 0)
+		mix(&w->stats.prefill_rate, slice_rows / s);
+	else if (!w->costs_assumed)
+		draft_costs_add(&w->costs, w->nrows, s * 1e6);
+	if (decoding > 0)
+		mix(&w->stats.decode_rate, drawn / s / decoding);
 }
 
-/* What was computed of s, and the next token if that was all there is. */
-static void
-advance(struct worker *w, struct stream *s, bool slice)
+/* A part of its prompt was computed: the first token, if it was the last.
+ * False: it has ended. */
+static bool
+advance_slice(struct worker *w, struct stream *s)
 {
 	s->at += s->rows;
-	if (slice) {
-		sched_slice(w->sched, &s->job, s->rows, s->at < s->n);
-		tell(w, s);
-	} else
-		sched_charge(&s->job, s->rows * WORKER_DECODE_ROWS);
+	sched_slice(w->sched, &s->job, s->rows, s->at < s->n);
+	tell(w, s);
 	if (s->at < s->n)
-		return;
+		return true;
 	if (s->c == NULL)
 		worker_keep(w, s);
-	w->stats.sampled_tokens++;
-	if (!stream_draw(s, w->tok, &w->mask,
-		&w->logits[s->logits * w->net->hp.vocab], w->now_us))
-		end(w, s, GEN_STOP);
+	return stream_draw(s, w->tok, &w->mask,
+	    &w->logits[s->logits * w->net->hp.vocab], w->now_us);
+}
+
+/*
+ * The next token, and more as long as what was computed ahead is what is
+ * drawn.  False: it has ended.
+ */
+static bool
+advance(struct worker *w, struct stream *s)
+{
+	const float *logits = &w->logits[s->logits * w->net->hp.vocab];
+	uint32_t came = 0;
+	bool more;
+
+	sched_charge(&s->job, s->rows * WORKER_DECODE_ROWS);
+	for (;;) {
+		s->at++;
+		more = stream_draw(s, w->tok, &w->mask, logits, w->now_us);
+		if (came == s->nahead || s->ids[s->at] != s->ahead[came])
+			break;
+		came++;
+		if (!more)
+			break;
+		logits += w->net->hp.vocab;
+	}
+	worker_looked_ahead(w, s, came);
+	return more;
 }
 
 /*
@@ -349,18 +379,15 @@ advance(struct worker *w, struct stream *s, bool slice)
  * nothing, but not for free.
  */
 static void
-charge(struct worker *w, struct stream *s, uint64_t cpu_us, bool computed)
+charge(struct worker *w, struct stream *s, uint64_t cpu_us, uint32_t drawn)
 {
-	const uint32_t ids = s->at + s->rows, prompt = s->usage.prompt,
-		       at = ids < prompt ? ids : prompt;
-	uint64_t tokens = 0;
+	const uint32_t prompt = s->usage.prompt,
+		       at = s->at < prompt ? s->at : prompt;
+	uint64_t tokens = drawn;
 
-	if (computed) {
-		tokens = ids == s->n; /* which is drawn */
-		if (at > s->paid) {
-			tokens += at - s->paid;
-			s->paid = at;
-		}
+	if (at > s->paid) {
+		tokens += at - s->paid;
+		s->paid = at;
 	}
 	cpu_us = cpu_us * s->rows / w->nrows;
 	s->tokens += tokens;
@@ -369,22 +396,38 @@ charge(struct worker *w, struct stream *s, uint64_t cpu_us, bool computed)
 }
 
 static void
-after_batch(
-    struct worker *w, struct stream *slice, size_t computed, uint64_t cpu_us)
+after_batch(struct worker *w, struct stream *slice, size_t computed,
+    uint64_t cpu_us, uint64_t us)
 {
+	const uint32_t slice_rows = slice != NULL ? slice->rows : 0;
 	const bool all = computed == w->nrows;
 	struct stream *s, *next;
+	uint32_t drawn = 0, decoding = 0, before;
+	bool more;
 
 	for (s = w->streams; s != NULL; s = next) {
 		next = s->next;
 		if (s->rows == 0)
 			continue;
-		charge(w, s, cpu_us, all || (computed > 0 && s != slice));
-		if (all || (computed > 0 && s != slice))
-			advance(w, s, s == slice); /* it may end here */
+		more = true;
+		before = s->n;
+		if (s == slice && all)
+			more = advance_slice(w, s);
 		else if (s == slice)
 			sched_slice(w->sched, &s->job, s->rows, true);
+		else if (computed > 0)
+			more = advance(w, s);
+		charge(w, s, cpu_us, s->n - before);
+		w->stats.sampled_tokens += s->n - before;
+		if (s != slice) {
+			drawn += s->n - before;
+			decoding++;
+		}
+		if (!more)
+			end(w, s, GEN_STOP);
 	}
+	if (all)
+		measure(w, slice_rows, us, drawn, decoding);
 }
 
 static void
@@ -443,9 +486,7 @@ worker_step(struct worker *w, uint64_t now_us)
 		    w->run, w->rows, w->nrows, keep, w->logits, stop);
 		us = worker_now_us() - us;
 		w->now_us += us;
-		if (computed == w->nrows)
-			measure(w, slice, us);
-		after_batch(w, slice, computed, pool_cpu_us(w->pool) - cpu);
+		after_batch(w, slice, computed, pool_cpu_us(w->pool) - cpu, us);
 	}
 	publish(w);
 	return w->nrows > 0;

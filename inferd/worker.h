@@ -34,6 +34,10 @@ bool worker_idle(struct worker *w);
 /* Something waits, though nothing can be computed. */
 bool worker_waits(const struct worker *w);
 
+/* A row of a step costs so much, as a part of what a step costs besides; it is
+ * not measured.  What is guessed is the same every time, then. */
+void worker_assume_cost(struct worker *w, double row);
+
 uint64_t worker_now_us(void);
 
 #endif

@@ -12,6 +12,8 @@
 /* What a decoded token counts in rows of prompts: it is the reading of the
  * weights that costs, and rows of a prompt share it. */
 #define WORKER_DECODE_ROWS 4u
+/* Rows of a step that are not drawn yet, of all completions together. */
+#define WORKER_AHEAD 32u
 
 struct worker {
 	const struct net *net;
@@ -31,6 +33,9 @@ struct worker {
 	uint32_t nrows;
 	size_t nlogits; /* rows that want them */
 	struct engine_stats stats;
+	bool drafts;
+	struct draft_costs costs; /* of steps without a part of a prompt */
+	bool costs_assumed;       /* and not measured */
 	uint64_t now_us;
 };
 
@@ -52,5 +57,12 @@ void worker_find_more(struct worker *w, struct stream *s);
 void worker_keep(struct worker *w, struct stream *s);
 /* Remember, and give back its memory. */
 void worker_release(struct worker *w, struct stream *s);
+
+/* worker_draft.c: tokens that are computed before they are drawn. */
+
+/* Finds them for what decodes in this step, and has room for them. */
+void worker_look_ahead(struct worker *w, const struct stream *slice);
+/* So many of those of s came true; s->at is what is valid of its positions. */
+void worker_looked_ahead(struct worker *w, struct stream *s, uint32_t came);
 
 #endif

@@ -47,6 +47,10 @@ struct bench {
 static struct bench *current;    /* whose layers are counted */
 static size_t computed;          /* rows, in each layer */
 static uint32_t layers, stop_at; /* when so many were computed, stop: */
+static bool no_drafts;           /* of the next bench */
+static struct bench *current;    /* whose layers are counted */
+static uint32_t layers;
+static uint32_t stop_at; /* when so many layers were computed, stop: */
 static struct asked *stopped;
 
 static void
@@ -64,7 +68,8 @@ bench_new(struct bench *b, unsigned threads, uint32_t positions)
 	struct engine_opts o = { .threads = threads,
 		.kv_type = TT_F16,
 		.context = 2048,
-		.batch_max = MANY };
+		.batch_max = MANY,
+		.no_drafts = no_drafts };
 	struct error err = { 0 };
 	struct kv_pool *kv;
 
@@ -280,6 +285,77 @@ who_has_to_give_memory_back_says_the_same_later(void **state)
 	assert_true(st.put_back > 0);
 	bench_free(&b);
 	forget(got, MANY);
+	forget(want, MANY);
+}
+
+static const struct chat_tool tool = { { "look_it_up_again", 16 }, { "", 0 },
+	{ "{\"type\":\"object\"}", 17 } };
+
+/* Repeats itself, and makes a model repeat itself that takes the likeliest;
+ * every third one draws, from few, so that guesses turn out wrong. */
+static void
+ask_again_and_again(struct bench *b, struct asked *a, uint32_t text)
+{
+	const uint32_t n = 60 + 20 * text;
+
+	ask(b, a, text, n, 4 * SAY);
+	for (uint32_t i = 12; i < n; i++)
+		a->gen.prompt[i] = a->gen.prompt[i % 12];
+	a->gen.params.sample.temperature = text % 3 == 2 ? 0.7f : 0;
+	a->gen.params.sample.top_k = 2;
+	a->gen.tokens_left = text == 4 ? n + SAY : UINT64_MAX;
+	/* Much of a call comes whatever the logits say. */
+	if (text == 6) {
+		a->gen.params.family = CHAT_CHATML;
+		a->gen.params.chat = true;
+		a->gen.params.tools = &tool;
+		a->gen.params.ntools = 1;
+		a->gen.params.tool_choice = TOOLS_REQUIRED;
+	}
+}
+
+static void
+guesses_change_no_word(void **state)
+{
+	struct asked want[MANY], got[MANY];
+	uint32_t drafted = 0, accepted = 0, steps[2] = { 0 };
+	struct engine_stats st;
+	struct bench b;
+
+	/* Alone; in company; where memory has to be given back. */
+	for (int round = 0; round < 4; round++) {
+		no_drafts = round == 0;
+		bench_new(&b, 2, round == 3 ? 400 : 8192);
+		worker_assume_cost(b.worker, 0.05);
+		for (uint32_t i = 0; i < MANY; i++) {
+			struct asked *a = round == 0 ? &want[i] : &got[i];
+
+			ask_again_and_again(&b, a, i);
+			worker_take(b.worker, &a->gen);
+			while (round < 2 && step(&b))
+				steps[round] += i == 6;
+		}
+		run(&b);
+		post_stats(b.post, &st);
+		bench_free(&b);
+		no_drafts = false;
+		if (round == 0) {
+			assert_int_equal(st.drafted, 0);
+			continue;
+		}
+		assert_same(want, got, MANY);
+		for (uint32_t i = 0; i < MANY; i++) {
+			assert_int_equal(got[i].tokens, want[i].tokens);
+			drafted += got[i].usage.drafted;
+			accepted += got[i].usage.accepted;
+		}
+		forget(got, MANY);
+		assert_true(st.drafted >= st.accepted);
+	}
+	print_message("drafted %u accepted %u\n", drafted, accepted);
+	assert_true(accepted > 0);
+	assert_true(drafted > accepted);
+	assert_true(steps[1] + 10 < steps[0]);
 	forget(want, MANY);
 }
 
@@ -511,6 +587,7 @@ main(void)
 		    who_has_to_give_memory_back_says_the_same_later),
 		cmocka_unit_test(
 		    who_has_nothing_in_memory_gets_some_of_who_has_most),
+		cmocka_unit_test(guesses_change_no_word),
 		cmocka_unit_test(an_agents_memory_is_kept_to_its_budget),
 		cmocka_unit_test(who_hangs_up_has_no_further_layer_computed),
 		cmocka_unit_test(what_waits_or_runs_ends_at_its_deadline),
