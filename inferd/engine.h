@@ -26,7 +26,6 @@ struct engine_opts {
 	const char *cache_dir; /* of keys and values on disk; NULL: none */
 	uint64_t disk_budget;
 	const struct steers *steers; /* classes of steering, or NULL; stays */
-	const char *draft_model;     /* NULL: none */
 	bool no_drafts;
 };
 

@@ -28,7 +28,7 @@ static const char usage[] =
     "              [--socket-group GROUP] [--tcp ADDRESS:PORT]\n"
     "              [-t THREADS] [--context N] [--batch N] [--kv-memory SIZE]\n"
     "              [--kv-type TYPE] [--cache-dir DIR [--cache-size SIZE]]\n"
-    "              [--draft MODEL | --no-drafts] [--agent-LIMIT N]...\n"
+    "              [--no-drafts] [--agent-LIMIT N]...\n"
     "              [--loop-max N] [--name NAME] [--template NAME]\n"
     "              [--supervisor USER] [--keep-volatile] [--no-confine]\n"
     "              [--seal [--manifest FILE]]\n"
@@ -55,7 +55,6 @@ enum {
 	OPT_CHAT,
 	OPT_CHECK,
 	OPT_CONTEXT,
-	OPT_DRAFT,
 	OPT_JSON,
 	OPT_KEEP_VOLATILE,
 	OPT_KV_MEMORY,
@@ -91,7 +90,6 @@ static const struct option table[] = {
 	{ "chat", no_argument, NULL, OPT_CHAT },
 	{ "check", required_argument, NULL, OPT_CHECK },
 	{ "context", required_argument, NULL, OPT_CONTEXT },
-	{ "draft", required_argument, NULL, OPT_DRAFT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "keep-volatile", no_argument, NULL, OPT_KEEP_VOLATILE },
@@ -297,9 +295,6 @@ read_engine(struct options *o, int opt, const char *arg)
 	case OPT_CONTEXT:
 		e->context =
 		    (uint32_t)number("context", arg, CONTEXT_MIN, CONTEXT_MAX);
-		break;
-	case OPT_DRAFT:
-		e->draft_model = arg;
 		break;
 	case OPT_KV_MEMORY:
 		e->kv_budget = size("kv-memory", arg);
