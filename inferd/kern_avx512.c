@@ -103,8 +103,8 @@ d_words(enum tensor_type t, const uint8_t *const p[ROWS])
 always_inline void
 fetch(const uint8_t *p, size_t bytes)
 {
-	for (size_t i = 0; i < bytes; i += 64)
-		_mm_prefetch((const char *)(p + i), _MM_HINT_T0);
+	_Pragma("GCC unroll 4") for (size_t i = 0; i < bytes; i += 64)
+	    _mm_prefetch((const char *)(p + i), _MM_HINT_T0);
 }
 
 always_inline __m256
@@ -153,107 +153,51 @@ rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
 	return acc;
 }
 
-/*
- * Q4_K and Q5_K: the heads of eight rows' blocks, 16 bytes each, side by side,
- * so that the scales are taken apart and the offsets summed for all at once.
- */
-struct heads {
-	__m256i dw;        /* d and dmin */
-	__m256i off;       /* sums of offsets */
-	uint64_t sc[ROWS]; /* 8 bytes of scales of row place[r] */
-};
-
-static const uint8_t place[ROWS] = { 0, 1, 4, 5, 2, 3, 6, 7 };
-
-always_inline __m256i
-bytes_if(__m256i v, int mask)
-{
-	return _mm256_and_si256(v, _mm256_set1_epi8((char)mask));
-}
-
-/* 4 bytes of offsets a lane, by sums of activations 16 and 16. */
-always_inline __m256i
-add_offsets(__m256i acc, __m256i mn, const int32_t *xs)
-{
-	__m256i even = _mm256_and_si256(mn, _mm256_set1_epi16(255));
-	__m256i odd = _mm256_srli_epi16(mn, 8);
-
-	acc = _mm256_dpwssd_epi32(acc, even, _mm256_set1_epi32(xs[0]));
-	acc = _mm256_dpwssd_epi32(acc, even, _mm256_set1_epi32(xs[1]));
-	acc = _mm256_dpwssd_epi32(acc, odd, _mm256_set1_epi32(xs[2]));
-	return _mm256_dpwssd_epi32(acc, odd, _mm256_set1_epi32(xs[3]));
-}
-
+/* Of eight registers: quarters of the sums of the first four, of the others. */
 always_inline void
-take_heads(const uint8_t *const p[ROWS], __m256i sums, struct heads *h)
+join_quarters(const __m512i s[ROWS], __m512i out[2])
 {
-	/* words 0 and 4, 1 and 5 and so on: bytes 0 and 2 of the offsets
-	 * belong to elements 0 to 31 and 64 to 95 */
-	const __m256i pair = _mm256_broadcastsi128_si256(_mm_setr_epi8(
-	    0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15));
-	__m256i x[4], t[4], a, b, c, lo, hi;
-	_Alignas(32) int32_t xs[8];
+	__m512i a[4];
 
-	for (int r = 0; r < 4; r++)
-		x[r] = _mm256_inserti128_si256(
-		    _mm256_castsi128_si256(_mm_loadu_si128((const void *)p[r])),
-		    _mm_loadu_si128((const void *)p[r + 4]), 1);
-	t[0] = _mm256_unpacklo_epi32(x[0], x[1]);
-	t[1] = _mm256_unpackhi_epi32(x[0], x[1]);
-	t[2] = _mm256_unpacklo_epi32(x[2], x[3]);
-	t[3] = _mm256_unpackhi_epi32(x[2], x[3]);
-	h->dw = _mm256_unpacklo_epi64(t[0], t[2]);
-	a = _mm256_unpackhi_epi64(t[0], t[2]);
-	b = _mm256_unpacklo_epi64(t[1], t[3]);
-	c = _mm256_unpackhi_epi64(t[1], t[3]);
-	lo = bytes_if(a, 63);
-	hi = _mm256_or_si256(
-	    bytes_if(c, 15), bytes_if(_mm256_srli_epi32(a, 2), 0x30));
-	_mm256_storeu_si256((void *)h->sc, _mm256_unpacklo_epi32(lo, hi));
-	_mm256_storeu_si256((void *)(h->sc + 4), _mm256_unpackhi_epi32(lo, hi));
-	lo = bytes_if(b, 63);
-	hi = _mm256_or_si256(bytes_if(_mm256_srli_epi32(c, 4), 15),
-	    bytes_if(_mm256_srli_epi32(b, 2), 0x30));
-	_mm256_store_si256((void *)xs, _mm256_shuffle_epi8(sums, pair));
-	h->off = add_offsets(_mm256_setzero_si256(), lo, xs);
-	h->off = add_offsets(h->off, hi, xs + 4);
+	_Pragma("GCC unroll 4") for (int i = 0; i < 4; i++) a[i] =
+	    _mm512_add_epi32(_mm512_unpacklo_epi32(s[2 * i], s[2 * i + 1]),
+		_mm512_unpackhi_epi32(s[2 * i], s[2 * i + 1]));
+	_Pragma("GCC unroll 2") for (int i = 0; i < 2; i++) out[i] =
+	    _mm512_add_epi32(_mm512_unpacklo_epi64(a[2 * i], a[2 * i + 1]),
+		_mm512_unpackhi_epi64(a[2 * i], a[2 * i + 1]));
 }
 
-always_inline __m256
-rows_q45(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
-    const struct act_super *x)
+/* Halves of the same: two of the first four, two of the others. */
+always_inline __m512i
+join_pairs(const __m512i s[ROWS])
 {
-	const size_t bytes = tensor_type_bytes(t);
-	__m256 acc = _mm256_setzero_ps();
+	__m512i q[2];
 
-	for (; n > 0; n -= QUANT_SUPER, x++) {
-		__m512i xq[4];
-		__m256i m = _mm256_load_si256((const void *)x->m);
-		__m256i sum[ROWS];
-		__m256 dx = _mm256_set1_ps(x->d);
-		struct heads h;
-
-		take_heads(p, _mm256_load_si256((const void *)x->sum), &h);
-		for (int c = 0; c < 4; c++)
-			xq[c] = _mm512_load_si512(x->q + 64 * c);
-		EACH_ROW
-		{
-			struct super s;
-
-			load_super(t, p[r], &s);
-			s.sc = pairs_of_words(h.sc[place[r]]);
-			fetch(p[r] + ahead, bytes);
-			p[r] += bytes;
-			sum[r] = block_sum(false, &s, m, xq);
-		}
-		acc = _mm256_fmadd_ps(_mm256_mul_ps(half_floats(h.dw), dx),
-		    _mm256_cvtepi32_ps(join(sum)), acc);
-		acc = _mm256_fnmadd_ps(
-		    _mm256_mul_ps(half_floats(_mm256_srli_epi32(h.dw, 16)), dx),
-		    _mm256_cvtepi32_ps(h.off), acc);
-	}
-	return acc;
+	join_quarters(s, q);
+	return _mm512_add_epi32(_mm512_shuffle_i32x4(q[0], q[1], 0x88),
+	    _mm512_shuffle_i32x4(q[0], q[1], 0xdd));
 }
+
+/* The sums of eight registers, in one. */
+always_inline __m256i
+join_wide(const __m512i s[ROWS])
+{
+	__m512i t = join_pairs(s);
+
+	t = _mm512_add_epi32(t, _mm512_shuffle_i32x4(t, t, 0xb1));
+	return _mm512_castsi512_si256(_mm512_shuffle_i32x4(t, t, 0x08));
+}
+
+/* The sums of the two halves of eight registers: the first ones', the rest. */
+always_inline __m512i
+join_halves(const __m512i s[ROWS])
+{
+	const __m512i order = _mm512_setr_epi64(0, 1, 4, 5, 2, 3, 6, 7);
+
+	return _mm512_permutexvar_epi64(order, join_pairs(s));
+}
+
+#include "inferd/kern_avx512_q45.h"
 
 /* Half of 2^(e - 127) for eight e; see quant_e8m0_half(). */
 always_inline __m256
@@ -280,26 +224,6 @@ small_d(enum tensor_type t, const uint8_t *const p[ROWS], size_t at)
 	    (short)quant_u16(p[3] + at), (short)quant_u16(p[4] + at),
 	    (short)quant_u16(p[5] + at), (short)quant_u16(p[6] + at),
 	    (short)quant_u16(p[7] + at)));
-}
-
-/* The sums of the two halves of eight registers: the first ones', the rest. */
-always_inline __m512i
-join_halves(const __m512i s[ROWS])
-{
-	const __m512i order = _mm512_setr_epi64(0, 1, 4, 5, 2, 3, 6, 7);
-	__m512i a[4], b[2];
-
-	for (int i = 0; i < 4; i++)
-		a[i] = _mm512_add_epi32(
-		    _mm512_unpacklo_epi32(s[2 * i], s[2 * i + 1]),
-		    _mm512_unpackhi_epi32(s[2 * i], s[2 * i + 1]));
-	for (int i = 0; i < 2; i++)
-		b[i] = _mm512_add_epi32(
-		    _mm512_unpacklo_epi64(a[2 * i], a[2 * i + 1]),
-		    _mm512_unpackhi_epi64(a[2 * i], a[2 * i + 1]));
-	a[0] = _mm512_add_epi32(_mm512_shuffle_i32x4(b[0], b[1], 0x88),
-	    _mm512_shuffle_i32x4(b[0], b[1], 0xdd));
-	return _mm512_permutexvar_epi64(order, a[0]);
 }
 
 /* One block of eight rows: acc += d x (sums - zero times sum of x). */

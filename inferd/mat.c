@@ -6,7 +6,7 @@
 #include "inferd/kern.h"
 
 #define PIECE_BYTES 65536u /* of weights: some microseconds of a thread */
-#define PIECE_ROWS 4u      /* at least */
+#define PIECE_ROWS 8u      /* a multiple of: kernels take so many at once */
 #define FORMS (ACT_SMALL + 1)
 #define BLOCK_ROWS 64u /* of activations quantised by one piece */
 
