@@ -1,12 +1,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/compat.h"
 #include "base/str.h"
 #include "inferd/block.h"
 #include "inferd/kern.h"
 
-#define CHUNK 32u /* rows of weights of a piece of gate and up */
-#define BATCH 32u /* rows of activations that go through it at a time */
+#define CHUNK 32u  /* rows of weights of a piece of gate and up */
+#define BATCH 128u /* rows of activations that go through it at a time */
 
 void
 block_dense(struct run *r, uint32_t layer)
@@ -106,7 +107,9 @@ hidden_piece(size_t piece, unsigned thread, void *arg)
 	const size_t ff = r->net->hp.expert_ff;
 	const size_t r0 = piece % x->chunks * CHUNK;
 	const size_t r1 = r0 + CHUNK < ff ? r0 + CHUNK : ff;
-	float gate[BATCH * CHUNK], up[BATCH * CHUNK];
+	/* to fill them with zeros would be a good part of one row's work */
+	float gate[BATCH * CHUNK] attr_uninit;
+	float up[BATCH * CHUNK] attr_uninit;
 
 	(void)thread;
 	for (size_t i = 0; i < g->n; i += BATCH) {

@@ -216,6 +216,10 @@ kern_matmul(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
 
 	if (r0 >= r1)
 		return;
+	if (nt == 1) {
+		kern_matvec(t, w, n, r0, r1, xq, y);
+		return;
+	}
 	if (act_kind(t) != ACT_FLOAT) {
 		ops->matmul(t, w, n, r0, r1, xq, xq_stride, nt, y, y_stride);
 		return;

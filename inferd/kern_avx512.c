@@ -11,6 +11,8 @@
 
 /* Rows of weights side by side: their sums are joined into one register. */
 #define ROWS 8
+/* How far ahead weights are fetched from memory, at least. */
+#define AHEAD 6144
 #define EACH_ROW _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)
 
 /* Codes that are too large for pairs of products in 16 bits. */
@@ -289,6 +291,8 @@ matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
 {
 	const size_t bytes = n / tensor_type_block(t) * tensor_type_bytes(t);
 	struct act_small small = act_small(xq, n);
+	/* whole rows of the eight that follow, and some kilobytes at least */
+	const size_t ahead = (AHEAD / (ROWS * bytes) + 1) * ROWS * bytes;
 
 	for (size_t r = r0; r < r1; r += ROWS) {
 		const uint8_t *p[ROWS];
@@ -299,11 +303,11 @@ matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
 		for (size_t k = 0; k < ROWS; k++)
 			p[k] = w + (r + (k < rows ? k : rows - 1)) * bytes;
 		if (t == TT_Q4_K || t == TT_Q5_K)
-			v = rows_q45(t, p, ROWS * bytes, n, xq);
+			v = rows_q45(t, p, ahead, n, xq);
 		else if (tensor_type_block(t) == QUANT_SUPER)
-			v = rows_super(t, p, ROWS * bytes, n, xq);
+			v = rows_super(t, p, ahead, n, xq);
 		else
-			v = rows_small(t, p, ROWS * bytes, n, &small);
+			v = rows_small(t, p, ahead, n, &small);
 		_mm256_mask_storeu_ps(y + r, (__mmask8)((1u << rows) - 1), v);
 	}
 }
