@@ -17,7 +17,7 @@ libkern_avxvnni_a_SOURCES = inferd/kern_avxvnni.c
 libkern_avx512_a_CFLAGS = $(AM_CFLAGS) $(KERN_CFLAGS) $(KERN_AVX512)
 libkern_avx512_a_SOURCES = inferd/kern_avx512.c inferd/kern_avx512.h \
 	inferd/kern_avx512_mm.c inferd/kern_avx512_load.h \
-	inferd/kern_avx512_q45.h \
+	inferd/kern_avx512_q45.h inferd/kern_avx512_pack.h \
 	inferd/kern_v16_avx512.h
 
 KERN_LIBS = libkern.a libkern_avx2.a libkern_avxvnni.a libkern_avx512.a \

@@ -23,6 +23,18 @@ u32_at(const uint8_t *p)
 	return v;
 }
 
+/* 16 bytes from each of four places. */
+always_inline __m512i
+four_heads(
+    const uint8_t *a, const uint8_t *b, const uint8_t *c, const uint8_t *d)
+{
+	__m512i v = _mm512_castsi128_si512(_mm_loadu_si128((const void *)a));
+
+	v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)b), 1);
+	v = _mm512_inserti32x4(v, _mm_loadu_si128((const void *)c), 2);
+	return _mm512_inserti32x4(v, _mm_loadu_si128((const void *)d), 3);
+}
+
 always_inline __m512i
 twice_32(const uint8_t *p)
 {

@@ -5,9 +5,8 @@
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
 
 #include "inferd/kern_avx512.h"
-#include "inferd/kern_avx512_load.h"
+#include "inferd/kern_avx512_pack.h"
 
-#define LANES 16
 /* Registers of rows, and of activation rows, that are multiplied at once. */
 #define VECS 2
 #define COLS 4
@@ -15,112 +14,6 @@
 #define CHUNK 128
 /* Below this the weights are used as they are, once for each. */
 #define FEW 4
-
-/*
- * 256 columns of 16 rows of weights, so that each lane has a row: codes four
- * and four, scales, pairs of offsets, factors.
- */
-struct panel {
-	__m512i q[64];
-	__m512i sc[16];
-	__m512i mn[8];
-	__m512 d[8]; /* [0] of super-blocks; of each of 8 small blocks */
-	__m512 dmin;
-};
-
-/* 16 rows of 16 words become columns. */
-always_inline void
-transpose(const __m512i in[16], __m512i out[16])
-{
-	__m512i a[16], b[16];
-
-	for (int i = 0; i < 8; i++) {
-		a[2 * i] = _mm512_unpacklo_epi32(in[2 * i], in[2 * i + 1]);
-		a[2 * i + 1] = _mm512_unpackhi_epi32(in[2 * i], in[2 * i + 1]);
-	}
-	/* b[4 g + k]: words k of each quarter, of rows 4 g to 4 g + 3 */
-	for (int g = 0; g < 4; g++) {
-		const __m512i *r = a + 4 * g;
-
-		b[4 * g] = _mm512_unpacklo_epi64(r[0], r[2]);
-		b[4 * g + 1] = _mm512_unpackhi_epi64(r[0], r[2]);
-		b[4 * g + 2] = _mm512_unpacklo_epi64(r[1], r[3]);
-		b[4 * g + 3] = _mm512_unpackhi_epi64(r[1], r[3]);
-	}
-	for (int k = 0; k < 4; k++) {
-		__m512i lo0 = _mm512_shuffle_i32x4(b[k], b[4 + k], 0x88);
-		__m512i hi0 = _mm512_shuffle_i32x4(b[k], b[4 + k], 0xdd);
-		__m512i lo1 = _mm512_shuffle_i32x4(b[8 + k], b[12 + k], 0x88);
-		__m512i hi1 = _mm512_shuffle_i32x4(b[8 + k], b[12 + k], 0xdd);
-
-		out[k] = _mm512_shuffle_i32x4(lo0, lo1, 0x88);
-		out[4 + k] = _mm512_shuffle_i32x4(hi0, hi1, 0x88);
-		out[8 + k] = _mm512_shuffle_i32x4(lo0, lo1, 0xdd);
-		out[12 + k] = _mm512_shuffle_i32x4(hi0, hi1, 0xdd);
-	}
-}
-
-always_inline void
-pack_super(enum tensor_type t, const uint8_t *const rows[LANES], size_t at,
-    struct panel *p)
-{
-	const short zero = (short)quant_zero_of(t);
-	__m512i q[4][LANES], sc[LANES], more[LANES], out[16];
-
-	for (int r = 0; r < LANES; r++) {
-		const uint8_t *b = rows[r] + at;
-		struct super s;
-		__m256i mn, f;
-		float d = block_d(t, b), dmin = 0;
-
-		load_super(t, b, &s);
-		for (int c = 0; c < 4; c++)
-			q[c][r] = s.q[c];
-		sc[r] = _mm512_cvtepi16_epi32(s.sc);
-		if (has_offsets(t)) {
-			dmin = _cvtsh_ss(quant_u16(b + place_of_d(t) + 2));
-			mn = s.mn;
-		} else
-			mn = _mm256_mullo_epi16(s.sc, _mm256_set1_epi16(zero));
-		f = _mm256_castps_si256(
-		    _mm256_setr_ps(d, dmin, 0, 0, 0, 0, 0, 0));
-		more[r] = _mm512_inserti64x4(_mm512_castsi256_si512(mn), f, 1);
-	}
-	for (int c = 0; c < 4; c++)
-		transpose(q[c], p->q + 16 * c);
-	transpose(sc, p->sc);
-	transpose(more, out);
-	for (int k = 0; k < 8; k++)
-		p->mn[k] = out[k];
-	p->d[0] = _mm512_castsi512_ps(out[8]);
-	p->dmin = _mm512_castsi512_ps(out[9]);
-}
-
-always_inline void
-pack_small(enum tensor_type t, const uint8_t *const rows[LANES], size_t at,
-    size_t blocks, struct panel *p)
-{
-	const size_t bytes = tensor_type_bytes(t);
-	__m512i q[LANES];
-	_Alignas(64) float d[8][LANES];
-
-	for (size_t b = 0; b < blocks; b += 2) {
-		for (int r = 0; r < LANES; r++) {
-			const uint8_t *w = rows[r] + at + b * bytes;
-
-			q[r] = _mm512_castsi256_si512(load_small(t, w));
-			d[b][r] = block_d(t, w);
-			if (b + 1 == blocks)
-				continue;
-			q[r] = _mm512_inserti64x4(
-			    q[r], load_small(t, w + bytes), 1);
-			d[b + 1][r] = block_d(t, w + bytes);
-		}
-		transpose(q, p->q + 8 * b);
-	}
-	for (size_t b = 0; b < blocks; b++)
-		p->d[b] = _mm512_load_ps(d[b]);
-}
 
 always_inline __m512i
 four_codes(const int8_t *x)

@@ -41,20 +41,6 @@ head_acts(const struct act_super *x)
 		four_times(_mm256_cvtepi32_epi16(_mm256_srli_epi32(s, 16))) };
 }
 
-always_inline __m512i
-four_heads(const uint8_t *const p[4], size_t at)
-{
-	__m512i v =
-	    _mm512_castsi128_si512(_mm_loadu_si128((const void *)(p[0] + at)));
-
-	v = _mm512_inserti32x4(
-	    v, _mm_loadu_si128((const void *)(p[1] + at)), 1);
-	v = _mm512_inserti32x4(
-	    v, _mm_loadu_si128((const void *)(p[2] + at)), 2);
-	return _mm512_inserti32x4(
-	    v, _mm_loadu_si128((const void *)(p[3] + at)), 3);
-}
-
 /* Quarters of d and dmin, a, b, c become 8 scales and 8 offsets, in bytes. */
 always_inline __m512i
 six_bits(__m512i v)
@@ -87,7 +73,8 @@ take_heads(const uint8_t *const p[ROWS], size_t at, const struct head_acts *x,
 	{
 		__m512i b, mn;
 
-		v[i] = four_heads(p + 4 * i, at);
+		v[i] = four_heads(p[4 * i] + at, p[4 * i + 1] + at,
+		    p[4 * i + 2] + at, p[4 * i + 3] + at);
 		b = six_bits(v[i]);
 		_mm512_store_si512(h->sc + 4 * i,
 		    _mm512_mullo_epi16(_mm512_unpacklo_epi8(b, zero), x->m));

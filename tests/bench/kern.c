@@ -3,9 +3,9 @@
  * set: weights read by products with one activation row (GB/s), and operations
  * of products with many (GOPS), beside what a plain loop reads.  One JSON
  * object a line.
- *	kern [-m MiB of weights] [-r rounds] [-t threads] [-i isa] [TYPE ...]
- * Figures of one run can be compared.  One thread is measured by its processor
- * time, since the machine may be busy; several are by the clock.
+ *	kern [-m MiB | -k KiB of weights] [-r rounds] [-t threads] [-i isa]
+ *[TYPE ...] Figures of one run can be compared.  One thread is measured by its
+ *processor time, since the machine may be busy; several are by the clock.
  */
 #include "inferd/kern.h"
 #include "inferd/pool.h"
@@ -167,12 +167,14 @@ measure_types(char **names, int count, uint8_t *buf, size_t size)
 int
 main(int argc, char **argv)
 {
-	size_t size = 256;
+	size_t size = 256 << 10;
 	int c, threads = 1, only = -1;
 	uint8_t *buf;
 
-	while ((c = getopt(argc, argv, "m:r:t:i:")) != -1) {
+	while ((c = getopt(argc, argv, "k:m:r:t:i:")) != -1) {
 		if (c == 'm')
+			size = (size_t)atol(optarg) << 10;
+		else if (c == 'k')
 			size = (size_t)atol(optarg);
 		else if (c == 'r')
 			rounds = atoi(optarg);
@@ -183,7 +185,7 @@ main(int argc, char **argv)
 		else
 			return 2;
 	}
-	size = (size < 1 ? 1 : size) << 20;
+	size = (size < 64 ? 64 : size) << 10;
 	buf = mmap(NULL, size, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (buf == MAP_FAILED)
