@@ -68,3 +68,9 @@ check_PROGRAMS += tests/inferd/test_draft
 TESTS += tests/inferd/test_draft
 tests_inferd_test_draft_SOURCES = tests/inferd/test_draft.c
 tests_inferd_test_draft_LDADD = libchat.a libbase.a $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_schema_random
+TESTS += tests/inferd/test_schema_random
+tests_inferd_test_schema_random_SOURCES = tests/inferd/test_schema_random.c
+tests_inferd_test_schema_random_LDADD = libchat.a libproxy.a libbase.a \
+	$(CMOCKA_LIBS)
