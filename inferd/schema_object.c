@@ -11,7 +11,8 @@
 #include "inferd/unicode.h"
 
 struct prop {
-	size_t from, n; /* its name in names */
+	size_t from, n;      /* its name in names */
+	uint32_t part, node; /* who named it last, and what that says */
 	uint32_t rule;
 	bool required;
 };
@@ -52,7 +53,9 @@ prop(struct object *o, const struct buf *name)
 		o->prop = xreallocarray(o->prop, o->cap, sizeof(*o->prop));
 	}
 	p = &o->prop[o->n++];
-	*p = (struct prop){ .from = buf_len(&o->names), .n = buf_len(name) };
+	*p = (struct prop){ .from = buf_len(&o->names),
+		.n = buf_len(name),
+		.part = SCHEMA_NONE };
 	buf_put(&o->names, buf_head(name), buf_len(name));
 	return p;
 }
@@ -64,13 +67,16 @@ read_names(struct object *o, uint32_t part)
 	uint32_t props = schema_get(s, part, KEY_PROPERTIES);
 	uint32_t req = schema_get(s, part, KEY_REQUIRED), i;
 	cleanup_buf struct buf name = { 0 };
+	struct prop *p;
 
 	if (props != SCHEMA_NONE)
 		for (i = s->t.node[props].child; i != 0 && !s->failed;
 		     i = s->t.node[i].next) {
 			buf_clear(&name);
 			json_tree_key(&s->t, i, &name);
-			prop(o, &name);
+			p = prop(o, &name);
+			p->part = part;
+			p->node = i;
 		}
 	if (req == SCHEMA_NONE || s->t.node[req].type != JSON_ARRAY)
 		return;
@@ -91,10 +97,12 @@ static uint32_t
 find(struct object *o, uint32_t part, const struct prop *p)
 {
 	struct schema *s = o->s;
-	uint32_t props = schema_get(s, part, KEY_PROPERTIES), i, found;
+	uint32_t props, i, found = SCHEMA_NONE;
 	cleanup_buf struct buf name = { 0 };
 
-	found = SCHEMA_NONE;
+	if (part == p->part)
+		return p->node;
+	props = schema_get(s, part, KEY_PROPERTIES);
 	for (i = props == SCHEMA_NONE ? 0 : s->t.node[props].child;
 	     i != 0 && schema_spend(s, 1); i = s->t.node[i].next) {
 		if (s->t.node[i].nkey < p->n)
