@@ -451,6 +451,23 @@ submit(struct request *q, struct tok_ids *ids, uint32_t deadline_ms)
 		engine_refused(q, why, g.n, retry_s, &err);
 }
 
+/*
+ * Most clients have names of a provider's models built in, and any is fine.
+ * But a supervisor's policy judges by the name which models its agents may
+ * ask: theirs is taken at its word.  -1 with e.
+ */
+static int
+check_model(const struct request *q, struct api_error *e)
+{
+	const char *model = q->s->o.model;
+
+	if (!q->k->named || q->api.model[0] == '\0' ||
+	    strcmp(q->api.model, model) == 0)
+		return 0;
+	api_fail(e, 404, NULL, "model", "the only model here is %s", model);
+	return -1;
+}
+
 void
 request_begin(
     struct caller *k, enum api_kind kind, const struct conn_request *r)
@@ -460,7 +477,7 @@ request_begin(
 	cleanup_tok_ids struct tok_ids ids = { 0 };
 
 	if (api_read(kind, r->body, r->n, &q->api, &e) < 0 ||
-	    make_prompt(q, &ids, &e) < 0) {
+	    check_model(q, &e) < 0 || make_prompt(q, &ids, &e) < 0) {
 		refuse(q, &e, 0);
 		return;
 	}

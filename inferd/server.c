@@ -76,6 +76,7 @@ on_name(struct conn *conn, const char *name, void *arg)
 
 	(void)conn;
 	k->overseer = false;
+	k->named = true;
 	return become(k, name);
 }
 

@@ -19,6 +19,7 @@ struct caller {
 	struct request *request; /* being worked on, or NULL */
 	bool tcp;
 	bool overseer; /* may see what all agents do */
+	bool named;    /* by the supervisor */
 	size_t held;   /* bytes of the body that is being read */
 	struct caller *prev, *next;
 };

@@ -14,8 +14,11 @@ ${BRIG_SRCDIR:-.}/tests/inferd/clients.py"
 background "$inferd" -m "$T/tiny.gguf" --socket "$sock" --socket-mode 0666 \
     --tcp 127.0.0.1:0 --context 4096 --kv-memory 256M 2>"$T/log"
 server=$LAST_PID
-wait_for 60 curl -s --unix-socket "$sock" http://x/health ||
+wait_for 60 curl -s --unix-socket "$sock" http://x/health || {
     sed 's/^/# /' "$T/log"
+    echo "Bail out! inferd does not serve"
+    exit 1
+}
 port=$(sed -n 's/.*at 127.0.0.1:\([0-9]*\)$/\1/p' "$T/log")
 
 # ask PATH OPTIONS...: the body of the answer, and its status on the last line.
@@ -136,6 +139,14 @@ named() {
         ! grep -q 'agent="uid:0"' "$T/raw"
 }
 check "root says for whom it speaks" named
+# asks_for MODEL: as an agent that the supervisor names.
+asks_for() {
+    body="{\"model\":\"$1\",$hi}"
+    raw "AGENT job:7/worker\nPOST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n\
+Connection: close\r\nContent-Length: ${#body}\r\n\r\n$body" "$2"
+}
+check "its model is the one that the agent asks for" asks_for tiny 200
+check "or none" asks_for gpt-5 404
 someone=1879099077
 forged() {
     printf '%b' "AGENT job:7/worker\n$get" | $clients raw "$sock" "$someone" |
@@ -171,7 +182,7 @@ cancelled() {
 hangs_up() {
     before=$(cancelled)
     for i in 1 2 3 4 5 6 7 8 9; do
-        $clients hangup "$sock" "$1$i" || return 1
+        $clients hangup "$sock" "$i$1" || return 1
         wait_for 60 idle || return 1
         [ "$(cancelled)" = "$before" ] || return 0
     done
@@ -181,9 +192,12 @@ idle() {
     [ "$(count_of 'requests_open{agent="uid:0"}')" = 0 ] &&
         [ "$(count_of running)" = 0 ]
 }
-check "who hangs up while its prompt is read frees the engine" hangs_up \
-    "$(head -c 3900 "$T/long")"
-check "and while it is answered" hangs_up "hello "
+text=$(head -c 3900 "$T/long")
+hangs_up_early() {
+    hangs_up "$text"
+}
+check "who hangs up while its prompt is read frees the engine" hangs_up_early
+check "and while it is answered" hangs_up " hello"
 
 refuses() {
     pattern=$1
