@@ -21,6 +21,7 @@
 #define BATCH_DEFAULT 8u
 #define BATCH_MAX 64u
 #define LOOP_DEFAULT 8u
+#define CACHE_DEFAULT (UINT64_C(8) << 30)
 #define SOCKET_MODE 0600
 
 static const char usage[] =
@@ -31,6 +32,7 @@ static const char usage[] =
     "              [--no-drafts] [--agent-LIMIT N]...\n"
     "              [--loop-max N] [--name NAME] [--template NAME]\n"
     "              [--supervisor USER] [--keep-volatile] [--no-confine]\n"
+    "              [--public-prefix FILE]...\n"
     "              [--seal [--manifest FILE]]\n"
     "       inferd -m MODEL --chat [-t THREADS] [--context N]\n"
     "       inferd --check MODEL [--vocab-only] [--json]\n"
@@ -65,6 +67,7 @@ enum {
 	OPT_NO_CONFINE,
 	OPT_NO_DRAFTS,
 	OPT_PERPLEXITY,
+	OPT_PUBLIC,
 	OPT_SEAL,
 	OPT_SOCKET,
 	OPT_SOCKET_GROUP,
@@ -102,6 +105,7 @@ static const struct option table[] = {
 	{ "no-confine", no_argument, NULL, OPT_NO_CONFINE },
 	{ "no-drafts", no_argument, NULL, OPT_NO_DRAFTS },
 	{ "perplexity", required_argument, NULL, OPT_PERPLEXITY },
+	{ "public-prefix", required_argument, NULL, OPT_PUBLIC },
 	{ "seal", no_argument, NULL, OPT_SEAL },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "socket-group", required_argument, NULL, OPT_SOCKET_GROUP },
@@ -332,6 +336,11 @@ read_serve(struct options *o, int opt, const char *arg)
 	case OPT_NO_CONFINE:
 		s->no_confine = true;
 		break;
+	case OPT_PUBLIC:
+		if (s->npublics == PUBLIC_MAX)
+			refuse("--public-prefix: %u at most", PUBLIC_MAX);
+		s->publics[s->npublics++] = arg;
+		break;
 	case OPT_SOCKET:
 		s->socket = arg;
 		break;
@@ -421,6 +430,7 @@ options_read(struct options *o, int argc, char **argv)
 	e->threads = processors();
 	e->kv_type = TT_F16;
 	e->batch_max = BATCH_DEFAULT;
+	e->disk_budget = CACHE_DEFAULT;
 	while ((opt = getopt_long(argc, argv, "hm:t:V", table, NULL)) != -1)
 		read_one(o, opt, optarg);
 	if (o->mode == MODE_NONE &&

@@ -3,7 +3,7 @@
 #include "inferd/prefix_int.h"
 
 /* Bytes read in one go: whoever else wants to compute waits as long. */
-#define LOAD_MAX (64u << 20)
+#define LOAD_MAX (256u << 20)
 
 static const uint8_t *
 node_name(const struct space *s, struct node *n)

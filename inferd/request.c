@@ -1,5 +1,6 @@
 #include "inferd/request.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +11,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "inferd/grammar.h"
+#include "inferd/prompt.h"
 #include "inferd/toolcall.h"
-#include "inferd/volatile.h"
 
 #define ID_SIZE 24u
 #define DATE_SIZE 11u
@@ -20,6 +21,8 @@ struct request {
 	struct server *s;
 	struct caller *k;      /* NULL: it has hung up */
 	struct client *client; /* whose numbers it counts in */
+	struct agent *agent;
+	struct replay_turn *turn; /* of a chat */
 	struct request *prev, *next;
 	enum api_kind kind;
 	struct api_request api;
@@ -47,6 +50,7 @@ request_new(struct caller *k, enum api_kind kind)
 	q->kind = kind;
 	q->client = k->client;
 	q->client->open++;
+	q->agent = agents_find(s->o.agents, q->client->name);
 	/* Its bytes are those that the connection has read. */
 	q->held = k->held;
 	k->held = 0;
@@ -75,6 +79,7 @@ request_free(struct request *q)
 	for (size_t i = 0; q->tool_grammar != NULL && i < q->params.ntools; i++)
 		grammar_free(q->tool_grammar[i]);
 	free(q->tool_grammar);
+	replay_turn_free(q->turn);
 	api_reply_free(q->reply);
 	api_request_free(&q->api);
 	free(q);
@@ -202,6 +207,8 @@ on_event(const struct gen_event *ev, void *arg)
 		metrics_ended(q->client, q->kind, ev->finish);
 		metrics_usage(q->client, &ev->usage);
 	}
+	if (q->turn != NULL)
+		replay_turn_event(q->turn, ev);
 	if (q->k != NULL)
 		say(q, ev);
 	if (ev->type == GEN_END)
@@ -246,38 +253,22 @@ static int
 make_prompt(struct request *q, struct tok_ids *ids, struct api_error *e)
 {
 	const struct server_opts *o = &q->s->o;
-	cleanup_prompt struct prompt p = { 0 };
-	cleanup_volatile struct volatile_copy calm = { 0 };
+	const struct prompt_maker m = { .tok = o->tok,
+		.vocab = o->vocab,
+		.family = o->family,
+		.keep_volatile = o->keep_volatile,
+		.replay = o->replay };
 	struct error err = { 0 };
-	int rc;
 
-	if (q->kind == API_COMPLETIONS) {
-		if (o->vocab->add_bos && o->vocab->bos >= 0)
-			tok_ids_push(ids, o->vocab->bos);
-		rc = tok_encode(
-		    o->tok, q->api.prompt.p, q->api.prompt.n, false, ids);
-	} else {
-		today(q->date);
-		q->api.chat.date = q->date;
-		if (q->api.thinking_max == 0)
-			q->api.chat.no_thinking = true;
-		if (!o->keep_volatile)
-			(void)volatile_chat(&q->api.chat, &calm);
-		if (template_render(o->family, &q->api.chat, &p, &err) < 0) {
-			api_fail(e, 400, NULL, "messages", "%s", err.msg);
-			return -1;
-		}
-		q->params.thinking = p.thinking;
-		rc = prompt_encode(&p, o->tok, ids);
-	}
-	if (rc < 0 || ids->n > UINT32_MAX) {
+	today(q->date);
+	if (prompt_make(&m, &q->api, q->agent->space, q->date, ids,
+		&q->params.thinking, &err) == 0)
+		return 0;
+	if (err.code == EMSGSIZE)
 		api_fail(e, 413, NULL, "", "the prompt is too long to be read");
-		return -1;
-	}
-	/* Even a model that is asked nothing begins somewhere. */
-	if (ids->n == 0)
-		tok_ids_push(ids, o->vocab->bos >= 0 ? o->vocab->bos : 0);
-	return 0;
+	else
+		api_fail(e, 400, NULL, "messages", "%s", err.msg);
+	return -1;
 }
 
 /* What the answer must match; -1 with e. */
@@ -431,6 +422,7 @@ submit(struct request *q, struct tok_ids *ids, uint32_t deadline_ms)
 	const struct server_opts *o = &q->s->o;
 	struct gen_request g = { .prompt = ids->id,
 		.n = (uint32_t)ids->n,
+		.agent = q->agent,
 		.params = q->params,
 		.deadline_ms = deadline_ms,
 		.loop = &q->loop,
@@ -442,7 +434,9 @@ submit(struct request *q, struct tok_ids *ids, uint32_t deadline_ms)
 	char id[ID_SIZE + 1];
 
 	memset(ids, 0, sizeof(*ids));
-	g.agent = agents_find(o->agents, q->client->name);
+	g.npublic = public_match(o->publics, q->date, g.prompt, g.n);
+	if (o->replay != NULL && q->kind != API_COMPLETIONS)
+		q->turn = replay_turn_new(o->replay, q->agent->space);
 	random_bytes(g.ids, sizeof(g.ids));
 	random_id(id);
 	q->reply = api_reply_new(&q->api, id, o->model, (int64_t)time(NULL));

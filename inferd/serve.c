@@ -26,6 +26,8 @@ struct service {
 	struct ev *ev;
 	struct backend backend;
 	struct agents *agents;
+	struct replay *replay;
+	struct public_set *publics;
 	struct server *server;
 	char *name;
 	int notify;
@@ -145,6 +147,21 @@ on_signal(int signo, void *arg)
 }
 
 static int
+read_publics(struct service *s, const struct server_opts *so, struct error *err)
+{
+	const struct prompt_maker m = { .tok = so->tok,
+		.vocab = so->vocab,
+		.family = so->family,
+		.keep_volatile = so->keep_volatile };
+
+	s->publics = public_new(&m);
+	for (size_t i = 0; i < s->o->npublics; i++)
+		if (public_add(s->publics, s->o->publics[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+static int
 prepare(struct service *s, struct error *err)
 {
 	const struct serve_opts *o = s->o;
@@ -162,6 +179,10 @@ prepare(struct service *s, struct error *err)
 	so.vocab = &model_table(s->backend.model)->vocab;
 	so.family = s->backend.family;
 	so.model = s->name;
+	so.replay = s->replay = replay_new(REPLAY_BYTES, REPLAY_TURNS);
+	if (read_publics(s, &so, err) < 0)
+		return -1;
+	so.publics = s->publics;
 	s->server = server_new(s->ev, &so);
 	if (listen_everywhere(s, err) < 0)
 		return -1;
@@ -211,6 +232,8 @@ serve(const struct serve_opts *o)
 		server_close(s.server);
 	backend_close(&s.backend);
 	server_free(s.server);
+	replay_free(s.replay);
+	public_free(s.publics);
 	agents_free(s.agents);
 	ev_timer_free(s.watchdog);
 	ev_timer_free(s.stop);

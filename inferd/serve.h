@@ -10,6 +10,7 @@
 
 #include "inferd/agent.h"
 #include "inferd/backend.h"
+#include "inferd/public.h"
 
 struct serve_opts {
 	struct backend_opts backend;
@@ -23,6 +24,8 @@ struct serve_opts {
 	bool has_supervisor;
 	uid_t supervisor;
 	bool keep_volatile;
+	const char *publics[PUBLIC_MAX]; /* files */
+	size_t npublics;
 	bool no_confine;
 };
 

@@ -17,6 +17,8 @@
 #include "base/ev.h"
 #include "inferd/agent.h"
 #include "inferd/engine.h"
+#include "inferd/public.h"
+#include "inferd/replay.h"
 #include "inferd/template.h"
 #include "inferd/tok.h"
 
@@ -36,9 +38,11 @@ struct server_opts {
 	const struct tok *tok;
 	const struct vocab_table *vocab;
 	enum chat_family family;
-	const char *model;  /* the name it is known by */
-	uint32_t loop_max;  /* identical calls; 0: no limit */
-	bool keep_volatile; /* fields that change with each request */
+	const char *model;          /* the name it is known by */
+	uint32_t loop_max;          /* identical calls; 0: no limit */
+	bool keep_volatile;         /* fields that change with each request */
+	struct replay *replay;      /* what was sampled before, or NULL */
+	struct public_set *publics; /* beginnings for all, or NULL */
 	/* Who may name agents, besides root. */
 	bool has_supervisor;
 	uid_t supervisor;
