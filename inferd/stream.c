@@ -39,6 +39,13 @@ stream_decodes(const struct stream *s)
 	return s->kv != NULL && !s->job.hungry;
 }
 
+bool
+stream_may_tell(const struct stream *s, uint64_t now_us)
+{
+	return s->c == NULL &&
+	       (s->told_us == 0 || now_us - s->told_us >= TELL_US);
+}
+
 void
 stream_tell(
     struct stream *s, uint32_t position, uint32_t eta_ms, uint64_t now_us)
@@ -49,8 +56,6 @@ stream_tell(
 		.all = s->usage.prompt,
 		.eta_ms = eta_ms };
 
-	if (s->c != NULL || (s->told_us != 0 && now_us - s->told_us < TELL_US))
-		return;
 	s->told_us = now_us;
 	post_event(s->post, s->gen, &e);
 }

@@ -49,7 +49,8 @@ void stream_free(struct stream *s); /* its kv has been given back */
 
 /* Its ids are computed but for the last one, which was drawn. */
 bool stream_decodes(const struct stream *s);
-/* Says how far it is; not more often than anybody wants to know. */
+/* It has not said how far it is for as long as anybody wants to know. */
+bool stream_may_tell(const struct stream *s, uint64_t now_us);
 void stream_tell(
     struct stream *s, uint32_t position, uint32_t eta_ms, uint64_t now_us);
 /*

@@ -181,8 +181,9 @@ eta_ms(const struct worker *w, const struct stream *s)
 static void
 tell(struct worker *w, struct stream *s)
 {
-	stream_tell(
-	    s, sched_position(w->sched, &s->job), eta_ms(w, s), w->now_us);
+	if (stream_may_tell(s, w->now_us))
+		stream_tell(s, sched_position(w->sched, &s->job), eta_ms(w, s),
+		    w->now_us);
 }
 
 /* What cannot come to its end is not begun.  GEN_GOING: it can. */
