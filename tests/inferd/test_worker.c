@@ -44,13 +44,9 @@ struct bench {
 	size_t page;
 };
 
-static struct bench *current;    /* whose layers are counted */
+static bool no_drafts;           /* of the next bench */
 static size_t computed;          /* rows, in each layer */
 static uint32_t layers, stop_at; /* when so many were computed, stop: */
-static bool no_drafts;           /* of the next bench */
-static struct bench *current;    /* whose layers are counted */
-static uint32_t layers;
-static uint32_t stop_at; /* when so many layers were computed, stop: */
 static struct asked *stopped;
 
 static void
@@ -85,7 +81,6 @@ bench_new(struct bench *b, unsigned threads, uint32_t positions)
 	o.kv_budget = (positions + KV_PAGE - 1) / KV_PAGE * b->page;
 	b->post = post_new();
 	b->worker = worker_new(b->net, world.tok, &o, b->post);
-	current = b;
 	layers = stop_at = 0;
 	computed = 0;
 }
