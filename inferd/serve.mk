@@ -8,6 +8,8 @@ libinferd_a_SOURCES += \
 	inferd/engine.c inferd/engine.h \
 	inferd/engine_post.c inferd/engine_post.h \
 	inferd/gen.h \
+	inferd/again.c inferd/again.h \
+	inferd/record.c inferd/record.h \
 	inferd/sched.c inferd/sched.h \
 	inferd/stream.c inferd/stream.h \
 	inferd/worker.c inferd/worker.h inferd/worker_int.h \

@@ -1,0 +1,68 @@
+/*
+ * The record of what was asked and said: one line of JSON for each completion,
+ * append-only, each with the hash of the line before, so that an edit, a
+ * removal or another order shows.  Without text: hashes and numbers, and with
+ * them a completion can be proved to have been that one.  With text, the
+ * tokens and all parameters too, and it can be computed again, bit for bit.
+ *
+ * Each line ends with ,"prev":"sha256:HEX","hash":"sha256:HEX"} where hash is
+ * SHA-256(0x00 || prev as 32 bytes || the line without its hash member), as in
+ * brigd's audit log; the first prev is zeros.  The main thread's.
+ */
+#ifndef BRIG_INFERD_RECORD_H
+#define BRIG_INFERD_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "inferd/gen.h"
+
+#define RECORD_LINE_MAX (256u << 20)
+#define RECORD_HASH 32u
+
+struct record;
+
+/*
+ * Opens or makes the file, which is its owner's alone, and goes on with its
+ * chain.  -1 with err from here on: a line that does not fit, the disk.
+ */
+struct record *record_open(const char *path, bool text, struct error *err);
+void record_close(struct record *r); /* NULL is fine */
+
+/* The calls of one completion, from its events. */
+struct record_turn;
+struct record_turn *record_turn_new(void);
+void record_turn_free(struct record_turn *t); /* NULL is fine */
+void record_turn_event(struct record_turn *t, const struct gen_event *e);
+
+struct record_entry {
+	uint64_t time_ms; /* since 1970 */
+	const char *id;   /* of the answer */
+	const char *agent;
+	const char *model;           /* model_id() */
+	const char *kv;              /* type of keys and values, "F16" */
+	const char *steer;           /* or NULL */
+	const struct prompt *prompt; /* or NULL */
+	const int32_t *ids;
+	size_t n;
+	const struct gen_params *params;
+	struct chat_text schema; /* of params->grammar; empty: any object */
+	const struct gen_event *end;
+};
+
+int record_add(struct record *r, const struct record_entry *e,
+    const struct record_turn *t, struct error *err);
+
+/* Appends the line, its newline too; prev becomes its hash. */
+void record_line(const struct record_entry *e, const struct record_turn *t,
+    bool text, uint8_t prev[RECORD_HASH], struct buf *out);
+/*
+ * Is this line (without its newline) the next of the chain?  prev becomes its
+ * hash then.
+ */
+bool record_check(const char *line, size_t n, uint8_t prev[RECORD_HASH]);
+
+#endif

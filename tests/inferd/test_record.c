@@ -1,0 +1,247 @@
+/*
+ * Records: what they hold, that their chain shows any change, and that a
+ * completion comes out of one again, bit for bit.
+ */
+#include "inferd/record.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/str.h"
+#include "inferd/again.h"
+#include "inferd/engine.h"
+#include "inferd/grammar.h"
+#include "tests/inferd/engine_world.h"
+
+#define ASKED 6u
+
+struct asked {
+	struct world *w;
+	struct gen_request r;
+	int32_t *prompt;
+	struct record_turn *turn;
+	uint8_t *prev;
+	struct buf *lines;
+	bool text, over;
+};
+
+static void
+on_event(const struct gen_event *e, void *arg)
+{
+	struct asked *a = arg;
+	char id[16] = "answer-0";
+	const struct record_entry entry = { .time_ms = 1,
+		.id = id,
+		.agent = "tester",
+		.model = model_id(a->w->model),
+		.kv = "F16",
+		.ids = a->prompt,
+		.n = a->r.n,
+		.params = &a->r.params,
+		.end = e };
+
+	record_turn_event(a->turn, e);
+	if (e->type != GEN_END)
+		return;
+	id[7] = (char)('0' + (int)a->r.params.sample.seed);
+	record_line(&entry, a->turn, a->text, a->prev, a->lines);
+	a->over = true;
+}
+
+/* Completions of many in one batch, as lines. */
+static void
+record_some(
+    struct world *w, const struct grammar *g, bool text, struct buf *lines)
+{
+	const struct engine_opts o = { .threads = 2,
+		.kv_type = TT_F16,
+		.kv_budget = 64u << 20,
+		.context = 2048,
+		.batch_max = ASKED };
+	const struct agent_budget none = { 0 };
+	struct agents *agents = agents_new(&none);
+	struct ev *ev = ev_new();
+	struct error err = { 0 };
+	struct engine *e = engine_new(ev, w->model, w->tok, &o, &err);
+	struct asked a[ASKED];
+	uint8_t prev[RECORD_HASH] = { 0 };
+	enum engine_refusal why;
+	uint32_t i, retry;
+
+	assert_non_null(e);
+	for (i = 0; i < ASKED; i++) {
+		a[i] = (struct asked){ .w = w,
+			.prompt = world_prompt(w, i, 40 + 30 * i),
+			.turn = record_turn_new(),
+			.prev = prev,
+			.lines = lines,
+			.text = text };
+		a[i].r = (struct gen_request){ .agent = agents_find(
+						   agents, "tester"),
+			.prompt = world_prompt(w, i, 40 + 30 * i),
+			.n = 40 + 30 * i,
+			.params = world_params(24, i),
+			.fn = on_event,
+			.arg = &a[i] };
+		if (i % 2 == 1)
+			a[i].r.params.grammar = g;
+		assert_non_null(engine_submit(e, &a[i].r, &why, &retry, &err));
+	}
+	for (i = 0; i < ASKED; i++)
+		while (!a[i].over)
+			ev_once(ev, 1000);
+	engine_free(e);
+	for (i = 0; i < ASKED; i++) {
+		free(a[i].prompt);
+		record_turn_free(a[i].turn);
+	}
+	agents_free(agents);
+	ev_free(ev);
+}
+
+static void
+what_was_recorded_comes_out_again(void **state)
+{
+	struct grammar *g = schema_compile("", 0, NULL);
+	struct world w;
+	cleanup_buf struct buf lines = { 0 };
+	struct error err = { 0 };
+	struct net *net;
+	uint8_t prev[RECORD_HASH] = { 0 };
+	const char *p, *end;
+	size_t n = 0, at, changed = 0;
+
+	(void)state;
+	world_new(&w);
+	record_some(&w, g, true, &lines);
+	net = net_new(model_table(w.model), &err);
+	assert_non_null(net);
+	p = (const char *)buf_head(&lines);
+	for (; (end = strchr(p, '\n')) != NULL && n < ASKED; p = end + 1, n++) {
+		size_t len = (size_t)(end - p);
+		cleanup_free char *other = xstrndup(p, len);
+		char *seed = strstr(other, "\"seed\":\""), *sampled;
+		struct again a = { net, w.tok, model_id(w.model), NULL, 1, 7 };
+
+		assert_true(record_check(p, len, prev));
+		assert_int_equal(again_line(&a, p, len, &at, &err), AGAIN_SAME);
+		assert_true(at > 0);
+		a.threads = 2;
+		a.slice = 0;
+		assert_int_equal(again_line(&a, p, len, &at, &err), AGAIN_SAME);
+		/* Another seed, another token. */
+		assert_non_null(seed);
+		seed[8] = '9';
+		changed += again_line(&a, other, len, &at, &err) == AGAIN_OTHER;
+		seed[8] = p[seed + 8 - other];
+		sampled = strstr(other, "\"sampled\":[");
+		assert_non_null(sampled);
+		sampled[11 + strspn(sampled + 11, "0123456789") - 1] ^= 1;
+		assert_int_equal(
+		    again_line(&a, other, len, &at, &err), AGAIN_OTHER);
+		assert_int_equal(at, 0);
+		a.model = "another";
+		assert_int_equal(
+		    again_line(&a, p, len, &at, &err), AGAIN_CANNOT);
+		if (n + 1 == ASKED)
+			break;
+	}
+	assert_int_equal(n + 1, ASKED);
+	assert_true(changed > 0);
+	net_free(net);
+	world_free(&w);
+	grammar_free(g);
+}
+
+static void
+without_text_there_are_hashes_alone(void **state)
+{
+	struct world w;
+	cleanup_buf struct buf lines = { 0 };
+
+	(void)state;
+	world_new(&w);
+	record_some(&w, NULL, false, &lines);
+	buf_put_u8(&lines, 0);
+	assert_null(strstr((char *)buf_head(&lines), "\"all\""));
+	assert_null(strstr((char *)buf_head(&lines), "\"prompt\":["));
+	assert_non_null(strstr((char *)buf_head(&lines), "\"sha256\":\""));
+	world_free(&w);
+}
+
+static struct record_entry
+entry(const struct gen_params *p, const struct gen_event *end)
+{
+	static const int32_t ids[] = { 1, 2 };
+
+	return (struct record_entry){ .id = "x",
+		.agent = "a\n\"b",
+		.model = "m",
+		.kv = "F16",
+		.ids = ids,
+		.n = 2,
+		.params = p,
+		.end = end };
+}
+
+static void
+a_change_shows_and_the_chain_goes_on(void **state)
+{
+	char path[] = "/tmp/record-XXXXXX";
+	const struct gen_params p = { .max_tokens = 1 };
+	const struct gen_event end = { .type = GEN_END, .finish = GEN_STOP };
+	const struct record_entry e = entry(&p, &end);
+	struct error err = { 0 };
+	struct record *r;
+	int fd = mkstemp(path), i;
+	char c;
+
+	(void)state;
+	assert_true(fd >= 0);
+	for (i = 0; i < 3; i++) {
+		r = record_open(path, i == 1, &err);
+		assert_non_null(r);
+		assert_int_equal(record_add(r, &e, NULL, &err), 0);
+		assert_int_equal(record_add(r, &e, NULL, &err), 0);
+		record_close(r);
+	}
+	assert_int_equal(pread(fd, &c, 1, 100), 1);
+	c ^= 1;
+	assert_int_equal(pwrite(fd, &c, 1, 100), 1);
+	assert_null(record_open(path, false, &err));
+	assert_non_null(strstr(err.msg, "line 1"));
+	c ^= 1;
+	assert_int_equal(pwrite(fd, &c, 1, 100), 1);
+	/* Others may not read it. */
+	assert_int_equal(fchmod(fd, 0644), 0);
+	assert_null(record_open(path, false, &err));
+	assert_int_equal(fchmod(fd, 0600), 0);
+	r = record_open(path, false, &err);
+	assert_non_null(r);
+	record_close(r);
+	/* The end is cut off within a line. */
+	assert_int_equal(ftruncate(fd, lseek(fd, 0, SEEK_END) - 3), 0);
+	assert_null(record_open(path, false, &err));
+	close(fd);
+	unlink(path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_recorded_comes_out_again),
+		cmocka_unit_test(without_text_there_are_hashes_alone),
+		cmocka_unit_test(a_change_shows_and_the_chain_goes_on),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
