@@ -9,7 +9,7 @@ E2E_LIST = tests/e2e/run.sh tests/e2e/clients.sh tests/e2e/codings.sh tests/e2e/
 	tests/e2e/trust.sh tests/e2e/model.sh
 E2E_LIST += tests/e2e/idle.sh tests/e2e/ws_clients.sh
 E2E_LIST += tests/e2e/postgres.sh tests/e2e/ssh.sh
-E2E_LIST += tests/e2e/websocket.sh
+E2E_LIST += tests/e2e/websocket.sh tests/e2e/inferd.sh
 TESTS += $(E2E_LIST)
 EXTRA_DIST += $(E2E_LIST) tests/e2e/http2_client.js \
 	tests/e2e/http2_origin.js tests/e2e/grpc_play.py \
