@@ -25,3 +25,4 @@ include tests/bench/local.mk
 include tests/vm/local.mk
 include tests/kernel/local.mk
 include tests/arm64/local.mk
+include tests/agents/local.mk
