@@ -33,7 +33,8 @@ start_origin api.demo.test
 port=$ORIGIN_PORT
 start_origin evil.demo.test
 evil=$ORIGIN_PORT
-write_conf "resolve api.demo.test 127.0.0.1" "resolve evil.demo.test 127.0.0.1"
+write_conf "resolve api.demo.test 127.0.0.1" "resolve evil.demo.test 127.0.0.1" \
+    "inferd $T/inferd.sock"
 cat >"$T/policy/default.policy" <<EOF
 profile default {
     default exec allow;  default read allow;  default write allow;
@@ -44,6 +45,7 @@ profile default {
     # Both run on this machine: loopback addresses must be named, each one.
     allow net 127.0.0.1:$port;  allow net 127.0.0.1:$evil;
     deny  exec {sudo,su} ... because "no";
+    allow model inferd/tiny max-output 100;
 }
 test "demo" {
     expect allow http GET "https://api.demo.test:$port/user";
@@ -105,7 +107,35 @@ wait "$asker" || fail "the approved request failed"
 sed 's/^/    the job got: /' "$T/ask.out"
 grep -q '^ok' "$T/ask.out" || fail "the approved request got no answer"
 
-story "7. Every decision is in a log that shows tampering"
+story "7. A model of our own answers, which has no network and no files"
+PATH=$BRIG_BUILDDIR/inferd:$PATH
+# Of random weights: made in no time, and so are its answers.
+show inferd-mkmodel --layers 2 --vocab 300 "$T/tiny.gguf" ||
+    fail "no model was made"
+background inferd -m "$T/tiny.gguf" --socket "$T/inferd.sock" --context 2048 \
+    2>"$T/inferd.log"
+wait_for 60 test -S "$T/inferd.sock" || {
+    cat "$T/inferd.log" >&2
+    fail "inferd does not serve"
+}
+# ask_model MODEL: a job streams a completion.
+ask_model() {
+    printf '{"model": "%s", "stream": true, "max_tokens": 20,
+        "stream_options": {"include_usage": true},
+        "messages": [{"role": "user", "content": "hello"}]}' "$1" |
+        brig run -- curl -sSN -d @- http://inferd.brig/v1/chat/completions
+}
+ask_model tiny >"$T/model.out" || fail "no completion"
+grep -q 'data: \[DONE\]' "$T/model.out" || fail "the stream broke off"
+printf '  a job got %d events from http://inferd.brig/v1, the last of them\n' \
+    "$(grep -c '^data: ' "$T/model.out")"
+grep '^data: ' "$T/model.out" | tail -n 2 | cut -c1-200 | sed 's/^/    /'
+printf '  and for another model than the policy allows\n'
+ask_model large >"$T/model.out" || :
+sed 's/^/    /' "$T/model.out" | head -n 1 | cut -c1-200
+grep -q 'policy_denied' "$T/model.out" || fail "another model was not refused"
+
+story "8. Every decision is in a log that shows tampering"
 show brig audit tail -n 6
 show brig audit verify || fail "the audit log does not verify"
 log=$(find "$T/log" -name '*.jsonl' | head -n 1)
