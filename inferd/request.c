@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "inferd/grammar.h"
 #include "inferd/prompt.h"
+#include "inferd/prompt_size.h"
 #include "inferd/toolcall.h"
 
 #define ID_SIZE 24u
@@ -469,9 +470,24 @@ request_begin(
 	struct request *q = request_new(k, kind);
 	struct api_error e = { .status = 400 };
 	cleanup_tok_ids struct tok_ids ids = { 0 };
+	struct error err = { 0 };
+	uint32_t n;
 
 	if (api_read(kind, r->body, r->n, &q->api, &e) < 0 ||
-	    check_model(q, &e) < 0 || make_prompt(q, &ids, &e) < 0) {
+	    check_model(q, &e) < 0) {
+		refuse(q, &e, 0);
+		return;
+	}
+	n = prompt_exceeds(
+	    k->s->o.tok, &q->api, engine_context(k->s->o.engine));
+	if (n > 0) {
+		if (kind == API_COUNT_TOKENS)
+			count(q, n);
+		else
+			engine_refused(q, ENGINE_CONTEXT, n, 0, &err);
+		return;
+	}
+	if (make_prompt(q, &ids, &e) < 0) {
 		refuse(q, &e, 0);
 		return;
 	}

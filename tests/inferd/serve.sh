@@ -97,6 +97,17 @@ check "more than the context holds, in numbers" says 400 \
     /v1/messages -d "@$T/long.json"
 check "and with OpenAI's code" says 400 '"code":"context_length_exceeded"' \
     /v1/chat/completions -d "@$T/long.json"
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    printf '%s ' "$(cat "$T/long")"
+done >"$T/huge"
+printf '{"max_tokens":5,"messages":[{"role":"user","content":"%s"}]}' \
+    "$(cat "$T/huge")" >"$T/huge.json"
+check "far more than it holds" says 400 \
+    'prompt is too long: [1-9][0-9]\{4,6\} tokens > 4095 maximum' \
+    /v1/messages -d "@$T/huge.json"
+check "and the tokens of that are counted" says 200 \
+    '"input_tokens":[1-9][0-9]\{4,6\}}' /v1/messages/count_tokens \
+    -d "@$T/huge.json"
 check "a body in chunks" says 200 '"finish_reason"' /v1/chat/completions \
     -H 'Transfer-Encoding: chunked' -d "{$hi}"
 check "a body that waits to be called" says 200 '"finish_reason"' \
