@@ -13,6 +13,10 @@
 #include "base/str.h"
 #include "daemon/parent.h"
 
+/* Answers that a back process has not read: more than it may have exchanges.
+ * Each holds a descriptor. */
+#define UNREAD_MAX (64u * 1024)
+
 /* Never waits: inferd has a queue, and the line fits the empty socket. */
 static int
 connect_for(struct proc *p, struct error *err)
@@ -44,6 +48,10 @@ parent_on_inferd_get(struct chan *c, struct msg *m, void *ctx)
 
 	if (cur_end(&m->body) < 0)
 		return -1;
+	if (chan_queued(c) > UNREAD_MAX) {
+		proc_kill(p, "asks for connections and does not take them");
+		return 0;
+	}
 	parent_answer_fd(c, M_INFERD, m, connect_for(p, &err), &err);
 	return 0;
 }
