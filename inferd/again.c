@@ -8,6 +8,7 @@
 
 #include "base/fdutil.h"
 #include "base/str.h"
+#include "inferd/backend.h"
 #include "inferd/completion.h"
 #include "inferd/grammar.h"
 #include "inferd/json_tree.h"
@@ -398,4 +399,36 @@ again_print(const struct again *a, const char *path, const char *id)
 	if (wanted == 0)
 		fprintf(stderr, "inferd: %s: no such completion\n", path);
 	return good && wanted > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int
+again(const struct backend_opts *b, const char *path, const char *id)
+{
+	struct error err = { 0 };
+	struct model *m = model_open(b->model, &b->open, &err);
+	struct net *net = m == NULL ? NULL : net_new(model_table(m), &err);
+	struct tok *tok =
+	    net == NULL ? NULL : tok_new(&model_table(m)->vocab, &err);
+	struct steers *steers = tok == NULL ? NULL : steers_new(&net->hp);
+	int rc = EXIT_FAILURE;
+	bool good = tok != NULL;
+
+	for (size_t i = 0; good && i < b->nsteer; i++)
+		good = steers_add(steers, b->steer[i], &err) == 0;
+	if (good) {
+		const struct again a = { .net = net,
+			.tok = tok,
+			.model = model_id(m),
+			.steers = steers,
+			.threads = b->engine.threads };
+
+		rc = again_print(&a, path, id);
+	} else {
+		fprintf(stderr, "inferd: %s\n", err.msg);
+	}
+	steers_free(steers);
+	tok_free(tok);
+	net_free(net);
+	model_close(m);
+	return rc;
 }

@@ -32,6 +32,10 @@ enum again_result {
 enum again_result again_line(const struct again *a, const char *line, size_t n,
     size_t *at, struct error *err);
 
+/* All of it for the model of b, which is loaded.  The exit status. */
+struct backend_opts;
+int again(const struct backend_opts *b, const char *path, const char *id);
+
 /*
  * The lines of a file, all or that with this id: its chain is checked, and
  * what has text is computed again and said on stdout.  The exit status: 0 if

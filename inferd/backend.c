@@ -79,6 +79,11 @@ backend_open(struct backend *b, const struct backend_opts *o, struct ev *ev,
 	b->tok = tok_new(&t->vocab, err);
 	if (b->tok == NULL)
 		return -1;
+	b->steers = steers_new(&t->hp);
+	for (size_t i = 0; i < o->nsteer; i++)
+		if (steers_add(b->steers, o->steer[i], err) < 0)
+			return -1;
+	engine.steers = b->steers;
 	if (engine.kv_budget == 0)
 		engine.kv_budget = kv_default();
 	b->engine = engine_new(ev, b->model, b->tok, &engine, err);
@@ -89,6 +94,7 @@ void
 backend_close(struct backend *b)
 {
 	engine_free(b->engine);
+	steers_free(b->steers);
 	tok_free(b->tok);
 	model_close(b->model);
 	memset(b, 0, sizeof(*b));

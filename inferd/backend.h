@@ -9,6 +9,7 @@
 #include "base/ev.h"
 #include "inferd/engine.h"
 #include "inferd/model_load.h"
+#include "inferd/steer.h"
 #include "inferd/template.h"
 #include "inferd/tok.h"
 
@@ -17,12 +18,15 @@ struct backend_opts {
 	struct model_opts open;
 	struct engine_opts engine; /* kv_budget 0: a part of memory */
 	enum chat_family family;   /* CHAT_NONE: as the model says */
+	const char *steer[STEER_CLASSES_MAX]; /* as steers_add() takes them */
+	size_t nsteer;
 };
 
 struct backend {
 	struct model *model;
 	struct tok *tok;
 	enum chat_family family;
+	struct steers *steers;
 	struct engine *engine;
 };
 

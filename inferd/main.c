@@ -3,6 +3,7 @@
  */
 #include <stdlib.h>
 
+#include "inferd/again.h"
 #include "inferd/chat.h"
 #include "inferd/check.h"
 #include "inferd/options.h"
@@ -31,6 +32,8 @@ main(int argc, char **argv)
 		    b->model, &b->open, o.text, e->context, e->threads, o.json);
 	case MODE_TOKENIZE:
 		return tokenize_print(b->model, &b->open, o.json);
+	case MODE_REPLAY:
+		return again(b, o.text, o.id);
 	case MODE_CHAT:
 		return chat(&o.serve);
 	case MODE_SERVE:

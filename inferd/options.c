@@ -33,6 +33,9 @@ static const char usage[] =
     "              [--loop-max N] [--name NAME] [--template NAME]\n"
     "              [--supervisor USER] [--keep-volatile] [--no-confine]\n"
     "              [--public-prefix FILE]...\n"
+    "              [--steer CLASS=FILE[:STRENGTH][:project]]...\n"
+    "              [--agent-steer NAME=CLASS]... [--record FILE "
+    "[--record-text]]\n"
     "              [--seal [--manifest FILE]]\n"
     "       inferd -m MODEL --chat [-t THREADS] [--context N]\n"
     "       inferd --check MODEL [--vocab-only] [--json]\n"
@@ -40,6 +43,7 @@ static const char usage[] =
     "       inferd -m MODEL --bench[=PROMPT,TOKENS,PASSES] [-t THREADS] "
     "[--json]\n"
     "       inferd -m MODEL --perplexity FILE [--context N] [-t THREADS]\n"
+    "       inferd -m MODEL --replay FILE [-t THREADS] [ID]\n"
     "       inferd -m MODEL --tokenize [--json]\n"
     "       inferd --help | --version\n";
 
@@ -47,6 +51,7 @@ enum {
 	OPT_AGENT_CPU = 256,
 	OPT_AGENT_KV,
 	OPT_AGENT_REQUESTS,
+	OPT_AGENT_STEER,
 	OPT_AGENT_TOKENS,
 	OPT_AGENT_WALL,
 	OPT_AGENT_WINDOW,
@@ -68,10 +73,14 @@ enum {
 	OPT_NO_DRAFTS,
 	OPT_PERPLEXITY,
 	OPT_PUBLIC,
+	OPT_RECORD,
+	OPT_RECORD_TEXT,
+	OPT_REPLAY,
 	OPT_SEAL,
 	OPT_SOCKET,
 	OPT_SOCKET_GROUP,
 	OPT_SOCKET_MODE,
+	OPT_STEER,
 	OPT_SUPERVISOR,
 	OPT_TCP,
 	OPT_TEMPLATE,
@@ -83,6 +92,7 @@ static const struct option table[] = {
 	{ "agent-cpu", required_argument, NULL, OPT_AGENT_CPU },
 	{ "agent-kv", required_argument, NULL, OPT_AGENT_KV },
 	{ "agent-requests", required_argument, NULL, OPT_AGENT_REQUESTS },
+	{ "agent-steer", required_argument, NULL, OPT_AGENT_STEER },
 	{ "agent-tokens", required_argument, NULL, OPT_AGENT_TOKENS },
 	{ "agent-wall", required_argument, NULL, OPT_AGENT_WALL },
 	{ "agent-window", required_argument, NULL, OPT_AGENT_WINDOW },
@@ -106,10 +116,14 @@ static const struct option table[] = {
 	{ "no-drafts", no_argument, NULL, OPT_NO_DRAFTS },
 	{ "perplexity", required_argument, NULL, OPT_PERPLEXITY },
 	{ "public-prefix", required_argument, NULL, OPT_PUBLIC },
+	{ "record", required_argument, NULL, OPT_RECORD },
+	{ "record-text", no_argument, NULL, OPT_RECORD_TEXT },
+	{ "replay", required_argument, NULL, OPT_REPLAY },
 	{ "seal", no_argument, NULL, OPT_SEAL },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "socket-group", required_argument, NULL, OPT_SOCKET_GROUP },
 	{ "socket-mode", required_argument, NULL, OPT_SOCKET_MODE },
+	{ "steer", required_argument, NULL, OPT_STEER },
 	{ "supervisor", required_argument, NULL, OPT_SUPERVISOR },
 	{ "tcp", required_argument, NULL, OPT_TCP },
 	{ "template", required_argument, NULL, OPT_TEMPLATE },
@@ -341,6 +355,22 @@ read_serve(struct options *o, int opt, const char *arg)
 			refuse("--public-prefix: %u at most", PUBLIC_MAX);
 		s->publics[s->npublics++] = arg;
 		break;
+	case OPT_AGENT_STEER:
+		if (s->nagent_steer == STEER_CLASSES_MAX)
+			refuse("--agent-steer: %u at most", STEER_CLASSES_MAX);
+		s->agent_steer[s->nagent_steer++] = arg;
+		break;
+	case OPT_RECORD:
+		s->record = arg;
+		break;
+	case OPT_RECORD_TEXT:
+		s->record_text = true;
+		break;
+	case OPT_STEER:
+		if (s->backend.nsteer == STEER_CLASSES_MAX)
+			refuse("--steer: %u at most", STEER_CLASSES_MAX);
+		s->backend.steer[s->backend.nsteer++] = arg;
+		break;
 	case OPT_SOCKET:
 		s->socket = arg;
 		break;
@@ -393,6 +423,10 @@ read_one(struct options *o, int opt, const char *arg)
 		mode(o, MODE_PERPLEXITY);
 		o->text = arg;
 		break;
+	case OPT_REPLAY:
+		mode(o, MODE_REPLAY);
+		o->text = arg;
+		break;
 	case OPT_SEAL:
 		b->open.seal = true;
 		break;
@@ -436,6 +470,8 @@ options_read(struct options *o, int argc, char **argv)
 	if (o->mode == MODE_NONE &&
 	    (s->socket != NULL || s->tcp != NULL || serve_has_sockets()))
 		o->mode = MODE_SERVE;
+	if (o->mode == MODE_REPLAY && optind + 1 == argc)
+		o->id = argv[optind++];
 	if (o->mode == MODE_NONE || s->backend.model == NULL || optind != argc)
 		misused();
 	if (o->mode == MODE_PERPLEXITY) {

@@ -15,13 +15,15 @@ enum mode {
 	MODE_BENCH,
 	MODE_PERPLEXITY,
 	MODE_TOKENIZE,
+	MODE_REPLAY,
 	MODE_CHAT,
 	MODE_SERVE
 };
 
 struct options {
 	enum mode mode;
-	const char *text; /* file, of MODE_PERPLEXITY */
+	const char *text; /* file, of MODE_PERPLEXITY and MODE_REPLAY */
+	const char *id;   /* of MODE_REPLAY; NULL: all */
 	struct speed speed;
 	bool json;
 	/* The model and how to open it, of all modes. */

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "inferd/grammar.h"
 #include "inferd/prompt.h"
+#include "inferd/record.h"
 #include "inferd/prompt_size.h"
 #include "inferd/toolcall.h"
 
@@ -24,6 +25,11 @@ struct request {
 	struct client *client; /* whose numbers it counts in */
 	struct agent *agent;
 	struct replay_turn *turn; /* of a chat */
+	/* For the record, if there is one. */
+	struct record_turn *calls;
+	int32_t *prompt;
+	size_t nprompt;
+	char id[ID_SIZE + 1];
 	struct request *prev, *next;
 	enum api_kind kind;
 	struct api_request api;
@@ -81,6 +87,8 @@ request_free(struct request *q)
 		grammar_free(q->tool_grammar[i]);
 	free(q->tool_grammar);
 	replay_turn_free(q->turn);
+	record_turn_free(q->calls);
+	free(q->prompt);
 	api_reply_free(q->reply);
 	api_request_free(&q->api);
 	free(q);
@@ -198,6 +206,47 @@ say(struct request *q, const struct gen_event *ev)
 		conn_stream_end(q->k->conn);
 }
 
+/* The class of steering that its agent has, or NULL. */
+static const char *
+steer_of(const struct request *q)
+{
+	const struct server_opts *o = &q->s->o;
+	const size_t n = strlen(q->agent->name);
+
+	for (size_t i = 0; i < o->nagent_steer; i++) {
+		const char *rule = o->agent_steer[i],
+			   *class = strrchr(rule, '=');
+
+		if ((size_t)(class - rule) == n &&
+		    strncmp(rule, q->agent->name, n) == 0)
+			return class + 1;
+	}
+	return NULL;
+}
+
+static void
+record(struct request *q, const struct gen_event *ev)
+{
+	const struct server_opts *o = &q->s->o;
+	const struct record_entry e = { .time_ms = (uint64_t)time(NULL) * 1000,
+		.id = q->id,
+		.agent = q->agent->name,
+		.model = o->model_id,
+		.kv = o->kv,
+		.steer = steer_of(q),
+		.ids = q->prompt,
+		.n = q->nprompt,
+		.params = &q->params,
+		.schema = q->api.schema,
+		.end = ev };
+	struct error err = { 0 };
+
+	record_turn_event(q->calls, ev);
+	if (ev->type == GEN_END &&
+	    record_add(o->record, &e, q->calls, &err) < 0)
+		log_warnx("%s", err.msg);
+}
+
 static void
 on_event(const struct gen_event *ev, void *arg)
 {
@@ -208,6 +257,8 @@ on_event(const struct gen_event *ev, void *arg)
 		metrics_ended(q->client, q->kind, ev->finish);
 		metrics_usage(q->client, &ev->usage);
 	}
+	if (q->calls != NULL)
+		record(q, ev);
 	if (q->turn != NULL)
 		replay_turn_event(q->turn, ev);
 	if (q->k != NULL)
@@ -432,15 +483,20 @@ submit(struct request *q, struct tok_ids *ids, uint32_t deadline_ms)
 	enum engine_refusal why = ENGINE_OK;
 	uint32_t retry_s = 0;
 	struct error err = { 0 };
-	char id[ID_SIZE + 1];
 
 	memset(ids, 0, sizeof(*ids));
 	g.npublic = public_match(o->publics, q->date, g.prompt, g.n);
 	if (o->replay != NULL && q->kind != API_COMPLETIONS)
 		q->turn = replay_turn_new(o->replay, q->agent->space);
 	random_bytes(g.ids, sizeof(g.ids));
-	random_id(id);
-	q->reply = api_reply_new(&q->api, id, o->model, (int64_t)time(NULL));
+	g.steer = steer_of(q);
+	random_id(q->id);
+	if (o->record != NULL) {
+		q->calls = record_turn_new();
+		q->nprompt = g.n;
+		q->prompt = xmemdup(g.prompt, g.n * sizeof(*g.prompt));
+	}
+	q->reply = api_reply_new(&q->api, q->id, o->model, (int64_t)time(NULL));
 	q->gen = engine_submit(o->engine, &g, &why, &retry_s, &err);
 	if (q->gen == NULL)
 		engine_refused(q, why, g.n, retry_s, &err);

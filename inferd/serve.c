@@ -13,6 +13,7 @@
 #include "base/notify.h"
 #include "base/str.h"
 #include "inferd/confine.h"
+#include "inferd/record.h"
 #include "inferd/server.h"
 #include "inferd/sockets.h"
 
@@ -27,6 +28,7 @@ struct service {
 	struct backend backend;
 	struct agents *agents;
 	struct replay *replay;
+	struct record *record;
 	struct public_set *publics;
 	struct server *server;
 	char *name;
@@ -162,6 +164,31 @@ read_publics(struct service *s, const struct server_opts *so, struct error *err)
 }
 
 static int
+open_record(struct service *s, struct server_opts *so, struct error *err)
+{
+	const struct serve_opts *o = s->o;
+
+	for (size_t i = 0; i < o->nagent_steer; i++) {
+		const char *class = strrchr(o->agent_steer[i], '=');
+
+		if (class == NULL ||
+		    steers_find(s->backend.steers, class + 1) == NULL)
+			return error_set(err, 0,
+			    "--agent-steer: %s does not name a class of "
+			    "--steer",
+			    o->agent_steer[i]);
+	}
+	so->agent_steer = o->agent_steer;
+	so->nagent_steer = o->nagent_steer;
+	so->model_id = model_id(s->backend.model);
+	so->kv = tensor_type_info(o->backend.engine.kv_type)->name;
+	if (o->record == NULL)
+		return 0;
+	so->record = s->record = record_open(o->record, o->record_text, err);
+	return s->record == NULL ? -1 : 0;
+}
+
+static int
 prepare(struct service *s, struct error *err)
 {
 	const struct serve_opts *o = s->o;
@@ -180,7 +207,7 @@ prepare(struct service *s, struct error *err)
 	so.family = s->backend.family;
 	so.model = s->name;
 	so.replay = s->replay = replay_new(REPLAY_BYTES, REPLAY_TURNS);
-	if (read_publics(s, &so, err) < 0)
+	if (read_publics(s, &so, err) < 0 || open_record(s, &so, err) < 0)
 		return -1;
 	so.publics = s->publics;
 	s->server = server_new(s->ev, &so);
@@ -233,6 +260,7 @@ serve(const struct serve_opts *o)
 	backend_close(&s.backend);
 	server_free(s.server);
 	replay_free(s.replay);
+	record_close(s.record);
 	public_free(s.publics);
 	agents_free(s.agents);
 	ev_timer_free(s.watchdog);

@@ -21,6 +21,10 @@ struct serve_opts {
 	const char *name;   /* of the model; NULL: its file's */
 	struct agent_budget budget;
 	uint32_t loop_max;
+	const char *agent_steer[STEER_CLASSES_MAX]; /* NAME=CLASS */
+	size_t nagent_steer;
+	const char *record; /* file of records; NULL: none */
+	bool record_text;
 	bool has_supervisor;
 	uid_t supervisor;
 	bool keep_volatile;

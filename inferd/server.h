@@ -38,10 +38,14 @@ struct server_opts {
 	const struct tok *tok;
 	const struct vocab_table *vocab;
 	enum chat_family family;
-	const char *model;          /* the name it is known by */
-	uint32_t loop_max;          /* identical calls; 0: no limit */
-	bool keep_volatile;         /* fields that change with each request */
-	struct replay *replay;      /* what was sampled before, or NULL */
+	const char *model;         /* the name it is known by */
+	uint32_t loop_max;         /* identical calls; 0: no limit */
+	bool keep_volatile;        /* fields that change with each request */
+	struct replay *replay;     /* what was sampled before, or NULL */
+	struct record *record;     /* of what is asked and said, or NULL */
+	const char *model_id, *kv; /* for it */
+	const char *const *agent_steer; /* NAME=CLASS */
+	size_t nagent_steer;
 	struct public_set *publics; /* beginnings for all, or NULL */
 	/* Who may name agents, besides root. */
 	bool has_supervisor;
