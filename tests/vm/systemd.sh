@@ -30,7 +30,7 @@ check() {
         say "not ok" "$check_name"
         echo "# status $check_rc of: $*"
         sed 's/^/# /' "$T/out" | head -n 20
-        journalctl -q -u $unit -n 8 -o cat 2>/dev/null | sed 's/^/# journal: /'
+        journalctl -q -u $unit -u inferd -n 8 -o cat 2>/dev/null | sed 's/^/# journal: /'
     fi
 }
 
