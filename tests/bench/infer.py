@@ -6,7 +6,7 @@ ratio, or the median where there is no peer, is to reach) and met.
 
   make bench-infer               everything
   make bench-infer BENCH=NAME    bandwidth | decode | busy | prefill | memory
-                                 | load | cache
+                                 | load | prefix
 
 In the environment: BENCH_ROUNDS (5), BENCH_MODEL (a GGUF file; else one is
 made, 4.6 GB), BENCH_PEER (a llama-bench; "none": without one).
@@ -15,14 +15,17 @@ Times of a machine that does something else mislead, even of runs in turn: what
 other processes and other guests took while something ran is said as `foreign`,
 the share of the processors' time, with a warning from 3 % on.
 """
+import http.client
 import json
 import os
 import resource
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 BUILD = os.environ['BRIG_BUILDDIR']
@@ -30,7 +33,7 @@ HERE = os.path.join(BUILD, 'tests', 'bench')
 INFERD = os.path.join(BUILD, 'inferd', 'inferd')
 ROUNDS = int(os.environ.get('BENCH_ROUNDS', '5'))
 THREADS = (1, 2)
-PROMPT, TOKENS = 512, 64
+PROMPT, TOKENS, PREFIX = 512, 64, 4000
 CALM = 0.03
 BARS = {'decode_t1': 1.25, 'decode_t2': 1.45, 'decode_busy': 2.0,
         'prefill_pp512': 2.6}
@@ -239,8 +242,105 @@ def load():
         met=statistics.median(said) <= 0.2)
 
 
+class Socket(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__('inferd.brig')
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
+class Server:
+    """inferd as a server, which keeps what it computed in a folder."""
+
+    def __init__(self, folder):
+        self.socket = os.path.join(folder, 'socket')
+        with open(os.path.join(folder, 'log'), 'ab') as log:
+            self.process = subprocess.Popen(
+                [INFERD, '-m', MODEL, '--socket', self.socket, '-t', '2',
+                 '--context', '8192', '--cache-dir',
+                 os.path.join(folder, 'cache')], stderr=log)
+        end = time.monotonic() + 60
+        while True:
+            try:
+                self.ask('GET', '/health')
+                break
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    with open(log.name) as f:
+                        die('inferd does not serve: ' + f.read())
+                time.sleep(0.05)
+
+    def ask(self, method, path, body=None):
+        c = Socket(self.socket)
+        c.request(method, path, body)
+        answer = c.getresponse()
+        said = answer.read()
+        c.close()
+        if answer.status != 200:
+            die(f'{path}: {answer.status} {said[:200]}')
+        return said
+
+    def first_token(self, prompt):
+        """Seconds to it, and how many tokens the prompt and its cached
+        beginning have."""
+        body = json.dumps(dict(prompt=prompt, max_tokens=1))
+        begin = time.monotonic()
+        said = json.loads(self.ask('POST', '/v1/completions', body))
+        usage = said['usage']
+        return (time.monotonic() - begin, usage['prompt_tokens'],
+                usage['prompt_tokens_details']['cached_tokens'])
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def words(seed, n):
+    """Text that no other seed's begins like."""
+    state, text = seed, []
+    for _ in range(n):
+        state = (state * 6364136223846793005 + 1442695040888963407) % 2**64
+        text.append('%03d' % (state >> 40 & 511))
+    return ' '.join(text)
+
+
+def prefix():
+    """A prompt of 4,000 tokens that was asked before, by first tokens."""
+    seconds = {'cold': [], 'hit': [], 'disk': []}
+    foreign = Foreign()
+    with tempfile.TemporaryDirectory(dir=HERE) as folder:
+        os.mkdir(os.path.join(folder, 'cache'), 0o700)
+        server = Server(folder)
+        per_word = server.first_token(words(1, 100))[1] / 100
+        for i in range(min(ROUNDS, 3)):
+            text = words(i + 2, int(PREFIX / per_word))
+            with foreign:
+                for how in ('cold', 'hit', 'disk'):
+                    if how == 'disk':
+                        server.end()
+                        server = Server(folder)
+                    took, n, cached = server.first_token(text)
+                    if (cached < n / 2) != (how == 'cold'):
+                        server.end()
+                        die(f'prefix_{how}: {cached} of {n} tokens cached')
+                    seconds[how].append(took)
+                server.end()
+            server = Server(folder)
+        server.end()
+    for how, bar in (('hit', 0.02), ('disk', 0.10)):
+        share = (statistics.median(seconds[how]) /
+                 statistics.median(seconds['cold']))
+        out(f'prefix_{how}', 's', seconds[how], 'cold', seconds['cold'],
+            tokens=n, most=bar, met=share <= bar, foreign=foreign.share())
+    warn('prefix', foreign.share())
+
+
 PARTS = {'bandwidth': bandwidths, 'decode': decode, 'busy': decode_busy,
-         'prefill': prefill, 'memory': memory, 'load': load}
+         'prefill': prefill, 'memory': memory, 'load': load,
+         'prefix': prefix}
 
 
 def find_model():
