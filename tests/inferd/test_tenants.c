@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "inferd/asked.h"
 #include "inferd/kv.h"
 #include "tests/inferd/tenants.h"
 
@@ -131,6 +132,27 @@ setup(void **state)
 	return 0;
 }
 
+/* What says how many tokens of a prompt are new is the agent's own, too. */
+static void
+what_was_asked_is_remembered_for_its_agent_alone(void **state)
+{
+	struct asked *a = asked_new();
+	int32_t ids[3 * KV_PAGE];
+
+	for (int32_t i = 0; i < (int32_t)nitems(ids); i++)
+		ids[i] = i * 7 % 500;
+	asked_add(a, 5, ids, nitems(ids));
+	assert_int_equal(asked_find(a, 5, ids, nitems(ids)), nitems(ids));
+	/* Whatever one does to the first token. */
+	for (int32_t first = -500; first < 1000; first++) {
+		ids[0] = first;
+		for (uint32_t space = 1; space < 10; space++)
+			assert_int_equal(asked_find(a, space, ids, nitems(ids)),
+			    first == 0 && space == 5 ? nitems(ids) : 0);
+	}
+	asked_free(a);
+}
+
 static int
 teardown(void **state)
 {
@@ -150,6 +172,8 @@ main(void)
 		cmocka_unit_test(after_a_restart_it_is_the_same),
 		cmocka_unit_test(
 		    what_is_registered_is_known_to_all_and_no_token_more),
+		cmocka_unit_test(
+		    what_was_asked_is_remembered_for_its_agent_alone),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
