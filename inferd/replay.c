@@ -14,6 +14,7 @@ struct kept {
 	struct kept *older, *newer; /* of the space */
 	struct space *space;
 	size_t size;
+	uint64_t chat; /* the last one that it was looked for in */
 	struct chat_text text, thinking, sampled;
 	const int32_t *ids;
 	size_t nids, ncalls;
@@ -30,6 +31,7 @@ struct space {
 struct replay {
 	size_t max_bytes, max_turns;
 	size_t bytes, turns;
+	uint64_t chats; /* how many there were */
 	struct space *spaces;
 	struct kept *bucket[BUCKETS];
 };
@@ -368,12 +370,18 @@ replay_chat(
 	size_t i;
 
 	memset(c, 0, sizeof(*c));
+	r->chats++;
 	for (i = 0; i < chat->nmessages; i++) {
 		m = &chat->messages[i];
 		if (m->role != CHAT_ASSISTANT || m->ncalls == 0)
 			continue;
 		k = find(r, space, m->calls[0].id);
-		if (k == NULL || !is_unchanged(k, m))
+		/* Once in a conversation: a client that names one call over
+		 * and over would have it compared and said as often. */
+		if (k == NULL || k->chat == r->chats)
+			continue;
+		k->chat = r->chats;
+		if (!is_unchanged(k, m))
 			continue;
 		unlink_age(k);
 		link_newest(k);

@@ -124,6 +124,38 @@ a_turn_is_found_by_its_calls(void **state)
 	replay_free(r);
 }
 
+/* A call has one place: to compare and to say it costs as much as it is long.
+ */
+static void
+a_turn_is_said_once_in_a_conversation(void **state)
+{
+	static const struct chat_call calls[] = {
+		{ T("call_first"), T("read"),
+		    T("{\"a\": 1, \"b\": [\"\xc3\xa9\"]}") },
+		{ T("call_second"), T("now"), T("{}") },
+	};
+	struct replay *r = replay_new(REPLAY_BYTES, REPLAY_TURNS);
+	struct chat_message m[100];
+	struct chat chat = { .messages = m, .nmessages = nitems(m) };
+	cleanup_replay_copy struct replay_copy c = { 0 };
+
+	(void)state;
+	keep_as(r, 1, "call_first", GEN_CALLS);
+	for (size_t i = 0; i < nitems(m); i++)
+		m[i] = (struct chat_message){ .role = CHAT_ASSISTANT,
+			.text = T("Ok."),
+			.calls = calls,
+			.ncalls = 2 };
+	replay_chat(r, 1, &chat, &c);
+	assert_int_equal(c.turns, 1);
+	assert_int_equal(chat.messages[0].nids, 3);
+	for (size_t i = 1; i < nitems(m); i++)
+		assert_int_equal(chat.messages[i].nids, 0);
+	/* And in the next one again. */
+	assert_true(asked(r, 1, "call_first"));
+	replay_free(r);
+}
+
 static void
 what_a_client_changed_is_not_used(void **state)
 {
@@ -286,6 +318,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_turn_is_found_by_its_calls),
+		cmocka_unit_test(a_turn_is_said_once_in_a_conversation),
 		cmocka_unit_test(what_a_client_changed_is_not_used),
 		cmocka_unit_test(it_is_bounded_and_the_heaviest_pays),
 		cmocka_unit_test(a_prompt_has_the_tokens_that_were_sampled),
