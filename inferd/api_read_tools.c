@@ -369,6 +369,9 @@ read_allowed(struct reader *r, uint32_t node)
 		return -1;
 	if (tools == 0)
 		return api_bad(r, "tools", "there are no tools");
+	if (json_tree_count(&r->t, tools) > API_TOOLS_MAX)
+		return api_bad(r, "tools", "there are more than %u of them",
+		    API_TOOLS_MAX);
 	for (i = json_tree_first(&r->t, tools); i != 0; i = r->t.node[i].next) {
 		if (r->t.node[i].type != JSON_OBJECT)
 			return api_bad(r, "tools", "a tool must be an object");

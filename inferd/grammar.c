@@ -244,6 +244,13 @@ store(struct grammar_state *s, const struct gwork *w, const struct gconf *conf,
 	s->nconf = n;
 }
 
+size_t
+grammar_bytes(const struct grammar *g)
+{
+	return sizeof(*g) + g->nnode * sizeof(*g->node) +
+	       g->nedge * sizeof(*g->edge) + g->nrule * sizeof(*g->rule);
+}
+
 void
 grammar_free(struct grammar *g)
 {

@@ -28,7 +28,12 @@ struct grammar_state;
  * err, naming the keyword and its path: not valid, not supported or too large.
  */
 struct grammar *schema_compile(const char *json, size_t n, struct error *err);
-void grammar_free(struct grammar *g); /* NULL is fine */
+/* The same for one of many that may take so much work together as one may:
+ * *spent is 0 before the first of them. */
+struct grammar *schema_compile_next(
+    const char *json, size_t n, uint64_t *spent, struct error *err);
+size_t grammar_bytes(const struct grammar *g); /* of memory, about */
+void grammar_free(struct grammar *g);          /* NULL is fine */
 
 /* At the beginning.  g stays while it is used. */
 struct grammar_state *grammar_start(const struct grammar *g);

@@ -18,6 +18,7 @@
 
 #define ID_SIZE 24u
 #define DATE_SIZE 11u
+#define TOOL_GRAMMARS_MAX (16u << 20) /* bytes, of one request */
 
 struct request {
 	struct server *s;
@@ -351,6 +352,8 @@ make_tool_grammars(struct request *q, struct api_error *e)
 	const struct api_request *a = &q->api;
 	bool forced =
 	    a->tool_choice == TOOLS_REQUIRED || a->tool_choice == TOOLS_NAMED;
+	uint64_t spent = 0;
+	size_t bytes = 0;
 	struct error err = { 0 };
 
 	if (a->chat.ntools == 0 || (!forced && !a->strict_tools))
@@ -363,13 +366,28 @@ make_tool_grammars(struct request *q, struct api_error *e)
 		if ((!forced && !a->tool[i].strict) || t->schema.n == 0)
 			continue;
 		q->tool_grammar[i] =
-		    schema_compile(t->schema.p, t->schema.n, &err);
-		if (q->tool_grammar[i] != NULL || !a->tool[i].strict)
+		    schema_compile_next(t->schema.p, t->schema.n, &spent, &err);
+		if (q->tool_grammar[i] != NULL) {
+			bytes += grammar_bytes(q->tool_grammar[i]);
+			if (bytes <= TOOL_GRAMMARS_MAX)
+				continue;
+			api_fail(e, 400, NULL, "tools",
+			    "the schemas of the tools are too large together");
+			return -1;
+		}
+		if (!a->tool[i].strict)
 			continue;
 		api_fail(e, 400, NULL, "tools", "tool %.*s: %s",
 		    (int)(t->name.n < 64 ? t->name.n : 64), t->name.p, err.msg);
 		return -1;
 	}
+	/* They are there until the answer is. */
+	if (!server_hold(q->s, q->client, bytes)) {
+		api_fail(
+		    e, 503, NULL, "", "too many bytes of requests are waiting");
+		return -1;
+	}
+	q->held += bytes;
 	return 0;
 }
 
@@ -549,6 +567,11 @@ request_begin(
 	}
 	if (kind == API_COUNT_TOKENS) {
 		count(q, (uint32_t)ids.n);
+		return;
+	}
+	/* Before anything is made for an answer that there will not be. */
+	if (ids.n >= engine_context(k->s->o.engine)) {
+		engine_refused(q, ENGINE_CONTEXT, (uint32_t)ids.n, 0, &err);
 		return;
 	}
 	set_params(q, (uint32_t)ids.n);

@@ -326,9 +326,10 @@ schema_fits(struct schema *s, const struct shape *sh, const uint32_t *value,
 }
 
 struct grammar *
-schema_compile(const char *json, size_t n, struct error *err)
+schema_compile_next(
+    const char *json, size_t n, uint64_t *spent, struct error *err)
 {
-	struct schema s = { .err = err };
+	struct schema s = { .err = err, .work = *spent };
 	struct grammar *g = NULL;
 	const uint32_t root = 0;
 
@@ -348,7 +349,16 @@ schema_compile(const char *json, size_t n, struct error *err)
 		make_rules(&s);
 		g = finish(&s, s.failed ? 0 : s.rule[0].rule);
 	}
+	*spent = s.work;
 	json_tree_free(&s.t);
 	clear(&s);
 	return g;
+}
+
+struct grammar *
+schema_compile(const char *json, size_t n, struct error *err)
+{
+	uint64_t spent = 0;
+
+	return schema_compile_next(json, n, &spent, err);
 }

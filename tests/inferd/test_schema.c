@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "inferd/grammar.h"
+#include "inferd/schema_int.h"
 
 #define DOCS 16
 
@@ -640,6 +641,34 @@ the_end_is_known(void **state)
 	grammar_free(g);
 }
 
+static void
+many_schemas_may_work_as_much_as_one(void **state)
+{
+	static const char text[] = "{\"type\":\"string\",\"pattern\":"
+				   "\"^(a|b)*a(a|b){9}$\"}";
+	uint64_t spent = 0, one;
+	struct error err = { 0 };
+	struct grammar *g =
+	    schema_compile_next(text, sizeof(text) - 1, &spent, &err);
+	size_t n = 1;
+
+	(void)state;
+	assert_non_null(g);
+	assert_in_range(grammar_bytes(g), 100, 1 << 24);
+	one = spent;
+	assert_true(one > 0);
+	for (; g != NULL; n++) {
+		grammar_free(g);
+		g = schema_compile_next(text, sizeof(text) - 1, &spent, &err);
+		assert_in_range(n, 1, 1000000);
+	}
+	assert_in_range(n * one, SCHEMA_WORK / 2, SCHEMA_WORK * 2);
+	/* Control: alone it is none too many. */
+	g = schema_compile(text, sizeof(text) - 1, &err);
+	assert_non_null(g);
+	grammar_free(g);
+}
+
 int
 main(void)
 {
@@ -659,6 +688,7 @@ main(void)
 		cmocka_unit_test(remarks_are_ignored),
 		cmocka_unit_test(no_schema_means_any_object),
 		cmocka_unit_test(the_end_is_known),
+		cmocka_unit_test(many_schemas_may_work_as_much_as_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
