@@ -327,6 +327,23 @@ kern_axpy_rows(enum tensor_type t, const void *rows, size_t stride,
 }
 
 void
+kern_dot_group(enum tensor_type t, const void *rows, size_t stride,
+    size_t nrows, const float *x, size_t x_stride, size_t nx, size_t n,
+    float *y, size_t y_stride)
+{
+	ops->dot_group(t, rows, stride, nrows, x, x_stride, nx, n, y, y_stride);
+}
+
+void
+kern_axpy_group(enum tensor_type t, const void *rows, size_t stride,
+    size_t nrows, const float *a, size_t a_stride, size_t nx, size_t n,
+    float *y, size_t y_stride)
+{
+	ops->axpy_group(
+	    t, rows, stride, nrows, a, a_stride, nx, n, y, y_stride);
+}
+
+void
 kern_store_row(enum tensor_type t, const float *x, size_t n, void *row)
 {
 	ops->store_row(t, x, n, row);

@@ -114,6 +114,13 @@ void kern_dot_rows(enum tensor_type t, const void *rows, size_t stride,
 /* y += sum of a[i] (row i), rows in order. */
 void kern_axpy_rows(enum tensor_type t, const void *rows, size_t stride,
     size_t nrows, const float *a, size_t n, float *y);
+/* The same for nx rows of x, or of a, and of y; their strides in floats. */
+void kern_dot_group(enum tensor_type t, const void *rows, size_t stride,
+    size_t nrows, const float *x, size_t x_stride, size_t nx, size_t n,
+    float *y, size_t y_stride);
+void kern_axpy_group(enum tensor_type t, const void *rows, size_t stride,
+    size_t nrows, const float *a, size_t a_stride, size_t nx, size_t n,
+    float *y, size_t y_stride);
 /* Store n floats as a row of type F32, F16 or Q8_0. */
 void kern_store_row(enum tensor_type t, const float *x, size_t n, void *row);
 

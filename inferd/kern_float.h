@@ -384,12 +384,15 @@ float_store_row(enum tensor_type t, const float *x, size_t n, void *row)
 	}
 }
 
+#include "inferd/kern_group.h"
+
 #define KERN_FLOAT_OPS                                                         \
 	.act_super = float_act_super, .act_small = float_act_small,            \
 	.glu_join = float_glu_join, .axpy = float_axpy,                        \
 	.rms_norm = float_rms_norm, .max = float_max,                          \
 	.exp_sum = float_exp_sum, .scale = float_scale, .exp = float_exp,      \
 	.dot_rows = float_dot_rows, .axpy_rows = float_axpy_rows,              \
+	.dot_group = float_dot_group, .axpy_group = float_axpy_group,          \
 	.store_row = float_store_row
 
 #endif

@@ -108,6 +108,12 @@ struct kern_ops {
 	    size_t nrows, const float *x, size_t n, float *y);
 	void (*axpy_rows)(enum tensor_type t, const void *rows, size_t stride,
 	    size_t nrows, const float *a, size_t n, float *y);
+	void (*dot_group)(enum tensor_type t, const void *rows, size_t stride,
+	    size_t nrows, const float *x, size_t x_stride, size_t nx, size_t n,
+	    float *y, size_t y_stride);
+	void (*axpy_group)(enum tensor_type t, const void *rows, size_t stride,
+	    size_t nrows, const float *a, size_t a_stride, size_t nx, size_t n,
+	    float *y, size_t y_stride);
 	void (*store_row)(
 	    enum tensor_type t, const float *x, size_t n, void *row);
 };

@@ -144,6 +144,39 @@ v16_sum(v16 a)
 	return _mm_cvtss_f32(_mm_add_ss(q, _mm_movehdup_ps(q)));
 }
 
+#define V16_TURNED_SUMS
+
+always_inline __m512
+add_halves(__m512 a, __m512 b, int which)
+{
+	if (which == 0)
+		return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44),
+		    _mm512_shuffle_f32x4(a, b, 0xee));
+	return _mm512_add_ps(
+	    _mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+}
+
+/* out[4 i + k] = v16_sum(a[4 k + i]): the same additions, for all at once. */
+always_inline void
+v16_turned_sums(const v16 a[16], float out[16])
+{
+	__m512 q[4], d[2];
+
+	_Pragma("GCC unroll 4") for (int k = 0; k < 4; k++) q[k] =
+	    add_halves(add_halves(a[4 * k], a[4 * k + 1], 0),
+		add_halves(a[4 * k + 2], a[4 * k + 3], 0), 1);
+	_Pragma("GCC unroll 2") for (int k = 0; k < 2; k++)
+	{
+		__m512d x = _mm512_castps_pd(q[2 * k]);
+		__m512d y = _mm512_castps_pd(q[2 * k + 1]);
+
+		d[k] = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+		    _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+	}
+	_mm512_storeu_ps(out, _mm512_add_ps(_mm512_shuffle_ps(d[0], d[1], 0x88),
+				  _mm512_shuffle_ps(d[0], d[1], 0xdd)));
+}
+
 always_inline float
 v16_hmax(v16 a)
 {

@@ -457,11 +457,13 @@ cache_rows_of_any_type(void **state)
 {
 	static const enum tensor_type kv[] = { TT_F32, TT_F16, TT_Q8_0 };
 	enum {
-		N = 96,
-		ROWS = 21
+		N = 128,
+		ROWS = 21,
+		QUERIES = 6
 	};
 	static float x[ROWS][N], back[N], want[ROWS + N], got[ROWS + N];
-	static uint8_t rows[ROWS][400], first[ROWS][400];
+	static float dots[QUERIES][ROWS], sums[QUERIES][N];
+	static uint8_t rows[ROWS][600], first[ROWS][600];
 	uint64_t s = 3;
 
 	for (size_t r = 0; r < ROWS; r++)
@@ -491,6 +493,27 @@ cache_rows_of_any_type(void **state)
 			    kv[k], rows, sizeof(rows[0]), ROWS, x[2], N, got);
 			kern_axpy_rows(kv[k], rows, sizeof(rows[0]), ROWS, x[3],
 			    N, got + ROWS);
+			/* several at once are what each alone is */
+			memset(sums, 0, sizeof(sums));
+			kern_dot_group(kv[k], rows, sizeof(rows[0]), ROWS, x[2],
+			    N, QUERIES, N, dots[0], ROWS);
+			kern_axpy_group(kv[k], rows, sizeof(rows[0]), ROWS,
+			    x[3], N, QUERIES, N, sums[0], N);
+			assert_memory_equal(dots[0], got, sizeof(dots[0]));
+			assert_memory_equal(
+			    sums[0], got + ROWS, sizeof(sums[0]));
+			for (size_t g = 0; g < QUERIES; g++) {
+				float alone[ROWS + N] = { 0 };
+
+				kern_dot_rows(kv[k], rows, sizeof(rows[0]),
+				    ROWS, x[2 + g], N, alone);
+				kern_axpy_rows(kv[k], rows, sizeof(rows[0]),
+				    ROWS, x[3 + g], N, alone + ROWS);
+				assert_memory_equal(
+				    dots[g], alone, sizeof(dots[g]));
+				assert_memory_equal(
+				    sums[g], alone + ROWS, sizeof(sums[g]));
+			}
 			if (isa == KERN_SCALAR) {
 				memcpy(want, got, sizeof(got));
 				memcpy(first, rows, sizeof(rows));
