@@ -1,8 +1,8 @@
 /*
  * How much of a prompt its agent has sent before: a guess at what is still in
- * memory, for whoever cannot look there.  Page by page, by hashes with a key of
- * its own, so that no agent can make one that is another's; it may be wrong, and
- * costs a fixed amount of memory.
+ * memory, for whoever cannot look there.  Page by page, by hashes with a key
+ * that nobody knows, so that no agent can make one that is another's; it may be
+ * wrong, and costs a fixed amount of memory.
  */
 #ifndef BRIG_INFERD_ASKED_H
 #define BRIG_INFERD_ASKED_H
