@@ -25,7 +25,7 @@ struct space {
 	struct space *next;
 	uint32_t id;
 	struct kept *newest, *oldest;
-	size_t bytes;
+	size_t bytes, turns;
 };
 
 struct replay {
@@ -111,6 +111,7 @@ drop(struct replay *r, struct kept *k)
 	unlink_age(k);
 	r->bytes -= k->size;
 	k->space->bytes -= k->size;
+	k->space->turns--;
 	r->turns--;
 	free(k);
 }
@@ -154,15 +155,19 @@ replay_bytes(const struct replay *r)
 	return r->bytes;
 }
 
+/* Whoever has most of what is too much. */
 static void
 make_room(struct replay *r)
 {
-	struct space *s, *most;
+	const struct space *s, *most;
 
 	while (r->bytes > r->max_bytes || r->turns > r->max_turns) {
+		const bool bytes = r->bytes > r->max_bytes;
+
 		most = r->spaces;
 		for (s = r->spaces; s != NULL; s = s->next)
-			if (s->bytes > most->bytes)
+			if (bytes ? s->bytes > most->bytes
+				  : s->turns > most->turns)
 				most = s;
 		if (most == NULL || most->oldest == NULL)
 			return;
@@ -271,6 +276,7 @@ keep(struct replay_turn *t, const struct gen_event *e)
 	link_newest(k);
 	r->bytes += size;
 	k->space->bytes += size;
+	k->space->turns++;
 	r->turns++;
 	make_room(r);
 }

@@ -5,8 +5,8 @@
  * that a client has changed is written anew.
  *
  * Bounded: when it is full, what has not been asked for longest goes, of the
- * agent that keeps most.  Nothing of one agent's space is found for another.
- * The main thread's.
+ * agent that keeps most: bytes, or turns if it is those.  Nothing of one
+ * agent's space is found for another. The main thread's.
  */
 #ifndef BRIG_INFERD_REPLAY_H
 #define BRIG_INFERD_REPLAY_H

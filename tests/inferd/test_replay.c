@@ -241,6 +241,33 @@ it_is_bounded_and_the_heaviest_pays(void **state)
 	replay_free(small);
 }
 
+/* Small turns take places from nobody who keeps few large ones. */
+static void
+of_too_many_turns_those_go_of_who_has_most(void **state)
+{
+	const struct gen_event end = {
+		.type = GEN_END, .p = "s", .n = 1, .finish = GEN_CALLS
+	};
+	struct replay *r = replay_new(REPLAY_BYTES, 6);
+	char id[32];
+	int i;
+
+	(void)state;
+	keep_as(r, 7, "call_large", GEN_CALLS);
+	keep_as(r, 7, "call_large_too", GEN_CALLS);
+	for (i = 0; i < 20; i++) {
+		struct replay_turn *t = replay_turn_new(r, 1);
+
+		snprintf(id, sizeof(id), "call_%d", i);
+		tell(t, GEN_CALL_BEGIN, "f", id);
+		replay_turn_event(t, &end);
+		replay_turn_free(t);
+		assert_true(asked(r, 7, "call_large"));
+		assert_true(asked(r, 7, "call_large_too"));
+	}
+	replay_free(r);
+}
+
 static void
 a_prompt_has_the_tokens_that_were_sampled(void **state)
 {
@@ -321,6 +348,7 @@ main(void)
 		cmocka_unit_test(a_turn_is_said_once_in_a_conversation),
 		cmocka_unit_test(what_a_client_changed_is_not_used),
 		cmocka_unit_test(it_is_bounded_and_the_heaviest_pays),
+		cmocka_unit_test(of_too_many_turns_those_go_of_who_has_most),
 		cmocka_unit_test(a_prompt_has_the_tokens_that_were_sampled),
 		cmocka_unit_test(json_is_compared_by_meaning),
 	};
