@@ -63,6 +63,8 @@ exchange_send_body(struct exchange *ex, const uint8_t *p, size_t n)
 	struct cur c;
 
 	ex->tx_credit -= n;
+	/* It has not waited to be told. */
+	ex->expect = false;
 	cur_init(&c, p, n);
 	while (c.left > 0) {
 		size_t k = c.left < WIRE_BODY_CHUNK ? c.left : WIRE_BODY_CHUNK;

@@ -19,6 +19,62 @@ find(nghttp2_session *s, int32_t id)
 	return nghttp2_session_get_stream_user_data(s, id);
 }
 
+/* ---- streams that stand still ------------------------------------------ */
+
+/* Is it the agent's turn?  *since is the earliest time from which it was. */
+static bool
+waits_for_agent(const struct h2_stream *st, uint64_t *since)
+{
+	const struct exchange *ex = &st->ex;
+	const struct h2 *h = ex->c->h2;
+	bool asked = ex->expect && !ex->rsp_head;
+
+	*since = st->moved;
+	/* It owes the body or its end; an answer may wait for a person. */
+	if (st->answered || (ex->serial != 0 && !ex->req_done && !ex->tunnel &&
+				ex->tx_credit > 0 && !asked))
+		return true;
+	if (buf_len(&st->out) == 0)
+		return false;
+	if (nghttp2_session_get_stream_remote_window_size(h->s, st->id) <= 0)
+		return true;
+	/* What there was may have gone to streams that come before it. */
+	if (h->sent > *since)
+		*since = h->sent;
+	return nghttp2_session_get_remote_window_size(h->s) <= 0;
+}
+
+/* Earlier than it is set to is not needed: moved only grows. */
+static void
+arm_stall(struct conn *c, uint64_t ms)
+{
+	if (!c->h2->stall_set)
+		ev_timer_set(c->h2->stall, ms);
+	c->h2->stall_set = true;
+}
+
+static void
+on_stall(void *arg)
+{
+	struct conn *c = arg;
+	uint64_t now = ev_now_ms(), first = now + FRONT_STALL_MS, since;
+
+	c->h2->stall_set = false;
+	if (c->h2->streams == NULL)
+		return;
+	for (struct h2_stream *st = c->h2->streams; st != NULL; st = st->next) {
+		if (waits_for_agent(st, &since) &&
+		    now - since >= FRONT_STALL_MS) {
+			h2_stream_stalled(st);
+			st->moved = now;
+		} else if (since + FRONT_STALL_MS > now &&
+			   since + FRONT_STALL_MS < first) {
+			first = since + FRONT_STALL_MS;
+		}
+	}
+	arm_stall(c, first - now);
+}
+
 /* ---- what nghttp2 calls ------------------------------------------------ */
 
 static int
@@ -47,6 +103,7 @@ on_begin_headers(nghttp2_session *s, const nghttp2_frame *frame, void *arg)
 	if (frame->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
 	st = h2_stream_new(c, frame->hd.stream_id);
+	arm_stall(c, FRONT_STALL_MS);
 	nghttp2_session_set_stream_user_data(s, st->id, st);
 	return 0;
 }
@@ -194,6 +251,7 @@ send_data(nghttp2_session *s, nghttp2_frame *frame, const uint8_t *head,
 	buf_put(&c->out, buf_head(&st->out), n);
 	buf_consume(&st->out, n);
 	c->waiting -= n;
+	st->moved = c->h2->sent = ev_now_ms();
 	st->ex.rx_taken += n;
 	exchange_grant(&st->ex);
 	return 0;
@@ -279,6 +337,7 @@ h2_start(struct conn *c)
 	};
 
 	c->h2 = xcalloc(1, sizeof(*c->h2));
+	c->h2->stall = ev_timer_new(c->f->ev, on_stall, c);
 	if (nghttp2_session_server_new2(&c->h2->s, callbacks(), c, options()) !=
 		0 ||
 	    nghttp2_submit_settings(
@@ -392,27 +451,18 @@ h2_wrote(struct conn *c)
 static enum conn_timer
 h2_timer(const struct conn *c)
 {
-	enum conn_timer want = TIMER_NONE;
-
 	if (c->h2->streams == NULL)
 		return c->h2->greeted ? TIMER_IDLE : TIMER_HEAD;
-	for (struct h2_stream *st = c->h2->streams; st != NULL; st = st->next) {
+	for (struct h2_stream *st = c->h2->streams; st != NULL; st = st->next)
 		if (!st->head_done)
 			return TIMER_HEAD;
-		/* It owes a body or its end, or a window for what waits. */
-		if ((st->ex.serial != 0 && !st->ex.req_done && !st->ex.tunnel &&
-			st->ex.tx_credit > 0) ||
-		    buf_len(&st->out) > 0 || st->answered)
-			want = TIMER_BODY;
-	}
-	return want;
+	/* Each stream has a time of its own. */
+	return TIMER_NONE;
 }
 
 static bool
 h2_expired(struct conn *c)
 {
-	if (c->timer_kind == TIMER_BODY)
-		return false;
 	leave(c, NGHTTP2_NO_ERROR, "the agent was silent");
 	return true;
 }
@@ -428,6 +478,7 @@ h2_end(struct conn *c)
 {
 	drop_streams(c, "the agent's connection is gone");
 	nghttp2_session_del(c->h2->s);
+	ev_timer_free(c->h2->stall);
 	free(c->h2);
 	c->h2 = NULL;
 }

@@ -65,12 +65,16 @@ struct h2_stream {
 	bool ended;      /* all of it is in out and trailers */
 	bool started;    /* the head was submitted */
 	bool waits;      /* nghttp2 has been told to wait for data */
+	uint64_t moved;  /* ms: when something of it came or went */
 };
 
 struct h2 {
 	nghttp2_session *s;
 	struct h2_stream *streams;
 	struct rate chores, resets;
+	struct ev_timer *stall; /* the first stream that stands still */
+	bool stall_set;
+	uint64_t sent;    /* ms: when a DATA frame went */
 	bool greeted;     /* the agent's SETTINGS came */
 	const char *calm; /* a limit was hit: which */
 };
@@ -86,6 +90,8 @@ void h2_stream_head(struct h2_stream *st, bool end);
 void h2_stream_trailers(struct h2_stream *st);
 void h2_stream_data(struct h2_stream *st, const uint8_t *p, size_t n);
 void h2_stream_end(struct h2_stream *st);
+/* The agent owes something of it, and has for too long. */
+void h2_stream_stalled(struct h2_stream *st);
 
 /* What back says; see struct front_proto. */
 void h2_on_continue(struct exchange *ex);

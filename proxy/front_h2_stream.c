@@ -44,6 +44,7 @@ h2_stream_new(struct conn *c, int32_t id)
 
 	st->ex.c = c;
 	st->id = id;
+	st->moved = ev_now_ms();
 	st->next = c->h2->streams;
 	if (st->next != NULL)
 		st->next->prev = st;
@@ -85,6 +86,8 @@ put_nv(nghttp2_nv *nva, size_t *n, const char *name, const char *value)
 static void
 put_body(struct h2_stream *st, const void *p, size_t n)
 {
+	if (buf_len(&st->out) == 0)
+		st->moved = ev_now_ms();
 	buf_put(&st->out, p, n);
 	st->ex.c->waiting += n;
 }
@@ -162,6 +165,7 @@ submit(struct h2_stream *st, const struct rsp_head *h, bool body)
 		put_nv(nva, &n, "content-length", length);
 	}
 	st->started = true;
+	st->moved = ev_now_ms();
 	if (nghttp2_submit_response(
 		session_of(st), st->id, nva, n, body ? &data : NULL) != 0)
 		reset(st, NGHTTP2_INTERNAL_ERROR);
@@ -420,6 +424,7 @@ h2_stream_data(struct h2_stream *st, const uint8_t *p, size_t n)
 		return;
 	}
 	st->owed += n;
+	st->moved = ev_now_ms();
 	exchange_send_body(&st->ex, p, n);
 }
 
@@ -436,6 +441,13 @@ h2_stream_end(struct h2_stream *st)
 		exchange_end(&st->ex);
 }
 
+void
+h2_stream_stalled(struct h2_stream *st)
+{
+	exchange_abort(&st->ex, "the agent neither sends nor reads");
+	reset(st, st->answered ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
+}
+
 /* ---- what back says ---------------------------------------------------- */
 
 void
@@ -446,6 +458,7 @@ h2_on_continue(struct exchange *ex)
 	size_t n = 0;
 
 	put_nv(&nv, &n, ":status", "100");
+	st->moved = ev_now_ms();
 	nghttp2_submit_headers(
 	    session_of(st), NGHTTP2_FLAG_NONE, st->id, NULL, &nv, n, NULL);
 	conn_schedule(ex->c);
@@ -519,6 +532,7 @@ h2_on_credit(struct exchange *ex, size_t n)
 	if (k == 0 || ex->req_done)
 		return;
 	st->owed -= k;
+	st->moved = ev_now_ms();
 	if (nghttp2_session_consume_stream(session_of(st), st->id, k) != 0)
 		reset(st, NGHTTP2_INTERNAL_ERROR);
 	conn_schedule(ex->c);

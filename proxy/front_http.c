@@ -362,7 +362,8 @@ http_timer(const struct conn *c)
 	if (c->ex == NULL)
 		return c->head_open || !c->used ? TIMER_HEAD : TIMER_IDLE;
 	/* An answer may wait for a person: back knows when to give up. */
-	return c->ex->req_done || c->ex->tunnel || c->ex->tx_credit == 0
+	return c->ex->req_done || c->ex->tunnel || c->ex->tx_credit == 0 ||
+		       (c->ex->expect && !c->ex->rsp_head)
 		   ? TIMER_NONE
 		   : TIMER_BODY;
 }

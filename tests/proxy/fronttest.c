@@ -86,7 +86,7 @@ read_exactly(int sock, struct buf *b, size_t n)
 }
 
 void
-ft_expect(int sock, uint16_t type, struct ft_msg *m)
+ft_next(int sock, struct ft_msg *m)
 {
 	struct buf h = { 0 };
 	struct cur c;
@@ -102,6 +102,12 @@ ft_expect(int sock, uint16_t type, struct ft_msg *m)
 	m->serial = cur_u32(&c);
 	buf_free(&h);
 	read_exactly(sock, &m->body, n);
+}
+
+void
+ft_expect(int sock, uint16_t type, struct ft_msg *m)
+{
+	ft_next(sock, m);
 	if (m->type != type)
 		fail_msg("message %u instead of %u", m->type, type);
 }

@@ -45,7 +45,8 @@ void ft_send(
     int sock, uint16_t type, uint32_t serial, const struct buf *b, int fd);
 void ft_send_str(int sock, uint16_t type, uint32_t serial, const char *s);
 void ft_send_u32(int sock, uint16_t type, uint32_t serial, uint32_t v);
-/* The next message must be of that type.  Free with buf_free(&m->body). */
+/* The next message, or one of that type.  Free with buf_free(&m->body). */
+void ft_next(int sock, struct ft_msg *m);
 void ft_expect(int sock, uint16_t type, struct ft_msg *m);
 /* True if a message comes within ms. */
 bool ft_waiting(int sock, int ms);

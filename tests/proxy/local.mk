@@ -153,8 +153,8 @@ tests_proxy_test_json_read_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 # HTTP/1.1, messages between front and back, DNS, front itself.
 FRONT_LIST = tests/proxy/test_dnswire tests/proxy/test_front \
 	tests/proxy/test_front_capture tests/proxy/test_front_h2 \
-	tests/proxy/test_front_h2_refuse tests/proxy/test_front_ws \
-	tests/proxy/test_front_refuse tests/proxy/test_http1 \
+	tests/proxy/test_front_h2_refuse tests/proxy/test_front_h2_time \
+	tests/proxy/test_front_ws tests/proxy/test_front_refuse tests/proxy/test_http1 \
 	tests/proxy/test_vectors tests/proxy/test_wire
 check_PROGRAMS += $(FRONT_LIST)
 TESTS += $(FRONT_LIST)
@@ -179,6 +179,10 @@ tests_proxy_test_front_h2_LDADD = libsandbox.a $(FRONT_LDADD) \
 tests_proxy_test_front_h2_refuse_SOURCES = tests/proxy/test_front_h2_refuse.c \
 	$(FRONT_H2_TEST)
 tests_proxy_test_front_h2_refuse_LDADD = libsandbox.a $(FRONT_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
+tests_proxy_test_front_h2_time_SOURCES = tests/proxy/test_front_h2_time.c \
+	tests/proxy/later.c tests/proxy/later.h $(FRONT_H2_TEST)
+tests_proxy_test_front_h2_time_LDADD = libsandbox.a $(FRONT_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_front_ws_SOURCES = tests/proxy/test_front_ws.c \
 	$(FRONT_H2_TEST)
