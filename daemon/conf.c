@@ -434,6 +434,17 @@ do_max_jobs(struct parse *p)
 }
 
 static int
+do_max_user_jobs(struct parse *p)
+{
+	uint64_t n;
+
+	if (want_number(p, 1, 1, P_JOBS_MAX, &n) < 0)
+		return -1;
+	p->c->max_user_jobs = (uint32_t)n;
+	return 0;
+}
+
+static int
 do_cgroups(struct parse *p)
 {
 	if (str_eq(p->w[1].s, "auto"))
@@ -493,6 +504,7 @@ static const struct directive {
 	{ "log-level", "LEVEL", 1, false, do_log_level },
 	{ "ask-timeout", "SECONDS", 1, false, do_ask_timeout },
 	{ "max-jobs", "N", 1, false, do_max_jobs },
+	{ "max-jobs-per-user", "N", 1, false, do_max_user_jobs },
 };
 
 static int

@@ -87,6 +87,7 @@ struct conf {
 	uint32_t ask_timeout;  /* seconds */
 	uint32_t max_jobs;     /* 0 until conf_resolve(): not set */
 	bool max_jobs_default; /* not in the file: less will do */
+	uint32_t max_user_jobs; /* 0: three quarters of max_jobs */
 };
 
 /* All defaults, as if the file were empty. */

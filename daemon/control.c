@@ -176,6 +176,8 @@ set_value(struct control *ct, const char *key, char *value)
 		return set_number(value, UINT32_MAX, &ct->ask_timeout);
 	if (str_eq(key, "max-jobs"))
 		return set_number(value, P_JOBS_MAX, &ct->max_jobs);
+	if (str_eq(key, "max-jobs-per-user"))
+		return set_number(value, P_JOBS_MAX, &ct->max_user_jobs);
 	if (str_eq(key, "admin-gid")) {
 		ct->has_admin_gid = true;
 		return set_number(value, UINT32_MAX, &ct->admin_gid);

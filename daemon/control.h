@@ -55,6 +55,7 @@ struct control {
 	char *default_profile;
 	uint32_t ask_timeout;
 	uint32_t max_jobs;
+	uint32_t max_user_jobs;
 
 	struct policy *policy; /* NULL until M_POLICY */
 	uint32_t generation;

@@ -306,6 +306,33 @@ record_submit(struct run *r)
 	control_audit(ct, r->spec.job, &e, on_recorded, r);
 }
 
+/* Is there place for one more?  One user leaves some to the others. */
+static int
+take_place(struct request *rq)
+{
+	struct control *ct = rq->ct;
+	size_t own = 0;
+
+	if (ct->njobs >= ct->max_jobs) {
+		request_fail(rq, REQ_UNAVAILABLE,
+		    "%zu jobs are open already: "
+		    "wait for one to end, or raise max-jobs in brigd.conf",
+		    ct->njobs);
+		return -1;
+	}
+	for (const struct cjob *j = ct->jobs; j != NULL; j = j->next)
+		if (j->row.uid == rq->uid)
+			own++;
+	if (rq->uid != 0 && own >= ct->max_user_jobs) {
+		request_fail(rq, REQ_UNAVAILABLE,
+		    "%zu of your jobs are open already: wait for one to end, "
+		    "or have max-jobs-per-user raised in brigd.conf",
+		    own);
+		return -1;
+	}
+	return 0;
+}
+
 void
 op_job_run(struct request *rq)
 {
@@ -320,15 +347,7 @@ op_job_run(struct request *rq)
 	r->spec.gid = rq->gid;
 	if (take_argv(rq, &r->spec) < 0 || take_env(rq, &r->spec) < 0 ||
 	    take_profile(rq, &r->spec) < 0 || take_workspace(rq, r) < 0 ||
-	    take_terminal(rq, r) < 0) {
-		run_free(r);
-		return;
-	}
-	if (ct->njobs >= ct->max_jobs) {
-		request_fail(rq, REQ_UNAVAILABLE,
-		    "%zu jobs are open already: "
-		    "wait for one to end, or raise max-jobs in brigd.conf",
-		    ct->njobs);
+	    take_terminal(rq, r) < 0 || take_place(rq) < 0) {
 		run_free(r);
 		return;
 	}

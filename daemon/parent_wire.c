@@ -183,6 +183,9 @@ send_config(struct proc *p)
 		pair(&ps, "default-profile", "%s", c->default_profile);
 		pair(&ps, "ask-timeout", "%u", c->ask_timeout);
 		pair(&ps, "max-jobs", "%u", c->max_jobs);
+		pair(&ps, "max-jobs-per-user", "%u",
+		    c->max_user_jobs != 0 ? c->max_user_jobs
+					  : c->max_jobs - c->max_jobs / 4);
 	}
 	if (p->role == ROLE_BACK || p->role == ROLE_KEYD)
 		put_proxy(&ps, c);

@@ -235,6 +235,7 @@ send_config(struct box *b)
 		{ "default-profile", "default" },
 		{ "ask-timeout", "300" },
 		{ "max-jobs", "3" },
+		{ "max-jobs-per-user", "3" },
 		{ "admin-gid", "1879000001" },
 		{ "log-level", "warn" },
 	};

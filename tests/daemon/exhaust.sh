@@ -132,6 +132,33 @@ end_jobs
 check "nothing of these is left" leaks_none
 stop_brigd
 
+# ---- one user's share ---------------------------------------------------------
+
+user=$((BASE + 500))
+as_user() {
+    setpriv --reuid $user --regid $user --clear-groups env HOME="$T/user" "$@"
+}
+second_refused() {
+    rc=0
+    as_user timeout 30 brig run -w "$T/user" -- true </dev/null >"$T/out" 2>&1 ||
+        rc=$?
+    grep -q "1 of your jobs are open already" "$T/out" && [ "$rc" = 125 ] || {
+        echo "status $rc"
+        cat "$T/out"
+        return 1
+    }
+}
+begin 8 "max-jobs 3" "max-jobs-per-user 1"
+mkdir -p "$T/user"
+chown $user:$user "$T/user"
+as_user brig submit -w "$T/user" -- sleep 100 >>"$T/jobs"
+check "a user's job more than max-jobs-per-user is refused" second_refused
+check "somebody else's runs" runs
+end_jobs
+check "and the user's next when that one has ended" \
+    wait_for 10 as_user brig run -w "$T/user" -- true
+stop_brigd
+
 # ---- descriptors ------------------------------------------------------------
 
 # More than the 50 jobs below: an id rests a while after its job.
