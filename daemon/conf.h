@@ -84,9 +84,9 @@ struct conf {
 	char *default_profile;
 	char *vault_key; /* NULL: state_dir/vault.key */
 	enum log_level log_level;
-	uint32_t ask_timeout;  /* seconds */
-	uint32_t max_jobs;     /* 0 until conf_resolve(): not set */
-	bool max_jobs_default; /* not in the file: less will do */
+	uint32_t ask_timeout;   /* seconds */
+	uint32_t max_jobs;      /* 0 until conf_resolve(): not set */
+	bool max_jobs_default;  /* not in the file: less will do */
 	uint32_t max_user_jobs; /* 0: three quarters of max_jobs */
 };
 
