@@ -142,11 +142,12 @@ second_refused() {
     rc=0
     as_user timeout 30 brig run -w "$T/user" -- true </dev/null >"$T/out" 2>&1 ||
         rc=$?
-    grep -q "1 of your jobs are open already" "$T/out" && [ "$rc" = 125 ] || {
-        echo "status $rc"
-        cat "$T/out"
-        return 1
-    }
+    if grep -q "1 of your jobs are open already" "$T/out" && [ "$rc" = 125 ]; then
+        return
+    fi
+    echo "status $rc"
+    cat "$T/out"
+    return 1
 }
 begin 8 "max-jobs 3" "max-jobs-per-user 1"
 mkdir -p "$T/user"
