@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -137,6 +138,100 @@ logits_that_are_no_numbers_are_not_drawn(void **state)
 	sampler_free(s);
 }
 
+#define MANY 3000u
+
+static int
+by_logit(const void *a, const void *b, void *arg)
+{
+	const float *all = arg;
+	const uint32_t i = *(const uint32_t *)a, k = *(const uint32_t *)b;
+
+	if (all[i] != all[k])
+		return all[i] > all[k] ? -1 : 1;
+	return i < k ? -1 : 1;
+}
+
+/* How many of `order` p leaves, and what they weigh; each weight in w. */
+static uint32_t
+cut(const struct sample_params *p, const float *all, const uint32_t *order,
+    double *w, double *sum)
+{
+	uint32_t n = p->top_k > 0 ? p->top_k : MANY, i;
+	double kept = 0;
+
+	*sum = 0;
+	for (i = 0; i < n; i++)
+		*sum += w[i] = exp((double)(all[order[i]] - all[order[0]]) /
+				   (double)p->temperature);
+	if (p->top_p >= 1)
+		return n;
+	for (i = 0; i < n && kept < (double)p->top_p * *sum; i++)
+		kept += w[i];
+	*sum = kept;
+	return i;
+}
+
+static void
+draws_are_those_of_a_plain_sort(void **state)
+{
+	static const float temperature[] = { 0.3f, 1, 50 },
+			   top_p[] = { 1, 0.9f, 1e-9f, 0.3f };
+	static const uint32_t top_k[] = { 0, 1, 40 };
+	static float all[MANY];
+	static uint32_t order[MANY], seen[MANY];
+	static double w[MANY];
+	struct sampler *s = sampler_new(MANY);
+	uint64_t z = 1;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		z = z * 6364136223846793005u + 1442695040888963407u;
+		/* A long tail, and many of the same. */
+		all[i] = (float)(z >> 40) / (float)(1 << 20);
+		all[i] = i % 3 == 0 ? roundf(all[i]) : all[i] * all[i] / 20;
+		order[i] = i;
+	}
+	qsort_r(order, MANY, sizeof(*order), by_logit, all);
+	for (uint32_t c = 0; c < 36; c++) {
+		const struct sample_params p = { .temperature =
+						     temperature[c % 3],
+			.top_k = top_k[c / 3 % 3],
+			.top_p = top_p[c / 9],
+			.seed = c };
+		double sum, want = 0;
+		const uint32_t n = cut(&p, all, order, w, &sum);
+
+		memset(seen, 0, sizeof(seen));
+		for (uint64_t i = 0; i < 2000; i++)
+			seen[sampler_draw(s, &p, all, NULL, i)]++;
+		/* Each beginning of the order has its part of the draws. */
+		for (uint32_t i = 0, drawn = 0; i < MANY; i++) {
+			want += i < n ? w[i] / sum : 0;
+			drawn += seen[order[i]];
+			if (i >= n)
+				assert_int_equal(seen[order[i]], 0);
+			assert_true(
+			    fabs(drawn / 2000.0 - want) <=
+			    1e-9 + 5 * sqrt(want * fabs(1 - want) / 2000));
+		}
+	}
+	sampler_free(s);
+}
+
+/* Not a number comes of dividing by it. */
+static void
+a_temperature_near_nothing_takes_the_likeliest(void **state)
+{
+	struct sample_params p = { .temperature = 1e-42f, .top_p = 0.5f };
+	struct sampler *s = sampler_new(N);
+
+	for (uint64_t i = 0; i < 50; i++)
+		assert_int_equal(sampler_draw(s, &p, logits, NULL, i), 2);
+	p.temperature = 3e38f;
+	for (uint64_t i = 0; i < 50; i++)
+		assert_true(sampler_draw(s, &p, logits, NULL, i) < N);
+	sampler_free(s);
+}
+
 int
 main(void)
 {
@@ -146,6 +241,9 @@ main(void)
 		cmocka_unit_test(draws_follow_the_softmax),
 		cmocka_unit_test(cuts_keep_what_they_say),
 		cmocka_unit_test(what_is_not_allowed_is_not_drawn),
+		cmocka_unit_test(draws_are_those_of_a_plain_sort),
+		cmocka_unit_test(
+		    a_temperature_near_nothing_takes_the_likeliest),
 		cmocka_unit_test(seeds_and_numbers_of_draws_matter),
 		cmocka_unit_test(logits_that_are_no_numbers_are_not_drawn),
 	};
