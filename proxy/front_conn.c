@@ -87,12 +87,24 @@ idle_drop(struct conn *c)
 	c->idle_next = c->idle_prev = NULL;
 }
 
+/* Close it with a word, if its protocol has one. */
+static void
+part(struct conn *c)
+{
+	if (c->state == CONN_OPEN && c->proto->goodbye != NULL) {
+		c->proto->goodbye(c);
+		c->proto->fill(c);
+		(void)write_some(c);
+	}
+	conn_close(c);
+}
+
 bool
 conn_close_idle(struct front *f)
 {
 	if (f->idle_first == NULL)
 		return false;
-	conn_close(f->idle_first);
+	part(f->idle_first);
 	return true;
 }
 
@@ -220,12 +232,7 @@ conn_goodbye(struct front *f)
 
 	for (struct conn *c = f->conns; c != NULL; c = next) {
 		next = c->next;
-		if (c->state == CONN_OPEN && c->proto->goodbye != NULL) {
-			c->proto->goodbye(c);
-			c->proto->fill(c);
-			(void)write_some(c);
-		}
-		conn_close(c);
+		part(c);
 	}
 }
 
@@ -277,11 +284,29 @@ arm_timer(struct conn *c)
 	ev_timer_set(c->timer, ms[want]);
 }
 
+/* A request that comes in the very moment in which it is given up. */
+static bool
+is_used_after_all(struct conn *c)
+{
+	uint8_t first;
+
+	if (c->timer_kind != TIMER_IDLE ||
+	    recv(c->fd, &first, 1, MSG_PEEK) <= 0)
+		return false;
+	idle_drop(c);
+	c->timer_kind = TIMER_NONE;
+	c->readable = true;
+	conn_schedule(c);
+	return true;
+}
+
 static void
 on_timer(void *arg)
 {
 	struct conn *c = arg;
 
+	if (is_used_after_all(c))
+		return;
 	if (c->timer_kind == TIMER_QUIET) {
 		c->timer_kind = TIMER_HEAD;
 		ev_timer_set(c->timer, FRONT_HEAD_MS);

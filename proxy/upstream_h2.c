@@ -142,6 +142,14 @@ uc2_is_over(const struct upstream_conn *c)
 }
 
 bool
+uc2_goodbye(struct upstream_conn *c)
+{
+	return nghttp2_session_terminate_session(c->h2, NGHTTP2_NO_ERROR) ==
+		   0 &&
+	       uc2_fill(c);
+}
+
+bool
 uc2_fill(struct upstream_conn *c)
 {
 	const uint8_t *p;

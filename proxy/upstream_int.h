@@ -187,6 +187,8 @@ void uc2_end(struct upstream *u, const struct fields *trailers);
 /* The user lets go of it. */
 void uc2_release(struct upstream *u);
 void uc2_resume(struct upstream *u);
+/* Say GOAWAY: true when it lies in c->out. */
+bool uc2_goodbye(struct upstream_conn *c);
 /* Frames that wait to be sent, into c->out as far as there is room.  False
  * when c is no more. */
 bool uc2_fill(struct upstream_conn *c);

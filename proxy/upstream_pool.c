@@ -98,12 +98,28 @@ uc_is_idle(const struct upstream_conn *c)
 	return c->state == UC_OPEN && c->users == NULL;
 }
 
+/* Close one that nobody uses: HTTP/2 has a word for it. */
+static void
+part(struct upstream_conn *c)
+{
+	c->draining = true;
+	if (c->h2 == NULL || !uc2_goodbye(c)) {
+		uc_destroy(c);
+		return;
+	}
+	c->state = UC_LINGER;
+	ev_timer_set(c->timer, UPSTREAM_LINGER_MS);
+	uc_pump_soon(c);
+}
+
 static void
 on_conn_timer(void *arg)
 {
 	struct upstream_conn *c = arg;
 
-	if (uc_is_idle(c) || c->state == UC_LINGER)
+	if (uc_is_idle(c))
+		part(c);
+	else if (c->state == UC_LINGER)
 		uc_destroy(c);
 }
 
@@ -140,7 +156,7 @@ retire(struct upstream_conn *c)
 {
 	c->draining = true;
 	if (uc_is_idle(c))
-		uc_destroy(c);
+		part(c);
 }
 
 void
@@ -235,6 +251,6 @@ uc_keep(struct upstream_conn *c)
 		each += same_origin(o, c);
 		if (n > UPSTREAM_KEEP_MAX ||
 		    (each > UPSTREAM_KEEP_EACH_MAX && same_origin(o, c)))
-			uc_destroy(o);
+			part(o);
 	}
 }

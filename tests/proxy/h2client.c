@@ -85,6 +85,7 @@ on_frame(nghttp2_session *s, const nghttp2_frame *f, void *arg)
 	if (f->hd.type == NGHTTP2_GOAWAY) {
 		c->goaway = true;
 		c->goaway_error = f->goaway.error_code;
+		c->goaway_last = f->goaway.last_stream_id;
 	}
 	return 0;
 }

@@ -29,6 +29,7 @@ struct h2c {
 	bool greeted; /* front's SETTINGS came */
 	bool goaway;
 	uint32_t goaway_error;
+	int32_t goaway_last;             /* stream that was taken */
 	struct h2c_rsp rsp[H2C_STREAMS]; /* by (id - 1) / 2 */
 };
 

@@ -88,6 +88,7 @@ tests_proxy_test_upstream_h1_SOURCES = tests/proxy/test_upstream_h1.c \
 	tests/proxy/upstream_world.c tests/proxy/upstream_world.h
 tests_proxy_test_upstream_h1_LDADD = $(UPSTREAM_LDADD)
 tests_proxy_test_upstream_h2_SOURCES = tests/proxy/test_upstream_h2.c \
+	tests/proxy/later.c tests/proxy/later.h \
 	tests/proxy/upstream_world.c tests/proxy/upstream_world.h
 tests_proxy_test_upstream_h2_LDADD = $(UPSTREAM_LDADD)
 tests_proxy_test_upstream_h2_bad_SOURCES = tests/proxy/test_upstream_h2_bad.c \

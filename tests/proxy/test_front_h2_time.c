@@ -4,9 +4,15 @@
  */
 #include "tests/proxy/h2client.h"
 
+#include <linux/sockios.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "proxy/front.h"
 #include "tests/proxy/later.h"
@@ -20,9 +26,14 @@ static struct h2c c;
 static int
 setup(void **state)
 {
+	sigset_t chld;
+
 	later_init();
 	ft_start(&t);
-	return 0;
+	/* That it stops and goes on is to interrupt nothing here. */
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	return sigprocmask(SIG_BLOCK, &chld, NULL);
 }
 
 static int
@@ -182,6 +193,125 @@ who_waits_for_the_server_is_not_ended(void **state)
 	skip_msg(M_REQ_ABORT);
 }
 
+/* ---- connections that are not used -------------------------------------- */
+
+/* Wake it, by another connection. */
+static void
+wake(void)
+{
+	char text[1024];
+	int s = ft_connect(&t);
+
+	ft_write(s, "GET /w HTTP/1.1\r\nHost: a.example\r\n\r\n");
+	ft_rsp(&t, ft_get(&t, "/w"), "ok");
+	ft_read_until(s, "ok", text, sizeof(text));
+	close(s);
+}
+
+static int32_t
+used_once(void)
+{
+	int32_t id;
+
+	h2c_open(&c, &t, false);
+	id = h2c_get(&c, "/a");
+	ft_rsp(&t, ft_get(&t, "/a"), "ok");
+	h2c_wait(&c, id);
+	/* Now it has seen that, too. */
+	wake();
+	return id;
+}
+
+static void
+idle_connection_ends_with_goaway(void **state)
+{
+	int32_t id = used_once();
+
+	later(FRONT_IDLE_MS - 60000);
+	wake();
+	h2c_poll(&c, 0);
+	assert_false(c.goaway);
+	later(60000);
+	wake();
+	h2c_wait_end(&c);
+	assert_true(c.goaway);
+	assert_int_equal(c.goaway_error, NGHTTP2_NO_ERROR);
+	assert_int_equal(c.goaway_last, id);
+	h2c_close(&c);
+}
+
+/* It may be sent again, whatever its method: nobody has acted on it. */
+static void
+request_that_crosses_goaway_is_refused(void **state)
+{
+	struct pollfd pf;
+	int32_t id;
+
+	used_once();
+	later(FRONT_IDLE_MS);
+	wake();
+	pf = (struct pollfd){ .fd = c.fd, .events = POLLIN };
+	assert_int_equal(poll(&pf, 1, 10000), 1);
+	id = h2c_get(&c, "/lost");
+	assert_int_equal(h2c_wait(&c, id)->error, NGHTTP2_REFUSED_STREAM);
+	h2c_wait_end(&c);
+	assert_true(c.goaway_last < id);
+	h2c_close(&c);
+	/* Nor did back hear of it. */
+	used_once();
+	h2c_close(&c);
+}
+
+static void
+stop(void)
+{
+	int status;
+
+	assert_int_equal(kill(t.pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(t.pid, &status, WUNTRACED), t.pid);
+	assert_true(WIFSTOPPED(status));
+}
+
+/* What has been written lies at the other end: let it go on. */
+static void
+go_on(int sock)
+{
+	int unsent = 1;
+
+	while (unsent > 0)
+		assert_int_equal(ioctl(sock, SIOCOUTQ, &unsent), 0);
+	assert_int_equal(kill(t.pid, SIGCONT), 0);
+}
+
+static void
+request_in_the_moment_of_the_end_is_answered(void **state)
+{
+	char text[1024];
+	int32_t id;
+	int s;
+
+	used_once();
+	stop();
+	later(FRONT_IDLE_MS + 1000);
+	id = h2c_get(&c, "/b");
+	go_on(c.fd);
+	ft_rsp(&t, ft_get(&t, "/b"), "ok");
+	assert_int_equal(h2c_wait(&c, id)->error, NGHTTP2_NO_ERROR);
+	h2c_close(&c);
+	s = ft_connect(&t);
+	ft_write(s, "GET /a HTTP/1.1\r\nHost: a.example\r\n\r\n");
+	ft_rsp(&t, ft_get(&t, "/a"), "ok");
+	ft_read_until(s, "ok", text, sizeof(text));
+	wake();
+	stop();
+	later(FRONT_IDLE_MS + 1000);
+	ft_write(s, "GET /b HTTP/1.1\r\nHost: a.example\r\n\r\n");
+	go_on(s);
+	ft_rsp(&t, ft_get(&t, "/b"), "ok");
+	ft_read_until(s, "ok", text, sizeof(text));
+	close(s);
+}
+
 int
 main(void)
 {
@@ -189,6 +319,9 @@ main(void)
 		cmocka_unit_test(body_that_never_comes_ends_its_stream_alone),
 		cmocka_unit_test(answer_that_is_not_read_ends_its_stream_alone),
 		cmocka_unit_test(who_waits_for_the_server_is_not_ended),
+		cmocka_unit_test(idle_connection_ends_with_goaway),
+		cmocka_unit_test(request_that_crosses_goaway_is_refused),
+		cmocka_unit_test(request_in_the_moment_of_the_end_is_answered),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

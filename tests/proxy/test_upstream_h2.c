@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "tests/proxy/later.h"
 #include "tests/proxy/upstream_world.h"
 
 #define MIB (1024u * 1024)
@@ -588,6 +589,45 @@ cleared_pool_is_not_used_again(void **state)
 	uw_end(&w);
 }
 
+/* What is asked for afterwards goes elsewhere, so nothing is lost. */
+static void
+connection_that_nobody_uses_ends_with_goaway(void **state)
+{
+	struct origin *first;
+	struct uw w;
+	struct use s;
+
+	(void)state;
+	uw_start(&w, true);
+	for (int i = 0; i < 2; i++) {
+		use_init(&s, &w, "POST", "/x", BODY_NONE, 0);
+		use_start(&s);
+		assert_true(use_finish(&s));
+		assert_int_equal(s.dones, 1);
+		use_free(&s);
+	}
+	assert_int_equal(w.dials, 1);
+	first = w.origins;
+	later(UPSTREAM_KEEP_MS + 1000);
+	/* In the very moment in which it is given up. */
+	use_init(&s, &w, "POST", "/x", BODY_NONE, 0);
+	use_start(&s);
+	assert_true(use_finish(&s));
+	assert_int_equal(s.dones, 1);
+	use_free(&s);
+	later(UPSTREAM_KEEP_MS + 1000);
+	uw_run(&w, 20);
+	assert_true(first->goaway);
+	assert_true(first->eof || first->fd < 0);
+	use_init(&s, &w, "POST", "/x", BODY_NONE, 0);
+	use_start(&s);
+	assert_true(use_finish(&s));
+	assert_int_equal(s.dones, 1);
+	assert_int_equal(w.dials, 2);
+	use_free(&s);
+	uw_end(&w);
+}
+
 int
 main(void)
 {
@@ -612,7 +652,9 @@ main(void)
 		cmocka_unit_test(answer_outlives_its_connection),
 		cmocka_unit_test(too_many_interim_answers_end_it),
 		cmocka_unit_test(cleared_pool_is_not_used_again),
+		cmocka_unit_test(connection_that_nobody_uses_ends_with_goaway),
 	};
 
+	later_init();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -262,8 +262,9 @@ on_frame(nghttp2_session *h2, const nghttp2_frame *f, void *arg)
 		? NULL
 		: nghttp2_session_get_stream_user_data(h2, f->hd.stream_id);
 	bool end = (f->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+	struct origin *o = arg;
 
-	(void)arg;
+	o->goaway |= f->hd.type == NGHTTP2_GOAWAY;
 	if (s == NULL ||
 	    (f->hd.type != NGHTTP2_HEADERS && f->hd.type != NGHTTP2_DATA))
 		return 0;

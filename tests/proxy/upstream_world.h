@@ -67,6 +67,7 @@ struct origin { /* a connection */
 	size_t queued_most; /* of a response, beyond what is taken */
 	bool eof;
 	bool deaf; /* reads nothing */
+	bool goaway;
 	uint64_t sent_data;
 };
 
