@@ -129,7 +129,10 @@ wait_for() {
     shift
     until "$@" >/dev/null 2>&1; do
         wait_i=$((wait_i - 1))
-        [ $wait_i -gt 0 ] || return 1
+        if [ $wait_i -le 0 ]; then
+            echo "wait_for: it never came: $*" >&2
+            return 1
+        fi
         sleep 0.05
     done
 }
