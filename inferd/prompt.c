@@ -1,7 +1,9 @@
 #include "inferd/prompt.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "base/str.h"
 #include "inferd/volatile.h"
 
 static int
@@ -27,7 +29,22 @@ of_chat(const struct prompt_maker *m, const struct api_request *r,
 		*thinking = p.thinking;
 	if (prompt_encode_chat(&p, &chat, m->tok, ids) < 0)
 		return error_set(err, EMSGSIZE, "the prompt");
+	if (m->said != NULL) {
+		*m->said = p;
+		memset(&p, 0, sizeof(p));
+	}
 	return 0;
+}
+
+/* All of it is the client's. */
+static void
+keep_text(struct prompt *p, struct chat_text t)
+{
+	buf_put(&p->text, t.p, t.n);
+	p->segment = xcalloc(1, sizeof(*p->segment));
+	p->segment[0] =
+	    (struct prompt_segment){ .origin = PROMPT_USER, .n = t.n };
+	p->nsegments = p->cap = 1;
 }
 
 int
@@ -44,6 +61,8 @@ prompt_make(const struct prompt_maker *m, const struct api_request *r,
 		if (tok_encode(m->tok, r->prompt.p, r->prompt.n, false, ids) <
 		    0)
 			return error_set(err, EMSGSIZE, "the prompt");
+		if (m->said != NULL)
+			keep_text(m->said, r->prompt);
 	}
 	if (ids->n > UINT32_MAX)
 		return error_set(err, EMSGSIZE, "the prompt");

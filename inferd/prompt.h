@@ -20,6 +20,7 @@ struct prompt_maker {
 	enum chat_family family;
 	bool keep_volatile;    /* fields that change with each request */
 	struct replay *replay; /* what was sampled before, or NULL */
+	struct prompt *said;   /* becomes what the ids are of; or NULL */
 };
 
 /*

@@ -23,7 +23,7 @@ struct record {
 };
 
 struct record_turn {
-	struct buf calls; /* JSON */
+	struct buf segments, calls; /* JSON */
 	struct buf args;
 };
 
@@ -101,9 +101,25 @@ record_turn_free(struct record_turn *t)
 {
 	if (t == NULL)
 		return;
+	buf_free(&t->segments);
 	buf_free(&t->calls);
 	buf_free(&t->args);
 	free(t);
+}
+
+void
+record_turn_prompt(struct record_turn *t, const struct prompt *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->nsegments; i++) {
+		const struct prompt_segment *s = &p->segment[i];
+
+		buf_printf(&t->segments, "%s{\"origin\":\"%s\",\"n\":%zu,",
+		    i == 0 ? "" : ",", origins[s->origin], s->n);
+		put_sha256(&t->segments, buf_head(&p->text) + s->from, s->n);
+		buf_printf(&t->segments, "}");
+	}
 }
 
 void
@@ -161,23 +177,15 @@ put_ids(struct buf *b, const char *key, const int32_t *ids, size_t n)
 }
 
 static void
-put_prompt(struct buf *b, const struct record_entry *e)
+put_prompt(
+    struct buf *b, const struct record_entry *e, const struct record_turn *t)
 {
-	const struct prompt *p = e->prompt;
-	size_t i;
-
 	buf_printf(b, ",\"prompt\":{\"n\":%zu,\"cached\":%u,", e->n,
 	    e->end->usage.cached);
 	put_ids_sha256(b, e->ids, e->n);
 	buf_printf(b, ",\"segments\":[");
-	for (i = 0; p != NULL && i < p->nsegments; i++) {
-		buf_printf(b, "%s{\"origin\":\"%s\",\"n\":%zu,",
-		    i == 0 ? "" : ",", origins[p->segment[i].origin],
-		    p->segment[i].n);
-		put_sha256(b, buf_head(&p->text) + p->segment[i].from,
-		    p->segment[i].n);
-		buf_printf(b, "}");
-	}
+	if (t != NULL)
+		buf_put(b, buf_head(&t->segments), buf_len(&t->segments));
 	buf_printf(b, "]}");
 }
 
@@ -261,7 +269,7 @@ record_line(const struct record_entry *e, const struct record_turn *t,
 	put_str(&b, "model", e->model);
 	put_str(&b, "kv", e->kv);
 	put_str(&b, "steer", e->steer);
-	put_prompt(&b, e);
+	put_prompt(&b, e, t);
 	put_params(&b, e->params);
 	buf_printf(&b,
 	    ",\"finish\":\"%s\",\"sampled\":{\"n\":%u,"

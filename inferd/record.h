@@ -32,21 +32,22 @@ struct record;
 struct record *record_open(const char *path, bool text, struct error *err);
 void record_close(struct record *r); /* NULL is fine */
 
-/* The calls of one completion, from its events. */
+/* Of one completion: what its prompt is made of, and its calls. */
 struct record_turn;
 struct record_turn *record_turn_new(void);
 void record_turn_free(struct record_turn *t); /* NULL is fine */
+/* Its text is hashed, and need not stay. */
+void record_turn_prompt(struct record_turn *t, const struct prompt *p);
 void record_turn_event(struct record_turn *t, const struct gen_event *e);
 
 struct record_entry {
 	uint64_t time_ms; /* since 1970 */
 	const char *id;   /* of the answer */
 	const char *agent;
-	const char *model;           /* model_id() */
-	const char *kv;              /* type of keys and values, "F16" */
-	const char *steer;           /* or NULL */
-	const struct prompt *prompt; /* or NULL */
-	const int32_t *ids;
+	const char *model;  /* model_id() */
+	const char *kv;     /* type of keys and values, "F16" */
+	const char *steer;  /* or NULL */
+	const int32_t *ids; /* of the prompt */
 	size_t n;
 	const struct gen_params *params;
 	struct chat_text schema; /* of params->grammar; empty: any object */

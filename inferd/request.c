@@ -27,7 +27,7 @@ struct request {
 	struct agent *agent;
 	struct replay_turn *turn; /* of a chat */
 	/* For the record, if there is one. */
-	struct record_turn *calls;
+	struct record_turn *made;
 	int32_t *prompt;
 	size_t nprompt;
 	char id[ID_SIZE + 1];
@@ -88,7 +88,7 @@ request_free(struct request *q)
 		grammar_free(q->tool_grammar[i]);
 	free(q->tool_grammar);
 	replay_turn_free(q->turn);
-	record_turn_free(q->calls);
+	record_turn_free(q->made);
 	free(q->prompt);
 	api_reply_free(q->reply);
 	api_request_free(&q->api);
@@ -242,9 +242,8 @@ record(struct request *q, const struct gen_event *ev)
 		.end = ev };
 	struct error err = { 0 };
 
-	record_turn_event(q->calls, ev);
-	if (ev->type == GEN_END &&
-	    record_add(o->record, &e, q->calls, &err) < 0)
+	record_turn_event(q->made, ev);
+	if (ev->type == GEN_END && record_add(o->record, &e, q->made, &err) < 0)
 		log_warnx("%s", err.msg);
 }
 
@@ -258,7 +257,7 @@ on_event(const struct gen_event *ev, void *arg)
 		metrics_ended(q->client, q->kind, ev->finish);
 		metrics_usage(q->client, &ev->usage);
 	}
-	if (q->calls != NULL)
+	if (q->made != NULL)
 		record(q, ev);
 	if (q->turn != NULL)
 		replay_turn_event(q->turn, ev);
@@ -306,17 +305,24 @@ static int
 make_prompt(struct request *q, struct tok_ids *ids, struct api_error *e)
 {
 	const struct server_opts *o = &q->s->o;
+	cleanup_prompt struct prompt said = { 0 };
 	const struct prompt_maker m = { .tok = o->tok,
 		.vocab = o->vocab,
 		.family = o->family,
 		.keep_volatile = o->keep_volatile,
-		.replay = o->replay };
+		.replay = o->replay,
+		.said = o->record != NULL ? &said : NULL };
 	struct error err = { 0 };
 
 	today(q->date);
 	if (prompt_make(&m, &q->api, q->agent->space, q->date, ids,
-		&q->params.thinking, &err) == 0)
+		&q->params.thinking, &err) == 0) {
+		if (o->record == NULL || q->kind == API_COUNT_TOKENS)
+			return 0;
+		q->made = record_turn_new();
+		record_turn_prompt(q->made, &said);
 		return 0;
+	}
 	if (err.code == EMSGSIZE)
 		api_fail(e, 413, NULL, "", "the prompt is too long to be read");
 	else
@@ -510,7 +516,6 @@ submit(struct request *q, struct tok_ids *ids, uint32_t deadline_ms)
 	g.steer = steer_of(q);
 	random_id(q->id);
 	if (o->record != NULL) {
-		q->calls = record_turn_new();
 		q->nprompt = g.n;
 		q->prompt = xmemdup(g.prompt, g.n * sizeof(*g.prompt));
 	}

@@ -45,8 +45,9 @@ start(void **state)
 	vocab_small_bpe(&w->v, "qwen2");
 	w->tok = tok_new(&w->v.v, &err);
 	assert_non_null(w->tok);
-	w->m =
-	    (struct prompt_maker){ w->tok, &w->v.v, CHAT_CHATML, false, NULL };
+	w->m = (struct prompt_maker){
+		.tok = w->tok, .vocab = &w->v.v, .family = CHAT_CHATML
+	};
 	w->s = public_new(&w->m);
 	*state = w;
 	return 0;

@@ -234,12 +234,47 @@ a_change_shows_and_the_chain_goes_on(void **state)
 	unlink(path);
 }
 
+/* SHA-256 of the text of each piece, as FIPS 180-2 has them of these two. */
+static void
+what_a_prompt_is_made_of_is_hashed(void **state)
+{
+	static const char want[] =
+	    "\"segments\":["
+	    "{\"origin\":\"template\",\"n\":0,\"sha256\":\"e3b0c44298fc1c149"
+	    "afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"},"
+	    "{\"origin\":\"user\",\"n\":3,\"sha256\":\"ba7816bf8f01cfea"
+	    "414140de5dae2223b00361a396177a9cb410ff61f20015ad\"},"
+	    "{\"origin\":\"tool\",\"n\":56,\"sha256\":\"248d6a61d20638b8"
+	    "e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1\"}]}";
+	struct prompt_segment segments[] = { { PROMPT_TEMPLATE, 2, 0 },
+		{ PROMPT_USER, 2, 3 }, { PROMPT_TOOL, 5, 56 } };
+	struct prompt prompt = { .segment = segments, .nsegments = 3 };
+	const struct gen_params p = { .max_tokens = 1 };
+	const struct gen_event end = { .type = GEN_END, .finish = GEN_STOP };
+	const struct record_entry e = entry(&p, &end);
+	struct record_turn *t = record_turn_new();
+	cleanup_buf struct buf line = { 0 };
+	uint8_t prev[RECORD_HASH] = { 0 };
+
+	(void)state;
+	buf_printf(&prompt.text,
+	    "??abcabcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmno"
+	    "mnopnopq!");
+	record_turn_prompt(t, &prompt);
+	buf_free(&prompt.text);
+	record_line(&e, t, false, prev, &line);
+	buf_put_u8(&line, 0);
+	assert_non_null(strstr((char *)buf_head(&line), want));
+	record_turn_free(t);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_recorded_comes_out_again),
 		cmocka_unit_test(without_text_there_are_hashes_alone),
+		cmocka_unit_test(what_a_prompt_is_made_of_is_hashed),
 		cmocka_unit_test(a_change_shows_and_the_chain_goes_on),
 	};
 
