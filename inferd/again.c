@@ -372,29 +372,33 @@ int
 again_print(const struct again *a, const char *path, const char *id)
 {
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	cleanup_buf struct buf b = { 0 };
-	uint8_t prev[RECORD_HASH] = { 0 };
-	size_t left, line = 1, wanted = 0;
-	const char *p, *end;
+	cleanup_record_reader struct record_reader r = { .fd = fd };
+	size_t n, wanted = 0;
+	const char *p;
+	enum record_next next;
 	bool good = true;
 
-	if (fd < 0 || fd_read_all(fd, &b, RECORD_LINE_MAX) < 0) {
+	next = fd < 0 ? RECORD_FAILED : RECORD_LINE;
+	while (next == RECORD_LINE) {
+		next = record_read(&r, &p, &n);
+		if (next != RECORD_LINE || !is_wanted(p, n, id))
+			continue;
+		wanted++;
+		good &= print_line(a, p, n, r.line);
+	}
+	switch (next) {
+	case RECORD_LINE:
+	case RECORD_OVER:
+		break;
+	case RECORD_TORN:
+		printf("line %zu: NOT written whole\n", r.line + 1);
+		return EXIT_FAILURE;
+	case RECORD_CHANGED:
+		printf("line %zu: NOT as it was written\n", r.line + 1);
+		return EXIT_FAILURE;
+	case RECORD_FAILED:
 		fprintf(stderr, "inferd: %s: %s\n", path, strerror(errno));
 		return EXIT_FAILURE;
-	}
-	p = (const char *)buf_head(&b);
-	for (left = buf_len(&b); left > 0; line++) {
-		end = memchr(p, '\n', left);
-		if (end == NULL || !record_check(p, (size_t)(end - p), prev)) {
-			printf("line %zu: NOT as it was written\n", line);
-			return EXIT_FAILURE;
-		}
-		if (is_wanted(p, (size_t)(end - p), id)) {
-			wanted++;
-			good &= print_line(a, p, (size_t)(end - p), line);
-		}
-		left -= (size_t)(end - p) + 1;
-		p = end + 1;
 	}
 	if (wanted == 0)
 		fprintf(stderr, "inferd: %s: no such completion\n", path);

@@ -140,5 +140,8 @@ void api_reply_free(struct api_reply *a);
  */
 void api_reply_event(
     struct api_reply *a, const struct gen_event *e, struct buf *out);
+/* Appends what ends a stream that goes on no more, instead of GEN_END. */
+void api_reply_fail(
+    struct api_reply *a, const struct api_error *err, struct buf *out);
 
 #endif

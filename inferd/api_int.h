@@ -162,5 +162,7 @@ void messages_event(
     struct api_reply *a, const struct gen_event *e, struct buf *out);
 void responses_event(
     struct api_reply *a, const struct gen_event *e, struct buf *out);
+void responses_fail(
+    struct api_reply *a, const struct api_error *err, struct buf *out);
 
 #endif

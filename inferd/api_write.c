@@ -280,6 +280,20 @@ api_error_body(enum api_kind kind, const struct api_error *err, struct buf *out)
 	    context ? "\"" API_CONTEXT_LENGTH "\"" : "null");
 }
 
+/* Clients take it for what it is wherever it comes, and look for no more. */
+void
+api_reply_fail(
+    struct api_reply *a, const struct api_error *err, struct buf *out)
+{
+	if (a->r->kind == API_RESPONSES) {
+		responses_fail(a, err, out);
+		return;
+	}
+	sse_begin(out, a->r->kind == API_MESSAGES ? "error" : NULL);
+	api_error_body(a->r->kind, err, out);
+	sse_end(out);
+}
+
 void
 api_model_body(
     const char *model, uint32_t context, int64_t created, struct buf *out)

@@ -157,21 +157,29 @@ put_request(const struct api_request *r, struct buf *out)
 		buf_printf(out, ",\"max_output_tokens\":null");
 }
 
-/* e is NULL until the end. */
+/* Both e and err are NULL until the end. */
 static void
-put_response(
-    const struct api_reply *a, const struct gen_event *e, struct buf *out)
+put_response(const struct api_reply *a, const struct gen_event *e,
+    const struct api_error *err, struct buf *out)
 {
 	bool cut = e != NULL && finish_is_cut(e->finish);
 
 	buf_printf(out,
 	    "{\"id\":\"resp_%s\",\"object\":\"response\",\"created_at\":"
-	    "%" PRId64 ",\"status\":\"%s\",\"background\":false,\"error\":null,"
-	    "\"incomplete_details\":%s,\"model\":",
+	    "%" PRId64 ",\"status\":\"%s\",\"background\":false,\"error\":",
 	    a->id, a->created,
-	    e == NULL ? "in_progress"
-	    : cut     ? "incomplete"
-		      : "completed",
+	    err != NULL ? "failed"
+	    : e == NULL ? "in_progress"
+	    : cut       ? "incomplete"
+			: "completed");
+	if (err == NULL) {
+		buf_printf(out, "null");
+	} else {
+		buf_printf(out, "{\"code\":\"server_error\",\"message\":");
+		api_quote(out, err->message, strlen(err->message));
+		buf_put_u8(out, '}');
+	}
+	buf_printf(out, ",\"incomplete_details\":%s,\"model\":",
 	    cut ? "{\"reason\":\"max_output_tokens\"}" : "null");
 	api_quote(out, a->model, strlen(a->model));
 	put_request(a->r, out);
@@ -191,7 +199,22 @@ tell_response(struct api_reply *a, const char *type, const struct gen_event *e,
 {
 	event_begin(a, type, out);
 	buf_printf(out, ",\"response\":");
-	put_response(a, e, out);
+	put_response(a, e, NULL, out);
+	event_end(out);
+}
+
+void
+responses_fail(
+    struct api_reply *a, const struct api_error *err, struct buf *out)
+{
+	event_begin(a, "error", out);
+	buf_printf(
+	    out, ",\"code\":\"server_error\",\"param\":null,\"message\":");
+	api_quote(out, err->message, strlen(err->message));
+	event_end(out);
+	event_begin(a, "response.failed", out);
+	buf_printf(out, ",\"response\":");
+	put_response(a, NULL, err, out);
 	event_end(out);
 }
 
@@ -350,7 +373,7 @@ responses_event(struct api_reply *a, const struct gen_event *e, struct buf *out)
 						     : "response.completed",
 			    e, out);
 		else
-			put_response(a, e, out);
+			put_response(a, e, NULL, out);
 		break;
 	}
 }

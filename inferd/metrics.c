@@ -26,6 +26,7 @@ static const char *const outcome_names[OUTCOMES] = {
 	[GEN_DEADLINE] = "deadline",
 	[OUTCOME_ANSWERED] = "answered",
 	[OUTCOME_REFUSED] = "refused",
+	[OUTCOME_UNRECORDED] = "unrecorded",
 };
 
 /* ---- clients ------------------------------------------------------------ */
@@ -251,6 +252,11 @@ gauge(struct page *p, const char *name, const char *unit, const char *help,
 static void
 put_engine(struct page *p, const struct engine_stats *e)
 {
+	if (p->m->has_record)
+		gauge(p, "record_failed", NULL,
+		    "1 when the record cannot be written and nothing is "
+		    "answered",
+		    p->m->record_failed);
 	gauge(p, "running", NULL, "Requests in the engine", e->running);
 	gauge(p, "waiting", NULL, "Requests that wait for it", e->waiting);
 	gauge(p, "kv_used_bytes", "bytes", "Keys and values in memory",

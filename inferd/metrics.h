@@ -23,7 +23,9 @@
  * or refused. */
 #define OUTCOME_ANSWERED (GEN_DEADLINE + 1u)
 #define OUTCOME_REFUSED (GEN_DEADLINE + 2u)
-#define OUTCOMES (GEN_DEADLINE + 3u)
+/* It was made, and not told: its record could not be written. */
+#define OUTCOME_UNRECORDED (GEN_DEADLINE + 3u)
+#define OUTCOMES (GEN_DEADLINE + 4u)
 
 /* An agent that has connections or has had them. */
 struct client {
@@ -44,6 +46,8 @@ struct metrics {
 	struct client *clients;
 	unsigned n;
 	uint64_t uses;
+	/* Is there a record of what is said, and can it be written? */
+	bool has_record, record_failed;
 };
 
 /* The client of that name, made if need be; one without connections may go

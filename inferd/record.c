@@ -15,10 +15,11 @@
 #include "inferd/json_tree.h"
 
 #define HEX (2 * RECORD_HASH)
+#define READ_AT_ONCE 65536u
 
 struct record {
 	int fd;
-	bool text;
+	bool text, failed;
 	uint8_t prev[RECORD_HASH];
 };
 
@@ -318,28 +319,94 @@ record_check(const char *line, size_t n, uint8_t prev[RECORD_HASH])
 	return true;
 }
 
+void
+record_reader_free(struct record_reader *r)
+{
+	buf_free(&r->in);
+}
+
+/* 0: the file ends here; -1 with errno. */
+static ssize_t
+read_more(struct record_reader *r)
+{
+	uint8_t *p = buf_reserve(&r->in, READ_AT_ONCE);
+	ssize_t n;
+
+	if (p == NULL) {
+		errno = EFBIG;
+		return -1;
+	}
+	do
+		n = read(r->fd, p, READ_AT_ONCE);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		buf_commit(&r->in, (size_t)n);
+	return n;
+}
+
+enum record_next
+record_read(struct record_reader *r, const char **line, size_t *n)
+{
+	const uint8_t *end = NULL;
+	size_t seen = 0;
+	ssize_t more = 1;
+
+	buf_consume(&r->in, r->taken);
+	r->taken = 0;
+	for (;;) {
+		if (buf_len(&r->in) > seen)
+			end = memchr(buf_head(&r->in) + seen, '\n',
+			    buf_len(&r->in) - seen);
+		if (end != NULL)
+			break;
+		seen = buf_len(&r->in);
+		if (seen > RECORD_LINE_MAX)
+			return RECORD_CHANGED;
+		more = read_more(r);
+		if (more < 0)
+			return RECORD_FAILED;
+		if (more == 0)
+			return seen == 0 ? RECORD_OVER : RECORD_TORN;
+	}
+	*line = (const char *)buf_head(&r->in);
+	*n = (size_t)(end - buf_head(&r->in));
+	if (!record_check(*line, *n, r->prev))
+		return RECORD_CHANGED;
+	r->taken = *n + 1;
+	r->behind += r->taken;
+	r->line++;
+	return RECORD_LINE;
+}
+
 /* Follows the chain of what is there. */
 static int
 follow(struct record *r, const char *path, struct error *err)
 {
-	cleanup_buf struct buf b = { 0 };
-	const char *p, *end;
-	size_t left, line = 0;
+	cleanup_record_reader struct record_reader rd = { .fd = r->fd };
+	const char *line;
+	size_t n;
 
-	if (fd_read_all(r->fd, &b, RECORD_LINE_MAX) < 0)
-		return error_set(err, errno, "read record %s", path);
-	p = (const char *)buf_head(&b);
-	for (left = buf_len(&b); left > 0; line++) {
-		end = memchr(p, '\n', left);
-		if (end == NULL || !record_check(p, (size_t)(end - p), r->prev))
+	for (;;)
+		switch (record_read(&rd, &line, &n)) {
+		case RECORD_LINE:
+			break;
+		case RECORD_OVER:
+			memcpy(r->prev, rd.prev, sizeof(r->prev));
+			return 0;
+		case RECORD_TORN:
+			/* Its completion was refused: it may go. */
+			return error_set(err, 0,
+			    "record %s: line %zu was not written whole, as on "
+			    "a full disk; cut it off: truncate -s %llu",
+			    path, rd.line + 1, (unsigned long long)rd.behind);
+		case RECORD_CHANGED:
 			return error_set(err, 0,
 			    "record %s: line %zu is not what was written "
 			    "there; move the file away",
-			    path, line + 1);
-		left -= (size_t)(end - p) + 1;
-		p = end + 1;
-	}
-	return 0;
+			    path, rd.line + 1);
+		case RECORD_FAILED:
+			return error_set(err, errno, "read record %s", path);
+		}
 }
 
 struct record *
@@ -381,19 +448,22 @@ record_add(struct record *r, const struct record_entry *e,
 {
 	cleanup_buf struct buf b = { 0 };
 	uint8_t prev[RECORD_HASH];
-	size_t done = 0;
-	ssize_t n;
 
+	/* Behind a part of a line no other can stand. */
+	if (r->failed)
+		return error_set(err, 0, "a record before it failed");
 	memcpy(prev, r->prev, sizeof(prev));
 	record_line(e, t, r->text, prev, &b);
-	while (done < buf_len(&b)) {
-		n = write(r->fd, buf_head(&b) + done, buf_len(&b) - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(err, errno, "write record");
-		done += (size_t)n;
+	if (fd_write_all(r->fd, buf_head(&b), buf_len(&b)) < 0) {
+		r->failed = true;
+		return error_set(err, errno, "write record");
 	}
 	memcpy(r->prev, prev, sizeof(prev));
 	return 0;
+}
+
+bool
+record_has_failed(const struct record *r)
+{
+	return r->failed;
 }

@@ -7,7 +7,11 @@
  *
  * Each line ends with ,"prev":"sha256:HEX","hash":"sha256:HEX"} where hash is
  * SHA-256(0x00 || prev as 32 bytes || the line without its hash member), as in
- * brigd's audit log; the first prev is zeros.  The main thread's.
+ * brigd's audit log; the first prev is zeros.
+ *
+ * What cannot be recorded is not to be answered: after a line that could not be
+ * written whole there is none any more, and whoever adds one is told.  The main
+ * thread's.
  */
 #ifndef BRIG_INFERD_RECORD_H
 #define BRIG_INFERD_RECORD_H
@@ -27,7 +31,7 @@ struct record;
 
 /*
  * Opens or makes the file, which is its owner's alone, and goes on with its
- * chain.  -1 with err from here on: a line that does not fit, the disk.
+ * chain.  NULL with err: a line that does not fit or is not whole, the disk.
  */
 struct record *record_open(const char *path, bool text, struct error *err);
 void record_close(struct record *r); /* NULL is fine */
@@ -54,8 +58,10 @@ struct record_entry {
 	const struct gen_event *end;
 };
 
+/* -1 with err: it is not there, and no other will be. */
 int record_add(struct record *r, const struct record_entry *e,
     const struct record_turn *t, struct error *err);
+bool record_has_failed(const struct record *r);
 
 /* Appends the line, its newline too; prev becomes its hash. */
 void record_line(const struct record_entry *e, const struct record_turn *t,
@@ -65,5 +71,28 @@ void record_line(const struct record_entry *e, const struct record_turn *t,
  * hash then.
  */
 bool record_check(const char *line, size_t n, uint8_t prev[RECORD_HASH]);
+
+/* A record that is read, line by line. */
+struct record_reader {
+	int fd;          /* borrowed, at its beginning */
+	size_t line;     /* that was read; the first is 1 */
+	uint64_t behind; /* bytes up to its end */
+	uint8_t prev[RECORD_HASH];
+	struct buf in;
+	size_t taken; /* of them the last line, and its newline */
+};
+
+enum record_next {
+	RECORD_LINE,    /* the next, without its newline, until the next call */
+	RECORD_OVER,    /* there is none */
+	RECORD_TORN,    /* the last one was not written whole */
+	RECORD_CHANGED, /* not what was written there */
+	RECORD_FAILED   /* errno says why it cannot be read */
+};
+
+enum record_next record_read(
+    struct record_reader *r, const char **line, size_t *n);
+void record_reader_free(struct record_reader *r); /* safe on a zeroed one */
+#define cleanup_record_reader attr_cleanup(record_reader_free)
 
 #endif

@@ -225,7 +225,8 @@ steer_of(const struct request *q)
 	return NULL;
 }
 
-static void
+/* -1: the answer is not recorded. */
+static int
 record(struct request *q, const struct gen_event *ev)
 {
 	const struct server_opts *o = &q->s->o;
@@ -241,27 +242,68 @@ record(struct request *q, const struct gen_event *ev)
 		.schema = q->api.schema,
 		.end = ev };
 	struct error err = { 0 };
+	bool failed = record_has_failed(o->record);
 
 	record_turn_event(q->made, ev);
-	if (ev->type == GEN_END && record_add(o->record, &e, q->made, &err) < 0)
-		log_warnx("%s", err.msg);
+	if (ev->type != GEN_END ||
+	    record_add(o->record, &e, q->made, &err) == 0)
+		return 0;
+	if (!failed) {
+		log_warnx("%s: nothing is answered any more until a restart "
+			  "with room for it",
+		    err.msg);
+		/* Theirs would not be recorded either. */
+		request_cancel_all(q->s);
+	}
+	return -1;
+}
+
+static void
+no_record(struct api_error *e)
+{
+	api_fail(e, 503, NULL, "",
+	    "the record of completions cannot be written, and none is "
+	    "answered without it");
+}
+
+/* Instead of the end of an answer, or of all of it. */
+static void
+say_unrecorded(struct request *q)
+{
+	cleanup_buf struct buf b = { 0 };
+	struct api_error e;
+
+	no_record(&e);
+	if (!q->streaming) {
+		reply_error(q->k, q->kind, &e);
+		return;
+	}
+	buf_init(&b, 0);
+	api_reply_fail(q->reply, &e, &b);
+	conn_stream_put(q->k->conn, buf_head(&b), buf_len(&b));
+	if (q->k != NULL)
+		conn_stream_end(q->k->conn);
 }
 
 static void
 on_event(const struct gen_event *ev, void *arg)
 {
 	struct request *q = arg;
+	bool lost;
 
-	if (ev->type == GEN_END) {
+	if (ev->type == GEN_END)
 		q->gen = NULL;
-		metrics_ended(q->client, q->kind, ev->finish);
+	lost = q->made != NULL && record(q, ev) < 0;
+	if (ev->type == GEN_END) {
+		metrics_ended(
+		    q->client, q->kind, lost ? OUTCOME_UNRECORDED : ev->finish);
 		metrics_usage(q->client, &ev->usage);
 	}
-	if (q->made != NULL)
-		record(q, ev);
-	if (q->turn != NULL)
+	if (q->turn != NULL && !lost)
 		replay_turn_event(q->turn, ev);
-	if (q->k != NULL)
+	if (q->k != NULL && lost)
+		say_unrecorded(q);
+	else if (q->k != NULL)
 		say(q, ev);
 	if (ev->type == GEN_END)
 		request_free(q);
@@ -552,6 +594,12 @@ request_begin(
 	struct error err = { 0 };
 	uint32_t n;
 
+	if (kind != API_COUNT_TOKENS && k->s->o.record != NULL &&
+	    record_has_failed(k->s->o.record)) {
+		no_record(&e);
+		refuse(q, &e, 0);
+		return;
+	}
 	if (api_read(kind, r->body, r->n, &q->api, &e) < 0 ||
 	    check_model(q, &e) < 0) {
 		refuse(q, &e, 0);

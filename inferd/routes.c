@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "inferd/record.h"
 #include "inferd/request.h"
 #include "inferd/server_int.h"
 #include "inferd/sockets.h"
@@ -144,6 +145,9 @@ reply_metrics(struct caller *k)
 	/* What others do is nobody's business but the overseer's. */
 	if (k->overseer)
 		engine_stats(s->o.engine, &e);
+	s->metrics.has_record = s->o.record != NULL;
+	s->metrics.record_failed =
+	    s->o.record != NULL && record_has_failed(s->o.record);
 	metrics_put(&s->metrics, k->overseer ? NULL : k->client, &e, &b);
 	fields_set(&fs, "Content-Type", METRICS_TYPE);
 	conn_reply(k->conn, 200, &fs, buf_head(&b), buf_len(&b));
@@ -151,13 +155,26 @@ reply_metrics(struct caller *k)
 }
 
 static void
-reply_text(struct caller *k, const char *json)
+reply_text(struct caller *k, unsigned status, const char *json)
 {
 	cleanup_buf struct buf b = { 0 };
 
 	buf_init(&b, 0);
 	buf_put(&b, json, strlen(json));
-	reply_json(k, 200, &b);
+	reply_json(k, status, &b);
+}
+
+static void
+reply_health(struct caller *k)
+{
+	const struct record *record = k->s->o.record;
+
+	if (record != NULL && record_has_failed(record))
+		reply_text(k, 503,
+		    "{\"status\":\"error\","
+		    "\"reason\":\"the record cannot be written\"}\n");
+	else
+		reply_text(k, 200, "{\"status\":\"ok\"}\n");
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -214,8 +231,10 @@ route(struct caller *k, const struct conn_request *r)
 		reply_error(k, p.kind, &e);
 		break;
 	case ROUTE_ROOT:
+		reply_text(k, 200, "{\"status\":\"ok\"}\n");
+		break;
 	case ROUTE_HEALTH:
-		reply_text(k, "{\"status\":\"ok\"}\n");
+		reply_health(k);
 		break;
 	case ROUTE_METRICS:
 		reply_metrics(k);

@@ -250,6 +250,9 @@ serve(const struct serve_opts *o)
 	/* Before there are threads, which would take them otherwise. */
 	ev_signal(s.ev, SIGTERM, on_signal, &s);
 	ev_signal(s.ev, SIGINT, on_signal, &s);
+	/* A file that may not grow is an error, as a full disk is. */
+	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
+		fatal("signal SIGXFSZ");
 	rc = prepare(&s, &err);
 	if (rc == 0)
 		run(&s);

@@ -8,10 +8,12 @@
                          first event has come
   inherit N COMMAND...   runs COMMAND with a listening socket of 127.0.0.1 as
                          descriptor 3, told as systemd tells it; port N
+  vector FILE WIDTH      a control vector for what the second layer leaves
 """
 import json
 import os
 import socket
+import struct
 import sys
 import threading
 
@@ -101,6 +103,21 @@ def inherit(port, *command):
     os.set_inheritable(3, True)
     os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
     os.execvp(command[0], command)
+
+
+def vector(path, width):
+    def text(s):
+        return struct.pack("<Q", len(s)) + s.encode()
+
+    n = int(width)
+    head = (b"GGUF" + struct.pack("<IQQ", 3, 1, 1)
+            + text("general.architecture") + struct.pack("<I", 8)
+            + text("controlvector")
+            + text("direction.1") + struct.pack("<IQIQ", 1, n, 0, 0))
+    head += b"\0" * (-len(head) % 32)
+    with open(path, "wb") as f:
+        f.write(head + b"".join(
+            struct.pack("<f", 1 if i % 3 else -2) for i in range(n)))
 
 
 globals()[sys.argv[1]](*sys.argv[2:])

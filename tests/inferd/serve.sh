@@ -3,45 +3,15 @@
 # or read nothing, agents apart.  Prints TAP.
 . "${BRIG_SRCDIR:-.}/tests/lib.sh"
 setup serve
-inferd=$BRIG_BUILDDIR/inferd/inferd
-sock=$T/inferd.sock
+. "$BRIG_SRCDIR/tests/inferd/ask.sh"
 # The interpreter itself: what stands for it may take its time each time.
 clients="$(python3 -c 'import sys; print(sys.executable)') \
 ${BRIG_SRCDIR:-.}/tests/inferd/clients.py"
 
 "$BRIG_BUILDDIR/inferd/inferd-mkmodel" --layers 4 --vocab 300 \
     "$T/tiny.gguf" || exit 1
-background "$inferd" -m "$T/tiny.gguf" --socket "$sock" --socket-mode 0666 \
-    --tcp 127.0.0.1:0 --context 4096 --kv-memory 256M 2>"$T/log"
-server=$LAST_PID
-wait_for 60 curl -s --unix-socket "$sock" http://x/health || {
-    sed 's/^/# /' "$T/log"
-    echo "Bail out! inferd does not serve"
-    exit 1
-}
+serve "$T/log" --tcp 127.0.0.1:0
 port=$(sed -n 's/.*at 127.0.0.1:\([0-9]*\)$/\1/p' "$T/log")
-
-# ask PATH OPTIONS...: the body of the answer, and its status on the last line.
-ask() {
-    path=$1
-    shift
-    curl -sS --max-time "$(bound 60)" --unix-socket "$sock" \
-        -w '\n%{http_code}\n' "$@" "http://inferd.brig$path"
-}
-
-# says STATUS PATTERN PATH OPTIONS...
-says() {
-    status=$1
-    pattern=$2
-    shift 2
-    ask "$@" >"$T/said"
-    cat "$T/said"
-    [ "$(tail -n 1 "$T/said")" = "$status" ] && grep -q "$pattern" "$T/said"
-}
-
-count_of() {
-    ask /metrics | sed -n "s/^inferd_$1 //p"
-}
 
 hi='"messages":[{"role":"user","content":"hi"}],"max_tokens":5'
 check "it is well" says 200 '"status":"ok"' /health
@@ -158,19 +128,15 @@ Connection: close\r\nContent-Length: ${#body}\r\n\r\n$body" "$2"
 }
 check "its model is the one that the agent asks for" asks_for tiny 200
 check "or none" asks_for gpt-5 404
-someone=1879099077
 forged() {
     printf '%b' "AGENT job:7/worker\n$get" | $clients raw "$sock" "$someone" |
         grep '^HTTP/1.1 400'
 }
 check "nobody else does" forged
-other() {
-    setpriv --reuid="$someone" --regid="$someone" --clear-groups curl -sS "$@"
-}
 apart() {
-    other --unix-socket "$sock" http://x/v1/completions \
+    other "$someone" http://x/v1/completions \
         -d '{"prompt":"hi","max_tokens":3}' >"$T/said" &&
-        other --unix-socket "$sock" http://x/metrics >"$T/seen" ||
+        other "$someone" http://x/metrics >"$T/seen" ||
         return 1
     cat "$T/seen"
     ask /metrics >"$T/all"
@@ -210,13 +176,6 @@ hangs_up_early() {
 check "who hangs up while its prompt is read frees the engine" hangs_up_early
 check "and while it is answered" hangs_up " hello"
 
-refuses() {
-    pattern=$1
-    shift
-    "$@" >"$T/refused" 2>&1 && return 1
-    cat "$T/refused"
-    grep -q "$pattern" "$T/refused"
-}
 check "TCP of more than this machine is refused" refuses "this machine alone" \
     "$inferd" -m "$T/tiny.gguf" --tcp 0.0.0.0:0
 check "a socket that is served is refused" refuses "another process serves" \
@@ -229,10 +188,6 @@ handed() {
     curl -sSf "http://127.0.0.1:$(cat "$T/port")/health"
 }
 check "a socket that systemd opened" wait_for 60 handed
-ends() {
-    kill "$1"
-    wait "$1"
-}
 check "it ends when told to" ends "$LAST_PID"
 
 curl -sS -N --unix-socket "$sock" http://x/v1/completions -d \

@@ -660,6 +660,52 @@ errors_have_each_protocols_shape(void **state)
 }
 
 static void
+a_stream_that_fails_ends_with_the_error(void **state)
+{
+	static const struct {
+		enum api_kind kind;
+		const char *want;
+	} cases[] = {
+		{ API_CHAT,
+		    "data: {\"error\":{\"message\":\"no disk\",\"type\":"
+		    "\"server_error\",\"param\":null,\"code\":null}}\n\n" },
+		{ API_COMPLETIONS,
+		    "data: {\"error\":{\"message\":\"no disk\",\"type\":"
+		    "\"server_error\",\"param\":null,\"code\":null}}\n\n" },
+		{ API_MESSAGES,
+		    "event: error\ndata: {\"type\":\"error\",\"error\":{"
+		    "\"type\":\"overloaded_error\",\"message\":"
+		    "\"no disk\"}}\n\n" },
+		{ API_RESPONSES,
+		    "event: error\ndata: {\"type\":\"error\","
+		    "\"sequence_number\":0,\"code\":\"server_error\","
+		    "\"param\":null,\"message\":\"no disk\"}\n\n"
+		    "event: response.failed\ndata: {\"type\":"
+		    "\"response.failed\",\"sequence_number\":1,\"response\":{"
+		    "\"id\":\"resp_" ID "\",\"object\":\"response\","
+		    "\"created_at\":1,\"status\":\"failed\",\"background\":"
+		    "false,\"error\":{\"code\":\"server_error\",\"message\":"
+		    "\"no disk\"},\"incomplete_details\":null," },
+	};
+	struct api_error e;
+	size_t i;
+
+	api_fail(&e, 503, NULL, "", "no disk");
+	for (i = 0; i < nitems(cases); i++) {
+		const struct api_request q = { .kind = cases[i].kind,
+			.stream = true };
+		struct api_reply *a = api_reply_new(&q, ID, "m", 1);
+		cleanup_buf struct buf b = { 0 };
+
+		api_reply_fail(a, &e, &b);
+		buf_put_u8(&b, 0);
+		assert_non_null(strstr((char *)buf_head(&b), cases[i].want));
+		assert_null(strstr((char *)buf_head(&b), "DONE"));
+		api_reply_free(a);
+	}
+}
+
+static void
 models_and_counts_are_told(void **state)
 {
 	cleanup_buf struct buf b = { 0 };
@@ -698,6 +744,7 @@ main(void)
 		    a_stream_put_together_is_the_whole_in_any_chunks),
 		cmocka_unit_test(responses_end_with_the_whole),
 		cmocka_unit_test(errors_have_each_protocols_shape),
+		cmocka_unit_test(a_stream_that_fails_ends_with_the_error),
 		cmocka_unit_test(models_and_counts_are_told),
 	};
 

@@ -4,12 +4,16 @@
  */
 #include "inferd/record.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -268,6 +272,59 @@ what_a_prompt_is_made_of_is_hashed(void **state)
 	record_turn_free(t);
 }
 
+static void
+behind_a_line_that_failed_there_is_none(void **state)
+{
+	char path[] = "/tmp/record-XXXXXX", cut[64];
+	const struct gen_params p = { .max_tokens = 1 };
+	const struct gen_event end = { .type = GEN_END, .finish = GEN_STOP };
+	const struct record_entry e = entry(&p, &end);
+	struct error err = { 0 };
+	struct rlimit was, less;
+	struct record *r;
+	off_t whole;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	r = record_open(path, false, &err);
+	assert_non_null(r);
+	assert_int_equal(record_add(r, &e, NULL, &err), 0);
+	assert_false(record_has_failed(r));
+	whole = lseek(fd, 0, SEEK_END);
+	less = was;
+	less.rlim_cur = (rlim_t)whole + 100;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+	assert_int_equal(record_add(r, &e, NULL, &err), -1);
+	assert_int_equal(err.code, EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	assert_true(record_has_failed(r));
+	assert_int_equal(lseek(fd, 0, SEEK_END), whole + 100);
+	/* There is room again, and nothing is put behind the part. */
+	assert_int_equal(record_add(r, &e, NULL, &err), -1);
+	assert_int_equal(lseek(fd, 0, SEEK_END), whole + 100);
+	record_close(r);
+
+	assert_null(record_open(path, false, &err));
+	snprintf(cut, sizeof(cut), "line 2 was not written whole");
+	assert_non_null(strstr(err.msg, cut));
+	snprintf(cut, sizeof(cut), "truncate -s %lld", (long long)whole);
+	assert_non_null(strstr(err.msg, cut));
+	/* What it says helps. */
+	assert_int_equal(truncate(path, whole), 0);
+	r = record_open(path, false, &err);
+	assert_non_null(r);
+	assert_int_equal(record_add(r, &e, NULL, &err), 0);
+	record_close(r);
+	r = record_open(path, false, &err);
+	assert_non_null(r);
+	record_close(r);
+	close(fd);
+	unlink(path);
+}
+
 int
 main(void)
 {
@@ -276,6 +333,7 @@ main(void)
 		cmocka_unit_test(without_text_there_are_hashes_alone),
 		cmocka_unit_test(what_a_prompt_is_made_of_is_hashed),
 		cmocka_unit_test(a_change_shows_and_the_chain_goes_on),
+		cmocka_unit_test(behind_a_line_that_failed_there_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
