@@ -16,6 +16,7 @@ struct sched_flow {
 	uint32_t agent;
 	uint32_t started;
 	int32_t deficit;
+	uint64_t drawn_us;               /* beyond its part */
 	bool visited;                    /* in this turn */
 	uint64_t served;                 /* the slice when BACK last got one */
 	struct sched_job *jobs[CLASSES]; /* in order of arrival */
@@ -216,6 +217,38 @@ sched_slice(struct sched *s, struct sched_job *j, uint32_t rows, bool hungry)
 		j->flow->served = s->slices;
 	j->hungry = hungry;
 	sched_charge(j, rows);
+}
+
+void
+sched_drew(struct sched_job *j, uint64_t us)
+{
+	struct sched_flow *f = j->flow;
+
+	f->drawn_us = us < SCHED_DRAW_MAX_US - f->drawn_us ? f->drawn_us + us
+							   : SCHED_DRAW_MAX_US;
+}
+
+void
+sched_passed(struct sched *s, uint64_t us)
+{
+	uint32_t n = 0;
+
+	for (const struct sched_flow *f = s->flows; f != NULL; f = f->next)
+		n += f->started > 0;
+	for (struct sched_flow *f = s->flows; n > 0 && f != NULL; f = f->next)
+		f->drawn_us -= f->drawn_us < us / n ? f->drawn_us : us / n;
+}
+
+bool
+sched_rests(const struct sched *s, const struct sched_job *j)
+{
+	if (j->flow->drawn_us <= SCHED_DRAW_US)
+		return false;
+	for (const struct sched_flow *f = s->flows; f != NULL; f = f->next)
+		if (f != j->flow && f->started > 0 &&
+		    f->drawn_us < j->flow->drawn_us - SCHED_DRAW_US)
+			return true;
+	return false;
 }
 
 void

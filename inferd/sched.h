@@ -3,7 +3,7 @@
  * Each turn an agent may send SCHED_QUANTUM rows of prompts; what else it made
  * the net compute is counted too.  What somebody waits for goes before work in
  * the background, which in turn is served once in SCHED_AGE slices whatever
- * comes.  No clock: time is counted in slices.  Pure.
+ * comes.  No clock: time is counted in slices, or told.  Pure.
  *
  * A job is one completion.  It takes one of the slots when it starts and has
  * it until it ends; an agent without a slot may have one beyond them, so that
@@ -19,6 +19,9 @@
 #define SCHED_AGE 16u      /* slices */
 /* How far an agent can get behind by what it made compute. */
 #define SCHED_DEBT (4 * SCHED_QUANTUM)
+/* By how much one may have drawn longer than another. */
+#define SCHED_DRAW_US 20000u
+#define SCHED_DRAW_MAX_US 1000000u /* what is beyond is forgotten */
 
 struct sched;
 struct sched_flow;
@@ -56,6 +59,14 @@ void sched_slice(
     struct sched *s, struct sched_job *j, uint32_t rows, bool hungry);
 /* It was made to compute something else that costs as much as so many rows. */
 void sched_charge(struct sched_job *j, uint32_t rows);
+/*
+ * Drawing its tokens took so long, which all others waited for; a step took so
+ * long besides, of which each agent may spend its part on that.  Whoever has
+ * spent more, while others have not, rests: nothing of it is to be drawn.
+ */
+void sched_drew(struct sched_job *j, uint64_t us);
+void sched_passed(struct sched *s, uint64_t us);
+bool sched_rests(const struct sched *s, const struct sched_job *j);
 /* It cannot start; not picked until sched_unblock(), which is for all. */
 void sched_block(struct sched_job *j);
 void sched_unblock(struct sched *s);

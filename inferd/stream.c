@@ -1,6 +1,7 @@
 #include "inferd/stream.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/str.h"
 #include "inferd/grammar.h"
@@ -68,11 +69,21 @@ say(const struct gen_event *e, void *arg)
 	post_event(s->post, s->gen, e);
 }
 
+static uint64_t
+thread_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 bool
 stream_draw(struct stream *s, const struct tok *t, struct mask **mask,
     const float *logits, uint64_t now_us)
 {
 	const struct gen_params *p = &s->gen->params;
+	uint64_t us;
 
 	if (s->c == NULL) {
 		s->c = completion_new(
@@ -87,7 +98,9 @@ stream_draw(struct stream *s, const struct tok *t, struct mask **mask,
 		s->cap += s->cap / 2 + 64;
 		s->ids = xreallocarray(s->ids, s->cap, sizeof(*s->ids));
 	}
+	us = thread_us();
 	s->ids[s->n++] = completion_next(s->c, logits);
+	s->draw_us += thread_us() - us;
 	return completion_state(s->c) == GEN_GOING;
 }
 

@@ -34,6 +34,7 @@ struct stream {
 	uint32_t paid;           /* positions of the prompt that are paid for */
 	uint64_t tokens, cpu_us; /* that it has cost so far */
 	uint32_t rows;           /* in the batch of this step */
+	uint64_t draw_us;        /* CPU time of what was drawn there */
 	size_t logits;           /* of its first row there that wants them */
 	uint32_t ahead[STREAM_AHEAD]; /* what may come behind ids */
 	uint32_t nahead, nguess;      /* of this step; guessed ones of them */

@@ -301,7 +301,9 @@ make_batch(struct worker *w)
 	worker_look_ahead(w, slice);
 	for (struct stream *s = w->streams; s != NULL; s = s->next) {
 		s->rows = 0;
-		if (s != slice && stream_decodes(s))
+		s->draw_us = 0;
+		if (s != slice && stream_decodes(s) &&
+		    !sched_rests(w->sched, &s->job))
 			add_rows(w, s, s->n - s->at);
 	}
 	if (slice != NULL) {
@@ -376,8 +378,8 @@ advance(struct worker *w, struct stream *s)
 }
 
 /*
- * Its part of the step, and each token once.  Who hangs up has it computed for
- * nothing, but not for free.
+ * Its part of the step, what was drawn for it, and each token once.  Who hangs
+ * up has it computed for nothing, but not for free.
  */
 static void
 charge(struct worker *w, struct stream *s, uint64_t cpu_us, uint32_t drawn)
@@ -390,7 +392,10 @@ charge(struct worker *w, struct stream *s, uint64_t cpu_us, uint32_t drawn)
 		tokens += at - s->paid;
 		s->paid = at;
 	}
-	cpu_us = cpu_us * s->rows / w->nrows;
+	cpu_us = cpu_us * s->rows / w->nrows + s->draw_us;
+	sched_drew(&s->job, s->draw_us);
+	sched_charge(&s->job,
+	    (uint32_t)((double)s->draw_us * 1e-6 * w->stats.prefill_rate));
 	s->tokens += tokens;
 	s->cpu_us += cpu_us;
 	post_charge(s->post, s->gen, tokens, cpu_us);
@@ -406,6 +411,7 @@ after_batch(struct worker *w, struct stream *slice, size_t computed,
 	uint32_t drawn = 0, decoding = 0, before;
 	bool more;
 
+	sched_passed(w->sched, us);
 	for (s = w->streams; s != NULL; s = next) {
 		next = s->next;
 		if (s->rows == 0)

@@ -6,12 +6,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "inferd/mkmodel.h"
 #include "tests/inferd/engine_world.h"
 
 #define ROUND_MS 1000
@@ -366,6 +368,71 @@ teardown(void **state)
 	return 0;
 }
 
+/* A model whose tokens are many and whose rest is next to nothing. */
+static void
+many_tokens(struct world *w)
+{
+	struct error err = { 0 };
+	struct mkmodel k;
+	char path[128];
+
+	mkmodel_init(&k);
+	k.hp.layers = 1;
+	k.hp.embd = 32;
+	k.hp.heads = k.hp.kv_heads = 1;
+	k.hp.head_k = k.hp.head_v = k.hp.rope_dims = 32;
+	k.hp.experts = k.hp.experts_used = 1;
+	k.hp.expert_ff = 32;
+	k.hp.vocab = 50000;
+	for (size_t i = 0; i < MKMODEL_CLASSES; i++)
+		k.type[i] = TT_F32;
+	snprintf(path, sizeof(path), "%s/m.gguf", w->dir);
+	model_close(w->model);
+	assert_int_equal(mkmodel_write(&k, path, &err), 0);
+	w->model = model_open(path, NULL, &err);
+	assert_non_null(w->model);
+	tok_free(w->tok);
+	w->tok = tok_new(&model_table(w->model)->vocab, &err);
+	assert_non_null(w->tok);
+}
+
+static void
+who_has_tokens_drawn_pays_for_that(void **state)
+{
+	struct agents *agents = agents_of((struct agent_budget){ 0 });
+	struct agent *cold = agents_find(agents, "cold"),
+		     *warm = agents_find(agents, "warm");
+	const struct engine_opts o = { .threads = 1,
+		.kv_type = TT_F32,
+		.kv_budget = 64u << 20,
+		.context = CONTEXT,
+		.no_drafts = true };
+	struct error err = { 0 };
+	struct gen_request r;
+	struct asked a[2];
+	struct world other;
+	struct engine *e;
+	uint32_t retry_s;
+
+	world_new(&other);
+	many_tokens(&other);
+	e = engine_new(ev, other.model, other.tok, &o, &err);
+	assert_non_null(e);
+	for (size_t i = 0; i < 2; i++) {
+		r = request(i == 0 ? cold : warm, &a[i], 0, 5, 60);
+		/* The likeliest is the easiest. */
+		r.params.sample.temperature = i == 0 ? 0 : 1000;
+		assert_int_equal(submit(e, &r, &retry_s, &err), ENGINE_OK);
+		await(&a[i], 1);
+		assert_int_equal(a[i].usage.sampled, 60);
+	}
+	assert_true(cold->cpu_us > 0);
+	assert_true(warm->cpu_us > cold->cpu_us + cold->cpu_us / 2);
+	engine_free(e);
+	world_free(&other);
+	agents_free(agents);
+}
+
 int
 main(void)
 {
@@ -380,6 +447,7 @@ main(void)
 		    a_budget_that_is_used_up_ends_what_runs_and_refuses_the_rest),
 		cmocka_unit_test(
 		    what_cannot_end_in_time_is_refused_with_numbers),
+		cmocka_unit_test(who_has_tokens_drawn_pays_for_that),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -260,6 +260,39 @@ what_cannot_start_is_passed_over_until_something_has_ended(void **state)
 	sched_free(s);
 }
 
+static void
+who_draws_long_rests_while_others_have_not(void **state)
+{
+	struct sched *s = sched_new(4);
+	struct prompt a, b;
+
+	add(s, &a, ALICE, true, 10);
+	assert_ptr_equal(slice(s), &a);
+	sched_drew(&a.job, 5 * SCHED_DRAW_US);
+	/* Nobody is there whom it would hold up. */
+	assert_false(sched_rests(s, &a.job));
+	add(s, &b, BOB, true, 10);
+	assert_false(sched_rests(s, &a.job));
+	assert_ptr_equal(slice(s), &b);
+	assert_true(sched_rests(s, &a.job));
+	assert_false(sched_rests(s, &b.job));
+	/* Each has half of what passes. */
+	sched_passed(s, 6 * SCHED_DRAW_US);
+	assert_true(sched_rests(s, &a.job));
+	sched_passed(s, 2 * SCHED_DRAW_US);
+	assert_false(sched_rests(s, &a.job));
+	/* What both do is nobody's fault. */
+	for (int i = 0; i < 100; i++) {
+		sched_drew(&a.job, SCHED_DRAW_US);
+		sched_drew(&b.job, SCHED_DRAW_US);
+	}
+	assert_false(sched_rests(s, &a.job));
+	assert_false(sched_rests(s, &b.job));
+	sched_remove(s, &a.job);
+	sched_remove(s, &b.job);
+	sched_free(s);
+}
+
 int
 main(void)
 {
@@ -275,6 +308,7 @@ main(void)
 		cmocka_unit_test(what_is_decoded_counts_within_a_bound),
 		cmocka_unit_test(
 		    what_cannot_start_is_passed_over_until_something_has_ended),
+		cmocka_unit_test(who_draws_long_rests_while_others_have_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
