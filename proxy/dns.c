@@ -1,7 +1,11 @@
 /*
- * The dns process: names to addresses for back.  getaddrinfo(3) blocks, so a
- * few threads call it; the loop's thread owns everything else.  Names that the
+ * The dns process: names to addresses for back.  getaddrinfo(3) blocks, so
+ * threads call it; the loop's thread owns everything else.  Names that the
  * configuration maps ("resolve") never reach the resolver.
+ *
+ * A name server may take half a minute to say nothing, and jobs may choose
+ * names of such a one, any number of jobs together.  So jobs take turns, and
+ * for a job that has nothing at work there is always a thread.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,12 +22,15 @@
 #include "base/str.h"
 #include "proxy/roles.h"
 
+/* Threads that are always there, and those that jobs with nothing at work may
+ * have made. */
 #define WORKERS 16u
-/* A name server may take half a minute to say nothing, and a job may have one
- * of its own: half of the workers are for jobs that have few at work. */
+#define WORKERS_MAX (WORKERS + P_JOBS_MAX)
+/* Half of the first are for jobs that have few at work. */
 #define WORKERS_KEPT 8u
 #define JOB_FEW 2u
-#define QUEUE_MAX 512u      /* names waiting or being looked up */
+#define QUEUE_MAX 512u      /* names waiting or being looked up... */
+#define JOB_QUEUE_KEPT 8u   /* ...beyond which a job may have so many */
 #define JOB_QUEUE_MAX 64u   /* of one job */
 #define ADDRESSES_MAX 16u   /* of one name; more are dropped */
 #define OVERRIDES_MAX 1024u /* names with a fixed answer */
@@ -49,7 +56,8 @@ struct override {
 /* One name on its way.  Written by one thread at a time. */
 struct lookup {
 	char name[P_HOST_MAX + 1];
-	uint32_t job, serial;
+	struct job *job;
+	uint32_t serial;
 	struct answer answer;
 	struct lookup *next;
 };
@@ -58,20 +66,32 @@ struct queue {
 	struct lookup *head, **tail;
 };
 
+/* One that has a name on its way. */
+struct job {
+	struct job *next;
+	uint32_t id;
+	unsigned int n; /* names on their way; the loop's thread alone */
+	/* Under the lock. */
+	unsigned int at_work;
+	struct queue todo;
+	struct job *turn; /* of those with something in todo: the next */
+};
+
 struct dns {
 	struct ev *ev;
 	struct peers *peers;
 	struct override *overrides;
 	size_t noverrides;
-	unsigned int busy; /* lookups in either queue or with a worker */
+	struct job *jobs;
+	unsigned int busy; /* lookups in a queue or with a worker */
 	int done_fd;       /* eventfd: results wait */
 	struct ev_io *done_io;
 
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t wake;
-	struct queue todo, done;
-	uint32_t at_work[WORKERS]; /* jobs that are looked up for; 0: none */
-	pthread_t threads[WORKERS];
+	struct job *turns, **last; /* who is next */
+	struct queue done;
+	unsigned int workers, at_work;
 };
 
 static void
@@ -155,39 +175,39 @@ look_up(const char *name, struct answer *a)
 		strlcpy(a->error, "the name has no address", sizeof(a->error));
 }
 
-/* How many workers look up for the job; *all: for any. */
-static unsigned int
-at_work(const struct dns *d, uint32_t job, unsigned int *all)
+static void
+turns_add(struct dns *d, struct job *j)
 {
-	unsigned int n = 0;
-
-	*all = 0;
-	for (size_t i = 0; i < WORKERS; i++) {
-		*all += d->at_work[i] != 0;
-		n += d->at_work[i] == job;
-	}
-	return n;
+	j->turn = NULL;
+	*d->last = j;
+	d->last = &j->turn;
 }
 
-/* The first whose turn it is; *at is its place in at_work. */
-static struct lookup *
-take(struct dns *d, size_t *at)
+static bool
+may_work(const struct dns *d, const struct job *j)
 {
-	struct queue *q = &d->todo;
-	unsigned int all;
+	return j->at_work == 0 || d->at_work < WORKERS - WORKERS_KEPT ||
+	       (j->at_work < JOB_FEW && d->at_work < WORKERS);
+}
 
-	for (struct lookup **lp = &q->head; *lp != NULL; lp = &(*lp)->next) {
-		struct lookup *l = *lp;
+/* The next whose turn it is, and then that of another job. */
+static struct lookup *
+take(struct dns *d)
+{
+	struct lookup *l;
+	struct job *j;
 
-		if (at_work(d, l->job, &all) >= JOB_FEW &&
-		    all >= WORKERS - WORKERS_KEPT)
+	for (struct job **jp = &d->turns; (j = *jp) != NULL; jp = &j->turn) {
+		if (!may_work(d, j))
 			continue;
-		*lp = l->next;
-		if (l->next == NULL)
-			q->tail = lp;
-		for (*at = 0; d->at_work[*at] != 0;)
-			++*at;
-		d->at_work[*at] = l->job;
+		*jp = j->turn;
+		if (j->turn == NULL)
+			d->last = jp;
+		l = queue_pop(&j->todo);
+		if (j->todo.head != NULL)
+			turns_add(d, j);
+		j->at_work++;
+		d->at_work++;
 		return l;
 	}
 	return NULL;
@@ -199,11 +219,12 @@ worker(void *arg)
 	struct dns *d = arg;
 	uint64_t one = 1;
 	struct lookup *l;
-	size_t at;
 
 	pthread_mutex_lock(&d->lock);
 	for (;;) {
-		l = take(d, &at);
+		l = take(d);
+		if (l == NULL && d->workers > WORKERS)
+			break;
 		if (l == NULL) {
 			pthread_cond_wait(&d->wake, &d->lock);
 			continue;
@@ -211,29 +232,60 @@ worker(void *arg)
 		pthread_mutex_unlock(&d->lock);
 		look_up(l->name, &l->answer);
 		pthread_mutex_lock(&d->lock);
-		d->at_work[at] = 0;
+		l->job->at_work--;
+		d->at_work--;
 		queue_push(&d->done, l);
 		/* Fails only when the counter is full: the loop wakes then. */
 		if (write(d->done_fd, &one, sizeof(one)) < 0)
 			continue;
 	}
+	d->workers--;
+	pthread_mutex_unlock(&d->lock);
 	return NULL;
+}
+
+/* With the lock.  -1 and errno when there cannot be one more. */
+static int
+start_worker(struct dns *d)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+
+	if (pthread_attr_init(&attr) != 0 ||
+	    pthread_attr_setstacksize(&attr, WORKER_STACK) != 0 ||
+	    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED) != 0)
+		fatalx("attributes of a thread");
+	errno = pthread_create(&t, &attr, worker, d);
+	pthread_attr_destroy(&attr);
+	if (errno != 0)
+		return -1;
+	d->workers++;
+	return 0;
 }
 
 static void
 start_workers(struct dns *d)
 {
-	pthread_attr_t attr;
-
-	if (pthread_attr_init(&attr) != 0 ||
-	    pthread_attr_setstacksize(&attr, WORKER_STACK) != 0)
-		fatalx("attributes of a thread");
-	for (size_t i = 0; i < WORKERS; i++) {
-		errno = pthread_create(&d->threads[i], &attr, worker, d);
-		if (errno != 0)
+	pthread_mutex_lock(&d->lock);
+	while (d->workers < WORKERS)
+		if (start_worker(d) < 0)
 			fatal("start a thread");
-	}
-	pthread_attr_destroy(&attr);
+	pthread_mutex_unlock(&d->lock);
+}
+
+/* A thread for each job that has something to do and nothing at work. */
+static void
+start_more(struct dns *d)
+{
+	unsigned int need = d->at_work;
+
+	for (const struct job *j = d->turns; j != NULL; j = j->turn)
+		need += j->at_work == 0;
+	while (d->workers < need && d->workers < WORKERS_MAX)
+		if (start_worker(d) < 0) {
+			log_warn("start a thread");
+			break;
+		}
 }
 
 /* ---- answering ---------------------------------------------------------- */
@@ -257,6 +309,37 @@ send_answer(
 	buf_free(&b);
 }
 
+static struct job *
+job_get(struct dns *d, uint32_t id)
+{
+	struct job *j;
+
+	for (j = d->jobs; j != NULL && j->id != id;)
+		j = j->next;
+	if (j == NULL) {
+		j = xcalloc(1, sizeof(*j));
+		j->id = id;
+		queue_init(&j->todo);
+		j->next = d->jobs;
+		d->jobs = j;
+	}
+	j->n++;
+	return j;
+}
+
+static void
+job_drop(struct dns *d, struct job *j)
+{
+	struct job **jp;
+
+	if (--j->n > 0)
+		return;
+	for (jp = &d->jobs; *jp != j;)
+		jp = &(*jp)->next;
+	*jp = j->next;
+	free(j);
+}
+
 static void
 on_done(int fd, unsigned int events, void *arg)
 {
@@ -277,11 +360,12 @@ on_done(int fd, unsigned int events, void *arg)
 	while ((l = queue_pop(&done)) != NULL) {
 		/* Its back may be gone, or be another one by now: a serial
 		 * that it does not know is ignored there. */
-		struct peer *p = peers_find(d->peers, ROLE_BACK, l->job);
+		struct peer *p = peers_find(d->peers, ROLE_BACK, l->job->id);
 
 		if (p != NULL)
-			send_answer(p->chan, l->job, l->serial, &l->answer);
+			send_answer(p->chan, p->job, l->serial, &l->answer);
 		d->busy--;
+		job_drop(d, l->job);
 		free(l);
 	}
 }
@@ -305,26 +389,12 @@ send_error(struct peer *p, uint32_t serial, const char *text)
 	send_answer(p->chan, p->job, serial, &a);
 }
 
-static unsigned int
-count(const struct queue *q, uint32_t job)
-{
-	unsigned int n = 0;
-
-	for (const struct lookup *l = q->head; l != NULL; l = l->next)
-		n += l->job == job;
-	return n;
-}
-
-/* Is there no room for one more of the job? */
+/* Is there no room for what the job asks? */
 static bool
-is_full(struct dns *d, uint32_t job)
+is_full(const struct dns *d, const struct job *j)
 {
-	unsigned int n, all;
-
-	pthread_mutex_lock(&d->lock);
-	n = at_work(d, job, &all) + count(&d->todo, job) + count(&d->done, job);
-	pthread_mutex_unlock(&d->lock);
-	return d->busy >= QUEUE_MAX || n >= JOB_QUEUE_MAX;
+	return j->n > JOB_QUEUE_MAX ||
+	       (d->busy >= QUEUE_MAX && j->n > JOB_QUEUE_KEPT);
 }
 
 static int
@@ -335,6 +405,7 @@ on_resolve(struct chan *c, struct msg *m, void *ctx)
 	const struct answer *fixed;
 	char name[P_HOST_MAX + 1];
 	struct lookup *l;
+	struct job *j;
 
 	(void)c;
 	cur_str_into(&m->body, name, sizeof(name));
@@ -350,17 +421,22 @@ on_resolve(struct chan *c, struct msg *m, void *ctx)
 		send_answer(p->chan, p->job, m->serial, fixed);
 		return 0;
 	}
-	if (is_full(d, p->job)) {
+	j = job_get(d, p->job);
+	if (is_full(d, j)) {
 		send_error(p, m->serial, "too many names are being looked up");
+		job_drop(d, j);
 		return 0;
 	}
 	l = xcalloc(1, sizeof(*l));
 	strlcpy(l->name, name, sizeof(l->name));
-	l->job = p->job;
+	l->job = j;
 	l->serial = m->serial;
 	d->busy++;
 	pthread_mutex_lock(&d->lock);
-	queue_push(&d->todo, l);
+	if (j->todo.head == NULL)
+		turns_add(d, j);
+	queue_push(&j->todo, l);
+	start_more(d);
 	pthread_cond_signal(&d->wake);
 	pthread_mutex_unlock(&d->lock);
 	return 0;
@@ -475,7 +551,7 @@ dns_main(void)
 {
 	struct dns d = { .done_fd = -1 };
 
-	queue_init(&d.todo);
+	d.last = &d.turns;
 	queue_init(&d.done);
 	pthread_mutex_init(&d.lock, NULL);
 	pthread_cond_init(&d.wake, NULL);

@@ -229,6 +229,55 @@ names_that_take_long_hold_up_their_own_job_alone(void **state)
 	world_free(&w);
 }
 
+/* Nor do many jobs together hold up another one. */
+static void
+jobs_that_ask_for_slow_names_leave_room_for_others(void **state)
+{
+	struct raw theirs[12];
+	struct world w;
+	char name[32], error[256];
+	struct buf b;
+
+	(void)state;
+	world_new(&w, "a.example 192.0.2.1");
+	raw_close(&w.back);
+	for (uint32_t j = 0; j < nitems(theirs); j++) {
+		raw_peer(&w.parent, &w.back, ROLE_BACK, 10 + j);
+		for (uint32_t i = 1; i <= 64; i++) {
+			(void)snprintf(name, sizeof(name), "slow%u.example", i);
+			buf_init(&b, 0);
+			buf_put_str(&b, name);
+			raw_send(&w.back, M_RESOLVE, 10 + j, i, &b, -1);
+		}
+		/* So much has it read by now. */
+		buf_init(&b, 0);
+		buf_put_str(&b, "a.example");
+		raw_send(&w.back, M_RESOLVE, 10 + j, 99, &b, -1);
+		do
+			(void)answer(&w, error, sizeof(error));
+		while (w.back.serial != 99);
+		theirs[j] = w.back;
+	}
+	raw_peer(&w.parent, &w.back, ROLE_BACK, 4);
+	for (uint32_t i = 1; i <= 20; i++) {
+		buf_init(&b, 0);
+		buf_put_str(&b, "localhost");
+		raw_send(&w.back, M_RESOLVE, 4, i, &b, -1);
+		assert_true(answer(&w, error, sizeof(error)) >= 1);
+	}
+	/* Several at a time. */
+	for (uint32_t i = 1; i <= 8; i++) {
+		buf_init(&b, 0);
+		buf_put_str(&b, "localhost");
+		raw_send(&w.back, M_RESOLVE, 4, i, &b, -1);
+	}
+	for (uint32_t i = 1; i <= 8; i++)
+		assert_true(answer(&w, error, sizeof(error)) >= 1);
+	for (size_t j = 0; j < nitems(theirs); j++)
+		raw_close(&theirs[j]);
+	world_free(&w);
+}
+
 static void
 bad_configuration_ends_the_process(void **state)
 {
@@ -265,6 +314,8 @@ main(void)
 		cmocka_unit_test(every_question_of_a_flood_is_answered),
 		cmocka_unit_test(
 		    names_that_take_long_hold_up_their_own_job_alone),
+		cmocka_unit_test(
+		    jobs_that_ask_for_slow_names_leave_room_for_others),
 		cmocka_unit_test(bad_configuration_ends_the_process),
 	};
 
