@@ -8,7 +8,8 @@ tests_inferd_test_agent_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_sched_SOURCES = tests/inferd/test_sched.c
 tests_inferd_test_sched_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_worker_SOURCES = tests/inferd/test_worker.c \
-	tests/inferd/engine_world.c tests/inferd/engine_world.h
+	tests/inferd/engine_world.c tests/inferd/engine_world.h \
+	tests/inferd/worker_bench.c tests/inferd/worker_bench.h
 tests_inferd_test_worker_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_engine_SOURCES = tests/inferd/test_engine.c \
 	tests/inferd/engine_world.c tests/inferd/engine_world.h
