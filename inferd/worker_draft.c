@@ -19,6 +19,9 @@ wanted(const struct stream *s)
 		left = g->params.max_tokens - completion_sampled(s->c);
 	if (left < (uint64_t)n + 1)
 		n = left > 0 ? (uint32_t)left - 1 : 0;
+	/* Where memory is counted, no page is for what may be in vain. */
+	if (g->kv_max != 0 && n > KV_PAGE - s->n % KV_PAGE)
+		n = KV_PAGE - s->n % KV_PAGE;
 	return n;
 }
 

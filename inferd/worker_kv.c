@@ -121,6 +121,8 @@ make_room(struct worker *w, struct stream *s)
 	while (g->kv_max != 0 && agent_seqs(w, g->space, &used) > 1 &&
 	       used > g->kv_max)
 		put_back(w, g->space);
+	if (s->kv != NULL && kv_seq_room(s->kv) <= s->n)
+		trim(w, g);
 	while (s->kv != NULL && !reserve(w, s, s->n))
 		put_back(w, 0);
 }

@@ -242,6 +242,32 @@ an_agents_memory_is_kept_to_its_budget(void **state)
 }
 
 static void
+what_an_agent_has_cached_makes_room_for_what_grows(void **state)
+{
+	struct asked a;
+	struct bench b;
+	struct engine_stats st;
+
+	bench_new(&b, &world, 1, 8192);
+	for (uint32_t i = 0; i < 2; i++) {
+		bench_ask(&b, &a, i * 3, (i == 0 ? 4 : 1) * KV_PAGE,
+		    i == 0 ? 1 : 4 * KV_PAGE);
+		a.gen.kv_max = 6 * b.page;
+		/* It says what was said before: there are guesses. */
+		a.gen.params.sample.temperature = 0;
+		worker_take(b.worker, &a.gen);
+		while (bench_step(&b)) {
+			post_stats(b.post, &st);
+			assert_true(st.kv_used <= 6 * b.page);
+		}
+		assert_int_not_equal(a.finish, GEN_GOING);
+		asked_forget(&a, 1);
+	}
+	assert_true(st.kv_used >= 5 * b.page);
+	bench_free(&b);
+}
+
+static void
 who_hangs_up_has_no_further_layer_computed(void **state)
 {
 	struct asked want[2], got[2], gone;
@@ -407,6 +433,8 @@ main(void)
 		    who_has_nothing_in_memory_gets_some_of_who_has_most),
 		cmocka_unit_test(guesses_change_no_word),
 		cmocka_unit_test(an_agents_memory_is_kept_to_its_budget),
+		cmocka_unit_test(
+		    what_an_agent_has_cached_makes_room_for_what_grows),
 		cmocka_unit_test(who_hangs_up_has_no_further_layer_computed),
 		cmocka_unit_test(what_waits_or_runs_ends_at_its_deadline),
 		cmocka_unit_test(
