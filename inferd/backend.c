@@ -66,8 +66,10 @@ backend_open(struct backend *b, const struct backend_opts *o, struct ev *ev,
 	memset(b, 0, sizeof(*b));
 	open.progress = on_progress;
 	b->model = model_open(o->model, &open, err);
+	if (b->model != NULL && o->draft != NULL)
+		b->draft = model_open(o->draft, &open, err);
 	backend_bar_end();
-	if (b->model == NULL)
+	if (b->model == NULL || (o->draft != NULL && b->draft == NULL))
 		return -1;
 	t = model_table(b->model);
 	b->family = o->family;
@@ -84,6 +86,7 @@ backend_open(struct backend *b, const struct backend_opts *o, struct ev *ev,
 		if (steers_add(b->steers, o->steer[i], err) < 0)
 			return -1;
 	engine.steers = b->steers;
+	engine.draft = b->draft;
 	if (engine.kv_budget == 0)
 		engine.kv_budget = kv_default();
 	b->engine = engine_new(ev, b->model, b->tok, &engine, err);
@@ -96,6 +99,7 @@ backend_close(struct backend *b)
 	engine_free(b->engine);
 	steers_free(b->steers);
 	tok_free(b->tok);
+	model_close(b->draft);
 	model_close(b->model);
 	memset(b, 0, sizeof(*b));
 }

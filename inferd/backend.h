@@ -15,6 +15,7 @@
 
 struct backend_opts {
 	const char *model; /* path */
+	const char *draft; /* path of a smaller one that guesses, or NULL */
 	struct model_opts open;
 	struct engine_opts engine; /* kv_budget 0: a part of memory */
 	enum chat_family family;   /* CHAT_NONE: as the model says */
@@ -23,7 +24,7 @@ struct backend_opts {
 };
 
 struct backend {
-	struct model *model;
+	struct model *model, *draft;
 	struct tok *tok;
 	enum chat_family family;
 	struct steers *steers;

@@ -34,5 +34,6 @@ libchat_a_SOURCES = \
 	inferd/tok_pre.c inferd/tok_pre.h inferd/tok_pre_deepseek.c \
 	inferd/tok_vocab.c \
 	inferd/unicode.c inferd/unicode.h inferd/unicode_int.h \
-	inferd/unicode_table.c
+	inferd/unicode_table.c \
+	inferd/vocab_same.c inferd/vocab_same.h
 EXTRA_DIST += inferd/unicode_gen.py

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "inferd/guess.h"
 #include "inferd/model_shape.h"
 #include "proxy/json_string.h"
 
@@ -33,8 +34,9 @@ put_member(struct buf *b, const char *name, const char *value)
 	buf_printf(b, "\"");
 }
 
+/* The model that guesses; draft: NULL if there is none. */
 static void
-put_json(struct buf *b, const struct model *m)
+put_json(struct buf *b, const struct model *m, const struct model *draft)
 {
 	const struct model_table *t = model_table(m);
 	const struct hparams *h = &t->hp;
@@ -69,7 +71,17 @@ put_json(struct buf *b, const struct model *m)
 		    tensor_type_name(i), use[i].tensors, use[i].bytes);
 		comma = ",";
 	}
-	buf_printf(b, "}}\n");
+	buf_printf(b, "}");
+	if (draft != NULL) {
+		t = model_table(draft);
+		buf_printf(
+		    b, ",\"draft\":{\"arch\":\"%s\"", arch_name(t->hp.arch));
+		put_member(b, "id", model_id(draft));
+		buf_printf(b,
+		    ",\"bytes\":%" PRIu64 ",\"bytes_per_token\":%" PRIu64 "}",
+		    model_bytes(draft), model_bytes_per_token(t));
+	}
+	buf_printf(b, "}\n");
 }
 
 static const char *
@@ -126,22 +138,53 @@ put_text(struct buf *b, const struct model *m)
 			    (double)use[i].bytes / 1e6);
 }
 
-int
-check_model(const char *path, const struct model_opts *opts, bool json)
+static void
+put_draft(struct buf *b, const struct model *draft)
 {
-	cleanup_model struct model *m = NULL;
-	cleanup_buf struct buf b = { 0 };
-	struct error err;
+	const struct model_table *t = model_table(draft);
 
-	if ((m = model_open(path, opts, &err)) == NULL) {
+	buf_printf(b,
+	    "draft         %s, %.1f MB, %.1f MB of weights for a token\n",
+	    arch_name(t->hp.arch), (double)model_bytes(draft) / 1e6,
+	    (double)model_bytes_per_token(t) / 1e6);
+}
+
+static int
+open_both(const char *path, const char *second, const struct model_opts *opts,
+    struct model **m, struct model **draft, struct error *err)
+{
+	struct net *net;
+
+	*m = model_open(path, opts, err);
+	if (*m == NULL || second == NULL)
+		return *m == NULL ? -1 : 0;
+	*draft = model_open(second, opts, err);
+	if (*draft == NULL)
+		return -1;
+	net = guesser_net(model_table(*m), model_table(*draft), err);
+	net_free(net);
+	return net == NULL ? -1 : 0;
+}
+
+int
+check_model(const char *path, const char *second, const struct model_opts *opts,
+    bool json)
+{
+	cleanup_model struct model *m = NULL, *draft = NULL;
+	cleanup_buf struct buf b = { 0 };
+	struct error err = { 0 };
+
+	if (open_both(path, second, opts, &m, &draft, &err) < 0) {
 		fprintf(stderr, "inferd: %s\n", err.msg);
 		return EXIT_FAILURE;
 	}
 	buf_init(&b, 0);
 	if (json)
-		put_json(&b, m);
+		put_json(&b, m, draft);
 	else
 		put_text(&b, m);
+	if (!json && draft != NULL)
+		put_draft(&b, draft);
 	fwrite(buf_head(&b), 1, buf_len(&b), stdout);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

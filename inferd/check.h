@@ -10,9 +10,11 @@
 
 /*
  * Print what the model at path is, as text or as one JSON object on a line, to
- * standard output; or what is wrong with it, to standard error.  The exit
- * status.
+ * standard output; or what is wrong with it, to standard error.  draft: the
+ * path of one that is to guess for it, which is looked at, too; or NULL.  The
+ * exit status.
  */
-int check_model(const char *path, const struct model_opts *opts, bool json);
+int check_model(const char *path, const char *draft,
+    const struct model_opts *opts, bool json);
 
 #endif

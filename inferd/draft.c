@@ -9,8 +9,6 @@
 #define LONGEST 16u /* more make no difference */
 #define CHAIN 8u    /* places that are compared */
 #define NEWEST 0.125
-/* What is never tried comes back to what it was thought to be, so slowly that
- * trying it again costs next to nothing. */
 #define FORGET (1.0 / 256)
 /* A row more, as a part of a step, until it is known. */
 #define ROW_GUESS 0.25
@@ -30,6 +28,7 @@ struct draft {
 	uint32_t n, cap;
 	double chance[KINDS];
 	size_t kind; /* of the last guess */
+	double rate;
 };
 
 struct draft *
@@ -135,24 +134,35 @@ find(const struct draft *d, const uint32_t *ids, uint32_t n, uint32_t *length)
 	return best;
 }
 
-/* The number of guesses by which tokens are expected to come fastest. */
-static uint32_t
-worth(double chance, uint32_t max, const double *cost, double others)
+uint32_t
+draft_worth(const struct draft_outlook *o, double *rate)
 {
-	double tokens = 1 + others, right = 1, rate, best;
-	uint32_t k, n = 0;
+	double tokens = o->tokens, right = o->right, now;
+	uint32_t k, n = o->from;
 
-	best = cost[0] > 0 ? tokens / cost[0] : 0;
-	for (k = 1; k <= max; k++) {
-		right *= chance;
+	*rate = o->cost[n] > 0 ? tokens / o->cost[n] : 0;
+	for (k = o->from + 1; k <= o->max; k++) {
+		right *= o->chance;
 		tokens += right;
-		rate = cost[k] > 0 ? tokens / cost[k] : 0;
-		if (rate > best) {
-			best = rate;
+		now = o->cost[k] > 0 ? tokens / o->cost[k] : 0;
+		if (now > *rate) {
+			*rate = now;
 			n = k;
 		}
 	}
 	return n;
+}
+
+void
+draft_chance_add(double *chance, bool came)
+{
+	*chance += NEWEST * ((came ? 1 : 0) - *chance);
+}
+
+void
+draft_chance_forget(double *chance, double thought)
+{
+	*chance += FORGET * (thought - *chance);
 }
 
 uint32_t
@@ -160,6 +170,10 @@ draft_guess(struct draft *d, const uint32_t *ids, uint32_t n, uint32_t max,
     const double *cost, double others, uint32_t *out)
 {
 	uint32_t length, at = find(d, ids, n, &length), k, count;
+	struct draft_outlook o = { .tokens = 1 + others,
+		.right = 1,
+		.max = max < DRAFT_MAX ? max : DRAFT_MAX,
+		.cost = cost };
 	double *chance;
 
 	if (at == 0)
@@ -167,13 +181,20 @@ draft_guess(struct draft *d, const uint32_t *ids, uint32_t n, uint32_t max,
 	for (d->kind = KINDS - 1; kinds[d->kind].length > length;)
 		d->kind--;
 	chance = &d->chance[d->kind];
-	count = worth(*chance, max < DRAFT_MAX ? max : DRAFT_MAX, cost, others);
+	o.chance = *chance;
+	count = draft_worth(&o, &d->rate);
 	if (count == 0)
-		*chance += FORGET * (kinds[d->kind].chance - *chance);
+		draft_chance_forget(chance, kinds[d->kind].chance);
 	/* Where the text repeats itself the guesses go on with themselves. */
 	for (k = 0; k < count; k++)
 		out[k] = at + k < n ? ids[at + k] : out[at + k - n];
 	return count;
+}
+
+double
+draft_rate(const struct draft *d)
+{
+	return d->rate;
 }
 
 void
@@ -184,7 +205,7 @@ draft_result(struct draft *d, uint32_t guessed, uint32_t accepted)
 
 	/* Of those behind the first wrong one nothing is known. */
 	for (k = 0; k < guessed && k <= accepted; k++)
-		*chance += NEWEST * ((k < accepted ? 1 : 0) - *chance);
+		draft_chance_add(chance, k < accepted);
 }
 
 void

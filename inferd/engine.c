@@ -12,7 +12,9 @@
 #include "inferd/asked.h"
 #include "inferd/confine.h"
 #include "inferd/engine_post.h"
+#include "inferd/guess.h"
 #include "inferd/kv.h"
+#include "inferd/model_shape.h"
 #include "inferd/net.h"
 #include "inferd/worker.h"
 
@@ -24,7 +26,7 @@
 
 struct engine {
 	struct ev *ev;
-	struct net *net;
+	struct net *net, *draft;
 	struct post *post;
 	struct ev_io *io;
 	struct worker *worker; /* of the thread, while there is one */
@@ -166,16 +168,46 @@ size_up(struct engine *e, const struct engine_opts *o, struct error *err)
 	return 0;
 }
 
+/*
+ * The second model, and what memory it takes from that of o.  Its ids are not
+ * looked at again: they are those of the first one.
+ */
+static int
+open_draft(struct engine *e, const struct model *m, struct engine_opts *o,
+    uint64_t *budget, struct error *err)
+{
+	struct kv_pool *kv;
+
+	*budget = 0;
+	if (o->draft == NULL)
+		return 0;
+	e->draft = guesser_net(model_table(m), model_table(o->draft), err);
+	if (e->draft == NULL)
+		return -1;
+	kv = kv_pool_new(&e->net->hp, o->kv_type, 0);
+	*budget = guesser_budget(
+	    &e->draft->hp, o->kv_type, kv_page_bytes(kv), o->kv_budget);
+	kv_pool_free(kv);
+	o->kv_budget -= *budget;
+	log_info("draft model: memory for %" PRIu64 " tokens of texts",
+	    guesser_positions(&e->draft->hp, o->kv_type, *budget));
+	return 0;
+}
+
 struct engine *
 engine_new(struct ev *ev, const struct model *m, const struct tok *t,
     const struct engine_opts *o, struct error *err)
 {
 	struct engine *e = xcalloc(1, sizeof(*e));
 	struct engine_opts opts = *o;
+	uint64_t draft_budget;
 
 	e->ev = ev;
 	e->net = net_new(model_table(m), err);
-	if (e->net == NULL || size_up(e, o, err) != 0) {
+	if (e->net == NULL ||
+	    open_draft(e, m, &opts, &draft_budget, err) != 0 ||
+	    size_up(e, &opts, err) != 0) {
+		net_free(e->draft);
 		net_free(e->net);
 		free(e);
 		return NULL;
@@ -187,6 +219,11 @@ engine_new(struct ev *ev, const struct model *m, const struct tok *t,
 	e->post = post_new();
 	e->asked = asked_new();
 	e->worker = worker_new(e->net, t, &opts, e->post);
+	if (e->draft != NULL)
+		worker_use_guesser(e->worker, e->draft, o->kv_type,
+		    draft_budget,
+		    (double)model_bytes_per_token(model_table(o->draft)) /
+			(double)model_bytes_per_token(model_table(m)));
 	e->io = ev_io_new(ev, post_fd(e->post), EV_READ, on_mail, e);
 	if ((o->cache_dir != NULL &&
 		worker_use_disk(e->worker, &opts, model_id(m), err) != 0) ||
@@ -215,6 +252,7 @@ engine_free(struct engine *e)
 	on_mail(-1, 0, e);
 	post_free(e->post);
 	asked_free(e->asked);
+	net_free(e->draft);
 	net_free(e->net);
 	free(e);
 }

@@ -27,6 +27,9 @@ struct engine_opts {
 	uint64_t disk_budget;
 	const struct steers *steers; /* classes of steering, or NULL; stays */
 	bool no_drafts;
+	/* A smaller model of the same vocabulary that guesses, too; or NULL.
+	 * It stays. */
+	const struct model *draft;
 };
 
 /* Completions that wait at most, and of one agent. */
@@ -86,6 +89,8 @@ struct engine_stats {
 	uint32_t running, waiting;
 	uint64_t prompt_tokens, cached_tokens, sampled_tokens;
 	uint64_t drafted, accepted;
+	uint64_t model_drafted,
+	    model_accepted; /* of them, the second model's */
 	uint64_t kv_used, kv_budget;
 	uint64_t put_back; /* that gave up their memory to begin anew later */
 	/* Tokens a second, lately; of decoding, of one completion.  0: not

@@ -74,6 +74,7 @@ struct gen_usage {
 	uint32_t thinking;                       /* of them */
 	uint32_t drafted;                        /* guessed ahead */
 	uint32_t accepted;                       /* of them */
+	uint32_t model_drafted, model_accepted;  /* by the second model */
 	uint64_t queue_us, prompt_us, sample_us; /* wall time in each state */
 };
 

@@ -38,6 +38,7 @@ inferd_inferd_SOURCES = inferd/main.c \
 	inferd/options.c inferd/options.h \
 	inferd/perplexity.c inferd/perplexity.h \
 	inferd/speed.c inferd/speed.h \
+	inferd/speed_draft.c inferd/speed_draft.h \
 	inferd/tokenize.c inferd/tokenize.h
 inferd_inferd_LDADD = $(INFERD_LIBS)
 

@@ -10,6 +10,7 @@
 #include "inferd/perplexity.h"
 #include "inferd/serve.h"
 #include "inferd/speed.h"
+#include "inferd/speed_draft.h"
 #include "inferd/tokenize.h"
 
 int
@@ -23,10 +24,14 @@ main(int argc, char **argv)
 	switch (o.mode) {
 	case MODE_CHECK:
 		b->open.scan = true;
-		return check_model(b->model, &b->open, o.json);
+		return check_model(b->model, b->draft, &b->open, o.json);
 	case MODE_BENCH:
-		return speed_print(
-		    b->model, &b->open, &o.speed, e->threads, o.json);
+		if (speed_print(b->model, &b->open, &o.speed, e->threads,
+			o.json) != EXIT_SUCCESS)
+			return EXIT_FAILURE;
+		return b->draft == NULL
+			   ? EXIT_SUCCESS
+			   : speed_draft_print(b, &o.speed, o.json);
 	case MODE_PERPLEXITY:
 		return perplexity_print(
 		    b->model, &b->open, o.text, e->context, e->threads, o.json);

@@ -99,6 +99,8 @@ metrics_usage(struct client *c, const struct gen_usage *u)
 	c->sum.thinking += u->thinking;
 	c->sum.drafted += u->drafted;
 	c->sum.accepted += u->accepted;
+	c->sum.model_drafted += u->model_drafted;
+	c->sum.model_accepted += u->model_accepted;
 	c->sum.queue_us += u->queue_us;
 	c->sum.prompt_us += u->prompt_us;
 	c->sum.sample_us += u->sample_us;
@@ -202,6 +204,12 @@ put_tokens(struct page *p)
 		    offsetof(struct client, sum.drafted) },
 		{ "accepted_tokens", "accepted_tokens_total", "Of those, right",
 		    offsetof(struct client, sum.accepted) },
+		{ "model_drafted_tokens", "model_drafted_tokens_total",
+		    "Tokens guessed ahead by the draft model",
+		    offsetof(struct client, sum.model_drafted) },
+		{ "model_accepted_tokens", "model_accepted_tokens_total",
+		    "Of those, right",
+		    offsetof(struct client, sum.model_accepted) },
 	};
 
 	for (size_t i = 0; i < nitems(kinds); i++) {

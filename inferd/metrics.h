@@ -36,6 +36,7 @@ struct client {
 	struct gen_usage_sum {
 		uint64_t prompt, cached, sampled, thinking;
 		uint64_t drafted, accepted;
+		uint64_t model_drafted, model_accepted;
 		uint64_t queue_us, prompt_us, sample_us;
 	} sum;
 	uint64_t used; /* the later, the larger */

@@ -29,7 +29,7 @@ static const char usage[] =
     "              [--socket-group GROUP] [--tcp ADDRESS:PORT]\n"
     "              [-t THREADS] [--context N] [--batch N] [--kv-memory SIZE]\n"
     "              [--kv-type TYPE] [--cache-dir DIR [--cache-size SIZE]]\n"
-    "              [--no-drafts] [--agent-LIMIT N]...\n"
+    "              [--draft-model FILE | --no-drafts] [--agent-LIMIT N]...\n"
     "              [--loop-max N] [--name NAME] [--template NAME]\n"
     "              [--supervisor USER] [--keep-volatile] [--no-confine]\n"
     "              [--public-prefix FILE]...\n"
@@ -37,11 +37,14 @@ static const char usage[] =
     "              [--agent-steer NAME=CLASS]... [--record FILE "
     "[--record-text]]\n"
     "              [--seal [--manifest FILE]]\n"
-    "       inferd -m MODEL --chat [-t THREADS] [--context N]\n"
-    "       inferd --check MODEL [--vocab-only] [--json]\n"
+    "       inferd -m MODEL --chat [-t THREADS] [--context N] "
+    "[--draft-model FILE]\n"
+    "       inferd --check MODEL [--vocab-only | --draft-model FILE] "
+    "[--json]\n"
     "              [--seal [--manifest FILE]]\n"
     "       inferd -m MODEL --bench[=PROMPT,TOKENS,PASSES] [-t THREADS] "
     "[--json]\n"
+    "              [--draft-model FILE]\n"
     "       inferd -m MODEL --perplexity FILE [--context N] [-t THREADS]\n"
     "       inferd -m MODEL --replay FILE [-t THREADS] [ID]\n"
     "       inferd -m MODEL --tokenize [--json]\n"
@@ -62,6 +65,7 @@ enum {
 	OPT_CHAT,
 	OPT_CHECK,
 	OPT_CONTEXT,
+	OPT_DRAFT,
 	OPT_JSON,
 	OPT_KEEP_VOLATILE,
 	OPT_KV_MEMORY,
@@ -103,6 +107,7 @@ static const struct option table[] = {
 	{ "chat", no_argument, NULL, OPT_CHAT },
 	{ "check", required_argument, NULL, OPT_CHECK },
 	{ "context", required_argument, NULL, OPT_CONTEXT },
+	{ "draft-model", required_argument, NULL, OPT_DRAFT },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "keep-volatile", no_argument, NULL, OPT_KEEP_VOLATILE },
@@ -413,6 +418,9 @@ read_one(struct options *o, int opt, const char *arg)
 		mode(o, MODE_CHECK);
 		b->model = arg;
 		break;
+	case OPT_DRAFT:
+		b->draft = arg;
+		break;
 	case OPT_JSON:
 		o->json = true;
 		break;
@@ -474,6 +482,10 @@ options_read(struct options *o, int argc, char **argv)
 		o->id = argv[optind++];
 	if (o->mode == MODE_NONE || s->backend.model == NULL || optind != argc)
 		misused();
+	if (s->backend.draft != NULL && e->no_drafts)
+		refuse("--draft-model is for drafts, --no-drafts against them");
+	if (s->backend.draft != NULL && s->backend.open.vocab_only)
+		refuse("--draft-model: a vocabulary alone guesses nothing");
 	if (o->mode == MODE_PERPLEXITY) {
 		if (e->context == 0)
 			e->context = WINDOW_DEFAULT;

@@ -30,6 +30,7 @@ stream_free(struct stream *s)
 {
 	completion_free(s->c);
 	draft_free(s->draft);
+	guess_free(s->guess);
 	free(s->ids);
 	free(s);
 }

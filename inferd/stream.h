@@ -11,6 +11,7 @@
 #include "inferd/completion.h"
 #include "inferd/draft.h"
 #include "inferd/engine_post.h"
+#include "inferd/guess.h"
 #include "inferd/kv.h"
 #include "inferd/sched.h"
 
@@ -39,6 +40,8 @@ struct stream {
 	uint32_t ahead[STREAM_AHEAD]; /* what may come behind ids */
 	uint32_t nahead, nguess;      /* of this step; guessed ones of them */
 	struct draft *draft;          /* or NULL */
+	struct guess *guess;          /* what the second model knows, or NULL */
+	bool by_model;                /* the guesses are that one's */
 	struct gen_usage usage;
 	uint64_t began_us, first_us; /* 0: not yet */
 	uint64_t told_us;

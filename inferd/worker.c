@@ -95,6 +95,7 @@ worker_free(struct worker *w)
 	kvdisk_close(w->disk);
 	sched_free(w->sched);
 	mask_free(w->mask);
+	guesser_free(w->guesser);
 	run_free(w->run);
 	kv_pool_free(w->kv);
 	pool_free(w->pool);
@@ -319,18 +320,19 @@ mix(double *rate, double now)
 	*rate = *rate <= 0 ? now : *rate + NEWEST * (now - *rate);
 }
 
-/* drawn: tokens of what decodes, by as many completions as `decoding`. */
+/* us: of this net; drawn: tokens of what decodes, by as many completions as
+ * `decoding`. */
 static void
 measure(struct worker *w, uint32_t slice_rows, uint64_t us, uint32_t drawn,
     uint32_t decoding)
 {
-	const double s = us > 0 ? (double)us * 1e-6 : 1e-6;
+	const double s = (double)(us + w->guess_us + 1) * 1e-6;
 
 	w->stats.measured_us = w->now_us;
 	if (slice_rows > 0)
 		mix(&w->stats.prefill_rate, slice_rows / s);
 	else if (!w->costs_assumed)
-		draft_costs_add(&w->costs, w->nrows, s * 1e6);
+		draft_costs_add(&w->costs, w->nrows, (double)us + 1);
 	if (decoding > 0)
 		mix(&w->stats.decode_rate, drawn / s / decoding);
 }
@@ -447,6 +449,8 @@ publish(struct worker *w)
 	for (const struct stream *s = w->streams; s != NULL; s = s->next)
 		t->waiting += !s->job.started;
 	t->kv_used = kv_pool_used(w->kv);
+	if (w->guesser != NULL)
+		t->kv_used += kv_pool_used(w->guesser->kv);
 	post_stats_set(w->post, t);
 }
 

@@ -20,6 +20,13 @@ struct worker *worker_new(const struct net *n, const struct tok *t,
 /* Keep what is remembered on disk, too; before the first step.  -1 with err. */
 int worker_use_disk(struct worker *w, const struct engine_opts *o,
     const char *model_id, struct error *err);
+/*
+ * Ask n, too, what comes next; it has the same vocabulary and is borrowed.
+ * budget: bytes of its keys and values, of this type if its heads allow it;
+ * weight: what it reads for a token, as a part of what the other net reads.
+ */
+void worker_use_guesser(struct worker *w, const struct net *n,
+    enum tensor_type type, uint64_t budget, double weight);
 /* Ends what is left as cancelled. */
 void worker_free(struct worker *w);
 

@@ -5,9 +5,8 @@
  */
 #include "inferd/worker_int.h"
 
-/* How many of them could be of use: each step draws one more. */
-static uint32_t
-wanted(const struct stream *s)
+uint32_t
+worker_ahead_max(const struct stream *s)
 {
 	const struct gen *g = s->gen;
 	uint64_t left = 0;
@@ -39,16 +38,24 @@ forced(struct stream *s, uint32_t max)
 	return i;
 }
 
-/* What the step costs with up to max rows more. */
-static void
-costs(const struct worker *w, const struct stream *slice, uint32_t rows,
-    uint32_t max, double *cost)
+double
+worker_row_cost(const struct worker *w)
 {
+	return w->costs_assumed || w->stats.prefill_rate <= 0
+		   ? draft_costs_get(&w->costs, DRAFT_ROWS) / DRAFT_ROWS
+		   : 1e6 / w->stats.prefill_rate;
+}
+
+void
+worker_step_costs(const struct worker *w, const struct stream *slice,
+    uint32_t rows, uint32_t max, double *cost)
+{
+	const double row = worker_row_cost(w);
 	uint32_t k;
 
 	/* Beside a part of a prompt a row costs as much as any other. */
 	for (k = 0; k <= max; k++)
-		cost[k] = slice != NULL ? rows + k
+		cost[k] = slice != NULL ? row * (rows + k)
 					: draft_costs_get(&w->costs, rows + k);
 }
 
@@ -62,7 +69,7 @@ guess(struct worker *w, struct stream *s, const struct stream *slice,
 		s->draft = draft_new();
 	draft_add(s->draft, s->ids, s->n);
 	max = max < DRAFT_MAX ? max : DRAFT_MAX;
-	costs(w, slice, rows, max, cost);
+	worker_step_costs(w, slice, rows, max, cost);
 	return draft_guess(s->draft, s->ids, s->n, max, cost, others, s->ahead);
 }
 
@@ -73,17 +80,20 @@ worker_look_ahead(struct worker *w, const struct stream *slice)
 		 n;
 	struct stream *s;
 
+	w->guess_us = 0;
 	rows = slice != NULL ? slice->n - slice->at : 0;
 	rows = rows < SCHED_QUANTUM ? rows : SCHED_QUANTUM;
 	for (s = w->streams; s != NULL; s = s->next) {
 		s->nahead = s->nguess = 0;
+		s->by_model = false;
 		decoding += s != slice && stream_decodes(s);
 	}
 	rows += decoding;
 	for (s = w->streams; s != NULL; s = s->next) {
-		if (s == slice || !stream_decodes(s) || s->c == NULL)
+		if (s == slice || !stream_decodes(s) || s->c == NULL ||
+		    sched_rests(w->sched, &s->job))
 			continue;
-		max = wanted(s);
+		max = worker_ahead_max(s);
 		max = max < left ? max : left;
 		n = forced(s, max);
 		if (n == 0 && max > 0)
@@ -96,6 +106,8 @@ worker_look_ahead(struct worker *w, const struct stream *slice)
 		rows += n;
 		left -= n;
 	}
+	if (decoding > 0)
+		worker_guess_ahead(w, slice, rows, decoding - 1, left);
 }
 
 void
@@ -115,7 +127,14 @@ worker_looked_ahead(struct worker *w, struct stream *s, uint32_t came)
 		kv_seq_cut(s->kv, s->at);
 	if (s->nguess == 0)
 		return;
-	draft_result(s->draft, s->nguess, came);
+	if (s->by_model) {
+		s->usage.model_drafted += s->nguess;
+		s->usage.model_accepted += came;
+		w->stats.model_drafted += s->nguess;
+		w->stats.model_accepted += came;
+	} else {
+		draft_result(s->draft, s->nguess, came);
+	}
 	s->usage.drafted += s->nguess;
 	s->usage.accepted += came;
 	w->stats.drafted += s->nguess;

@@ -4,6 +4,7 @@
 #ifndef BRIG_INFERD_WORKER_INT_H
 #define BRIG_INFERD_WORKER_INT_H
 
+#include "inferd/guess.h"
 #include "inferd/prefix.h"
 #include "inferd/run.h"
 #include "inferd/stream.h"
@@ -36,6 +37,9 @@ struct worker {
 	bool drafts;
 	struct draft_costs costs; /* of steps without a part of a prompt */
 	bool costs_assumed;       /* and not measured */
+	struct guesser *guesser;  /* or NULL */
+	uint64_t guess_us;        /* that it took in this step */
+	uint64_t guess_turns;
 	uint64_t now_us;
 };
 
@@ -58,11 +62,34 @@ void worker_keep(struct worker *w, struct stream *s);
 /* Remember, and give back its memory. */
 void worker_release(struct worker *w, struct stream *s);
 
+/* Room for n positions of what the second model knows of s, within the budgets
+ * of pool and agent.  What is cached of the agent goes for it, but nobody
+ * else's. */
+bool worker_guess_room(struct worker *w, struct stream *s, uint32_t n);
+
 /* worker_draft.c: tokens that are computed before they are drawn. */
+
+/* How many could be of use: each step draws one more. */
+uint32_t worker_ahead_max(const struct stream *s);
+/* What a row of a prompt costs; 0: not known. */
+double worker_row_cost(const struct worker *w);
+/* What the step costs with up to max rows more, in the same unit. */
+void worker_step_costs(const struct worker *w, const struct stream *slice,
+    uint32_t rows, uint32_t max, double *cost);
 
 /* Finds them for what decodes in this step, and has room for them. */
 void worker_look_ahead(struct worker *w, const struct stream *slice);
 /* So many of those of s came true; s->at is what is valid of its positions. */
 void worker_looked_ahead(struct worker *w, struct stream *s, uint32_t came);
+
+/* worker_guess.c: those of a second model. */
+
+/*
+ * Guesses for what decodes, where they promise more than what it has ahead.
+ * rows: of the step so far; others: tokens that it draws for others than one;
+ * left: rows that may be added.
+ */
+void worker_guess_ahead(struct worker *w, const struct stream *slice,
+    uint32_t rows, uint32_t others, uint32_t left);
 
 #endif

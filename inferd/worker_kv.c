@@ -21,7 +21,8 @@ is_plain(const struct stream *s)
 	return s->gen->steer == NULL;
 }
 
-/* Of the sequences that an agent has in memory; how many. */
+/* Of the sequences that an agent has in memory, and of what the second model
+ * knows of them; how many. */
 static uint32_t
 agent_seqs(const struct worker *w, uint32_t space, uint64_t *bytes)
 {
@@ -31,6 +32,8 @@ agent_seqs(const struct worker *w, uint32_t space, uint64_t *bytes)
 	for (const struct stream *s = w->streams; s != NULL; s = s->next)
 		if (s->kv != NULL && s->gen->space == space) {
 			*bytes += worker_kv_bytes(w, s->n + 1);
+			if (w->guesser != NULL)
+				*bytes += guess_bytes(w->guesser, s->guess);
 			n++;
 		}
 	return n;
@@ -47,6 +50,45 @@ trim(struct worker *w, const struct gen *g)
 	agent_seqs(w, g->space, &used);
 	prefix_trim(
 	    w->prefix, g->space, used < g->kv_max ? g->kv_max - used : 0);
+}
+
+/*
+ * The same, when `more` bytes are to come: they, and what is computed anyway,
+ * go before what the second model knows.
+ */
+static uint32_t
+agent_seqs_with(
+    const struct worker *w, const struct gen *g, uint64_t more, uint64_t *bytes)
+{
+	uint32_t n = agent_seqs(w, g->space, bytes);
+
+	if (w->guesser == NULL || *bytes + more <= g->kv_max)
+		return n;
+	for (struct stream *s = w->streams; s != NULL; s = s->next)
+		if (s->gen->space == g->space)
+			guess_forget(s->guess);
+	return agent_seqs(w, g->space, bytes);
+}
+
+bool
+worker_guess_room(struct worker *w, struct stream *s, uint32_t n)
+{
+	const struct gen *g = s->gen;
+	const uint64_t has = guess_bytes(w->guesser, s->guess);
+	uint64_t used;
+
+	if (guesser_bytes(w->guesser, n) <= has)
+		return true;
+	if (g->kv_max != 0) {
+		agent_seqs(w, g->space, &used);
+		used -= has;
+		if (used + guesser_bytes(w->guesser, n) > g->kv_max)
+			return false;
+	}
+	if (guess_reserve(w->guesser, s->guess, n) < 0)
+		return false;
+	trim(w, g);
+	return true;
 }
 
 /* Room in s for n positions. */
@@ -118,7 +160,7 @@ make_room(struct worker *w, struct stream *s)
 	uint64_t used;
 
 	/* What one alone may have was looked at when it came. */
-	while (g->kv_max != 0 && agent_seqs(w, g->space, &used) > 1 &&
+	while (g->kv_max != 0 && agent_seqs_with(w, g, 0, &used) > 1 &&
 	       used > g->kv_max)
 		put_back(w, g->space);
 	if (s->kv != NULL && kv_seq_room(s->kv) <= s->n)
@@ -142,7 +184,8 @@ worker_find_room(struct worker *w, struct stream *s, uint32_t *known)
 	struct prefix_hit hit = { 0 };
 	uint64_t others;
 
-	if (g->kv_max != 0 && agent_seqs(w, g->space, &others) > 0 &&
+	if (g->kv_max != 0 &&
+	    agent_seqs_with(w, g, worker_kv_bytes(w, s->n + 1), &others) > 0 &&
 	    others + worker_kv_bytes(w, s->n + 1) > g->kv_max)
 		return false;
 	prefix_name(w->prefix, g->space, g->agent_name);
@@ -206,5 +249,6 @@ worker_release(struct worker *w, struct stream *s)
 	keep(w, s);
 	kv_seq_free(s->kv);
 	s->kv = NULL;
+	guess_forget(s->guess);
 	trim(w, s->gen);
 }

@@ -11,12 +11,26 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "inferd/mkmodel.h"
 
 static void
 path_of(const struct world *w, char *path, size_t size)
 {
 	snprintf(path, size, "%s/m.gguf", w->dir);
+}
+
+struct model *
+world_other(const struct world *w, const struct mkmodel *k)
+{
+	struct error err = { 0 };
+	struct model *m;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/other.gguf", w->dir);
+	assert_int_equal(mkmodel_write(k, path, &err), 0);
+	m = model_open(path, NULL, &err);
+	assert_non_null(m);
+	unlink(path);
+	return m;
 }
 
 void

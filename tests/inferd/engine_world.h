@@ -5,6 +5,7 @@
 #define BRIG_TESTS_INFERD_ENGINE_WORLD_H
 
 #include "inferd/engine.h"
+#include "inferd/mkmodel.h"
 
 struct world {
 	char dir[64];
@@ -14,6 +15,8 @@ struct world {
 
 void world_new(struct world *w);
 void world_free(struct world *w);
+/* Another model; model_close() it. */
+struct model *world_other(const struct world *w, const struct mkmodel *k);
 
 /* n tokens of a text; malloc'ed. */
 int32_t *world_prompt(const struct world *w, uint32_t text, uint32_t n);

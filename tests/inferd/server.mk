@@ -10,5 +10,7 @@ tests_inferd_test_metrics_SOURCES = tests/inferd/test_metrics.c
 tests_inferd_test_metrics_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 
 TESTS += tests/inferd/serve.sh tests/inferd/serve_record.sh
+TESTS += tests/inferd/serve_draft.sh
+EXTRA_DIST += tests/inferd/serve_draft.sh
 EXTRA_DIST += tests/inferd/serve.sh tests/inferd/serve_record.sh \
 	tests/inferd/ask.sh tests/inferd/clients.py

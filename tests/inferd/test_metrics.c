@@ -32,7 +32,11 @@ agents_are_counted_apart(void **state)
 	struct metrics m = { 0 };
 	struct client *a = metrics_client(&m, "uid:1");
 	struct client *b = metrics_client(&m, "job:7/x");
-	const struct gen_usage u = { .prompt = 10, .cached = 4, .queue_us = 5 };
+	const struct gen_usage u = { .prompt = 10,
+		.cached = 4,
+		.queue_us = 5,
+		.model_drafted = 7,
+		.model_accepted = 6 };
 	cleanup_buf struct buf out = { 0 };
 	const char *t;
 
@@ -50,6 +54,10 @@ agents_are_counted_apart(void **state)
 	    "outcome=\"refused\"} 1\n"));
 	assert_non_null(
 	    strstr(t, "\ninferd_cached_tokens_total{agent=\"uid:1\"} 4\n"));
+	assert_non_null(strstr(
+	    t, "\ninferd_model_drafted_tokens_total{agent=\"uid:1\"} 7\n"));
+	assert_non_null(strstr(
+	    t, "\ninferd_model_accepted_tokens_total{agent=\"uid:1\"} 6\n"));
 	assert_non_null(strstr(t,
 	    "\ninferd_state_seconds_total{agent=\"uid:1\",state=\"queue\"} "
 	    "0.000005\n"));
