@@ -26,10 +26,11 @@
 
 #define RESTART_MIN_MS 100u /* first wait before a restart, doubling */
 #define RESTART_MAX_MS 5000u
-#define RESTART_CALM_MS 30000u  /* lived so long: back-off starts again */
-#define START_TRIES 5u          /* deaths before the daemon is ready: give up */
-#define STOP_GRACE_MS 3000u     /* from M_STOP to SIGKILL */
-#define JOB_START_MS 20000u     /* shim must report running within */
+#define RESTART_CALM_MS 30000u /* lived so long: back-off starts again */
+#define START_TRIES 5u         /* deaths before the daemon is ready: give up */
+#define STOP_GRACE_MS 3000u    /* from M_STOP to SIGKILL */
+/* The shim must report running within, also of dozens on a slow machine. */
+#define JOB_START_MS 60000u
 #define JOB_PREPARE_MS 3600000u /* and have unpacked a root within */
 #define JOB_END_GRACE_MS 2000u  /* shim must exit after M_SHIM_EXIT within */
 #define NONCE_SIZE 16u
