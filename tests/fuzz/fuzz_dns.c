@@ -12,12 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct dns d = { .done_fd = -1 };
+	/* No thread is started. */
+	struct dns d = { .done_fd = -1, .workers = WORKERS_MAX };
 	struct play_step st;
 	struct lookup *l;
 	struct play p;
 
-	queue_init(&d.todo);
+	d.last = &d.turns;
 	queue_init(&d.done);
 	pthread_mutex_init(&d.lock, NULL);
 	pthread_cond_init(&d.wake, NULL);
@@ -30,15 +31,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (play_next(&data, &size, &st))
 		if (!play_do(&p, &st))
 			fd_close(&st.fd);
-	while ((l = queue_pop(&d.todo)) != NULL) {
+	while ((l = take(&d)) != NULL) {
 		if (!str_is_hostname(l->name))
 			abort();
 		/* The worker's part; answered when its back may be gone. */
 		add_literal(&l->answer, "192.0.2.1");
+		l->job->at_work--;
+		d.at_work--;
 		queue_push(&d.done, l);
 	}
 	on_done(d.done_fd, EV_READ, &d);
-	if (d.busy != 0)
+	if (d.busy != 0 || d.jobs != NULL || d.turns != NULL)
 		abort();
 	play_end(&p);
 	ev_io_free(d.done_io);
