@@ -8,8 +8,12 @@
 
 struct agents {
 	struct agent_budget budget;
-	struct agent **all; /* all[i] has the space i + 1 */
+	struct agent **all; /* in order of their making */
 	uint32_t n;
+	uint32_t spaces; /* the last one */
+	uint64_t uses;
+	agents_gone_fn *gone;
+	void *gone_arg;
 };
 
 struct agents *
@@ -32,6 +36,13 @@ agents_free(struct agents *a)
 	free(a);
 }
 
+void
+agents_on_gone(struct agents *a, agents_gone_fn *fn, void *arg)
+{
+	a->gone = fn;
+	a->gone_arg = arg;
+}
+
 static bool
 is_name(const char *name)
 {
@@ -49,8 +60,10 @@ agents_find(struct agents *a, const char *name)
 	struct agent *g;
 
 	for (uint32_t i = 0; i < a->n; i++)
-		if (strcmp(a->all[i]->name, name) == 0)
+		if (strcmp(a->all[i]->name, name) == 0) {
+			a->all[i]->used = ++a->uses;
 			return a->all[i];
+		}
 	if (!is_name(name) || a->n == AGENTS_MAX)
 		return NULL;
 	g = xcalloc(1, sizeof(*g));
@@ -58,7 +71,8 @@ agents_find(struct agents *a, const char *name)
 	strlcpy(g->name, name, sizeof(g->name));
 	a->all = xreallocarray(a->all, a->n + 1, sizeof(*a->all));
 	a->all[a->n++] = g;
-	g->space = a->n;
+	g->space = ++a->spaces;
+	g->used = ++a->uses;
 	return g;
 }
 
@@ -80,6 +94,43 @@ roll(struct agent *g, uint64_t now_ms)
 		return;
 	g->window_ms = now_ms;
 	g->tokens = g->cpu_us = 0;
+}
+
+static bool
+may_go(struct agent *g, uint64_t now_ms)
+{
+	const struct agent_budget *b = &g->budget;
+
+	if (g->open > 0 || g->held > 0)
+		return false;
+	/* To be looked at begins no window. */
+	if (g->tokens > 0 || g->cpu_us > 0)
+		roll(g, now_ms);
+	return (b->tokens == 0 || g->tokens == 0) &&
+	       (b->cpu_ms == 0 || g->cpu_us == 0);
+}
+
+void
+agents_make_room(struct agents *a, uint64_t now_ms)
+{
+	struct agent *gone = NULL;
+	uint32_t at = 0;
+
+	if (a->n < AGENTS_MAX)
+		return;
+	for (uint32_t i = 0; i < a->n; i++)
+		if ((gone == NULL || a->all[i]->used < gone->used) &&
+		    may_go(a->all[i], now_ms)) {
+			gone = a->all[i];
+			at = i;
+		}
+	if (gone == NULL)
+		return;
+	a->n--;
+	memmove(&a->all[at], &a->all[at + 1], (a->n - at) * sizeof(*a->all));
+	if (a->gone != NULL)
+		a->gone(gone->space, a->gone_arg);
+	free(gone);
 }
 
 static uint32_t

@@ -32,22 +32,34 @@ struct agent {
 	uint64_t tokens, cpu_us; /* used in this window */
 	uint64_t window_ms;      /* when it began */
 	uint32_t open;           /* requests */
+	uint32_t held;           /* by connections and others that know it */
+	uint64_t used;           /* the later it was looked for, the larger */
 	bool interactive;        /* before the others */
 };
 
-/* All that are ever known, and have a space of prefixes each. */
+/* All that are known at once, and have a space of prefixes each. */
 #define AGENTS_MAX 4095u
 
 struct agents;
 /* budget: of each agent that is not given one of its own. */
 struct agents *agents_new(const struct agent_budget *budget);
 void agents_free(struct agents *a); /* NULL is fine */
+/* Who else has something of an agent, and forgets it with the table.  A space
+ * is not used again. */
+typedef void agents_gone_fn(uint32_t space, void *arg);
+void agents_on_gone(struct agents *a, agents_gone_fn *fn, void *arg);
 /*
- * The agent of this name, made if need be, and there until agents_free().
- * NULL: too many, or not a name: 1 to AGENT_NAME_MAX of the ASCII characters
- * that are seen.
+ * The agent of this name, made if need be.  While `held` or `open` is more than
+ * 0 it stays; else until agents_make_room().  NULL: too many, or not a name: 1
+ * to AGENT_NAME_MAX of the ASCII characters that are seen.
  */
 struct agent *agents_find(struct agents *a, const char *name);
+/*
+ * If there is no room for another, who was looked for longest ago is forgotten,
+ * but nobody who has used any of a budget in a window that is not over: by
+ * coming under new names or waiting for others to do so none gets it back.
+ */
+void agents_make_room(struct agents *a, uint64_t now_ms);
 /* Each agent in order of its making, for whoever lists them. */
 struct agent *agents_get(struct agents *a, uint32_t i); /* NULL: no more */
 

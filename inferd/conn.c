@@ -299,6 +299,8 @@ refuse(struct conn *c, unsigned status, const char *why, bool head)
 	if (c->req.method == NULL)
 		c->req.minor = 1;
 	fields_set(&fs, "Content-Type", "application/json");
+	if (status == 503)
+		fields_set(&fs, "Retry-After", "1");
 	enter(c, CONN_ANSWER);
 	conn_reply(c, status, &fs, buf_head(&b), buf_len(&b));
 	fields_free(&fs);

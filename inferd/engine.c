@@ -46,10 +46,15 @@ engine_main(void *arg)
 
 	while (!quit) {
 		int wait = 0;
+		struct gen *come;
+		uint32_t space;
 
 		if (idle)
 			wait = worker_waits(e->worker) ? WAIT_MS : -1;
-		worker_take(e->worker, post_take(e->post, wait, &quit));
+		come = post_take(e->post, wait, &quit);
+		while ((space = post_take_gone(e->post)) != 0)
+			worker_gone(e->worker, space);
+		worker_take(e->worker, come);
 		idle = quit || (!worker_step(e->worker, worker_now_us()) &&
 				   !worker_idle(e->worker));
 	}
@@ -367,8 +372,13 @@ queue_has_room(struct engine *e, const struct gen_request *r, uint32_t *retry_s,
 {
 	struct engine_stats st;
 
-	if (e->ngens < 2 * e->batch_max + ENGINE_QUEUE_MAX &&
-	    r->agent->open < e->batch_max + ENGINE_QUEUE_AGENT_MAX)
+	const uint32_t most = 2 * e->batch_max + ENGINE_QUEUE_MAX,
+		       left = e->ngens < most ? most - e->ngens : 0;
+
+	/* As many as are left for others: these have room, whoever fills it. */
+	if (r->agent->open < ENGINE_QUEUE_SURE ||
+	    (r->agent->open < e->batch_max + ENGINE_QUEUE_AGENT_MAX &&
+		r->agent->open < left))
 		return ENGINE_OK;
 	post_stats(e->post, &st);
 	/* One that is done makes room, and it is not known which. */
@@ -446,6 +456,12 @@ engine_cancel(struct engine *e, struct gen *g)
 {
 	g->quiet = true;
 	post_stop(e->post, g, GEN_CANCELLED);
+}
+
+void
+engine_gone(struct engine *e, uint32_t space)
+{
+	post_gone(e->post, space);
 }
 
 void

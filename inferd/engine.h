@@ -35,6 +35,7 @@ struct engine_opts {
 /* Completions that wait at most, and of one agent. */
 #define ENGINE_QUEUE_MAX 256u
 #define ENGINE_QUEUE_AGENT_MAX 128u
+#define ENGINE_QUEUE_SURE 2u /* of an agent, whatever others have */
 
 struct engine;
 struct steers;
@@ -84,6 +85,10 @@ struct gen *engine_submit(struct engine *e, const struct gen_request *r,
  * with GEN_CANCELLED if nothing else ended it before.  Until then what it
  * borrows stays. */
 void engine_cancel(struct engine *e, struct gen *g);
+
+/* What is remembered of an agent that nothing comes of any more; on disk it
+ * stays. */
+void engine_gone(struct engine *e, uint32_t space);
 
 struct engine_stats {
 	uint32_t running, waiting;

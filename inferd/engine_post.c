@@ -15,6 +15,8 @@ struct post {
 	struct gen *gens, **gens_end;
 	struct mail *mail, **mail_end;
 	struct engine_stats stats;
+	uint32_t *gone; /* spaces */
+	size_t ngone, cap;
 	bool quit;
 	int to_engine, to_main; /* eventfds */
 };
@@ -53,6 +55,7 @@ post_free(struct post *p)
 		p->mail = m->next;
 		free(m);
 	}
+	free(p->gone);
 	pthread_mutex_destroy(&p->lock);
 	close(p->to_engine);
 	close(p->to_main);
@@ -96,6 +99,31 @@ post_stop(struct post *p, struct gen *g, enum gen_finish why)
 
 	if (atomic_compare_exchange_strong(&g->stop, &going, (int)why))
 		ring(p->to_engine);
+}
+
+void
+post_gone(struct post *p, uint32_t space)
+{
+	pthread_mutex_lock(&p->lock);
+	if (p->ngone == p->cap) {
+		p->cap = p->cap == 0 ? 16 : p->cap * 2;
+		p->gone = xreallocarray(p->gone, p->cap, sizeof(*p->gone));
+	}
+	p->gone[p->ngone++] = space;
+	pthread_mutex_unlock(&p->lock);
+	ring(p->to_engine);
+}
+
+uint32_t
+post_take_gone(struct post *p)
+{
+	uint32_t space = 0;
+
+	pthread_mutex_lock(&p->lock);
+	if (p->ngone > 0)
+		space = p->gone[--p->ngone];
+	pthread_mutex_unlock(&p->lock);
+	return space;
 }
 
 void

@@ -61,6 +61,8 @@ void post_free(struct post *p); /* NULL is fine */
 /* The main thread. */
 void post_gen(struct post *p, struct gen *g);
 void post_stop(struct post *p, struct gen *g, enum gen_finish why);
+/* Nothing comes of this space any more. */
+void post_gone(struct post *p, uint32_t space);
 void post_quit(struct post *p);
 int post_fd(const struct post *p); /* can be read: there is mail */
 /* All mail in order, or NULL; free() each. */
@@ -73,6 +75,8 @@ void post_stats(struct post *p, struct engine_stats *out);
  * anything to come; -1: without end.
  */
 struct gen *post_take(struct post *p, int timeout_ms, bool *quit);
+/* A space that has gone since, before anything that came later; 0: none. */
+uint32_t post_take_gone(struct post *p);
 void post_event(struct post *p, struct gen *g, const struct gen_event *e);
 void post_charge(
     struct post *p, struct gen *g, uint64_t tokens, uint64_t cpu_us);

@@ -441,6 +441,24 @@ prefix_trim(struct prefix_cache *c, uint32_t space, size_t bytes)
 }
 
 void
+prefix_leave(struct prefix_cache *c, uint32_t space)
+{
+	struct space *s = prefix_space(c, space);
+	uint32_t i = 0;
+
+	if (s == NULL)
+		return;
+	while (s->oldest != NULL)
+		evict(c, s, s->oldest);
+	while (c->space[i] != s)
+		i++;
+	c->nspaces--;
+	memmove(&c->space[i], &c->space[i + 1],
+	    (c->nspaces - i) * sizeof(*c->space));
+	free(s);
+}
+
+void
 prefix_forget(struct prefix_cache *c, uint32_t space)
 {
 	struct space *s = prefix_space(c, space);

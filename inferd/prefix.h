@@ -91,6 +91,8 @@ void prefix_trim(struct prefix_cache *c, uint32_t space, size_t bytes);
  * there at the end, is written then.
  */
 bool prefix_idle(struct prefix_cache *c);
+/* Its number does not come again: nothing of it stays in memory. */
+void prefix_leave(struct prefix_cache *c, uint32_t space);
 /* Forget everything of a space, on disk too. */
 void prefix_forget(struct prefix_cache *c, uint32_t space);
 

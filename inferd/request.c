@@ -58,7 +58,8 @@ request_new(struct caller *k, enum api_kind kind)
 	q->kind = kind;
 	q->client = k->client;
 	q->client->open++;
-	q->agent = agents_find(s->o.agents, q->client->name);
+	q->agent = k->agent;
+	q->agent->held++;
 	/* Its bytes are those that the connection has read. */
 	q->held = k->held;
 	k->held = 0;
@@ -83,6 +84,7 @@ request_free(struct request *q)
 		q->next->prev = q->prev;
 	server_let_go(q->s, q->client, q->held);
 	q->client->open--;
+	q->agent->held--;
 	grammar_free(q->grammar);
 	for (size_t i = 0; q->tool_grammar != NULL && i < q->params.ntools; i++)
 		grammar_free(q->tool_grammar[i]);

@@ -205,7 +205,7 @@ route_check(struct caller *k, const struct conn_request *r, const char **why)
 		*why = "Host or Origin is not this machine";
 		return 403;
 	}
-	if (k->client->conns > SERVER_AGENT_CONNS) {
+	if (k->over) {
 		*why = "this agent has too many connections";
 		return 503;
 	}

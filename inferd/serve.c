@@ -188,6 +188,15 @@ open_record(struct service *s, struct server_opts *so, struct error *err)
 	return s->record == NULL ? -1 : 0;
 }
 
+static void
+on_gone(uint32_t space, void *arg)
+{
+	struct service *s = arg;
+
+	replay_forget(s->replay, space);
+	engine_gone(s->backend.engine, space);
+}
+
 static int
 prepare(struct service *s, struct error *err)
 {
@@ -207,6 +216,7 @@ prepare(struct service *s, struct error *err)
 	so.family = s->backend.family;
 	so.model = s->name;
 	so.replay = s->replay = replay_new(REPLAY_BYTES, REPLAY_TURNS);
+	agents_on_gone(s->agents, on_gone, s);
 	if (read_publics(s, &so, err) < 0 || open_record(s, &so, err) < 0)
 		return -1;
 	so.publics = s->publics;

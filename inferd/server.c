@@ -28,44 +28,40 @@ struct listener {
 	struct listener *next;
 };
 
-/* ---- bytes of requests -------------------------------------------------- */
-
-bool
-server_hold(struct server *s, struct client *c, size_t n)
-{
-	if (n > SERVER_HELD_MAX - s->held || n > SERVER_AGENT_HELD - c->held)
-		return false;
-	s->held += n;
-	c->held += n;
-	return true;
-}
-
-void
-server_let_go(struct server *s, struct client *c, size_t n)
-{
-	s->held -= n;
-	c->held -= n;
-}
-
 /* ---- connections -------------------------------------------------------- */
 
-static void listen_again(struct server *s);
+/* It is nobody's any more. */
+static void
+leave(struct caller *k)
+{
+	if (k->client == NULL)
+		return;
+	k->client->conns--;
+	k->agent->held--;
+	k->client = NULL;
+	k->agent = NULL;
+}
 
 static int
 become(struct caller *k, const char *name)
 {
+	struct agents *all = k->s->o.agents;
+	struct agent *a;
 	struct client *c;
 
 	/* The one table says what a name is. */
-	if (agents_find(k->s->o.agents, name) == NULL)
+	agents_make_room(all, ev_now_ms());
+	a = agents_find(all, name);
+	if (a == NULL)
 		return -1;
 	c = metrics_client(&k->s->metrics, name);
 	if (c == NULL)
 		return -1;
-	if (k->client != NULL)
-		k->client->conns--;
+	leave(k);
 	k->client = c;
+	k->agent = a;
 	c->conns++;
+	a->held++;
 	return 0;
 }
 
@@ -74,10 +70,13 @@ on_name(struct conn *conn, const char *name, void *arg)
 {
 	struct caller *k = arg;
 
-	(void)conn;
 	k->overseer = false;
 	k->named = true;
-	return become(k, name);
+	if (become(k, name) < 0)
+		return -1;
+	if (!share_named(k))
+		conn_close(conn);
+	return 0;
 }
 
 static unsigned
@@ -132,7 +131,7 @@ on_closed(struct conn *conn, void *arg)
 		request_leave(k->request);
 	server_let_go(s, k->client, k->held);
 	k->held = 0;
-	k->client->conns--;
+	leave(k);
 	if (k->prev != NULL)
 		k->prev->next = k->next;
 	else
@@ -140,9 +139,9 @@ on_closed(struct conn *conn, void *arg)
 	if (k->next != NULL)
 		k->next->prev = k->prev;
 	s->ncallers--;
+	s->nover -= k->over;
 	/* It may be its own request that has closed it. */
 	ev_defer(s->ev, free, k);
-	listen_again(s);
 }
 
 static const struct conn_ops ops = {
@@ -184,10 +183,8 @@ greet(struct server *s, int fd, bool tcp)
 
 	k->s = s;
 	k->tcp = tcp;
-	if (identify(k, fd, &may_name) < 0 ||
-	    (!may_name && k->client->conns > SERVER_AGENT_CONNS)) {
-		if (k->client != NULL)
-			k->client->conns--;
+	if (identify(k, fd, &may_name) < 0 || !share_let_in(k, may_name)) {
+		leave(k);
 		free(k);
 		close(fd);
 		return;
@@ -210,16 +207,12 @@ listen_all(struct server *s, unsigned int events)
 }
 
 static void
-listen_again(struct server *s)
-{
-	if (!s->stopping && s->ncallers < SERVER_CONNS_MAX)
-		listen_all(s, EV_READ);
-}
-
-static void
 on_pause_over(void *arg)
 {
-	listen_again(arg);
+	struct server *s = arg;
+
+	if (!s->stopping)
+		listen_all(s, EV_READ);
 }
 
 static void
@@ -230,13 +223,8 @@ on_listener(int fd, unsigned int events, void *arg)
 
 	(void)events;
 	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-		int conn;
-
-		if (s->ncallers >= SERVER_CONNS_MAX) {
-			listen_all(s, 0);
-			return;
-		}
-		conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		int conn =
+		    accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (conn >= 0) {
 			greet(s, conn, l->tcp);
 			continue;

@@ -24,9 +24,12 @@
 
 #define SERVER_CONNS_MAX 1024u  /* accepted at once */
 #define SERVER_AGENT_CONNS 256u /* of them, one agent's */
-/* Bytes of requests that are being read or worked on. */
+#define SERVER_CONNS_OVER 32u   /* besides, that are told to come later */
+/* Bytes of requests that are being read or worked on; one agent may have a part
+ * of what others leave, and a little in any case. */
 #define SERVER_HELD_MAX (512u << 20)
-#define SERVER_AGENT_HELD (128u << 20)
+#define SERVER_HELD_PART 4u
+#define SERVER_HELD_SURE (512u << 10)
 #define SERVER_BACKLOG 128
 
 struct server;

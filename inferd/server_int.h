@@ -16,10 +16,12 @@ struct caller {
 	struct server *s;
 	struct conn *conn;
 	struct client *client;
+	struct agent *agent;     /* the same, to the engine */
 	struct request *request; /* being worked on, or NULL */
 	bool tcp;
 	bool overseer; /* may see what all agents do */
 	bool named;    /* by the supervisor */
+	bool over;     /* its agent has too many: it is told so */
 	size_t held;   /* bytes of the body that is being read */
 	struct caller *prev, *next;
 };
@@ -35,7 +37,7 @@ struct server {
 	struct ev_timer *pause; /* until there are descriptors again */
 	struct caller *callers;
 	struct request *requests;
-	unsigned ncallers;
+	unsigned ncallers, nover; /* nover: of them */
 	size_t held;
 	bool stopping;
 };
@@ -51,9 +53,18 @@ void reply_json(struct caller *k, unsigned status, const struct buf *body);
 void reply_error(
     struct caller *k, enum api_kind kind, const struct api_error *e);
 
-/* -- server.c -- */
+/* -- share.c -- */
 /* Bytes of requests: false, and nothing has changed, if they are too many. */
 bool server_hold(struct server *s, struct client *c, size_t n);
 void server_let_go(struct server *s, struct client *c, size_t n);
+/*
+ * Room for a connection that is not in the list yet: if there is none, who has
+ * most gives one up, which the overseer may always ask for.  Where that is the
+ * caller's own agent it is marked `over` instead.  False: it cannot even be
+ * told.
+ */
+bool share_let_in(struct caller *k, bool overseer);
+/* The same, now that it is one of another agent. */
+bool share_named(struct caller *k);
 
 #endif

@@ -122,6 +122,12 @@ worker_take(struct worker *w, struct gen *g)
 	}
 }
 
+void
+worker_gone(struct worker *w, uint32_t space)
+{
+	prefix_leave(w->prefix, space);
+}
+
 bool
 worker_waits(const struct worker *w)
 {

@@ -30,6 +30,8 @@ void worker_use_guesser(struct worker *w, const struct net *n,
 /* Ends what is left as cancelled. */
 void worker_free(struct worker *w);
 
+/* Nothing comes of this space any more: free what is kept in memory. */
+void worker_gone(struct worker *w, uint32_t space);
 /* Completions that have come, linked by posted. */
 void worker_take(struct worker *w, struct gen *g);
 /*

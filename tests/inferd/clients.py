@@ -6,12 +6,17 @@
                          they have been answered; prints "ok" at the end
   hangup SOCKET TEXT     asks for TEXT to be gone on with, and is gone when the
                          first event has come
+  crush SOCKET UID       as root, five agents that take all connections there
+                         are and more; prints "ok" if others, UID among them,
+                         are served nevertheless
   inherit N COMMAND...   runs COMMAND with a listening socket of 127.0.0.1 as
                          descriptor 3, told as systemd tells it; port N
   vector FILE WIDTH      a control vector for what the second layer leaves
 """
 import json
 import os
+import re
+import resource
 import socket
 import struct
 import sys
@@ -90,6 +95,51 @@ def hangup(path, text):
         "stream": True}))
     read_until(s, b"\n\n")
     s.close()
+
+
+def get(s, target, agent=None):
+    if agent:
+        s.sendall(b"AGENT %s\n" % agent.encode())
+    s.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % target.encode())
+    got = b""
+    while b"\r\n\r\n" not in got:
+        piece = s.recv(65536)
+        if not piece:
+            return got
+        got += piece
+    head, body = got.split(b"\r\n\r\n", 1)
+    n = int(re.search(rb"Content-Length: (\d+)", head).group(1))
+    while len(body) < n:
+        body += s.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+def crush(path, uid):
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    quiet = dial(path)
+    assert b" 200 OK" in get(quiet, "/health", "job:1/quiet")
+    loud = []
+    for i in range(5 * 256):
+        loud.append(dial(path))
+        got = get(loud[-1], "/health", "job:1/loud%d" % (i // 256))
+        assert b" 200 OK" in got, got
+        # One of them has more than its share.
+        if i == 255:
+            got = get(dial(path), "/health", "job:1/loud0")
+            assert b" 503 " in got and b"Retry-After: " in got, got
+    assert b" 200 OK" in get(dial(path), "/health", "job:1/new")
+    pid = os.fork()
+    if pid == 0:
+        os.setresuid(int(uid), int(uid), int(uid))
+        os._exit(b" 200 OK" not in get(dial(path), "/health"))
+    assert os.waitpid(pid, 0)[1] == 0
+    assert b" 200 OK" in get(quiet, "/health")
+    got = get(dial(path), "/metrics").decode()
+    n = [int(x) for x in re.findall(
+        r'connections{agent="job:1/loud\d"} (\d+)', got)]
+    assert len(n) == 5 and min(n) > 150 and sum(n) <= 1024, n
+    print("ok")
 
 
 def inherit(port, *command):

@@ -151,6 +151,9 @@ check "an agent sees its own numbers, root all" apart
 check "fifty clients, and one that reads nothing" \
     sh -c "$clients crowd '$sock' 50 | grep '^ok$'"
 
+check "who takes all connections leaves some to others" \
+    sh -c "$clients crush '$sock' $someone | grep '^ok$'"
+
 # hangs_up TEXT: until one was seen to have gone in time.  What a text makes
 # the model say may be short, and done before.
 cancelled() {

@@ -56,6 +56,72 @@ what_is_no_name_is_no_agent(void **state)
 	agents_free(a);
 }
 
+struct gone {
+	uint32_t space, times;
+};
+
+static void
+on_gone(uint32_t space, void *arg)
+{
+	struct gone *g = arg;
+
+	g->space = space;
+	g->times++;
+}
+
+static void
+who_is_gone_makes_room_unless_it_has_used_its_budget(void **state)
+{
+	const struct agent_budget b = { .tokens = 1000, .window_s = 60 };
+	struct agents *a = agents_new(&b);
+	struct gone gone = { 0 };
+	struct agent *g[4], *x;
+	char name[32];
+
+	agents_on_gone(a, on_gone, &gone);
+	for (unsigned i = 0; i < AGENTS_MAX; i++) {
+		snprintf(name, sizeof(name), "uid:%u", i);
+		x = agents_find(a, name);
+		assert_non_null(x);
+		if (i < 4)
+			g[i] = x;
+	}
+	g[0]->open = 1;
+	g[1]->held = 1;
+	agent_charge(g[2], NOON, 1, 0);
+	(void)agents_find(a, "uid:3");
+	agents_make_room(a, NOON + 59999);
+	assert_int_equal(gone.times, 1);
+	assert_int_equal(gone.space, 5);
+	/* There is room now. */
+	agents_make_room(a, NOON + 59999);
+	assert_int_equal(gone.times, 1);
+	x = agents_find(a, "uid:4");
+	assert_int_equal(x->space, AGENTS_MAX + 1);
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(name, sizeof(name), "uid:%u", i);
+		assert_ptr_equal(agents_find(a, name), g[i]);
+	}
+	assert_int_equal(g[2]->tokens, 1);
+	/* A window that is over is forgotten with its agent. */
+	for (unsigned i = 5; i < AGENTS_MAX; i++) {
+		snprintf(name, sizeof(name), "uid:%u", i);
+		agent_charge(agents_find(a, name), NOON + 60000, 1, 0);
+	}
+	agent_charge(g[3], NOON + 60000, 1, 0);
+	agent_charge(x, NOON + 60000, 1, 0);
+	assert_null(agents_find(a, "new"));
+	agents_make_room(a, NOON + 60000);
+	assert_int_equal(gone.times, 2);
+	assert_int_equal(gone.space, 3);
+	assert_non_null(agents_find(a, "new"));
+	agents_find(a, "new")->held = 1;
+	agents_make_room(a, NOON + 119999);
+	assert_int_equal(gone.times, 2);
+	assert_null(agents_find(a, "newer"));
+	agents_free(a);
+}
+
 static void
 tokens_of_a_window_run_out_and_come_back(void **state)
 {
@@ -136,6 +202,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_agent_is_one_by_its_name),
 		cmocka_unit_test(what_is_no_name_is_no_agent),
+		cmocka_unit_test(
+		    who_is_gone_makes_room_unless_it_has_used_its_budget),
 		cmocka_unit_test(tokens_of_a_window_run_out_and_come_back),
 		cmocka_unit_test(processor_time_and_requests_have_an_end),
 		cmocka_unit_test(without_a_budget_there_is_no_end),

@@ -403,6 +403,24 @@ a_hit_gives_what_a_miss_gives(void **state)
 
 #define with_world(f) cmocka_unit_test_setup_teardown(f, start, end)
 
+/* Its number is never used again, and thousands of others come. */
+static void
+who_is_gone_leaves_nothing_in_memory(void **state)
+{
+	struct world *w = *state;
+	cleanup_free int32_t *ids = text(1, LONG);
+
+	for (uint32_t i = 0; i < 2 * PREFIX_SPACES; i++) {
+		assert_int_equal(ask(w, A + i, ids, KV_PAGE + 5).n, 0);
+		assert_int_equal(
+		    found(w, A + i, ids, KV_PAGE + 5), KV_PAGE + 4);
+		prefix_leave(w->cache, A + i);
+		assert_int_equal(kv_pool_used(w->kv), 0);
+		assert_int_equal(found(w, A + i, ids, KV_PAGE + 5), 0);
+	}
+	prefix_leave(w->cache, A);
+}
+
 int
 main(void)
 {
@@ -416,6 +434,7 @@ main(void)
 		with_world(what_was_used_last_stays_longest),
 		with_world(memory_comes_back_but_not_from_under_a_sequence),
 		cmocka_unit_test(a_hit_gives_what_a_miss_gives),
+		with_world(who_is_gone_leaves_nothing_in_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
