@@ -34,12 +34,13 @@
 
 #include "base/buf.h"
 #include "inferd/gen.h"
+#include "inferd/stoptext.h"
 
 #define API_BODY_MAX (32u << 20)
 #define API_MESSAGES_MAX 16384u /* and calls in them */
 #define API_TOOLS_MAX 1024u
-#define API_NAME_MAX 128u /* bytes of the name of a tool */
-#define API_STOPS_MAX 64u
+#define API_NAME_MAX 128u                /* bytes of the name of a tool */
+#define API_STOPS_MAX (STOPTEXT_MAX - 1) /* one more ends some turns */
 #define API_STOP_BYTES_MAX 4096u
 
 /*

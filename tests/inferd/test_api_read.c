@@ -125,7 +125,7 @@ too_many_or_too_long_stops_are_refused(void **state)
 	buf_printf(&b, "]}");
 	buf_put_u8(&b, 0);
 	assert_api(API_CHAT, (const char *)buf_head(&b),
-	    "400 stop: stop has more than 64 texts");
+	    "400 stop: stop has more than 63 texts");
 	buf_clear(&b);
 	buf_printf(
 	    &b, "{" HI ",'stop':'%0*d'}", (int)API_STOP_BYTES_MAX + 1, 0);

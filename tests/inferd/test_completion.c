@@ -8,6 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "inferd/api.h"
 #include "tests/inferd/completion_rig.h"
 
 static void
@@ -84,6 +85,34 @@ a_stop_text_is_never_said(void **state)
 	rig_open(&r, "plain");
 	r.p.ntools = 0;
 	assert_string_equal(play(&r, " Hi.\nUser: x"), "T:Hi.|stop");
+	rig_close(&r);
+}
+
+static void
+of_the_most_stops_the_last_is_found(void **state)
+{
+	static const char letters[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz!?";
+	struct chat_text stops[API_STOPS_MAX];
+	char text[API_STOPS_MAX][2];
+	struct rig r;
+	size_t i;
+
+	(void)state;
+	assert_true(sizeof(letters) > API_STOPS_MAX);
+	for (i = 0; i < API_STOPS_MAX; i++) {
+		text[i][0] = '.';
+		text[i][1] = letters[i];
+		stops[i] = (struct chat_text){ text[i], 2 };
+	}
+	/* Its end of a turn is one more. */
+	rig_open(&r, "plain");
+	r.p.ntools = 0;
+	r.p.stop = stops;
+	r.p.nstop = API_STOPS_MAX;
+	assert_string_equal(play(&r, "a.0"), "T:a|stop-text=.0");
+	assert_string_equal(play(&r, "a.!b"), "T:a|stop-text=.!");
+	assert_string_equal(play(&r, "a.?\nUser: x"), "T:a.?|stop");
 	rig_close(&r);
 }
 
@@ -450,6 +479,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(thoughts_words_and_calls_are_told),
 		cmocka_unit_test(a_stop_text_is_never_said),
+		cmocka_unit_test(of_the_most_stops_the_last_is_found),
 		cmocka_unit_test(thoughts_end_with_their_budget),
 		cmocka_unit_test(a_call_that_has_to_be_is_begun),
 		cmocka_unit_test(a_required_call_has_one_of_the_names),
