@@ -248,8 +248,13 @@ str_is_utf8(const char *s, size_t n)
 
 	for (size_t i = 0; i < n;) {
 		uint32_t cp;
-		size_t k = utf8_decode(p + i, n - i, &cp);
+		size_t k;
 
+		if (p[i] > 0 && p[i] < 0x80) {
+			i++;
+			continue;
+		}
+		k = utf8_decode(p + i, n - i, &cp);
 		if (k == 0 || cp == 0)
 			return false;
 		i += k;

@@ -37,6 +37,7 @@
 #include "inferd/stoptext.h"
 
 #define API_BODY_MAX (32u << 20)
+#define API_FIELDS_MAX 4096u    /* of the request itself */
 #define API_MESSAGES_MAX 16384u /* and calls in them */
 #define API_TOOLS_MAX 1024u
 #define API_NAME_MAX 128u                /* bytes of the name of a tool */

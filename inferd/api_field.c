@@ -14,6 +14,7 @@
 #include "proxy/json_string.h"
 
 #define SHOW_MAX 40u
+#define PLACE_MAX 56u
 #define NUMBER_MAX 64u /* bytes */
 #define BLOCK_MIN 65536u
 
@@ -78,13 +79,30 @@ api_fail(struct api_error *err, int status, const char *type, const char *param,
 	va_end(ap);
 }
 
+/* Only written out where something is wrong: it is entered for each part. */
+static void
+put_place(const struct reader *r, char *out, size_t size)
+{
+	size_t i, n = 0;
+
+	*out = '\0';
+	for (i = 0; i < r->nat && i < API_PLACES_MAX; i++, n = strlen(out)) {
+		snprintf(
+		    out + n, size - n, "%s%s", i > 0 ? "." : "", r->at[i].name);
+		n = strlen(out);
+		if (r->at[i].i != API_NO_INDEX)
+			snprintf(out + n, size - n, "[%zu]", r->at[i].i);
+	}
+}
+
 int
 api_bad(struct reader *r, const char *field, const char *fmt, ...)
 {
-	char param[sizeof(r->err->param)];
+	char place[PLACE_MAX], param[sizeof(r->err->param)];
 	va_list ap;
 
-	snprintf(param, sizeof(param), "%s%s%s", r->at,
+	put_place(r, place, sizeof(place));
+	snprintf(param, sizeof(param), "%s%s%s", place,
 	    r->nat > 0 && *field != '\0' ? "." : "", field);
 	va_start(ap, fmt);
 	fail(r->err, 400, NULL, param, fmt, ap);
@@ -92,37 +110,26 @@ api_bad(struct reader *r, const char *field, const char *fmt, ...)
 	return -1;
 }
 
-static size_t
-enter(struct reader *r, const char *what)
-{
-	size_t at = r->nat;
-
-	snprintf(
-	    r->at + at, sizeof(r->at) - at, "%s%s", at > 0 ? "." : "", what);
-	r->nat = strlen(r->at);
-	return at;
-}
-
 size_t
 api_enter(struct reader *r, const char *name)
 {
-	return enter(r, name);
+	return api_enter_at(r, name, API_NO_INDEX);
 }
 
 size_t
 api_enter_at(struct reader *r, const char *name, size_t i)
 {
-	char what[48];
-
-	snprintf(what, sizeof(what), "%s[%zu]", name, i);
-	return enter(r, what);
+	if (r->nat < API_PLACES_MAX) {
+		r->at[r->nat].name = name;
+		r->at[r->nat].i = i;
+	}
+	return r->nat++;
 }
 
 void
 api_leave(struct reader *r, size_t at)
 {
 	r->nat = at;
-	r->at[at] = '\0';
 }
 
 uint32_t

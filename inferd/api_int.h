@@ -8,6 +8,9 @@
 #include "inferd/api.h"
 #include "inferd/json_tree.h"
 
+#define API_PLACES_MAX 8u /* one in another */
+#define API_NO_INDEX SIZE_MAX
+
 /* Pieces that become one text; borrowed if there is only one. */
 struct join {
 	struct chat_text one;
@@ -19,7 +22,10 @@ struct reader {
 	struct json_tree t;
 	struct api_request *out;
 	struct api_error *err;
-	char at[56]; /* "messages[3]": where it reads */
+	struct {
+		const char *name; /* static */
+		size_t i;         /* or API_NO_INDEX */
+	} at[API_PLACES_MAX];     /* where it reads: "messages[3]" */
 	size_t nat;
 
 	/* What is put into out at the end. */
@@ -47,7 +53,7 @@ struct reader {
 /* err: status 400; field is below where the reader is.  Returns -1. */
 int api_bad(struct reader *r, const char *field, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* "name" or "name[i]"; returns what at_leave() wants. */
+/* "name" or "name[i]", name static; returns what api_leave() wants. */
 size_t api_enter(struct reader *r, const char *name);
 size_t api_enter_at(struct reader *r, const char *name, size_t i);
 void api_leave(struct reader *r, size_t at);

@@ -59,7 +59,11 @@ mend_surrogates(char *p, size_t n)
 		bool high, low;
 
 		if (p[i] != '\\') {
-			i++;
+			const char *next = memchr(p + i, '\\', n - i);
+
+			if (next == NULL)
+				return;
+			i = (size_t)(next - p);
 			continue;
 		}
 		if (p[i + 1] != 'u' || (p[i + 2] | 32) != 'd') {
@@ -133,6 +137,10 @@ api_read(enum api_kind kind, const char *body, size_t n,
 		api_bad(&r, "", "the request is not valid %s", why.msg);
 	else if (r.t.node[0].type != JSON_OBJECT)
 		api_bad(&r, "", "the request is not a JSON object");
+	/* Each is compared with each that is known. */
+	else if (json_tree_count(&r.t, 0) > API_FIELDS_MAX)
+		api_bad(&r, "", "the request has more than %u fields",
+		    API_FIELDS_MAX);
 	else if (api_read_params(&r) == 0 && read_kind(&r) == 0)
 		rc = 0;
 	if (rc == 0)

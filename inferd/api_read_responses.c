@@ -132,18 +132,18 @@ read_item(struct reader *r, uint32_t node)
 		return api_bad(r, "", "an item must be an object");
 	if (api_get_node(r, node, "type", JSON_STR, &type) < 0)
 		return -1;
-	if (type == 0 || api_type_is(r, node, "message"))
+	if (type == 0 || json_tree_is(&r->t, type, "message"))
 		return read_message(r, node);
-	if (api_type_is(r, node, "function_call"))
+	if (json_tree_is(&r->t, type, "function_call"))
 		return read_call(r, node, false);
-	if (api_type_is(r, node, "custom_tool_call"))
+	if (json_tree_is(&r->t, type, "custom_tool_call"))
 		return read_call(r, node, true);
-	if (api_type_is(r, node, "function_call_output") ||
-	    api_type_is(r, node, "custom_tool_call_output"))
+	if (json_tree_is(&r->t, type, "function_call_output") ||
+	    json_tree_is(&r->t, type, "custom_tool_call_output"))
 		return read_output(r, node);
-	if (api_type_is(r, node, "reasoning"))
+	if (json_tree_is(&r->t, type, "reasoning"))
 		return read_reasoning(r, node);
-	if (api_type_is(r, node, "item_reference"))
+	if (json_tree_is(&r->t, type, "item_reference"))
 		return api_bad(r, "type",
 		    "references to items are not supported: nothing is stored "
 		    "here; send the item itself");

@@ -313,6 +313,8 @@ equals(const struct json_tree *t, uint32_t from, uint32_t n, const char *s)
 	/* An escape makes one byte of six at most, and never more of them. */
 	if (n < want || n / 6 > want)
 		return false;
+	if (want > 0 && t->text[from] != '\\' && t->text[from] != s[0])
+		return false;
 	if (memchr(t->text + from, '\\', n) == NULL)
 		return n == want && memcmp(t->text + from, s, n) == 0;
 	if (n > sizeof(text)) {
@@ -378,20 +380,32 @@ json_tree_key(const struct json_tree *t, uint32_t node, struct buf *out)
 void
 json_quote(struct buf *out, const char *p, size_t n)
 {
-	static const char from[] = "\n\t\r\"\\\b\f", to[] = "ntr\"\\bf";
-	const char *at;
-	size_t i;
+	static const char letters[256] = { ['\n'] = 'n',
+		['\t'] = 't',
+		['\r'] = 'r',
+		['"'] = '"',
+		['\\'] = '\\',
+		['\b'] = 'b',
+		['\f'] = 'f' };
+	size_t i, from = 0;
 
 	buf_put_u8(out, '"');
 	for (i = 0; i < n; i++) {
-		at = p[i] == '\0' ? NULL : strchr(from, p[i]);
-		if (at != NULL)
-			buf_printf(out, "\\%c", to[at - from]);
-		else if ((uint8_t)p[i] < 0x20)
-			buf_printf(out, "\\u%04x", (unsigned int)p[i]);
+		const uint8_t c = (uint8_t)p[i];
+		const uint8_t two[] = { '\\', (uint8_t)letters[c] };
+
+		if (c >= 0x20 && letters[c] == 0)
+			continue;
+		if (i > from)
+			buf_put(out, p + from, i - from);
+		from = i + 1;
+		if (letters[c] != 0)
+			buf_put(out, two, sizeof(two));
 		else
-			buf_put_u8(out, (uint8_t)p[i]);
+			buf_printf(out, "\\u%04x", (unsigned int)c);
 	}
+	if (n > from)
+		buf_put(out, p + from, n - from);
 	buf_put_u8(out, '"');
 }
 

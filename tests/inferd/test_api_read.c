@@ -351,6 +351,21 @@ more_than_the_limits_is_refused(void **state)
 	buf_put_u8(&b, 0);
 	assert_api(API_CHAT, (const char *)buf_head(&b),
 	    "400 tools[1024].function: there are more than 1024 tools");
+	buf_clear(&b);
+	buf_printf(&b, "{" HI);
+	for (i = 1; i < API_FIELDS_MAX; i++)
+		buf_printf(&b, ",'\\u0073tream':true");
+	buf_printf(&b, "}");
+	buf_put_u8(&b, 0);
+	assert_api(API_CHAT, (const char *)buf_head(&b), "U:hi");
+	buf_clear(&b);
+	buf_printf(&b, "{" HI);
+	for (i = 0; i < API_FIELDS_MAX; i++)
+		buf_printf(&b, ",'x':0");
+	buf_printf(&b, "}");
+	buf_put_u8(&b, 0);
+	assert_api(API_CHAT, (const char *)buf_head(&b),
+	    "400 : the request has more than 4096 fields");
 }
 
 static void
