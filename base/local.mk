@@ -15,5 +15,6 @@ libbase_a_SOURCES = \
 	base/peer.c base/peer.h \
 	base/procfs.c base/procfs.h \
 	base/proto.c base/proto.h \
+	base/rate.c base/rate.h \
 	base/secret.c base/secret.h \
 	base/str.c base/str.h

@@ -242,6 +242,7 @@ back_main(void)
 	peers_free(b.peers);
 	upstream_pool_free(b.pool);
 	bindings_free(&b.bindings);
+	free(b.often);
 	free(b.model_hosts);
 	via_clear(&b.via);
 	policy_free(b.policy);

@@ -14,6 +14,7 @@
 #include "base/audit_event.h"
 #include "base/ev.h"
 #include "base/peer.h"
+#include "base/rate.h"
 #include "base/secret.h"
 #include "policy/policy.h"
 #include "proxy/binding.h"
@@ -47,6 +48,12 @@
  * not beyond a change of what is bound. */
 #define BACK_SPARE_MS 1000u
 #define BACK_SPARE_MAX 8u
+/* Events that front tells, of each kind: twice of what it keeps to. */
+#define BACK_FRONT_BURST 40u
+#define BACK_FRONT_MS 500u
+/* Requests of a minute that a credential stands in: beyond, recorded. */
+#define BACK_OFTEN_MAX 1000u
+#define BACK_OFTEN_MS 60000u
 #define BACK_ASK_SLACK_MS 5000u /* control's own time-out comes first */
 
 enum xstate {
@@ -169,6 +176,13 @@ struct scrub_spare {
 	struct ev_timer *timer;
 };
 
+/* How often the value of a credential has gone out. */
+struct often {
+	uint32_t cred;
+	unsigned int n;
+	uint64_t since; /* ms */
+};
+
 /* Events on their way to audit, in order. */
 struct owed {
 	struct audit_ev event[BACK_OWED_MAX];
@@ -200,6 +214,9 @@ struct back {
 	uint32_t serial;
 	struct owed owed;
 	struct scrub_spare spare;
+	struct rate front_events[FRONT_EVENT_MAX];
+	struct often *often;
+	size_t noften;
 	bool audit_room; /* audit has said that it will not run out of it */
 };
 
@@ -428,6 +445,8 @@ bool record_decision(struct exchange *x, const char *code, const char *effect,
 void record_outcome(struct exchange *x, const char *error);
 void record_leak(
     struct exchange *x, const char *cred, const char *why, bool passed);
+/* Values are on their way: often ones are an event (attack 10). */
+void record_often(struct exchange *x);
 void record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
     const char *text);
 /* May it change something at the origin? */

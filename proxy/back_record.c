@@ -174,6 +174,54 @@ record_leak(struct exchange *x, const char *cred, const char *why, bool passed)
 	(void)back_send_event(x->back, &e, 0);
 }
 
+static struct often *
+often_of(struct back *b, uint32_t cred)
+{
+	struct often *o;
+
+	for (size_t i = 0; i < b->noften; i++)
+		if (b->often[i].cred == cred)
+			return &b->often[i];
+	/* Ids are not used again: who is gone makes room. */
+	for (size_t i = 0; i < b->noften; i++)
+		if (bindings_cred(&b->bindings, b->often[i].cred) == NULL) {
+			b->often[i] = (struct often){ .cred = cred };
+			return &b->often[i];
+		}
+	b->often = xreallocarray(b->often, b->noften + 1, sizeof(*b->often));
+	o = &b->often[b->noften++];
+	*o = (struct often){ .cred = cred };
+	return o;
+}
+
+void
+record_often(struct exchange *x)
+{
+	struct back *b = x->back;
+	uint64_t now = x->ncreds > 0 ? ev_now_ms() : 0;
+
+	for (size_t i = 0; i < x->ncreds; i++) {
+		struct often *o = often_of(b, x->cred[i].cred);
+		const struct binding *bd = bindings_cred(&b->bindings, o->cred);
+		struct audit_ev e;
+
+		if (now - o->since >= BACK_OFTEN_MS) {
+			o->since = now;
+			o->n = 0;
+		}
+		if (o->n++ != BACK_OFTEN_MAX || bd == NULL)
+			continue;
+		audit_ev_init(&e, "SE102", "secret.often", 2, false);
+		audit_ev_str(&e, "obj.credential", bd->name);
+		audit_ev_str(&e, "obj.host", x->host);
+		audit_ev_u64(&e, "obj.port", x->head.port);
+		audit_ev_u64(&e, "obj.requests", o->n);
+		audit_ev_u64(&e, "obj.seconds", BACK_OFTEN_MS / 1000);
+		audit_ev_str(&e, "dec.effect", "allow");
+		(void)back_send_event(b, &e, 0);
+	}
+}
+
 void
 record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
     const char *text)
@@ -190,8 +238,17 @@ record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
 		[FRONT_NO_NAME] = { "NT406", "net.noname", 3 },
 		[FRONT_LIMIT] = { "NT407", "net.limit", 3 },
 	};
+	struct rate *r = &b->front_events[kind];
+	cleanup_free char *more = NULL;
 	struct audit_ev e;
 
+	/* Front keeps to half of it, unless it is not what it should be. */
+	if (!rate_take(r, BACK_FRONT_BURST, BACK_FRONT_MS))
+		return;
+	if (r->dropped > 0)
+		more = xasprintf(
+		    "%s (and %u more, told too fast)", text, r->dropped);
+	r->dropped = 0;
 	audit_ev_init(
 	    &e, rows[kind].code, rows[kind].type, rows[kind].severity, false);
 	audit_ev_str(&e, "obj.host", dst);
@@ -199,6 +256,6 @@ record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
 	audit_ev_str(&e, "dec.effect", "deny");
 	audit_ev_str(&e, "dec.by", "failsafe");
 	audit_ev_str(&e, "dec.enforce", "proxy");
-	audit_ev_str(&e, "dec.reason", text);
+	audit_ev_str(&e, "dec.reason", more != NULL ? more : text);
 	(void)back_send_event(b, &e, 0);
 }

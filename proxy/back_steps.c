@@ -244,6 +244,7 @@ xch_record(struct exchange *x)
 {
 	bool early = early_may(x);
 
+	record_often(x);
 	xch_wait(x, X_AUDIT, BACK_STEP_MS);
 	if (!record_decision(x, "HT101", "allow", NULL, x->wait)) {
 		xch_audit_failed(

@@ -10,26 +10,6 @@
 #define CONFIG_MAX 256u
 #define LEAF_MAX 8192u
 
-bool
-rate_take(struct rate *r, unsigned int burst, uint64_t ms)
-{
-	uint64_t now = ev_now_ms();
-	uint64_t add = r->since == 0 ? burst : (now - r->since) / ms;
-
-	if (add > 0) {
-		r->since = now;
-		r->tokens = add > burst - r->tokens
-				? burst
-				: r->tokens + (unsigned int)add;
-	}
-	if (r->tokens == 0) {
-		r->dropped++;
-		return false;
-	}
-	r->tokens--;
-	return true;
-}
-
 void
 front_event(struct front *f, enum front_event kind, const char *dst,
     uint16_t port, const char *text, size_t n)

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/ev.h"
 #include "base/peer.h"
+#include "base/rate.h"
 #include "proxy/http1.h"
 #include "proxy/pool.h"
 #include "proxy/tls.h"
@@ -195,12 +196,6 @@ struct conn {
 	bool owes;      /* ... though the agent may still be sending */
 };
 
-/* A token bucket. */
-struct rate {
-	uint64_t since;
-	unsigned int tokens, dropped;
-};
-
 struct mint {
 	struct mint *next;
 	uint32_t serial;
@@ -231,8 +226,6 @@ struct front {
 };
 
 /* front.c */
-/* Take a token of at most burst, one of which comes back each ms. */
-bool rate_take(struct rate *r, unsigned int burst, uint64_t ms);
 /* Tell back, to be recorded.  text is untrusted and escaped here. */
 void front_event(struct front *f, enum front_event kind, const char *dst,
     uint16_t port, const char *text, size_t n);

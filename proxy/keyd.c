@@ -224,6 +224,7 @@ job_add(struct keyd *k, uint32_t job)
 	if (k->njobs == P_JOBS_MAX)
 		return NULL;
 	k->jobs = xreallocarray(k->jobs, k->njobs + 1, sizeof(*k->jobs));
+	memset(&k->jobs[k->njobs], 0, sizeof(*k->jobs));
 	return &k->jobs[k->njobs++];
 }
 
@@ -293,16 +294,16 @@ on_mint(struct chan *c, struct msg *m, void *ctx)
 	struct error err;
 	struct buf b;
 	size_t n;
-	bool ok;
+	bool may, ok;
 
 	(void)c;
 	cur_str_into(&m->body, name, sizeof(name));
 	spki = cur_blob(&m->body, MINT_SPKI_SIZE, &n);
 	if (cur_end(&m->body) < 0)
 		return -1;
-	ok = k->mint != NULL &&
-	     mint_leaf(k->mint, name, spki, n, &der, &err) == 0;
-	if (k->mint != NULL && !ok) {
+	may = k->mint != NULL && keyd_may(k, p->job, KEYD_LEAVES);
+	ok = may && mint_leaf(k->mint, name, spki, n, &der, &err) == 0;
+	if (may && !ok) {
 		cleanup_free char *shown = str_escape(name, strlen(name));
 
 		log_warnx("mint job=%u name=%s: %s", p->job, shown, err.msg);

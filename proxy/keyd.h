@@ -19,23 +19,43 @@
  *	KY205 ca.rotate		barrier, likewise
  *	KY301 secret.capture	stream, a token is sealed and has a stub
  *	KY302 secret.capture	stream, severity 3; it could not be: dec.because
- * What lessens authority does not wait for the log; it is reported as failed
- * when it could not be recorded.
+ *	KY401 keyd.limit	stream, severity 3; a process of the job asks
+ *more often than it may: obj.what, obj.refused What lessens authority does not
+ *wait for the log; it is reported as failed when it could not be recorded.
  */
 #ifndef BRIG_PROXY_KEYD_H
 #define BRIG_PROXY_KEYD_H
 
 #include "base/ev.h"
 #include "base/peer.h"
+#include "base/rate.h"
 #include "policy/policy.h"
 #include "proxy/mint.h"
 #include "proxy/stub.h"
 #include "proxy/vault.h"
 
+/*
+ * What the processes of a job may ask, each twice of what an honest one asks:
+ * keyd serves other jobs too.  Values for requests are bounded by what back
+ * has under way.
+ */
+enum keyd_limit {
+	KEYD_LEAVES,   /* front keeps to half of it itself */
+	KEYD_SSH,      /* likewise */
+	KEYD_CAPTURES, /* each is written to disk */
+	KEYD_LIMIT_MAX
+};
+
+struct keyd_rates {
+	struct rate taken[KEYD_LIMIT_MAX];
+	struct rate told[KEYD_LIMIT_MAX];
+};
+
 struct keyd_job {
 	uint32_t job;
 	uint8_t nonce[STUB_NONCE_SIZE];
 	char profile[P_NAME_MAX + 1];
+	struct keyd_rates rates;
 };
 
 struct keyd_pending; /* keyd_secret.c */
@@ -64,6 +84,7 @@ struct keyd {
 	char proxy_secret[P_NAME_MAX + 1];
 	struct keyd_job *jobs;
 	size_t njobs;
+	struct keyd_rates unknown; /* of jobs that are not open, together */
 	struct keyd_pending *pending;
 	size_t npending;
 	uint32_t last_serial; /* of barrier events */
@@ -80,6 +101,9 @@ extern const struct peer_def keyd_peers[4];
 const struct keyd_job *keyd_job(const struct keyd *k, uint32_t job);
 /* Free everything but ev and peers. */
 void keyd_clear(struct keyd *k);
+
+/* keyd_limit.c: false, and recorded, when the job has asked too often. */
+bool keyd_may(struct keyd *k, uint32_t job, enum keyd_limit what);
 
 /* keyd_ca.c: the interception CA. */
 int keyd_ca_open(struct keyd *k, struct error *err); /* fills k->mint */

@@ -261,6 +261,10 @@ keyd_on_capture(struct chan *ch, struct msg *m, void *ctx)
 	parent = k->vault == NULL ? NULL : vault_by_id(k->vault, r.parent);
 	if (parent != NULL)
 		strlcpy(name, parent->name, sizeof(name));
+	if (!keyd_may(k, p->job, KEYD_CAPTURES)) {
+		reply(p, m->serial, 0, "", "the job is issued too many tokens");
+		return 0;
+	}
 	why = judge(k, j, parent, &r);
 	if (why == NULL && is_stub(k, j, r.value, r.n)) {
 		cleanup_free char *same = xstrndup((const char *)r.value, r.n);

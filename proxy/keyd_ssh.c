@@ -69,6 +69,8 @@ keyd_on_ssh_keys(struct chan *ch, struct msg *m, void *ctx)
 
 	if (cur_end(&m->body) < 0)
 		return -1;
+	if (!keyd_may(k, p->job, KEYD_SSH))
+		j = NULL;
 	buf_put_u32(&b, 0);
 	for (size_t i = 0; j != NULL && k->vault != NULL && n < KEYS_MAX &&
 			   i < vault_count(k->vault);
@@ -230,11 +232,15 @@ keyd_on_ssh_sign(struct chan *ch, struct msg *m, void *ctx)
 	struct error err = { 0 };
 	struct request r;
 	const char *why = NULL;
+	bool may;
 
 	(void)ch;
 	if (get_request(&m->body, &r) < 0)
 		return -1;
-	if (peers_find(k->peers, ROLE_AUDIT, 0) == NULL)
+	may = keyd_may(k, p->job, KEYD_SSH);
+	if (!may)
+		why = "the job asks for too many signatures";
+	else if (peers_find(k->peers, ROLE_AUDIT, 0) == NULL)
 		why = "the audit log is not available";
 	else if (j == NULL)
 		why = "the job is not open";
@@ -248,7 +254,7 @@ keyd_on_ssh_sign(struct chan *ch, struct msg *m, void *ctx)
 	    ssh_key_sign(key, &a.algorithm, &r.sign.data, &sig, &err) < 0)
 		why = err.msg;
 	ssh_key_free(key);
-	if (peers_find(k->peers, ROLE_AUDIT, 0) != NULL)
+	if (may && peers_find(k->peers, ROLE_AUDIT, 0) != NULL)
 		record(k, p->job, c, h, &a, &d, why);
 	buf_put_u8(&b, why == NULL);
 	buf_put_blob(&b, buf_head(&sig), why == NULL ? buf_len(&sig) : 0);

@@ -29,7 +29,7 @@ libproxy_a_SOURCES += \
 	proxy/keyd_ca.c \
 	proxy/keyd_capture.c proxy/keyd_release.c proxy/keyd_secret.c \
 	proxy/keyd_sign.c proxy/keyd_ssh.c \
-	proxy/keyd_renew.c \
+	proxy/keyd_limit.c proxy/keyd_renew.c \
 	proxy/mint.c proxy/mint.h \
 	proxy/prf.c proxy/prf.h \
 	proxy/stub.c proxy/stub.h \

@@ -122,6 +122,12 @@ audited() {
     done
 }
 
+not_audited() {
+    if grep -hF -e "$1" "$T"/log/*.jsonl; then
+        return 1
+    fi
+}
+
 # spellings VALUE: raw, reversed, hex, percent and base64 at three offsets.
 spellings() {
     printf '%s\n' "$1"

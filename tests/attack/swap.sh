@@ -59,6 +59,15 @@ check "08 what it sees is the stub" \
         grep -q "split=$s" "$0" && grep -qi "x-echo: Bearer $s" "$0"' \
     "$T/job.out"
 
+job "curl -sS $auth -o /dev/null '$G/a10-control?[1-20]'"
+check "10 control: some requests with a secret are no event" \
+    not_audited SE102
+job "curl -sS $auth -o /dev/null '$G/a10?[1-1100]'"
+check "10 control: many requests with a secret go out" \
+    reached good.test "/a10?1100 "
+check "10 and are an event of the audit log" \
+    wait_for 10 audited SE102 good.test 1001
+
 job 'env; tr "\0" "\n" </proc/self/environ; cat /proc/self/cmdline
 od -An -c /proc/self/auxv; cat /proc/1/cmdline; env | base64
 for f in /etc/*; do [ -f "$f" ] && cat "$f"; done 2>/dev/null

@@ -60,7 +60,7 @@ send_policy(struct world *w, uint32_t generation, const char *text)
 	raw_send(&w->parent, M_POLICY, 0, 0, &b, fd);
 }
 
-static int
+static inline int
 key_fd(const char *key, size_t n)
 {
 	return fd_memfd("key", key, n);
@@ -150,7 +150,7 @@ struct add {
 static const struct add github = { "github", "api.example", 443, SURFACE_HEADER,
 	"Authorization", "", "GITHUB_TOKEN" };
 
-static void
+static inline void
 spec_of(const struct add *a, struct cred_spec *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -163,7 +163,7 @@ spec_of(const struct add *a, struct cred_spec *s)
 	strlcpy(s->env, a->env, sizeof(s->env));
 }
 
-static void
+static inline void
 send_spec(struct world *w, const char *name, const struct cred_spec *s, int fd)
 {
 	struct buf b;
@@ -174,7 +174,7 @@ send_spec(struct world *w, const char *name, const struct cred_spec *s, int fd)
 	raw_send(&w->control, M_SECRET_ADD, 0, 11, &b, fd);
 }
 
-static void
+static inline void
 send_add(struct world *w, const struct add *a, int fd)
 {
 	struct cred_spec s;
@@ -183,7 +183,7 @@ send_add(struct world *w, const struct add *a, int fd)
 	send_spec(w, a->name, &s, fd);
 }
 
-static void
+static inline void
 send_named(struct world *w, uint16_t type, const char *name, int fd)
 {
 	struct buf b;
@@ -193,7 +193,7 @@ send_named(struct world *w, uint16_t type, const char *name, int fd)
 	raw_send(&w->control, type, 0, 12, &b, fd);
 }
 
-static int
+static inline int
 value_fd(const char *value)
 {
 	return fd_memfd("value", value, strlen(value));
@@ -227,7 +227,7 @@ expect_audit(struct world *w, const char *code, bool ok)
 	raw_send(&w->audit, M_AUDIT_ACK, 0, w->audit.serial, &b, -1);
 }
 
-static void
+static inline void
 expect_done(struct world *w, bool ok, const char *part)
 {
 	char error[512], fingerprint[32];
@@ -243,7 +243,7 @@ expect_done(struct world *w, bool ok, const char *part)
 	assert_int_equal(strlen(fingerprint), ok ? 12 : 0);
 }
 
-static void
+static inline void
 add(struct world *w, const struct add *a, const char *value)
 {
 	send_add(w, a, value_fd(value));
@@ -261,7 +261,7 @@ struct row {
 	char stub[256];
 };
 
-static uint32_t
+static inline uint32_t
 get_bindings(struct world *w, struct row *rows, uint32_t max)
 {
 	uint32_t n = cur_u32(&w->back.body);
@@ -280,7 +280,7 @@ get_bindings(struct world *w, struct row *rows, uint32_t max)
 	return n;
 }
 
-static uint32_t
+static inline uint32_t
 expect_bindings(struct world *w, struct row *rows, uint32_t max)
 {
 	raw_expect(&w->back, M_BINDINGS);
@@ -295,7 +295,7 @@ struct want {
 	bool asked;
 };
 
-static void
+static inline void
 send_release(struct world *w, const struct want *r)
 {
 	struct buf b;
@@ -312,7 +312,7 @@ send_release(struct world *w, const struct want *r)
 }
 
 /* value NULL: refused, and why contains part. */
-static void
+static inline void
 expect_released(struct world *w, const char *value, const char *part)
 {
 	const uint8_t *p;

@@ -8,6 +8,7 @@ KEYD_TESTS = \
 	tests/proxy/test_dns \
 	tests/proxy/test_keyd \
 	tests/proxy/test_keyd_capture \
+	tests/proxy/test_keyd_limit \
 	tests/proxy/test_keyd_renew \
 	tests/proxy/test_mint \
 	tests/proxy/test_stub \
@@ -36,6 +37,10 @@ tests_proxy_test_keyd_capture_SOURCES = tests/proxy/test_keyd_capture.c \
 	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
 tests_proxy_test_keyd_capture_LDADD = libsandbox.a $(KEYD_LDADD) \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
+tests_proxy_test_keyd_limit_SOURCES = tests/proxy/test_keyd_limit.c \
+	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
+tests_proxy_test_keyd_limit_LDADD = libsandbox.a $(KEYD_LDADD) \
+	$(SECCOMP_LIBS) $(CAP_LIBS)
 tests_proxy_test_keyd_renew_SOURCES = tests/proxy/test_keyd_renew.c \
 	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
 tests_proxy_test_keyd_renew_LDADD = libsandbox.a $(KEYD_LDADD) \
@@ -57,6 +62,7 @@ tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 # back and its pure parts.
 BACK_LIST = tests/proxy/test_back tests/proxy/test_back_body \
 	tests/proxy/test_back_elsewhere \
+	tests/proxy/test_back_events \
 	tests/proxy/test_back_inferd \
 	tests/proxy/test_back_policy \
 	tests/proxy/test_back_ws tests/proxy/test_codec \
@@ -109,6 +115,10 @@ tests_proxy_test_back_body_LDADD = libproxy.a libpolicy.a libbase.a \
 tests_proxy_test_back_ws_SOURCES = tests/proxy/test_back_ws.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_ws_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(PROXY_LIBS) $(CMOCKA_LIBS)
+tests_proxy_test_back_events_SOURCES = tests/proxy/test_back_events.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_events_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_elsewhere_SOURCES = tests/proxy/test_back_elsewhere.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h

@@ -719,23 +719,6 @@ name_that_does_not_resolve_is_explained(void **state)
 	assert_true(world_saw(w, "no such name"));
 }
 
-static void
-event_of_front_is_recorded(void **state)
-{
-	struct world *w = *state;
-	struct buf b = { 0 };
-
-	buf_put_u8(&b, FRONT_UDP);
-	buf_put_str(&b, "8.8.8.8");
-	buf_put_u16(&b, 443);
-	buf_put_str(&b, "datagram dropped");
-	chan_send(w->front, M_FRONT_EVENT, 1, 0, &b, -1);
-	buf_free(&b);
-	world_run(w, 50);
-	assert_true(world_logged(w, "NT402 "));
-	assert_true(world_logged(w, "datagram dropped"));
-}
-
 #define T(f) cmocka_unit_test_setup(f, world_reset)
 
 int
@@ -774,7 +757,6 @@ main(void)
 		T(front_that_breaks_the_rules_is_reported),
 		T(policy_that_does_not_load_allows_nothing),
 		T(name_that_does_not_resolve_is_explained),
-		T(event_of_front_is_recorded),
 	};
 	return cmocka_run_group_tests(tests, world_setup, world_teardown);
 }
