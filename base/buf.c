@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/str.h"
 
+#define FIRST_CAP 256u /* what most buffers hold, so that they grow once */
+
 void
 buf_init(struct buf *b, size_t limit)
 {
@@ -87,7 +89,7 @@ buf_reserve(struct buf *b, size_t n)
 		b->len = live;
 	}
 	if (b->data == NULL || want > b->cap) {
-		size_t cap = b->cap < 64 ? 64 : b->cap;
+		size_t cap = b->cap < FIRST_CAP ? FIRST_CAP : b->cap;
 
 		while (cap < want)
 			if (__builtin_mul_overflow(cap, 2u, &cap))
@@ -185,6 +187,25 @@ void
 buf_put_str(struct buf *b, const char *s)
 {
 	buf_put_blob(b, s, s == NULL ? 0 : strlen(s));
+}
+
+void
+buf_put_text(struct buf *b, const char *s)
+{
+	buf_put(b, s, strlen(s));
+}
+
+void
+buf_put_dec(struct buf *b, uint64_t v, size_t width)
+{
+	char text[20]; /* UINT64_MAX */
+	size_t at = sizeof(text);
+
+	do {
+		text[--at] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0 || sizeof(text) - at < width);
+	buf_put(b, text + at, sizeof(text) - at);
 }
 
 void

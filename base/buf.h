@@ -62,6 +62,10 @@ void buf_put_u64(struct buf *b, uint64_t v);
 void buf_put_be32(struct buf *b, uint32_t v);
 void buf_put_blob(struct buf *b, const void *p, size_t n);
 void buf_put_str(struct buf *b, const char *s); /* NULL is written as "" */
+/* Text: a string without its NUL, a number of at least width (up to 20)
+ * digits.  What buf_printf() does takes several times as long. */
+void buf_put_text(struct buf *b, const char *s);
+void buf_put_dec(struct buf *b, uint64_t v, size_t width);
 void buf_printf(struct buf *b, const char *fmt, ...) attr_printf(2, 3);
 /* Overwrite a u32 written earlier at absolute offset off. */
 void buf_patch_u32(struct buf *b, size_t off, uint32_t v);

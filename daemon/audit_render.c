@@ -47,12 +47,6 @@ event_decode(struct event *e, const void *p, size_t n)
 	return cur_end(&c);
 }
 
-static void
-put_words(struct buf *b, const char *s)
-{
-	buf_put(b, s, strlen(s));
-}
-
 /* Does it stand in JSON as it is?  Nearly all does. */
 static bool
 is_plain(const uint8_t *s, size_t n)
@@ -140,10 +134,10 @@ put_section(
 
 		if (memcmp(f->key, section, SECTION_LEN) != 0)
 			continue;
-		put_words(b, open ? "," : ",\"");
+		buf_put_text(b, open ? "," : ",\"");
 		if (!open) {
-			put_words(b, section);
-			put_words(b, "\":{");
+			buf_put_text(b, section);
+			buf_put_text(b, "\":{");
 		}
 		open = true;
 		/* No key has digits of its own. */
@@ -151,8 +145,8 @@ put_section(
 			buf_printf(b, "\"%s_%" PRIu32 "\":", name, e->nth[i]);
 		else {
 			buf_put_u8(b, '"');
-			put_words(b, name);
-			put_words(b, "\":");
+			buf_put_text(b, name);
+			buf_put_text(b, "\":");
 		}
 		switch (f->kind) {
 		case AUDIT_STR:
@@ -160,10 +154,10 @@ put_section(
 				cut = true;
 			break;
 		case AUDIT_U64:
-			buf_printf(b, "%" PRIu64, f->u);
+			buf_put_dec(b, f->u, 0);
 			break;
 		case AUDIT_BOOL:
-			put_words(b, f->u != 0 ? "true" : "false");
+			buf_put_text(b, f->u != 0 ? "true" : "false");
 			break;
 		case AUDIT_LIST:
 			if (put_list(b, f, max))
@@ -188,20 +182,34 @@ put_start(struct buf *b, const struct audit_meta *m, const struct audit_head *h)
 		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
 		second = m->ts.tv_sec;
 	}
-	buf_printf(b,
-	    "{\"v\":1,\"seq\":%" PRIu64 ",\"ts\":\"%s.%09ldZ\","
-	    "\"boot\":",
-	    m->seq, day, m->ts.tv_nsec);
+	buf_put_text(b, "{\"v\":1,\"seq\":");
+	buf_put_dec(b, m->seq, 0);
+	buf_put_text(b, ",\"ts\":\"");
+	buf_put_text(b, day);
+	buf_put_text(b, ".");
+	buf_put_dec(b, (uint64_t)m->ts.tv_nsec, 9);
+	buf_put_text(b, "Z\",\"boot\":");
 	put_text(b, (const uint8_t *)m->boot, strlen(m->boot), 64);
-	buf_printf(b,
-	    ",\"mono\":%lld.%09ld,\"code\":\"%s\",\"type\":\"%s\","
-	    "\"sev\":%u,\"from\":\"%s\",\"job\":",
-	    (long long)m->mono.tv_sec, m->mono.tv_nsec, h->code, h->type,
-	    h->severity, role_name(m->from));
-	if (m->job == 0)
-		buf_printf(b, "null");
-	else
-		buf_printf(b, "\"j-%" PRIu32 "\"", m->job);
+	buf_put_text(b, ",\"mono\":");
+	buf_put_dec(b, (uint64_t)m->mono.tv_sec, 0);
+	buf_put_text(b, ".");
+	buf_put_dec(b, (uint64_t)m->mono.tv_nsec, 9);
+	buf_put_text(b, ",\"code\":\"");
+	buf_put_text(b, h->code);
+	buf_put_text(b, "\",\"type\":\"");
+	buf_put_text(b, h->type);
+	buf_put_text(b, "\",\"sev\":");
+	buf_put_dec(b, h->severity, 0);
+	buf_put_text(b, ",\"from\":\"");
+	buf_put_text(b, role_name(m->from));
+	buf_put_text(b, "\",\"job\":");
+	if (m->job == 0) {
+		buf_put_text(b, "null");
+	} else {
+		buf_put_text(b, "\"j-");
+		buf_put_dec(b, m->job, 0);
+		buf_put_text(b, "\"");
+	}
 }
 
 /* The line up to and with its prev member. */
@@ -218,8 +226,8 @@ put_record(struct buf *b, const struct audit_meta *m, const struct event *e,
 	}
 	if (cut)
 		buf_printf(b, ",\"cut\":true");
-	put_words(b, ",\"prev\":\"");
-	put_words(b, prev);
+	buf_put_text(b, ",\"prev\":\"");
+	buf_put_text(b, prev);
 	buf_put_u8(b, '"');
 }
 
@@ -249,7 +257,9 @@ audit_render(const struct audit_meta *m, const void *event, size_t n,
 	}
 	audit_hash(prev, buf_head(&b), buf_len(&b), hash);
 	audit_hash_text(hash, hash_text);
-	buf_printf(&b, ",\"hash\":\"%s\"}\n", hash_text);
+	buf_put_text(&b, ",\"hash\":\"");
+	buf_put_text(&b, hash_text);
+	buf_put_text(&b, "\"}\n");
 	buf_put(out, buf_head(&b), buf_len(&b));
 	return buf_failed(out) ? -1 : 0;
 }

@@ -1,14 +1,16 @@
 #include "proxy/http1.h"
 
-#include <inttypes.h>
-
 void
 http_put_fields(struct buf *b, const struct fields *fs)
 {
 	if (fs == NULL)
 		return;
-	for (size_t i = 0; i < fs->n; i++)
-		buf_printf(b, "%s: %s\r\n", fs->f[i].name, fs->f[i].value);
+	for (size_t i = 0; i < fs->n; i++) {
+		buf_put_text(b, fs->f[i].name);
+		buf_put(b, ": ", 2);
+		buf_put_text(b, fs->f[i].value);
+		buf_put(b, "\r\n", 2);
+	}
 }
 
 void
@@ -18,10 +20,12 @@ http_put_framing(struct buf *b, enum body_kind kind, uint64_t length)
 	case BODY_NONE:
 		break;
 	case BODY_LENGTH:
-		buf_printf(b, "Content-Length: %" PRIu64 "\r\n", length);
+		buf_put_text(b, "Content-Length: ");
+		buf_put_dec(b, length, 0);
+		buf_put(b, "\r\n", 2);
 		break;
 	case BODY_STREAM:
-		buf_printf(b, "Transfer-Encoding: chunked\r\n");
+		buf_put_text(b, "Transfer-Encoding: chunked\r\n");
 		break;
 	}
 }
@@ -33,7 +37,11 @@ http_put_response(struct buf *b, unsigned int status, const char *reason,
 {
 	if (reason[0] == '\0')
 		reason = http_reason(status);
-	buf_printf(b, "HTTP/1.1 %u %s\r\n", status, reason);
+	buf_put_text(b, "HTTP/1.1 ");
+	buf_put_dec(b, status, 0);
+	buf_put_u8(b, ' ');
+	buf_put_text(b, reason);
+	buf_put(b, "\r\n", 2);
 	http_put_fields(b, fs);
 	if (status / 100 == 1 || status == 204 || status == 304) {
 		if (status == 304 && kind == BODY_LENGTH)
@@ -45,9 +53,9 @@ http_put_response(struct buf *b, unsigned int status, const char *reason,
 		http_put_framing(b, kind, length);
 	}
 	if (flags & (HTTP_RSP_CLOSE | HTTP_RSP_UNTIL_CLOSE))
-		buf_printf(b, "Connection: close\r\n");
+		buf_put_text(b, "Connection: close\r\n");
 	else if (flags & HTTP_RSP_1_0)
-		buf_printf(b, "Connection: keep-alive\r\n");
+		buf_put_text(b, "Connection: keep-alive\r\n");
 	buf_put(b, "\r\n", 2);
 }
 

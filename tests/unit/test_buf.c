@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +33,25 @@ integers_round_trip(void **state)
 	assert_string_equal(s, "hello");
 	free(s);
 	assert_int_equal(cur_end(&c), 0);
+}
+
+static void
+numbers_are_written_as_printf_does(void **state)
+{
+	static const uint64_t v[] = { 0, 7, 10, 999999999, 1000000000,
+		UINT64_MAX };
+	static const int width[] = { 0, 1, 9, 20 };
+	cleanup_buf struct buf a = { 0 }, b = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < nitems(v); i++)
+		for (size_t k = 0; k < nitems(width); k++) {
+			buf_put_dec(&a, v[i], (size_t)width[k]);
+			buf_put_text(&a, " and ");
+			buf_printf(&b, "%0*" PRIu64 " and ", width[k], v[i]);
+		}
+	assert_int_equal(buf_len(&a), buf_len(&b));
+	assert_memory_equal(buf_head(&a), buf_head(&b), buf_len(&b));
 }
 
 static void
@@ -214,6 +234,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(integers_round_trip),
+		cmocka_unit_test(numbers_are_written_as_printf_does),
 		cmocka_unit_test(truncation_at_every_byte_fails),
 		cmocka_unit_test(trailing_bytes_fail),
 		cmocka_unit_test(string_with_nul_or_too_long_fails),
