@@ -16,6 +16,8 @@
 #define READ_ROUNDS 4    /* reads before others get their turn */
 #define FDS_MAX 16u      /* received and not yet claimed */
 #define DIRECT_MIN 8192u /* bytes worth a system call of their own */
+#define SPARES_MAX 4u
+#define SPARE_CAP 4096u
 
 struct out_fd {
 	size_t at; /* stream position of the message that carries it */
@@ -56,6 +58,38 @@ struct chan {
 
 static void on_io(int fd, unsigned int events, void *arg);
 static void flush_deferred(void *arg);
+
+/*
+ * Idle channels hold no buffers, so that busy ones would get some anew, and
+ * have them grow, for each message.  A few are kept for whoever is next.
+ * None of them has held a secret.
+ */
+static uint8_t *spares[SPARES_MAX];
+static size_t nspares;
+
+static void
+spare_take(struct buf *b)
+{
+	if (b->data != NULL || b->wipe)
+		return;
+	if (nspares == 0) {
+		(void)buf_reserve(b, SPARE_CAP);
+		return;
+	}
+	b->data = spares[--nspares];
+	b->cap = SPARE_CAP;
+}
+
+static void
+spare_give(struct buf *b)
+{
+	if (b->cap == SPARE_CAP && !b->wipe && nspares < SPARES_MAX) {
+		spares[nspares++] = b->data;
+		b->data = NULL;
+		b->cap = 0;
+	}
+	buf_free(b);
+}
 
 struct chan *
 chan_new(struct ev *ev, int fd, const char *peer, const struct msg_rule *rules,
@@ -265,9 +299,9 @@ drain_in(struct chan *c)
 {
 	while (next_message(c))
 		continue;
-	/* An idle channel holds no buffer. */
-	if (!c->freed && !c->dead && buf_len(&c->in) == 0)
-		buf_free(&c->in);
+	/* A channel that is idle, or brings little, holds no buffer. */
+	if (!c->freed && !c->dead && !c->bulk && buf_len(&c->in) == 0)
+		spare_give(&c->in);
 }
 
 /*
@@ -304,6 +338,7 @@ receive(struct chan *c)
 	if (direct) {
 		buf_commit(&c->in, (size_t)n);
 	} else {
+		spare_take(&c->in);
 		buf_put(&c->in, p, (size_t)n);
 		if (c->in.wipe)
 			explicit_bzero(p, (size_t)n);
@@ -350,7 +385,7 @@ write_some(struct chan *c)
 		buf_consume(&c->out, (size_t)k);
 		c->out_pos += (size_t)k;
 	}
-	buf_free(&c->out);
+	spare_give(&c->out);
 	return true;
 }
 
@@ -445,6 +480,7 @@ chan_send(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
 	}
 	if (body != NULL && body->wipe)
 		c->out.wipe = true;
+	spare_take(&c->out);
 	put_header(&c->out, type, fd >= 0, job, serial, n);
 	if (n > 0)
 		buf_put(&c->out, buf_head(body), n);
@@ -490,6 +526,7 @@ chan_send_two(struct chan *c, uint16_t type, uint32_t job, uint32_t serial,
 		send_parts(c, part, nitems(part));
 		return;
 	}
+	spare_take(&c->out);
 	put_header(&c->out, type, false, job, serial, n + m);
 	buf_put(&c->out, p, n);
 	buf_put(&c->out, q, m);

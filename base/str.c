@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "base/log.h"
 
+#define SMALL 1024u /* bytes */
+
 void *
 xmalloc(size_t size)
 {
@@ -22,8 +24,16 @@ xmalloc(size_t size)
 void *
 xcalloc(size_t n, size_t size)
 {
-	void *p = calloc(n > 0 ? n : 1, size > 0 ? size : 1);
+	size_t all;
+	void *p;
 
+	/* glibc's malloc() has small pieces at hand, its calloc() looks. */
+	if (!__builtin_mul_overflow(n, size, &all) && all <= SMALL) {
+		p = xmalloc(all);
+		memset(p, 0, all);
+		return p;
+	}
+	p = calloc(n > 0 ? n : 1, size > 0 ? size : 1);
 	if (p == NULL)
 		fatalx("out of memory (%zu x %zu bytes)", n, size);
 	return p;
