@@ -89,23 +89,33 @@ fields_free(struct fields *fs)
 bool
 wire_is_hop(const char *name)
 {
-	static const char *const hop[] = { "Connection", "Keep-Alive", "TE",
-		"Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
-		"HTTP2-Settings" };
-
-	if (strncasecmp(name, "Proxy-", 6) == 0)
-		return true;
-	for (size_t i = 0; i < nitems(hop); i++)
-		if (strcasecmp(name, hop[i]) == 0)
-			return true;
+	/* Each field of each message comes by here, and few begin alike. */
+	switch (name[0] | 0x20) {
+	case 'c':
+		return strcasecmp(name, "Connection") == 0 ||
+		       strcasecmp(name, "Content-Length") == 0;
+	case 'h':
+		return strcasecmp(name, "HTTP2-Settings") == 0;
+	case 'k':
+		return strcasecmp(name, "Keep-Alive") == 0;
+	case 'p':
+		return strncasecmp(name, "Proxy-", 6) == 0;
+	case 't':
+		return strcasecmp(name, "TE") == 0 ||
+		       strcasecmp(name, "Trailer") == 0 ||
+		       strcasecmp(name, "Transfer-Encoding") == 0;
+	case 'u':
+		return strcasecmp(name, "Upgrade") == 0;
+	}
 	return false;
 }
 
 bool
 wire_is_leg(const char *name)
 {
-	return strcasecmp(name, "Sec-WebSocket-Key") == 0 ||
-	       strcasecmp(name, "Sec-WebSocket-Accept") == 0;
+	return strncasecmp(name, "Sec-WebSocket-", 14) == 0 &&
+	       (strcasecmp(name + 14, "Key") == 0 ||
+		   strcasecmp(name + 14, "Accept") == 0);
 }
 
 bool
@@ -149,29 +159,54 @@ wire_list_has(const char *list, const char *token)
 	return false;
 }
 
+/* Connection names it: that field ends at one hop, too. */
+static bool
+is_named(const struct fields *fs, const char *name)
+{
+	for (size_t i = 0; i < fs->n; i++)
+		if (strcasecmp(fs->f[i].name, "Connection") == 0 &&
+		    wire_list_has(fs->f[i].value, name))
+			return true;
+	return false;
+}
+
 void
 fields_strip_hop(struct fields *fs)
 {
+	struct fields hop = { 0 };
 	size_t kept = 0;
-	cleanup_free bool *drop = xcalloc(fs->n + 1, sizeof(*drop));
 
+	for (size_t i = 0; i < fs->n; i++)
+		if (wire_is_hop(fs->f[i].name))
+			hop.n++;
+	if (hop.n == 0)
+		return;
+	/* What is said of the others stays to be read until they are done. */
+	hop.cap = hop.n;
+	hop.f = xcalloc(hop.cap, sizeof(*hop.f));
+	hop.n = 0;
 	for (size_t i = 0; i < fs->n; i++) {
-		if (wire_is_hop(fs->f[i].name)) {
-			drop[i] = true;
-			continue;
-		}
-		for (size_t j = 0; j < fs->n && !drop[i]; j++)
-			if (strcasecmp(fs->f[j].name, "Connection") == 0 &&
-			    wire_list_has(fs->f[j].value, fs->f[i].name))
-				drop[i] = true;
+		if (wire_is_hop(fs->f[i].name))
+			hop.f[hop.n++] = fs->f[i];
+		else
+			fs->f[kept++] = fs->f[i];
 	}
+	fs->n = kept;
+	kept = 0;
 	for (size_t i = 0; i < fs->n; i++) {
-		if (drop[i])
+		if (is_named(&hop, fs->f[i].name))
 			field_free(&fs->f[i]);
 		else
 			fs->f[kept++] = fs->f[i];
 	}
 	fs->n = kept;
+	fields_free(&hop);
+}
+
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
 }
 
 bool
@@ -182,8 +217,7 @@ wire_is_value(const char *s, size_t n)
 		if ((c < 0x20 && c != '\t') || c == 0x7f)
 			return false;
 	}
-	return n == 0 ||
-	       (strchr(" \t", s[0]) == NULL && strchr(" \t", s[n - 1]) == NULL);
+	return n == 0 || !(is_blank(s[0]) || is_blank(s[n - 1]));
 }
 
 /* Printable ASCII without blanks: what a request target is made of. */
