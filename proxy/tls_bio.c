@@ -97,6 +97,47 @@ tls_bio_new(struct tls *t)
 	return b;
 }
 
+/* ---- buffers ------------------------------------------------------------ */
+
+/* The one used last, and the one used longest ago. */
+static struct tls *warmest, *coldest;
+static size_t nwarm;
+
+void
+tls_forget(struct tls *t)
+{
+	if (!t->warm)
+		return;
+	*(t->warmer == NULL ? &warmest : &t->warmer->colder) = t->colder;
+	*(t->colder == NULL ? &coldest : &t->colder->warmer) = t->warmer;
+	t->warmer = t->colder = NULL;
+	t->warm = false;
+	nwarm--;
+}
+
+void
+tls_warm(struct tls *t)
+{
+	struct tls *old;
+
+	if (t == warmest)
+		return;
+	if (!t->warm)
+		SSL_clear_mode(t->ssl, SSL_MODE_RELEASE_BUFFERS);
+	tls_forget(t);
+	t->warm = true;
+	t->colder = warmest;
+	*(warmest == NULL ? &coldest : &warmest->warmer) = t;
+	warmest = t;
+	if (++nwarm <= TLS_WARM_MAX)
+		return;
+	old = coldest;
+	tls_forget(old);
+	/* Now, or when what is in them has been read or written. */
+	SSL_set_mode(old->ssl, SSL_MODE_RELEASE_BUFFERS);
+	(void)SSL_free_buffers(old->ssl);
+}
+
 void
 tls_push(struct tls *t)
 {

@@ -224,6 +224,8 @@ tls_client_new(const void *roots, size_t n, struct error *err)
 		tls_client_free(c);
 		return NULL;
 	}
+	/* A value may have come back, and buffers are kept. */
+	SSL_CTX_set_options(c->ctx, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER, on_verify);
 	SSL_CTX_set_client_cert_cb(c->ctx, on_wants_identity);
 	SSL_CTX_set_session_cache_mode(

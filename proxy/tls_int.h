@@ -18,6 +18,8 @@ struct tls {
 	bool eof;  /* of the socket */
 	bool more; /* what is written now is not the last of it */
 	bool held; /* the kernel may hold some of it back for that */
+	bool warm; /* has buffers of its own: in the list of those */
+	struct tls *warmer, *colder;
 	struct tls_server *server; /* borrowed; NULL on the client */
 	struct tls_client *client; /* referenced; NULL on the server */
 	bool dead;                 /* a fatal error happened: no shutdown */
@@ -38,6 +40,13 @@ int tls_ctx_setup(SSL_CTX *ctx, struct error *err);
 int tls_attach(struct tls *t, SSL *ssl, int fd);
 /* tls_bio.c: between OpenSSL and t's socket; NULL when out of memory. */
 BIO *tls_bio_new(struct tls *t);
+/*
+ * Record buffers, 82 kB each.  The sessions that were used last keep theirs,
+ * TLS_WARM_MAX in a process; the others have some only while they use them.
+ */
+#define TLS_WARM_MAX 16u
+void tls_warm(struct tls *t);   /* it is being used */
+void tls_forget(struct tls *t); /* it will be no more */
 /* The session an OpenSSL callback is about. */
 struct tls *tls_of(const SSL *ssl);
 /* First explanation wins: later ones are consequences. */
