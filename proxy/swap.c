@@ -197,8 +197,11 @@ judge_rest(const struct req_head *h, const char *host, uint16_t port,
 	const struct binding *b;
 
 	for (size_t i = 0; i < nitems(parts); i++) {
+		/* Usually the server name is that of the destination. */
+		if (i > 0 && strcmp(parts[i].text, parts[i - 1].text) == 0)
+			continue;
 		b = bindings_find(bs, parts[i].text, strlen(parts[i].text));
-		if (b == NULL) {
+		if (b == NULL && strchr(parts[i].text, '.') != NULL) {
 			/* Cut into labels of a host name. */
 			cleanup_free char *joined = xstrdup(parts[i].text);
 			size_t n = 0;
