@@ -248,5 +248,6 @@ back_main(void)
 	policy_free(b.policy);
 	/* What was to go at the end of the round goes now. */
 	ev_once(b.ev, 0);
+	back_unused_free(&b);
 	ev_free(b.ev);
 }

@@ -44,6 +44,8 @@
 #define BACK_OWED_END_MS 1000
 /* So many are kept while audit is away; what is beyond is counted. */
 #define BACK_OWED_MAX 256u
+/* Exchanges that are over and keep their memory for others. */
+#define BACK_UNUSED_MAX 8u
 /* What a scrubber holds stays after its exchange for so long at most, and
  * not beyond a change of what is bound. */
 #define BACK_SPARE_MS 1000u
@@ -211,6 +213,8 @@ struct back {
 	struct codec_memory codecs;
 	struct exchange *list;
 	size_t n;
+	struct exchange *unused; /* memory for the next ones, zeroed */
+	size_t nunused;
 	uint32_t serial;
 	struct owed owed;
 	struct scrub_spare spare;
@@ -232,6 +236,8 @@ void xch_deny(struct exchange *x, const struct denial *d);
 void xch_abort(struct exchange *x, const char *why);
 void xch_end(struct exchange *x, bool keep_upstream);
 void back_drop_all(struct back *b);
+/* Memory kept for exchanges; after the last round. */
+void back_unused_free(struct back *b);
 struct exchange *back_waiting(
     struct back *b, enum xstate state, uint32_t serial);
 void xch_wait(struct exchange *x, enum xstate state, uint64_t ms);

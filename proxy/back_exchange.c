@@ -43,10 +43,46 @@ find(struct back *b, uint32_t id)
 	return NULL;
 }
 
+/*
+ * It is too large for what malloc() has at hand, so that some are kept for the
+ * next exchanges; but not where a sanitizer is to see who still uses one.
+ */
 static void
 on_freed(void *arg)
 {
-	free(arg);
+	struct exchange *x = arg;
+	struct back *b = x->back;
+
+#ifndef BRIG_SANITIZE
+	if (b->nunused < BACK_UNUSED_MAX) {
+		memset(x, 0, sizeof(*x));
+		x->next = b->unused;
+		b->unused = x;
+		b->nunused++;
+		return;
+	}
+#endif
+	free(x);
+}
+
+static struct exchange *
+fresh(struct back *b)
+{
+	struct exchange *x = b->unused;
+
+	if (x == NULL)
+		return xcalloc(1, sizeof(*x));
+	b->unused = x->next;
+	b->nunused--;
+	x->next = NULL;
+	return x;
+}
+
+void
+back_unused_free(struct back *b)
+{
+	while (b->nunused > 0)
+		free(fresh(b));
 }
 
 void
@@ -159,7 +195,7 @@ on_head(struct chan *c, struct msg *m, void *ctx)
 		req_head_free(&h);
 		return -1;
 	}
-	x = xcalloc(1, sizeof(*x));
+	x = fresh(b);
 	x->back = b;
 	x->id = m->serial;
 	x->head = h;

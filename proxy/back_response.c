@@ -411,9 +411,13 @@ drain(struct exchange *x)
 			return;
 	}
 	(void)trailers_put(&body, &x->rsp_trailers);
+	xch_tell(x, M_RSP_END, &body);
+	/* Nobody else's answer can go with it: what is left to do here is done
+	 * while front goes on. */
+	if (x->back->n == 1 && x->back->front != NULL)
+		(void)chan_flush(x->back->front->chan, 0);
 	if (!x->rsp_half)
 		record_outcome(x, NULL);
-	xch_tell(x, M_RSP_END, &body);
 	x->rsp_ended = true;
 	if (!x->rsp_half)
 		xch_end(x, false);

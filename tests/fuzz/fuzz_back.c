@@ -104,6 +104,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	via_clear(&b.via);
 	policy_free(b.policy);
 	ev_once(b.ev, 0);
+	back_unused_free(&b);
 	ev_free(b.ev);
 	return 0;
 }
