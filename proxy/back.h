@@ -355,6 +355,8 @@ void xch_fail(struct exchange *x, unsigned int status, const char *error,
 /* All values are here.  False when the exchange has been refused. */
 bool xch_body_prepare(struct exchange *x);
 void xch_body_free(struct exchange *x);
+/* Does it go out in another form than it comes in? */
+bool xch_body_changes(const struct exchange *x);
 /* Must the head wait for more of the body? */
 bool xch_body_waits(const struct exchange *x);
 /* What the head says of the body that goes out, where it may differ. */

@@ -211,6 +211,13 @@ xch_body_whole(const struct exchange *x)
 }
 
 bool
+xch_body_changes(const struct exchange *x)
+{
+	return x->body != NULL &&
+	       (x->body->swap != NULL || x->body->decoder != NULL);
+}
+
+bool
 xch_body_waits(const struct exchange *x)
 {
 	return x->body != NULL && x->body->whole && !x->body->ended;
@@ -370,11 +377,10 @@ static bool
 count_held(struct exchange *x)
 {
 	struct xch_body *b = x->body;
-	size_t now = b->chunks  ? xch_sign_held(x)
-		     : b->whole ? buf_len(&b->data)
-				: 0;
+	size_t now = xch_sign_held(x) + buf_len(&b->before);
 
-	now += buf_len(&b->before);
+	if (b->whole && !b->chunks)
+		now += buf_len(&b->data);
 	x->back->held += now - b->counted;
 	b->counted = now;
 	if (x->back->held <= BACK_HELD_MAX)

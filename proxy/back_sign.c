@@ -14,6 +14,8 @@ struct xch_sign {
 	uint32_t aws_cred; /* its credential; 0: none */
 	uint32_t mac_cred; /* likewise of the other kind; 0: none */
 	struct cred_hmac mac;
+	char *target;    /* as it came, for that kind */
+	struct buf came; /* the body, where it is changed on its way */
 	char key_id[SIGV4_KEY_ID_MAX + 1];
 	struct sign_chunks *chunks; /* once the head is signed */
 	/* The signature as it came, until the body is whole. */
@@ -30,6 +32,8 @@ xch_sign_free(struct exchange *x)
 	sign_chunks_free(x->sign->chunks);
 	sign_sha256_end(x->sign->seen, NULL);
 	buf_free(&x->sign->covered);
+	buf_free(&x->sign->came);
+	free(x->sign->target);
 	free(x->sign);
 	x->sign = NULL;
 }
@@ -84,15 +88,14 @@ is_other(const char *declared, const char *said)
  * as a URL that somebody presigned, is not to be done in this account.
  */
 static int
-say_other_key(const struct exchange *x, struct error *err)
+say_other_key(const struct exchange *x, uint32_t cred, struct error *err)
 {
-	const struct binding *b =
-	    bindings_cred(&x->back->bindings, x->sign->aws_cred);
+	const struct binding *b = bindings_cred(&x->back->bindings, cred);
 
 	if (b == NULL)
 		return error_set(err, 0, "the signing key is gone");
 	return error_set(err, 0,
-	    "the AWS signature is not made with the placeholder of credential "
+	    "the signature is not made with the placeholder of credential "
 	    "\"%s\"%s%s",
 	    b->name, b->spec.env[0] != '\0' ? ", which the job has in " : "",
 	    b->spec.env);
@@ -137,15 +140,22 @@ check_aws(struct exchange *x, const struct binding *b, struct xch_sign *s)
 		s->seen = sign_sha256_new();
 		return true;
 	}
-	(void)say_other_key(x, &err);
+	(void)say_other_key(x, s->aws_cred, &err);
 	return refuse(x, err.msg);
 }
 
 void
 xch_sign_seen(struct exchange *x, const void *p, size_t n)
 {
-	if (x->sign != NULL && x->sign->seen != NULL)
-		sign_sha256_feed(x->sign->seen, p, n);
+	struct xch_sign *s = x->sign;
+
+	if (s == NULL)
+		return;
+	if (s->seen != NULL)
+		sign_sha256_feed(s->seen, p, n);
+	if (s->mac_cred != 0 && sign_mac_needs_body(&s->mac) &&
+	    xch_body_changes(x))
+		buf_put(&s->came, p, n);
 }
 
 /* All of the body has been seen. */
@@ -161,7 +171,25 @@ check_body(struct exchange *x, struct error *err)
 	s->seen = NULL;
 	if (is_by_stub(s, hash))
 		return 0;
-	return say_other_key(x, err);
+	return say_other_key(x, s->aws_cred, err);
+}
+
+/* The target as it is signed: parts of it may be left out. */
+static void
+admit_mac(struct exchange *x)
+{
+	const struct bindings *bs = &x->back->bindings;
+
+	for (size_t i = 0; i < bs->n; i++) {
+		const struct binding *b = &bs->b[i];
+
+		if (b->spec.kind != CRED_HMAC || b->revoked ||
+		    !binding_is_for(b, x->host, x->head.port) ||
+		    !sign_mac_is_signed(&b->spec.hmac, &x->head))
+			continue;
+		sign_of(x, b)->target = xstrdup(x->head.target);
+		return;
+	}
 }
 
 bool
@@ -174,6 +202,7 @@ xch_sign_admit(struct exchange *x)
 	char why[256];
 
 	xch_sign_free(x);
+	admit_mac(x);
 	if (b == NULL)
 		return true;
 	if (sigv4_read(&x->head, &aws, &err) < 0)
@@ -293,6 +322,35 @@ sign_aws(struct exchange *x, struct req_head *h, const struct buf *body,
 	return 0;
 }
 
+/*
+ * The job has signed with the stub, if it has that.  What somebody else has
+ * signed, or nobody, and a program of the job passes on, is not to be vouched
+ * for.
+ */
+static int
+check_mac(struct exchange *x, const struct buf *body, struct error *err)
+{
+	struct xch_sign *s = x->sign;
+	const struct binding *b =
+	    bindings_cred(&x->back->bindings, s->mac_cred);
+	cleanup_secret struct secret *stub = NULL;
+	struct req_head h = x->head;
+
+	if (b != NULL && b->spec.env[0] == '\0')
+		return 0;
+	stub = b == NULL ? NULL : secret_new(b->stub, strlen(b->stub));
+	if (stub == NULL || s->target == NULL)
+		return error_set(err, 0, "the signing key is gone");
+	h.target = s->target;
+	if (xch_body_changes(x))
+		body = &s->came;
+	if (sign_mac_is_by(&h, &s->mac, stub,
+		body == NULL ? NULL : buf_head(body),
+		body == NULL ? 0 : buf_len(body)))
+		return 0;
+	return say_other_key(x, s->mac_cred, err);
+}
+
 int
 xch_sign_head(struct exchange *x, struct req_head *h, const struct buf *body,
     struct error *err)
@@ -305,6 +363,8 @@ xch_sign_head(struct exchange *x, struct req_head *h, const struct buf *body,
 	if (s->mac_cred != 0) {
 		if ((key = value_of(x, s->mac_cred)) == NULL)
 			return error_set(err, 0, "the signing key is gone");
+		if (check_mac(x, body, err) < 0)
+			return -1;
 		if (sign_mac(h, &s->mac, key,
 			body == NULL ? "" : (const char *)buf_head(body),
 			body == NULL ? 0 : buf_len(body), err) < 0)
@@ -325,9 +385,12 @@ xch_sign_feed(struct exchange *x, const uint8_t *p, size_t n, struct buf *out,
 size_t
 xch_sign_held(const struct exchange *x)
 {
-	return x->sign == NULL || x->sign->chunks == NULL
-		   ? 0
-		   : sign_chunks_held(x->sign->chunks);
+	const struct xch_sign *s = x->sign;
+
+	if (s == NULL)
+		return 0;
+	return buf_len(&s->came) +
+	       (s->chunks == NULL ? 0 : sign_chunks_held(s->chunks));
 }
 
 int

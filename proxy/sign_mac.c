@@ -115,21 +115,28 @@ digest_name(const char *algorithm)
 	return strcmp(algorithm, "sha512") == 0 ? "SHA512" : "SHA256";
 }
 
-int
-sign_mac(struct req_head *h, const struct cred_hmac *spec,
-    const struct secret *key, const void *body, size_t n, struct error *err)
-{
-	cleanup_buf struct buf text = { 0 }, value = { 0 };
-	uint8_t mac[SIGN_MAC_MAX];
-	size_t count, len, old = 0;
-	const char *v = fields_get(&h->fields, spec->header, &count);
-	const char *at;
+/* Where the signature stands in the value, and the right one. */
+struct made {
+	const char *value, *at;
+	size_t old;
+	struct buf mac;
+};
 
-	if (v == NULL || count != 1)
+static int
+make(const struct req_head *h, const struct cred_hmac *spec,
+    const struct secret *key, const void *body, size_t n, struct made *m,
+    struct error *err)
+{
+	cleanup_buf struct buf text = { 0 };
+	uint8_t mac[SIGN_MAC_MAX];
+	size_t count, len;
+
+	m->value = fields_get(&h->fields, spec->header, &count);
+	if (m->value == NULL || count != 1)
 		return error_set(err, 0,
 		    "the field \"%s\" with the signature is not there once",
 		    spec->header);
-	if ((at = element(v, spec->prefix, &old)) == NULL)
+	if ((m->at = element(m->value, spec->prefix, &m->old)) == NULL)
 		return error_set(err, 0,
 		    "the field \"%s\" holds no signature behind \"%s\"",
 		    spec->header, spec->prefix);
@@ -137,9 +144,46 @@ sign_mac(struct req_head *h, const struct cred_hmac *spec,
 		return -1;
 	len = sign_hmac(digest_name(spec->algorithm), secret_bytes(key),
 	    secret_len(key), buf_head(&text), buf_len(&text), mac);
-	buf_put(&value, v, (size_t)(at - v));
-	put_encoded(&value, spec, mac, len);
-	buf_put(&value, at + old, strlen(at + old) + 1);
+	put_encoded(&m->mac, spec, mac, len);
+	return 0;
+}
+
+bool
+sign_mac_is_by(const struct req_head *h, const struct cred_hmac *spec,
+    const struct secret *key, const void *body, size_t n)
+{
+	struct made m = { .mac = { 0 } };
+	struct error err;
+	bool same = false;
+
+	if (make(h, spec, key, body, n, &m, &err) == 0) {
+		const char *mac = (const char *)buf_head(&m.mac);
+
+		while (m.old > 0 && strchr(" \t", m.at[m.old - 1]) != NULL)
+			m.old--;
+		/* Digits of base 16 have two cases, those of 64 have none. */
+		same = m.old == buf_len(&m.mac) &&
+		       (strcmp(spec->encoding, "base64") == 0
+			       ? memcmp(m.at, mac, m.old) == 0
+			       : strncasecmp(m.at, mac, m.old) == 0);
+	}
+	buf_free(&m.mac);
+	return same;
+}
+
+int
+sign_mac(struct req_head *h, const struct cred_hmac *spec,
+    const struct secret *key, const void *body, size_t n, struct error *err)
+{
+	cleanup_buf struct buf value = { 0 };
+	struct made m = { .mac = { 0 } };
+
+	if (make(h, spec, key, body, n, &m, err) < 0)
+		return -1;
+	buf_put(&value, m.value, (size_t)(m.at - m.value));
+	buf_put(&value, buf_head(&m.mac), buf_len(&m.mac));
+	buf_put(&value, m.at + m.old, strlen(m.at + m.old) + 1);
+	buf_free(&m.mac);
 	fields_set(&h->fields, spec->header, (const char *)buf_head(&value));
 	return 0;
 }

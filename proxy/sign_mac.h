@@ -25,6 +25,12 @@ bool sign_mac_needs_body(const struct cred_hmac *spec);
 /* Does the request have the field of the signature? */
 bool sign_mac_is_signed(const struct cred_hmac *spec, const struct req_head *h);
 /*
+ * Does the signature of h, whose body is the n bytes at body, come from key?
+ * No also where there is none, or not once.
+ */
+bool sign_mac_is_by(const struct req_head *h, const struct cred_hmac *spec,
+    const struct secret *key, const void *body, size_t n);
+/*
  * Put the signature with key into h, whose body is the n bytes at body.  0, or
  * -1 and err when the field or the time is not there or not once.
  */

@@ -420,6 +420,73 @@ body_is_signed_with_the_shared_key(void **state)
 	assert_false(world_origin_saw(w, "sha256="));
 }
 
+/* ---- whose signature it was ---------------------------------------------- */
+
+static const struct cred_spec mine = { .kind = CRED_HMAC,
+	.env = "HOOK_KEY",
+	.hmac = { "sha256", "X-Sign", "hex",
+	    "v=", "{method} {path} {timestamp} {body}", "X-Time" } };
+
+/* As a job does: by key, of target and body. */
+static char *
+signed_by(const char *key, const char *target, const char *body)
+{
+	cleanup_free char *text = xasprintf("POST %s 17 %s", target, body);
+	uint8_t mac[SIGN_MAC_MAX];
+	char hex[2 * SIGN_MAC_MAX + 1];
+	size_t n =
+	    sign_hmac("SHA256", key, strlen(key), text, strlen(text), mac);
+
+	sign_hex(mac, n, hex);
+	return xasprintf("X-Time: 17\nX-Sign: v=%s\n", hex);
+}
+
+static void
+post(struct world *w, const char *fields, const char *body)
+{
+	world_request(w, "POST", HOST, "/echo?key=theirs&x=1", fields,
+	    (long)strlen(body));
+	world_body(w, body, 3);
+	world_body(w, body + 3, strlen(body) - 3);
+	world_end(w);
+	assert_true(world_finish(w));
+}
+
+static void
+what_the_job_has_not_signed_is_not_signed(void **state)
+{
+	static const char target[] = "/echo?key=theirs&x=1";
+	struct world *w = *state;
+	cleanup_free char *ours = signed_by(STUB, target, "Hello");
+	cleanup_free char *theirs = signed_by("another", target, "Hello");
+	cleanup_free char *upper = xstrdup(ours);
+
+	use(w, &mine, "It's a Secret to Everybody");
+	post(w, ours, "Hello");
+	assert_ok(w);
+	assert_false(world_origin_saw(w, strstr(ours, "v=")));
+	assert_true(world_origin_saw(w, "X-Sign: v="));
+	/* In capitals it is the same. */
+	world_reset(state);
+	use(w, &mine, "It's a Secret to Everybody");
+	for (char *p = strstr(upper, "v=") + 2; *p != '\0'; p++)
+		if (*p >= 'a' && *p <= 'f')
+			*p = (char)(*p - 'a' + 'A');
+	post(w, upper, "Hello");
+	assert_ok(w);
+	for (int i = 0; i < 3; i++) {
+		world_reset(state);
+		use(w, &mine, "It's a Secret to Everybody");
+		post(w,
+		    i == 0   ? theirs
+		    : i == 1 ? "X-Time: 17\nX-Sign: v=00\n"
+			     : ours,
+		    i == 2 ? "Jello" : "Hello");
+		assert_refused(w, 403, "signature_refused");
+		assert_true(world_saw(w, "HOOK_KEY"));
+	}
+}
+
 static void
 body_too_large_to_be_signed_is_refused(void **state)
 {
@@ -509,6 +576,7 @@ main(void)
 		T(what_is_signed_with_another_key_is_refused),
 		T(unsigned_request_passes_without_a_key),
 		T(body_is_signed_with_the_shared_key),
+		T(what_the_job_has_not_signed_is_not_signed),
 		T(body_too_large_to_be_signed_is_refused),
 		T(bodies_that_are_held_are_bounded_together),
 	};
