@@ -21,6 +21,7 @@ libchat_a_SOURCES = \
 	inferd/schema_string.c inferd/schema_values.c \
 	inferd/json_mend.c inferd/json_mend.h \
 	inferd/json_same.c inferd/json_tree.c inferd/json_tree.h \
+	inferd/call_loop.c inferd/call_loop.h \
 	inferd/toolcall.c inferd/toolcall.h inferd/toolcall_int.h \
 	inferd/toolcall_place.c \
 	inferd/toolcall_json.c inferd/toolcall_tags.c \

@@ -75,36 +75,73 @@ call_id(const struct completion *c, uint32_t n, char id[5 + CALL_ID_CHARS + 1])
 }
 
 static void
-call_begin(struct completion *c, const char *name, size_t n)
+tell_call(struct completion *c, const void *name, size_t n)
 {
 	char id[5 + CALL_ID_CHARS + 1];
-	struct gen_event e = { .type = GEN_CALL_BEGIN, .p = name, .n = n };
+	const struct gen_event e = {
+		.type = GEN_CALL_BEGIN, .p = name, .n = n, .call_id = id
+	};
 
+	call_id(c, c->calls - 1, id);
+	c->fn(&e, c->arg);
+}
+
+/* It is another call than those before: what was held back of it. */
+static void
+let_go(struct completion *c)
+{
+	if (!c->held)
+		return;
+	c->held = false;
+	tell_call(c, buf_head(&c->name), buf_len(&c->name));
+	tell(c, GEN_CALL_ARGS, buf_head(&c->args), buf_len(&c->args));
+}
+
+/* Clients make every call that they are told of: one that would end the turn
+ * as a loop is not told before it is known to be none. */
+static void
+call_begin(struct completion *c, const char *name, size_t n)
+{
 	text_over(c);
-	call_id(c, c->calls++, id);
-	e.call_id = id;
-	if (!c->muted)
-		c->fn(&e, c->arg);
+	c->calls++;
+	c->held = call_loop_begin(c->loop, name, n, c->p->loop_max);
+	if (!c->held) {
+		tell_call(c, name, n);
+		return;
+	}
 	buf_clear(&c->name);
 	buf_put(&c->name, name, n);
 	buf_clear(&c->args);
 }
 
 static void
+call_args(struct completion *c, const char *p, size_t n)
+{
+	bool may_loop = call_loop_args(c->loop, p, n);
+
+	if (!c->held) {
+		tell(c, GEN_CALL_ARGS, p, n);
+		return;
+	}
+	buf_put(&c->args, p, n);
+	if (!may_loop)
+		let_go(c);
+}
+
+static void
 call_end(struct completion *c)
 {
 	const struct gen_event e = { .type = GEN_CALL_END };
-	unsigned int alike;
+	unsigned int alike = call_loop_end(c->loop);
 
-	if (!c->muted)
-		c->fn(&e, c->arg);
-	alike = call_loop_add(c->loop, (const char *)buf_head(&c->name),
-	    buf_len(&c->name), (const char *)buf_head(&c->args),
-	    buf_len(&c->args));
 	if (c->p->loop_max > 0 && alike >= c->p->loop_max) {
 		c->want = GEN_LOOP;
 		c->muted = true;
-	} else if (c->p->one_call && c->want == GEN_GOING) {
+		return;
+	}
+	let_go(c);
+	c->fn(&e, c->arg);
+	if (c->p->one_call && c->want == GEN_GOING) {
 		c->want = GEN_CALLS;
 		c->muted = true;
 	}
@@ -128,8 +165,8 @@ hear(enum toolcall_event event, const char *p, size_t n, void *arg)
 			call_begin(c, p, n);
 		break;
 	case TOOLCALL_ARGS:
-		buf_put(&c->args, p, n);
-		tell(c, GEN_CALL_ARGS, p, n);
+		if (!c->muted)
+			call_args(c, p, n);
 		break;
 	case TOOLCALL_END:
 		if (!c->muted)

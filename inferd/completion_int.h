@@ -4,6 +4,7 @@
 #ifndef BRIG_INFERD_COMPLETION_INT_H
 #define BRIG_INFERD_COMPLETION_INT_H
 
+#include "inferd/call_loop.h"
 #include "inferd/completion.h"
 #include "inferd/grammar.h"
 #include "inferd/guide.h"
@@ -50,7 +51,9 @@ struct completion {
 	const struct mask *masks;
 	struct mask *own_masks;
 
-	struct buf name, args; /* of the call that is going on */
+	/* The call that goes on may be the same over again: not told yet. */
+	bool held;
+	struct buf name, args; /* of it, then */
 	uint32_t calls;
 
 	struct buf bytes;

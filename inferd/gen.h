@@ -52,7 +52,7 @@ enum gen_finish {
 	GEN_LENGTH,    /* max_tokens, or the context is full */
 	GEN_CALLS,     /* ended its turn with calls */
 	GEN_BUDGET,    /* the agent's budget ran out */
-	GEN_LOOP,      /* the same call over and over */
+	GEN_LOOP,      /* the same call again, which is not told */
 	GEN_CANCELLED,
 	GEN_DEADLINE,
 };

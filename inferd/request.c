@@ -10,11 +10,11 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "inferd/call_loop.h"
 #include "inferd/grammar.h"
 #include "inferd/prompt.h"
 #include "inferd/record.h"
 #include "inferd/prompt_size.h"
-#include "inferd/toolcall.h"
 
 #define ID_SIZE 24u
 #define DATE_SIZE 11u

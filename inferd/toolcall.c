@@ -652,22 +652,3 @@ toolcall_end(struct toolcall *t)
 		toolcall_words(t, "<tool_call>", 11);
 	flush(t);
 }
-
-unsigned int
-call_loop_add(struct call_loop *l, const char *name, size_t nname,
-    const char *args, size_t nargs)
-{
-	uint64_t h = 0xcbf29ce484222325ull;
-	unsigned int i, count = 0;
-	size_t k;
-
-	for (k = 0; k < nname; k++)
-		h = (h ^ (uint8_t)name[k]) * 0x100000001b3ull;
-	h = (h ^ 0x100) * 0x100000001b3ull;
-	for (k = 0; k < nargs; k++)
-		h = (h ^ (uint8_t)args[k]) * 0x100000001b3ull;
-	l->last[l->n++ % CALL_LOOP_LAST] = h;
-	for (i = 0; i < CALL_LOOP_LAST && i < l->n; i++)
-		count += l->last[i] == h;
-	return count;
-}

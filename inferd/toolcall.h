@@ -65,19 +65,4 @@ enum toolcall_place toolcall_place(const struct toolcall *t);
 /* Of TOOLCALL_IN_HEADER: what it has said of it, borrowed. */
 struct chat_text toolcall_header(const struct toolcall *t);
 
-/*
- * Counts identical calls among the last ones, for whoever ends loops.
- */
-#define CALL_LOOP_LAST 32u
-
-struct call_loop {
-	uint64_t last[CALL_LOOP_LAST];
-	unsigned int n;
-};
-
-/* How often this call, arguments alike to the byte, is among the last ones,
- * itself included. */
-unsigned int call_loop_add(struct call_loop *l, const char *name, size_t nname,
-    const char *args, size_t nargs);
-
 #endif

@@ -38,6 +38,7 @@ struct rig {
 	enum gen_event_type last;
 	char id[64];
 	unsigned int ncalls, ends;
+	unsigned int pieces; /* of arguments */
 	struct gen_usage usage;
 	struct call_loop *loop;
 	uint8_t ids[16];
@@ -72,6 +73,7 @@ hear(const struct gen_event *e, void *arg)
 		assert_int_equal(buf_len(&clean), e->n);
 		assert_memory_equal(buf_head(&clean), e->p, e->n);
 	}
+	r->pieces += e->type == GEN_CALL_ARGS;
 	if (e->type == GEN_CALL_BEGIN) {
 		assert_int_equal(strlen(e->call_id), 29);
 		assert_true(str_starts(e->call_id, "call_"));
@@ -183,7 +185,7 @@ play_ids(struct rig *r, const struct tok_ids *ids)
 
 	buf_clear(&r->heard);
 	r->id[0] = '\0';
-	r->ends = r->ncalls = 0;
+	r->ends = r->ncalls = r->pieces = 0;
 	while (completion_state(c) == GEN_GOING && steps++ < STEPS) {
 		int32_t next =
 		    at < ids->n ? ids->id[at] : (int32_t)token(r, "<|im_end|>");

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "inferd/api.h"
+#include "inferd/call_loop.h"
 #include "tests/inferd/completion_rig.h"
 
 static void
@@ -334,9 +335,64 @@ loops_are_broken(void **state)
 	assert_string_equal(play(&r, call), "(read {\"path\":\"a\"})|calls");
 	assert_string_equal(play(&r, other), "(read {})|calls");
 	assert_string_equal(play(&r, call), "(read {\"path\":\"a\"})|calls");
-	assert_string_equal(play(&r, call), "(read {\"path\":\"a\"})|loop");
+	/* Who is told of a call makes it: of this one nobody is. */
+	assert_string_equal(play(&r, call), "|loop");
+	assert_int_equal(r.ncalls, 0);
 	r.loop = NULL;
 	assert_string_equal(play(&r, call), "(read {\"path\":\"a\"})|calls");
+	/* Within one turn, and not what the turn says behind it. */
+	assert_string_equal(
+	    play(&r, "Ok<tool_call>{\"name\":\"read\",\"arguments\":{}}"
+		     "</tool_call><tool_call>{\"name\":\"read\","
+		     "\"arguments\":{}}</tool_call><tool_call>{\"name\":"
+		     "\"read\",\"arguments\":{}}</tool_call>no<tool_call>"
+		     "{\"name\":\"write\",\"arguments\":{}}</tool_call>"),
+	    "T:Ok(read {})(read {})|loop");
+	rig_close(&r);
+}
+
+static void
+a_call_that_may_loop_waits_until_it_is_another(void **state)
+{
+	static const char call[] = "<tool_call>{\"name\": \"read\", "
+				   "\"arguments\": {\"path\": \"a\"}}";
+	struct call_loop loop = { 0 }, before;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "qwen3");
+	r.p.loop_max = 3;
+	r.loop = &loop;
+	/* As a client writes them again in its history. */
+	call_loop_add(&loop, "read", 4, "{\"path\": \"a\"}", 13);
+	call_loop_add(&loop, "read", 4, "{\"path\":\"a\"}", 12);
+	before = loop;
+	assert_string_equal(play(&r, call), "|loop");
+	loop = before;
+	/* Others come as they are said, */
+	assert_string_equal(
+	    play(&r, "<tool_call>{\"name\":\"write\",\"arguments\":{\"path\":"
+		     "\"abcdefghijklmn\"}}</tool_call>"),
+	    "(write {\"path\":\"abcdefghijklmn\"})|calls");
+	assert_true(r.pieces >= 14);
+	/* and of the same tool from where they differ, */
+	assert_string_equal(
+	    play(&r, "<tool_call>{\"name\":\"read\",\"arguments\":{\"path\":"
+		     "\"a/bcdefghijklmnopqrstuvwxyz\"}}</tool_call>"),
+	    "(read {\"path\":\"a/bcdefghijklmnopqrstuvwxyz\"})|calls");
+	assert_true(r.pieces > 20);
+	assert_int_equal(r.ncalls, 1);
+	assert_string_equal(
+	    play(&r, "<tool_call>{\"name\":\"read\",\"arguments\":{\"path\":"
+		     "\"b\"}}</tool_call>"),
+	    "(read {\"path\":\"b\"})|calls");
+	/* One that is cut off is what it is mended to. */
+	loop = before;
+	r.p.max_tokens = (uint32_t)strlen(call) - 10 - 2;
+	assert_string_equal(play(&r, call), "|length");
+	assert_int_equal(r.ncalls, 0);
+	r.p.loop_max = 0;
+	assert_string_equal(play(&r, call), "(read {\"path\":\"a\"})|length");
 	rig_close(&r);
 }
 
@@ -486,6 +542,8 @@ main(void)
 		cmocka_unit_test(no_calls_where_none_are_wanted),
 		cmocka_unit_test(one_call_is_the_last),
 		cmocka_unit_test(loops_are_broken),
+		cmocka_unit_test(
+		    a_call_that_may_loop_waits_until_it_is_another),
 		cmocka_unit_test(only_syntax_is_greedy),
 		cmocka_unit_test(the_same_again_is_the_same),
 		cmocka_unit_test(stopped_from_outside_it_says_what_it_holds),

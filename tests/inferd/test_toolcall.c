@@ -310,23 +310,6 @@ arguments_are_told_as_they_come(void **state)
 	toolcall_free(t);
 }
 
-static void
-same_calls_are_counted(void **state)
-{
-	struct call_loop l = { 0 };
-	unsigned int i;
-
-	(void)state;
-	assert_int_equal(call_loop_add(&l, "now", 3, "{}", 2), 1);
-	assert_int_equal(call_loop_add(&l, "now", 3, "{ }", 3), 1);
-	assert_int_equal(call_loop_add(&l, "now", 3, "{}", 2), 2);
-	assert_int_equal(call_loop_add(&l, "no", 2, "w{}", 3), 1);
-	for (i = 0; i < CALL_LOOP_LAST; i++)
-		call_loop_add(&l, "x", 1, "y", 1);
-	assert_int_equal(call_loop_add(&l, "now", 3, "{}", 2), 1);
-	assert_int_equal(call_loop_add(&l, "x", 1, "y", 1), CALL_LOOP_LAST - 1);
-}
-
 int
 main(void)
 {
@@ -338,7 +321,6 @@ main(void)
 		cmocka_unit_test(what_is_no_call_is_text),
 		cmocka_unit_test(marks_within_strings_are_text_unless_tokens),
 		cmocka_unit_test(arguments_are_told_as_they_come),
-		cmocka_unit_test(same_calls_are_counted),
 	};
 
 	return cmocka_run_group_tests_name("toolcall", tests, NULL, NULL);
