@@ -34,7 +34,11 @@ guesser_net(const struct model_table *first, const struct model_table *t,
 	struct error why = { 0 };
 	struct net *n = NULL;
 
-	if (vocab_same(&first->vocab, &t->vocab, &why) == 0)
+	if (first->hp.vocab != t->hp.vocab)
+		error_set(&why, 0,
+		    "its vocabulary has %u tokens, the model's %u", t->hp.vocab,
+		    first->hp.vocab);
+	else if (vocab_same(&first->vocab, &t->vocab, &why) == 0)
 		n = net_new(t, &why);
 	if (n == NULL)
 		error_set(err, 0, "the draft model: %s", why.msg);
@@ -185,11 +189,11 @@ guess_rest(struct guess *g)
 
 uint32_t
 guess_read(struct guesser *m, struct guess *g, const uint32_t *ids, uint32_t n,
-    const atomic_int *stop)
+    uint32_t most, const atomic_int *stop)
 {
 	uint32_t i, rows = n - 1 - g->at;
 
-	rows = rows < GUESS_ROWS ? rows : GUESS_ROWS;
+	rows = rows < most ? rows : most;
 	for (i = 0; i < rows; i++)
 		m->rows[i] =
 		    (struct row){ g->kv, g->at + i, ids[g->at + i], false };

@@ -89,11 +89,11 @@ void guess_learn(struct guess *g, const uint32_t *ids, uint32_t n);
 /* It is not tried. */
 void guess_rest(struct guess *g);
 /*
- * Read on, GUESS_ROWS at most; the last token stays for guess_add().  Returns
- * how many were read: none once *stop is not 0.
+ * Read on, `most` rows (GUESS_ROWS) at most; the last token stays for
+ * guess_add().  Returns how many were read: none once *stop is not 0.
  */
 uint32_t guess_read(struct guesser *m, struct guess *g, const uint32_t *ids,
-    uint32_t n, const atomic_int *stop);
+    uint32_t n, uint32_t most, const atomic_int *stop);
 /* What is to be computed for its next guess; how many rows, at most
  * GUESS_NEAR. */
 uint32_t guess_add(

@@ -11,7 +11,7 @@
 /* A measurement counts as so many times what was expected at most: pages may
  * have had to come from disk. */
 #define OUTLIER 4
-/* Rows of a text from which their cost is learned. */
+/* Rows of a text that are read at least, so that they share the weights. */
 #define READ_MIN 32u
 #define NEWEST 0.2
 
@@ -103,8 +103,19 @@ charge(struct worker *w, struct stream *s, struct clocks all, uint32_t rows,
 
 /* ---- texts -------------------------------------------------------------- */
 
+/* Others wait for that: it may take as long as a step does. */
+static uint32_t
+read_most(const struct worker *w, double step, uint32_t others)
+{
+	const double rows = step / read_cost(w);
+
+	if (others == 0 || rows >= GUESS_ROWS)
+		return GUESS_ROWS;
+	return rows > READ_MIN ? (uint32_t)rows : READ_MIN;
+}
+
 static void
-read_on(struct worker *w, struct stream *s)
+read_on(struct worker *w, struct stream *s, uint32_t most)
 {
 	struct guesser *m = w->guesser;
 	struct guess *g = s->guess;
@@ -117,7 +128,7 @@ read_on(struct worker *w, struct stream *s)
 	if (!worker_guess_room(w, s, s->n + DRAFT_MAX))
 		return;
 	t = begin(w);
-	rows = guess_read(m, g, s->ids, s->n, &s->gen->stop);
+	rows = guess_read(m, g, s->ids, s->n, most, &s->gen->stop);
 	t = used(w, t);
 	charge(w, s, t, rows > 0 ? rows : 1, rows > 0 ? rows : 1);
 	if (rows < READ_MIN || w->costs_assumed)
@@ -280,7 +291,7 @@ worker_guess_ahead(struct worker *w, const struct stream *slice, uint32_t rows,
 {
 	struct party party[WORKER_AHEAD], *p;
 	struct stream *reads = NULL;
-	uint32_t n = 0, near, room = GUESS_ROWS, lag, share;
+	uint32_t n = 0, near, room = GUESS_ROWS, lag, share, most = 0;
 	double saved;
 
 	if (w->guesser == NULL)
@@ -308,8 +319,10 @@ worker_guess_ahead(struct worker *w, const struct stream *slice, uint32_t rows,
 			if (slice == NULL &&
 			    is_worth_reading(w, s, p->step[0], saved) &&
 			    (reads == NULL ||
-				s->guess->turn < reads->guess->turn))
+				s->guess->turn < reads->guess->turn)) {
 				reads = s;
+				most = read_most(w, p->step[0], others);
+			}
 			continue;
 		}
 		s->guess->missed = 0;
@@ -325,5 +338,5 @@ worker_guess_ahead(struct worker *w, const struct stream *slice, uint32_t rows,
 	for (uint32_t i = 0; i < n; i++)
 		look_ahead(&party[i]);
 	if (reads != NULL)
-		read_on(w, reads);
+		read_on(w, reads, most);
 }
