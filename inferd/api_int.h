@@ -88,6 +88,8 @@ struct chat_text join_end(struct reader *r, struct join *j);
 int history_begin(struct reader *r, enum chat_role role, bool goes_on);
 void history_text(struct reader *r, struct chat_text t);
 void history_thinking(struct reader *r, struct chat_text t);
+/* The text of a member, if it is there. */
+int history_field(struct reader *r, uint32_t object, const char *name);
 int history_call(struct reader *r, const struct chat_call *call);
 /* The result of a call that must be there. */
 int history_result(struct reader *r, struct chat_text id, const char *field);

@@ -74,11 +74,8 @@ read_assistant(struct reader *r, uint32_t node)
 	content = api_field(r, node, "content");
 	if (content != 0 && history_content(r, content, "content") < 0)
 		return -1;
-	text.n = 0;
-	if (api_get_text(r, node, "refusal", &text) < 0)
-		return -1;
-	history_text(r, text);
-	if (api_get_node(r, node, "tool_calls", JSON_ARRAY, &calls) < 0)
+	if (history_field(r, node, "refusal") < 0 ||
+	    api_get_node(r, node, "tool_calls", JSON_ARRAY, &calls) < 0)
 		return -1;
 	if (calls == 0)
 		return 0;

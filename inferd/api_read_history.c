@@ -105,6 +105,17 @@ history_thinking(struct reader *r, struct chat_text t)
 }
 
 int
+history_field(struct reader *r, uint32_t object, const char *name)
+{
+	struct chat_text text = { NULL, 0 };
+
+	if (api_get_text(r, object, name, &text) < 0)
+		return -1;
+	history_text(r, text);
+	return 0;
+}
+
+int
 history_call(struct reader *r, const struct chat_call *call)
 {
 	if (r->all_calls + r->ncalls == API_MESSAGES_MAX)

@@ -8,36 +8,25 @@
 static int
 read_document(struct reader *r, uint32_t node)
 {
-	struct chat_text text = { NULL, 0 };
 	uint32_t source;
 
-	if (api_get_text(r, node, "title", &text) < 0 ||
+	if (history_field(r, node, "title") < 0 ||
 	    api_get_node(r, node, "source", JSON_OBJECT, &source) < 0)
 		return -1;
-	history_text(r, text);
 	if (source == 0 || !api_type_is(r, source, "text"))
 		return api_bad(
 		    r, "source", "documents are not supported but as text");
-	if (api_get_text(r, source, "data", &text) < 0)
-		return -1;
-	history_text(r, text);
-	return 0;
+	return history_field(r, source, "data");
 }
 
 /* Parts that only name something. */
 static int
 read_other(struct reader *r, uint32_t node)
 {
-	struct chat_text text = { NULL, 0 };
-
 	if (api_type_is(r, node, "document"))
 		return read_document(r, node);
-	if (api_type_is(r, node, "tool_reference")) {
-		if (api_get_text(r, node, "tool_name", &text) < 0)
-			return -1;
-		history_text(r, text);
-		return 0;
-	}
+	if (api_type_is(r, node, "tool_reference"))
+		return history_field(r, node, "tool_name");
 	return history_part_bad(r, node);
 }
 
