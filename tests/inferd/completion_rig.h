@@ -241,4 +241,20 @@ play(struct rig *r, const char *text)
 	return have;
 }
 
+/* What a model says in a family, what is heard of it, and the bytes that it
+ * is said to have said; NULL: any. */
+struct said {
+	const char *family, *model, *heard, *bytes;
+};
+
+static void
+assert_said(struct rig *r, const struct said *s)
+{
+	if (strcmp(play(r, s->model), s->heard) != 0)
+		fail_msg("%s: %s by %s", s->family, (char *)buf_head(&r->heard),
+		    r->bytes);
+	if (s->bytes != NULL)
+		assert_string_equal(r->bytes, s->bytes);
+}
+
 #endif

@@ -150,9 +150,7 @@ thoughts_end_with_their_budget(void **state)
 static void
 a_call_that_has_to_be_is_begun(void **state)
 {
-	static const struct {
-		const char *family, *model, *heard, *bytes;
-	} cases[] = {
+	static const struct said cases[] = {
 		{ "qwen3", "{\"path\": \"a\"}}\n</tool_call>",
 		    "(write {\"path\":\"a\"})|calls",
 		    "<tool_call>\n{\"name\": \"write\", \"arguments\": "
@@ -191,11 +189,7 @@ a_call_that_has_to_be_is_begun(void **state)
 		rig_open(&r, cases[i].family);
 		r.p.tool_choice = TOOLS_NAMED;
 		r.p.tool_name = tools[2].name;
-		if (strcmp(play(&r, cases[i].model), cases[i].heard) != 0)
-			fail_msg("%s: %s by %s", cases[i].family,
-			    (char *)buf_head(&r.heard), r.bytes);
-		if (cases[i].bytes != NULL)
-			assert_string_equal(r.bytes, cases[i].bytes);
+		assert_said(&r, &cases[i]);
 		rig_close(&r);
 		/* The same where the tool is the only one. */
 		rig_open(&r, cases[i].family);
