@@ -122,6 +122,14 @@ buf_consume(struct buf *b, size_t n)
 }
 
 void
+buf_cut(struct buf *b, size_t n)
+{
+	if (n > buf_len(b))
+		fatalx("buf_cut: %zu over %zu", n, buf_len(b));
+	b->len = b->off + n;
+}
+
+void
 buf_put(struct buf *b, const void *p, size_t n)
 {
 	uint8_t *q;

@@ -52,6 +52,7 @@ bool buf_failed(const struct buf *b);
 uint8_t *buf_reserve(struct buf *b, size_t n);
 void buf_commit(struct buf *b, size_t n);  /* n <= reserved */
 void buf_consume(struct buf *b, size_t n); /* n <= buf_len() */
+void buf_cut(struct buf *b, size_t n);     /* keep the first n <= buf_len() */
 
 void buf_put(struct buf *b, const void *p, size_t n);
 void buf_put_u8(struct buf *b, uint8_t v);

@@ -238,28 +238,32 @@ audit_render(const struct audit_meta *m, const void *event, size_t n,
 {
 	char prev_text[AUDIT_HASH_TEXT + 1], hash_text[AUDIT_HASH_TEXT + 1];
 	const size_t tail = strlen(",\"hash\":\"\"}") + AUDIT_HASH_TEXT;
+	size_t before = buf_len(out), len;
 	/* event_decode() fills what is used of it. */
-	cleanup_free struct event *e = xmalloc(sizeof(*e));
-	cleanup_buf struct buf b = { 0 };
+	struct event e attr_uninit;
 
-	buf_init(&b, 0);
-	if (event_decode(e, event, n) < 0)
+	if (event_decode(&e, event, n) < 0)
 		return -1;
-	(void)buf_reserve(&b, 2 * n + PLAIN_SIZE);
+	(void)buf_reserve(out, 2 * n + PLAIN_SIZE);
 	audit_hash_text(prev, prev_text);
 	for (size_t max = TEXT_FIRST;; max /= 4) {
-		buf_clear(&b);
-		put_record(&b, m, e, prev_text, max);
-		if (buf_len(&b) + tail <= AUDIT_RECORD_MAX)
+		put_record(out, m, &e, prev_text, max);
+		len = buf_len(out) - before;
+		if (len + tail <= AUDIT_RECORD_MAX)
 			break;
+		buf_cut(out, before);
 		if (max <= TEXT_LEAST)
 			return -1;
 	}
-	audit_hash(prev, buf_head(&b), buf_len(&b), hash);
-	audit_hash_text(hash, hash_text);
-	buf_put_text(&b, ",\"hash\":\"");
-	buf_put_text(&b, hash_text);
-	buf_put_text(&b, "\"}\n");
-	buf_put(out, buf_head(&b), buf_len(&b));
-	return buf_failed(out) ? -1 : 0;
+	if (!buf_failed(out)) {
+		audit_hash(prev, buf_head(out) + before, len, hash);
+		audit_hash_text(hash, hash_text);
+		buf_put_text(out, ",\"hash\":\"");
+		buf_put_text(out, hash_text);
+		buf_put_text(out, "\"}\n");
+	}
+	if (!buf_failed(out))
+		return 0;
+	buf_cut(out, before);
+	return -1;
 }

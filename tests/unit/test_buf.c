@@ -55,6 +55,20 @@ numbers_are_written_as_printf_does(void **state)
 }
 
 static void
+cut_keeps_what_is_before(void **state)
+{
+	cleanup_buf struct buf b = { 0 };
+
+	(void)state;
+	buf_put_text(&b, "gone kept cut");
+	buf_consume(&b, 5);
+	buf_cut(&b, 4);
+	buf_put_text(&b, "!");
+	assert_int_equal(buf_len(&b), 5);
+	assert_memory_equal(buf_head(&b), "kept!", 5);
+}
+
+static void
 truncation_at_every_byte_fails(void **state)
 {
 	cleanup_buf struct buf b = { 0 };
@@ -235,6 +249,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(integers_round_trip),
 		cmocka_unit_test(numbers_are_written_as_printf_does),
+		cmocka_unit_test(cut_keeps_what_is_before),
 		cmocka_unit_test(truncation_at_every_byte_fails),
 		cmocka_unit_test(trailing_bytes_fail),
 		cmocka_unit_test(string_with_nul_or_too_long_fails),
