@@ -69,8 +69,9 @@ set_hostport(struct exchange *x)
 	bool v6 = strchr(x->host, ':') != NULL;
 	uint16_t usual = x->head.tls ? 443 : 80;
 
-	snprintf(x->hostport, sizeof(x->hostport), "%s%s%s", v6 ? "[" : "",
-	    x->host, v6 ? "]" : "");
+	strlcpy(x->hostport, v6 ? "[" : "", sizeof(x->hostport));
+	strlcat(x->hostport, x->host, sizeof(x->hostport));
+	strlcat(x->hostport, v6 ? "]" : "", sizeof(x->hostport));
 	if (x->head.port != usual)
 		snprintf(x->hostport + strlen(x->hostport),
 		    sizeof(x->hostport) - strlen(x->hostport), ":%u",
