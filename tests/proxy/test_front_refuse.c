@@ -539,6 +539,32 @@ tls_without_keyd_fails_and_recovers(void **state)
 	buf_free(&roots);
 }
 
+static void
+list_of_the_revoked_is_asked_of_the_next_keyd(void **state)
+{
+	struct buf b = { 0 };
+	struct ft_msg m;
+	int fd = ft_connect(&t), old;
+
+	ft_write(fd, "GET /ca.crl HTTP/1.1\r\nHost: crl.brig.internal\r\n\r\n");
+	ft_expect(t.keyd, M_CRL_GET, &m);
+	buf_free(&m.body);
+	/* Another one takes its place before it has answered. */
+	old = t.keyd;
+	t.keyd = -1;
+	ft_new_keyd(&t);
+	ft_expect(t.keyd, M_CRL_GET, &m);
+	close(old);
+	buf_free(&m.body);
+	buf_put_u8(&b, 1);
+	buf_put_blob(&b, "the list", 8);
+	ft_send(t.keyd, M_CRL, 0, &b, -1);
+	buf_free(&b);
+	ft_read_until(fd, "\r\n\r\nthe list", text, sizeof(text));
+	assert_non_null(strstr(text, "200 OK"));
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -557,6 +583,7 @@ main(void)
 		cmocka_unit_test(probe_of_a_port_is_recorded),
 		cmocka_unit_test(tls_is_ended_with_a_leaf_made_once),
 		cmocka_unit_test(tls_without_keyd_fails_and_recovers),
+		cmocka_unit_test(list_of_the_revoked_is_asked_of_the_next_keyd),
 		cmocka_unit_test(
 		    connections_beyond_the_limit_displace_idle_ones),
 		cmocka_unit_test(requests_beyond_the_limit_are_503),

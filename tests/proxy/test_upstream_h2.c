@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "proxy/upstream_int.h"
 #include "tests/proxy/later.h"
 #include "tests/proxy/upstream_world.h"
 
@@ -628,6 +629,37 @@ connection_that_nobody_uses_ends_with_goaway(void **state)
 	uw_end(&w);
 }
 
+static void
+connection_ends_though_its_origin_reads_nothing(void **state)
+{
+	static uint8_t bytes[256 * 1024];
+	struct uw w;
+	struct use s;
+
+	(void)state;
+	uw_start(&w, true);
+	use_init(&s, &w, "POST", "/x", BODY_STREAM, 0);
+	use_start(&s);
+	uw_run(&w, 20);
+	assert_int_equal(w.dials, 1);
+	w.origins->deaf = true;
+	for (int i = 0; i < 16; i++) {
+		use_send(&s, bytes, sizeof(bytes));
+		uw_run(&w, 5);
+	}
+	/* What nobody is to use any more, and what is said last, lies here. */
+	upstream_pool_clear(w.pool);
+	assert_non_null(w.pool->conns);
+	use_free(&s);
+	uw_run(&w, 5);
+	for (int i = 0; i < 2; i++) {
+		later(UPSTREAM_LINGER_MS + 1000);
+		uw_run(&w, 5);
+	}
+	assert_null(w.pool->conns);
+	uw_end(&w);
+}
+
 int
 main(void)
 {
@@ -653,6 +685,8 @@ main(void)
 		cmocka_unit_test(too_many_interim_answers_end_it),
 		cmocka_unit_test(cleared_pool_is_not_used_again),
 		cmocka_unit_test(connection_that_nobody_uses_ends_with_goaway),
+		cmocka_unit_test(
+		    connection_ends_though_its_origin_reads_nothing),
 	};
 
 	later_init();
