@@ -72,13 +72,13 @@ check "64 denials are recorded" audited EX401 '"rm'
 
 # 66: what a job types must not come out at the terminal of its operator.
 operator() {
-    timeout "$(bound 60)" python3 "$BRIG_SRCDIR/tests/attack/operator.py" "$@" \
-        >"$T/operator.out" 2>&1 || :
+    timeout "$(bound 60)" python3 "$BRIG_SRCDIR/tests/attack/terminal.py" "$@" \
+        >"$T/terminal.out" 2>&1 || :
 }
 # typed TEXT: exactly this was there to be read.
 typed() {
-    tr -d '\r' <"$T/operator.out" | grep -qxF "typed:[$1]" || {
-        cat "$T/operator.out"
+    tr -d '\r' <"$T/terminal.out" | grep -qxF "typed:[$1]" || {
+        cat "$T/terminal.out"
         return 1
     }
 }
@@ -87,11 +87,11 @@ for call in tiocsti tiocsti-high; do
     if typed "#" >/dev/null; then
         check "66 $call: control, it types into the terminal outside" true
     else
-        skip "66 $call: control" "$(tail -n 1 "$T/operator.out")"
+        skip "66 $call: control" "$(tail -n 1 "$T/terminal.out")"
     fi
     operator brig run -p edges -w "$T/ws" -- /workspace/brig-probe $call
     check "66 $call: refused on a terminal of the job's own" \
-        grep -q 'Operation not permitted' "$T/operator.out"
+        grep -q 'Operation not permitted' "$T/terminal.out"
     check "66 $call: nothing is typed at the operator's" typed ""
     operator brig run --no-tty -p edges -w "$T/ws" -- sh -c \
         "for d in 0 1 2; do /workspace/brig-probe $call <&\$d; done
@@ -103,10 +103,10 @@ for call in tiocsti tiocsti-high; do
 done
 operator "$probe" tioclinux
 check "66 tioclinux: control, the kernel looks at it outside" \
-    grep -q 'Inappropriate ioctl\|worked' "$T/operator.out"
+    grep -q 'Inappropriate ioctl\|worked' "$T/terminal.out"
 operator brig run -p edges -w "$T/ws" -- /workspace/brig-probe tioclinux
 check "66 tioclinux: does not get to the kernel" \
-    grep -q 'Operation not permitted' "$T/operator.out"
+    grep -q 'Operation not permitted' "$T/terminal.out"
 
 # 67: signals to the supervisor, and to processes of the host that have the
 # very uid of the job.

@@ -20,5 +20,5 @@ TESTS += $(ATTACK_LIST)
 EXTRA_DIST += $(ATTACK_LIST) tests/attack/lib.sh tests/attack/README.md \
 	tests/attack/rogue_origin.py tests/attack/rogue_101.py \
 	tests/attack/front_abuse.py \
-	tests/attack/start.py tests/attack/operator.py tests/attack/flood.py \
+	tests/attack/start.py tests/attack/terminal.py tests/attack/flood.py \
 	tests/attack/flood_all.py

@@ -82,5 +82,12 @@ check "no path of one machine" "$(grep -rnE '(^|[^0-9a-zA-Z])/(root|work)/|/home
     base policy sandbox proxy inferd daemon contrib man tests README.md HACKING.md \
     SECURITY.md 2>/dev/null | grep -vE '/home/(agent|\*|user|you)/|tests/unit/sources\.sh|/root/\*\*|tests/fuzz/corpus')"
 
+# It would be found in place of that one by whatever else runs there.
+check "no script has the name of a module of Python" "$(python3 -c '
+import pathlib, sys
+for p in pathlib.Path("tests").rglob("*.py"):
+    if p.stem in sys.stdlib_module_names:
+        print(p)')"
+
 echo "1..$n"
 exit $bad

@@ -1,4 +1,4 @@
-"""operator.py COMMAND...: a person's terminal in which COMMAND runs, and then
+"""terminal.py COMMAND...: a person's terminal in which COMMAND runs, and then
 what the shell of that person would read: a line that says typed:[TEXT]."""
 import os
 import pty
