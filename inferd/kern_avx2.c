@@ -21,10 +21,11 @@ dot_bytes(__m256i acc, __m256i u, __m256i s)
 }
 
 #include "inferd/kern_ymm.h"
+#include "inferd/kern_rows.h"
 
 static const struct kern_ops ops = {
-	.matvec = ymm_matvec,
-	.matmul = ymm_matmul,
+	.matvec = rows_matvec,
+	.matmul = rows_matmul,
 	KERN_FLOAT_OPS,
 };
 

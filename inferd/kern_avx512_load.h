@@ -14,15 +14,6 @@ struct super {
 	__m256i mn; /* of the types with offsets */
 };
 
-always_inline uint32_t
-u32_at(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 /* 16 bytes from each of four places. */
 always_inline __m512i
 four_heads(
@@ -63,12 +54,11 @@ pairs_of_words(uint64_t bytes)
 always_inline void
 scales_6bit(const uint8_t *p, struct super *s)
 {
-	uint32_t a = u32_at(p), b = u32_at(p + 4), c = u32_at(p + 8);
-	uint64_t sc = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
-	uint64_t mn = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
+	uint64_t sc, mn;
 
-	s->sc = pairs_of_words(sc << 32 | (a & 0x3f3f3f3f));
-	s->mn = pairs_of_words(mn << 32 | (b & 0x3f3f3f3f));
+	bytes_of_6bit(p, &sc, &mn);
+	s->sc = pairs_of_words(sc);
+	s->mn = pairs_of_words(mn);
 }
 
 always_inline void
@@ -282,23 +272,6 @@ load_small(enum tensor_type t, const uint8_t *p)
 	if (t == TT_IQ4_NL)
 		return look_up(quant_iq4_values, nibbles_32(p + 2));
 	return look_up(quant_mxfp4_values, nibbles_32(p + 1));
-}
-
-/* Where a block keeps d, and whether dmin follows it. */
-always_inline size_t
-place_of_d(enum tensor_type t)
-{
-	if (t == TT_Q2_K)
-		return 80;
-	if (t == TT_Q3_K)
-		return 108;
-	return t == TT_Q6_K ? 208 : 0;
-}
-
-always_inline bool
-has_offsets(enum tensor_type t)
-{
-	return t == TT_Q4_K || t == TT_Q5_K || t == TT_Q2_K;
 }
 
 always_inline float

@@ -45,13 +45,6 @@ groups(const struct panel *p, int cols, const int8_t *const x[COLS], int from,
 	}
 }
 
-/* Whether scales are of 16 elements; else of 32. */
-always_inline bool
-is_fine(enum tensor_type t)
-{
-	return t == TT_Q6_K || t == TT_Q3_K || t == TT_Q2_K;
-}
-
 /* f[c][v] += panel . block of activations c */
 always_inline void
 tile_super(enum tensor_type t, const struct panel *p, int cols,

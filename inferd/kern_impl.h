@@ -85,6 +85,52 @@ tensor_type_bytes(enum tensor_type t)
 						: 136;
 }
 
+/* Whether there are offsets, and dmin behind d. */
+always_inline bool
+has_offsets(enum tensor_type t)
+{
+	return t == TT_Q4_K || t == TT_Q5_K || t == TT_Q2_K;
+}
+
+/* Whether scales are of 16 elements; else of 32. */
+always_inline bool
+is_fine(enum tensor_type t)
+{
+	return t == TT_Q6_K || t == TT_Q3_K || t == TT_Q2_K;
+}
+
+/* Where a block keeps d. */
+always_inline size_t
+place_of_d(enum tensor_type t)
+{
+	if (t == TT_Q2_K)
+		return 80;
+	if (t == TT_Q3_K)
+		return 108;
+	return t == TT_Q6_K ? 208 : 0;
+}
+
+always_inline uint32_t
+u32_at(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* The scales and offsets of Q4_K and Q5_K, a byte each. */
+always_inline void
+bytes_of_6bit(const uint8_t *p, uint64_t *sc, uint64_t *mn)
+{
+	uint32_t a = u32_at(p), b = u32_at(p + 4), c = u32_at(p + 8);
+	uint64_t sc_high = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
+	uint64_t mn_high = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
+
+	*sc = sc_high << 32 | (a & 0x3f3f3f3f);
+	*mn = mn_high << 32 | (b & 0x3f3f3f3f);
+}
+
 struct kern_ops {
 	void (*act_super)(const float *x, size_t n, struct act_super *out);
 	void (*act_small)(

@@ -27,21 +27,6 @@ zero_here(enum tensor_type t)
 	return is_signed(t) ? 0 : (int)quant_zero_of(t);
 }
 
-always_inline bool
-has_offsets(enum tensor_type t)
-{
-	return t == TT_Q4_K || t == TT_Q5_K || t == TT_Q2_K;
-}
-
-always_inline uint32_t
-u32_at(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 always_inline __m256i
 load_32(const uint8_t *p)
 {
@@ -68,11 +53,9 @@ pairs_of_words(uint64_t bytes)
 always_inline void
 load_q45_k(bool five, const uint8_t *p, struct super *s)
 {
-	uint32_t a = u32_at(p + 4), b = u32_at(p + 8), c = u32_at(p + 12);
-	uint64_t sc = (c & 0x0f0f0f0f) | (a >> 2 & 0x30303030);
-	uint64_t mn = (c >> 4 & 0x0f0f0f0f) | (b >> 2 & 0x30303030);
 	const uint8_t *q = p + (five ? 48 : 16);
 	__m256i high = five ? load_32(p + 16) : _mm256_setzero_si256();
+	uint64_t sc, mn;
 
 	for (int k = 0; k < 4; k++) {
 		__m256i v = load_32(q + 32 * k);
@@ -87,8 +70,9 @@ load_q45_k(bool five, const uint8_t *p, struct super *s)
 		    masked(_mm256_slli_epi16(masked(high, 2), 3), 16));
 		high = _mm256_srli_epi16(high, 2);
 	}
-	s->sc = pairs_of_words(sc << 32 | (a & 0x3f3f3f3f));
-	s->mn = pairs_of_words(mn << 32 | (b & 0x3f3f3f3f));
+	bytes_of_6bit(p + 4, &sc, &mn);
+	s->sc = pairs_of_words(sc);
+	s->mn = pairs_of_words(mn);
 }
 
 always_inline void
@@ -193,21 +177,9 @@ load_small(enum tensor_type t, const uint8_t *p)
 }
 
 always_inline float
-block_d(enum tensor_type t, const uint8_t *p)
+half_float(uint16_t h)
 {
-	float d;
-
-	if (t == TT_MXFP4)
-		return quant_e8m0_half(p[0]);
-	p += t == TT_Q2_K ? 80 : t == TT_Q3_K ? 108 : t == TT_Q6_K ? 208 : 0;
-	d = _cvtsh_ss(quant_u16(p));
-	return t == TT_IQ2_XXS ? d * 0.125f : d;
-}
-
-always_inline float
-block_dmin(enum tensor_type t, const uint8_t *p)
-{
-	return _cvtsh_ss(quant_u16(p + (t == TT_Q2_K ? 82 : 2)));
+	return _cvtsh_ss(h);
 }
 
 #endif
