@@ -3,6 +3,9 @@
 #include <math.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 #include "base/compat.h"
@@ -49,11 +52,22 @@ cpu_has(enum kern_isa isa)
 		return true;
 	if (isa == KERN_AVXVNNI)
 		return has_avxvnni();
-	return __builtin_cpu_supports("avx512f") &&
+	return isa == KERN_AVX512VNNI && __builtin_cpu_supports("avx512f") &&
 	       __builtin_cpu_supports("avx512bw") &&
 	       __builtin_cpu_supports("avx512vl") &&
 	       __builtin_cpu_supports("avx512dq") &&
 	       __builtin_cpu_supports("avx512vnni");
+}
+#elif defined(__aarch64__)
+static bool
+cpu_has(enum kern_isa isa)
+{
+	if (isa == KERN_NEON_DOT)
+		return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+	if (isa == KERN_NEON_I8MM)
+		return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0 &&
+		       (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
+	return isa == KERN_SCALAR || isa == KERN_NEON;
 }
 #else
 static bool
@@ -75,6 +89,12 @@ isa_ops(enum kern_isa isa)
 		return kern_ops_avxvnni;
 	case KERN_AVX512VNNI:
 		return kern_ops_avx512;
+	case KERN_NEON:
+		return kern_ops_neon;
+	case KERN_NEON_DOT:
+		return kern_ops_neon_dot;
+	case KERN_NEON_I8MM:
+		return kern_ops_neon_i8mm;
 	case KERN_ISAS:
 		break;
 	}
@@ -100,7 +120,7 @@ const char *
 kern_isa_name(enum kern_isa isa)
 {
 	static const char *const names[KERN_ISAS] = { "scalar", "avx2",
-		"avx-vnni", "avx512-vnni" };
+		"avx-vnni", "avx512-vnni", "neon", "neon-dot", "neon-i8mm" };
 
 	return isa < KERN_ISAS ? names[isa] : "unknown";
 }

@@ -23,7 +23,10 @@ enum kern_isa {
 	KERN_AVX2,
 	KERN_AVXVNNI,
 	KERN_AVX512VNNI,
-	KERN_ISAS /* how many */
+	KERN_NEON,
+	KERN_NEON_DOT,  /* with products of four bytes */
+	KERN_NEON_I8MM, /* with products of matrices of bytes */
+	KERN_ISAS       /* how many */
 };
 
 /* The best instruction set that this processor and this build have. */

@@ -1,5 +1,6 @@
 # What computes: block formats, kernels, threads.
-noinst_LIBRARIES += libkern.a libkern_avx2.a libkern_avxvnni.a libkern_avx512.a
+noinst_LIBRARIES += libkern.a libkern_avx2.a libkern_avxvnni.a libkern_avx512.a \
+	libkern_neon.a libkern_neon_dot.a libkern_neon_i8mm.a
 libkern_a_CFLAGS = $(AM_CFLAGS) $(KERN_CFLAGS)
 libkern_a_SOURCES = \
 	inferd/kern.c inferd/kern.h inferd/kern_impl.h \
@@ -20,6 +21,14 @@ libkern_avx512_a_SOURCES = inferd/kern_avx512.c inferd/kern_avx512.h \
 	inferd/kern_avx512_mm.c inferd/kern_avx512_load.h \
 	inferd/kern_avx512_q45.h inferd/kern_avx512_pack.h \
 	inferd/kern_v16_avx512.h
+libkern_neon_a_CFLAGS = $(AM_CFLAGS) $(KERN_CFLAGS)
+libkern_neon_a_SOURCES = inferd/kern_neon.c inferd/kern_neon.h \
+	inferd/kern_neon_load.h inferd/kern_v16_neon.h
+libkern_neon_dot_a_CFLAGS = $(AM_CFLAGS) $(KERN_CFLAGS) $(KERN_NEON_DOT)
+libkern_neon_dot_a_SOURCES = inferd/kern_neon_dot.c
+libkern_neon_i8mm_a_CFLAGS = $(AM_CFLAGS) $(KERN_CFLAGS) $(KERN_NEON_I8MM)
+libkern_neon_i8mm_a_SOURCES = inferd/kern_neon_i8mm.c
 
 KERN_LIBS = libkern.a libkern_avx2.a libkern_avxvnni.a libkern_avx512.a \
+	libkern_neon.a libkern_neon_dot.a libkern_neon_i8mm.a \
 	libkern.a libgguf.a

@@ -169,5 +169,8 @@ extern const struct kern_ops *const kern_ops_scalar;
 extern const struct kern_ops *const kern_ops_avx2;
 extern const struct kern_ops *const kern_ops_avxvnni;
 extern const struct kern_ops *const kern_ops_avx512;
+extern const struct kern_ops *const kern_ops_neon;
+extern const struct kern_ops *const kern_ops_neon_dot;
+extern const struct kern_ops *const kern_ops_neon_i8mm;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Sixteen floats, in plain C.  The three kern_v16_*.h say the same in three
- * instruction sets; kern_float.h is written once over them.
+ * Sixteen floats, in plain C.  The other kern_v16_*.h say the same in an
+ * instruction set each; kern_float.h is written once over them.
  */
 #ifndef BRIG_INFERD_KERN_V16_SCALAR_H
 #define BRIG_INFERD_KERN_V16_SCALAR_H

@@ -370,10 +370,33 @@ what_is_missing_or_of_another_shape_is_named(void **state)
 	tiny_free(t);
 }
 
+static uint32_t hash;
+
+static void
+hash_logits(struct world *w, const struct kind *k)
+{
+	float *logits = alone(w, 0, POSITIONS);
+	const uint8_t *p = (const uint8_t *)logits;
+
+	/* FNV-1a */
+	for (size_t i = 0; i < POSITIONS * TINY_VOCAB * sizeof(*logits); i++)
+		hash = (hash ^ p[i]) * 16777619u;
+	free(logits);
+}
+
+static void
+logits_are_those_of_any_processor(void **state)
+{
+	hash = 2166136261u;
+	each(hash_logits);
+	assert_int_equal(hash, 0xff689942);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(logits_are_those_of_any_processor),
 		cmocka_unit_test(
 		    a_prompt_gives_what_its_tokens_give_one_by_one),
 		cmocka_unit_test(the_number_of_threads_changes_nothing),
