@@ -9,7 +9,7 @@ sandbox_mkfilter_CPPFLAGS = $(AM_CPPFLAGS) $(SECCOMP_CFLAGS)
 sandbox_mkfilter_CFLAGS = $(AM_CFLAGS) -Wno-missing-field-initializers
 sandbox_mkfilter_LDADD = libbase.a $(SECCOMP_LIBS)
 sandbox/filter_data.h: sandbox/mkfilter$(EXEEXT) sandbox/syscalls.tab
-	$(AM_V_GEN)./sandbox/mkfilter$(EXEEXT) \
+	$(AM_V_GEN)$(CROSS_RUN) ./sandbox/mkfilter$(EXEEXT) \
 	    $(srcdir)/sandbox/syscalls.tab >$@.tmp && mv -f $@.tmp $@
 # Its users find it by dependency tracking, once it is there.
 $(libsandbox_a_OBJECTS): | sandbox/filter_data.h

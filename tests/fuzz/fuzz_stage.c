@@ -62,11 +62,12 @@ frames(const uint8_t *p, size_t n, enum stage_show show)
 		(void)stage_view_end(&v);
 	if (fclose(v.to) != 0)
 		abort();
-	for (size_t i = 0; i < size; i++)
-		if ((text[i] < 0x20 && text[i] >= 0 && text[i] != '\n' &&
-			text[i] != '\t') ||
-		    text[i] == 0x7f)
+	for (size_t i = 0; i < size; i++) {
+		const unsigned char c = (unsigned char)text[i];
+
+		if ((c < 0x20 && c != '\n' && c != '\t') || c == 0x7f)
 			abort();
+	}
 	free(text);
 	json_decref(v.list);
 	buf_free(&v.in);
