@@ -17,6 +17,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+/* Messages that were refused; tests/fuzz/feed.c looks at it. */
+extern unsigned int play_faults;
+unsigned int play_faults;
+
+#define OTHER "tok_NotReleased987654321"
 #define VALUE "ghp_NeverReleased0123456789"
 
 static struct secret *ca_key;
@@ -54,14 +59,26 @@ fill(struct keyd *k)
 		    .env = "TOKEN",
 		    .capture = { "/token", 1, { ".access_token" } } } };
 	cleanup_secret struct secret *key = secret_new(VALUE VALUE, 32);
+	struct credential aws = { .id = 2,
+		.name = "aws",
+		.spec = { .kind = CRED_SIGV4,
+		    .nhosts = 1,
+		    .hosts = { { "a.example", 443 } },
+		    .user = "AKIAREAL",
+		    .env = "AWS_SECRET_ACCESS_KEY" } };
 	struct error err;
 
 	k->vault = vault_new();
+	aws.value = secret_new(VALUE "aws", strlen(VALUE "aws"));
+	if (aws.value == NULL ||
+	    (aws.shape = stub_shape(aws.value, &err)) == NULL)
+		abort();
 	c.value = secret_new(VALUE, strlen(VALUE));
 	if (c.value == NULL || key == NULL ||
 	    (c.shape = stub_shape(c.value, &err)) == NULL ||
 	    vault_set_stub_key(k->vault, key, &err) < 0 ||
-	    vault_put(k->vault, &c, &err) < 0)
+	    vault_put(k->vault, &c, &err) < 0 ||
+	    vault_put(k->vault, &aws, &err) < 0)
 		abort();
 	/* As in any vault that has been opened. */
 	for (int which = VAULT_CA; which <= VAULT_CA_NEXT; which++)
@@ -103,11 +120,34 @@ dispatch(struct peer *p, uint8_t which, const uint8_t *body, size_t n)
 	r = &rules[i % count];
 	p->role = tables[t].role;
 	cur_init(&m.body, body, n);
+	/* Most bodies are none that a value may be. */
 	if ((r->flags & MSG_FD) != 0)
-		m.fd = fd_memfd("value", body, n);
-	r->fn(p->chan, &m, p);
+		m.fd = n % 2 == 0 ? fd_memfd("value", OTHER, strlen(OTHER))
+				  : fd_memfd("value", body, n);
+	if (r->fn(p->chan, &m, p) < 0)
+		play_faults++;
 	if (m.fd >= 0)
 		close(m.fd);
+}
+
+/* Without the log next to nothing is done.  What is told it is dropped. */
+static int
+give_audit(struct ev *ev, int parent)
+{
+	struct chan *c =
+	    chan_new(ev, dup(parent), "parent", NULL, 0, on_end, NULL);
+	cleanup_buf struct buf b = { 0 };
+	int fds[2];
+
+	if (c == NULL || fd_socketpair(fds) < 0)
+		abort();
+	buf_put_u8(&b, ROLE_AUDIT);
+	buf_put_u32(&b, 0);
+	chan_send(c, M_PEER, 0, 0, &b, fds[1]);
+	chan_flush(c, 0);
+	ev_once(ev, 0);
+	chan_free(c);
+	return fds[0];
 }
 
 int
@@ -116,7 +156,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct keyd k = { .vault_fd = -1 };
 	struct peer p = { .job = 3, .owner = &k };
 	cleanup_buf struct buf got = { 0 };
-	int fds[2], parent[2];
+	int fds[2], parent[2], audit;
 
 	if (ca_key == NULL)
 		make_ca();
@@ -125,6 +165,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	k.ev = ev_new();
 	k.peers = peers_new(k.ev, parent[0], keyd_from_parent,
 	    nitems(keyd_from_parent), keyd_peers, nitems(keyd_peers), &k);
+	audit = give_audit(k.ev, parent[1]);
+	if (peers_find(k.peers, ROLE_AUDIT, 0) == NULL)
+		abort();
 	fill(&k);
 	if (size > 0 && (data[0] & 0x80) != 0) {
 		k.jobs = xcalloc(1, sizeof(*k.jobs));
@@ -155,5 +198,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ev_free(k.ev);
 	close(fds[1]);
 	close(parent[1]);
+	close(audit);
 	return 0;
 }
