@@ -32,7 +32,7 @@ compile() {
 bad=0
 for f in "$BRIG_SRCDIR"/base/*.c "$BRIG_SRCDIR"/policy/*.c \
     "$BRIG_SRCDIR"/sandbox/*.c "$BRIG_SRCDIR"/proxy/*.c \
-    "$BRIG_SRCDIR"/daemon/*.c; do
+    "$BRIG_SRCDIR"/daemon/*.c "$BRIG_SRCDIR"/inferd/*.c; do
     compile -fsyntax-only "$f" 2>"$work/errors" && continue
     bad=1
     sed 's/^/# /' "$work/errors" | head -n 10
