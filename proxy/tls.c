@@ -390,6 +390,17 @@ tls_close(struct tls *t)
 }
 
 void
+tls_bulk(struct tls *t, bool much)
+{
+	if (much) {
+		SSL_clear_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+		return;
+	}
+	SSL_set_options(t->ssl, SSL_OP_CLEANSE_PLAINTEXT);
+	(void)SSL_free_buffers(t->ssl);
+}
+
+void
 tls_free(struct tls *t)
 {
 	if (t == NULL)
@@ -399,6 +410,8 @@ tls_free(struct tls *t)
 		SSL_set_shutdown(
 		    t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	tls_forget(t);
+	if (t->ssl != NULL && t->client != NULL)
+		tls_bulk(t, false);
 	SSL_free(t->ssl);
 	tls_client_free(t->client);
 	free(t);

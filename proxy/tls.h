@@ -98,6 +98,11 @@ void tls_identity_key(const struct secret *identity, uint8_t key[TLS_KEY_SIZE]);
 #define TLS_END_POINT_MAX 64u
 size_t tls_end_point(const struct tls *t, uint8_t out[TLS_END_POINT_MAX]);
 
+/*
+ * A client reads much from now on: what it has read is not overwritten in its
+ * buffers record by record, but all at once when that is over, or it is freed.
+ */
+void tls_bulk(struct tls *t, bool much);
 void tls_free(struct tls *t);
 enum tls_io tls_handshake(struct tls *t);
 enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *got);

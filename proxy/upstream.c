@@ -421,6 +421,8 @@ release_h1(struct upstream_conn *c, struct upstream *u, bool keep_it)
 		return;
 	if (clean) {
 		http_parser_reset(&c->parser);
+		if (c->bulk && c->tls != NULL)
+			tls_bulk(c->tls, false);
 		c->bulk = false;
 		up_wipe(&c->in);
 		up_wipe(&c->out);

@@ -174,7 +174,13 @@ read_some(struct upstream_conn *c)
 			got = (size_t)n;
 		c->readable = r == GOT_BYTES && got == want;
 	}
-	c->bulk |= got == want;
+	if (got == want && !c->bulk) {
+		c->bulk = true;
+		/* With an end, that is. */
+		if (c->tls != NULL && c->h2 == NULL && c->users != NULL &&
+		    !c->users->upgrade)
+			tls_bulk(c->tls, true);
+	}
 	if (r == GOT_BYTES) {
 		buf_commit(&c->in, got);
 		if (c->h2 == NULL && c->users != NULL)
