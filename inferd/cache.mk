@@ -7,5 +7,6 @@ libinferd_a_SOURCES += \
 	inferd/prefix_disk.c
 libchat_a_SOURCES += \
 	inferd/prompt.c inferd/prompt.h \
+	inferd/prompt_size.c inferd/prompt_size.h \
 	inferd/public.c inferd/public.h \
 	inferd/volatile.c inferd/volatile.h

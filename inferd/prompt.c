@@ -4,7 +4,15 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "inferd/prompt_size.h"
 #include "inferd/volatile.h"
+
+static int
+too_long(uint32_t n, const struct prompt_maker *m, struct error *err)
+{
+	*m->exceeds = n;
+	return error_set(err, E2BIG, "the prompt");
+}
 
 static int
 of_chat(const struct prompt_maker *m, const struct api_request *r,
@@ -12,6 +20,7 @@ of_chat(const struct prompt_maker *m, const struct api_request *r,
     struct error *err)
 {
 	struct chat chat = r->chat;
+	uint32_t n = 0;
 	cleanup_prompt struct prompt p = { 0 };
 	cleanup_volatile struct volatile_copy calm = { 0 };
 	cleanup_replay_copy struct replay_copy turns = { 0 };
@@ -27,6 +36,10 @@ of_chat(const struct prompt_maker *m, const struct api_request *r,
 		return -1;
 	if (thinking != NULL)
 		*thinking = p.thinking;
+	if (m->most > 0)
+		n = prompt_exceeds_chat(m->tok, &p, m->most);
+	if (n > 0)
+		return too_long(n, m, err);
 	if (prompt_encode_chat(&p, &chat, m->tok, ids) < 0)
 		return error_set(err, EMSGSIZE, "the prompt");
 	if (m->said != NULL) {
@@ -52,10 +65,16 @@ prompt_make(const struct prompt_maker *m, const struct api_request *r,
     uint32_t space, const char *date, struct tok_ids *ids, bool *thinking,
     struct error *err)
 {
+	uint32_t n = 0;
+
 	if (r->kind != API_COMPLETIONS) {
 		if (of_chat(m, r, space, date, ids, thinking, err) < 0)
 			return -1;
 	} else {
+		if (m->most > 0)
+			n = prompt_exceeds(m->tok, r->prompt, m->most);
+		if (n > 0)
+			return too_long(n, m, err);
 		if (m->vocab->add_bos && m->vocab->bos >= 0)
 			tok_ids_push(ids, m->vocab->bos);
 		if (tok_encode(m->tok, r->prompt.p, r->prompt.n, false, ids) <

@@ -11,56 +11,63 @@ struct size {
 };
 
 static void
-weigh(struct size *s, struct chat_text text)
+look(struct size *s, const char *p, size_t n)
 {
-	s->bytes += text.n;
-}
-
-static void
-look(struct size *s, struct chat_text text)
-{
-	for (size_t at = 0; at < text.n && s->tokens <= s->most; at += PIECE) {
+	for (size_t take; n > 0 && s->tokens <= s->most; p += take, n -= take) {
 		cleanup_tok_ids struct tok_ids ids = { 0 };
-		size_t n = text.n - at < PIECE ? text.n - at : PIECE;
 
-		if (tok_encode(s->t, text.p + at, n, false, &ids) < 0)
+		take = n < PIECE ? n : PIECE;
+		/* Where a control token is taken for one that is none, there
+		 * are fewer. */
+		if (tok_encode(s->t, p, take, true, &ids) < 0)
 			return;
 		s->tokens += ids.n > CUT ? ids.n - CUT : 0;
-		s->seen += n;
+		s->seen += take;
 	}
 }
 
-/* All that becomes part of a prompt whatever the template. */
-static void
-each_text(const struct api_request *r,
-    void (*fn)(struct size *s, struct chat_text text), struct size *s)
+static uint32_t
+estimate(const struct size *s)
 {
-	fn(s, r->prompt);
-	for (size_t i = 0; i < r->chat.ntools; i++) {
-		fn(s, r->chat.tools[i].description);
-		fn(s, r->chat.tools[i].schema);
-	}
-	for (size_t i = 0; i < r->chat.nmessages; i++) {
-		const struct chat_message *m = &r->chat.messages[i];
+	double all;
 
-		fn(s, m->text);
-		for (size_t j = 0; j < m->ncalls; j++)
-			fn(s, m->calls[j].args);
-	}
+	if (s->tokens <= s->most)
+		return 0;
+	all = (double)s->tokens / (double)s->seen * (double)s->bytes;
+	return all < UINT32_MAX ? (uint32_t)all : UINT32_MAX;
 }
 
 uint32_t
-prompt_exceeds(const struct tok *t, const struct api_request *r, uint32_t most)
+prompt_exceeds(const struct tok *t, struct chat_text text, uint32_t most)
+{
+	struct size s = { .t = t, .most = most, .bytes = text.n };
+
+	if (s.bytes > PROMPT_LONG)
+		look(&s, text.p, text.n);
+	return estimate(&s);
+}
+
+uint32_t
+prompt_exceeds_chat(const struct tok *t, const struct prompt *p, uint32_t most)
 {
 	struct size s = { .t = t, .most = most };
-	double all;
+	const char *text = (const char *)buf_head(&p->text);
+	size_t from = 0;
 
-	each_text(r, weigh, &s);
+	for (size_t i = 0; i < p->nsegments; i++)
+		if (p->segment[i].origin != PROMPT_SAMPLED)
+			s.bytes += p->segment[i].n;
 	if (s.bytes <= PROMPT_LONG)
 		return 0;
-	each_text(r, look, &s);
-	if (s.tokens <= most)
-		return 0;
-	all = (double)s.tokens / (double)s.seen * (double)s.bytes;
-	return all < UINT32_MAX ? (uint32_t)all : UINT32_MAX;
+	/* What stands together, at once. */
+	for (size_t i = 0; i < p->nsegments; i++) {
+		const struct prompt_segment *g = &p->segment[i];
+
+		if (g->origin != PROMPT_SAMPLED)
+			continue;
+		look(&s, text + from, g->from - from);
+		from = g->from + g->n;
+	}
+	look(&s, text + from, buf_len(&p->text) - from);
+	return estimate(&s);
 }

@@ -7,17 +7,21 @@
 
 #include <stdint.h>
 
-#include "inferd/api.h"
+#include "inferd/template.h"
 #include "inferd/tok.h"
 
 #define PROMPT_LONG (1u << 20) /* bytes of text */
 
 /*
- * 0 if the texts of r are PROMPT_LONG or less, or not more than `most` tokens.
- * Else they are certainly more, and this is about how many; no more of them
- * are looked at than it takes to know.
+ * 0 if the text is PROMPT_LONG or less, or not more than `most` tokens.  Else
+ * it is certainly more, and this is about how many; no more of it is looked at
+ * than it takes to know.
  */
 uint32_t prompt_exceeds(
-    const struct tok *t, const struct api_request *r, uint32_t most);
+    const struct tok *t, struct chat_text text, uint32_t most);
+/* The same of a prompt without what has been sampled, whose tokens are there
+ * already. */
+uint32_t prompt_exceeds_chat(
+    const struct tok *t, const struct prompt *p, uint32_t most);
 
 #endif

@@ -14,7 +14,6 @@
 #include "inferd/grammar.h"
 #include "inferd/prompt.h"
 #include "inferd/record.h"
-#include "inferd/prompt_size.h"
 
 #define ID_SIZE 24u
 #define DATE_SIZE 11u
@@ -344,9 +343,11 @@ today(char date[DATE_SIZE])
 		(void)strftime(date, DATE_SIZE, "%Y-%m-%d", &tm);
 }
 
-/* The prompt's ids; -1 with e. */
+/* The prompt's ids; -1 with e, or with about how many there are, if they are
+ * more than there is room for. */
 static int
-make_prompt(struct request *q, struct tok_ids *ids, struct api_error *e)
+make_prompt(struct request *q, struct tok_ids *ids, uint32_t *exceeds,
+    struct api_error *e)
 {
 	const struct server_opts *o = &q->s->o;
 	cleanup_prompt struct prompt said = { 0 };
@@ -355,6 +356,8 @@ make_prompt(struct request *q, struct tok_ids *ids, struct api_error *e)
 		.family = o->family,
 		.keep_volatile = o->keep_volatile,
 		.replay = o->replay,
+		.most = engine_context(o->engine),
+		.exceeds = exceeds,
 		.said = o->record != NULL ? &said : NULL };
 	struct error err = { 0 };
 
@@ -367,6 +370,8 @@ make_prompt(struct request *q, struct tok_ids *ids, struct api_error *e)
 		record_turn_prompt(q->made, &said);
 		return 0;
 	}
+	if (*exceeds > 0)
+		return -1;
 	if (err.code == EMSGSIZE)
 		api_fail(e, 413, NULL, "", "the prompt is too long to be read");
 	else
@@ -594,7 +599,7 @@ request_begin(
 	struct api_error e = { .status = 400 };
 	cleanup_tok_ids struct tok_ids ids = { 0 };
 	struct error err = { 0 };
-	uint32_t n;
+	uint32_t n = 0;
 
 	if (kind != API_COUNT_TOKENS && k->s->o.record != NULL &&
 	    record_has_failed(k->s->o.record)) {
@@ -607,17 +612,13 @@ request_begin(
 		refuse(q, &e, 0);
 		return;
 	}
-	n = prompt_exceeds(
-	    k->s->o.tok, &q->api, engine_context(k->s->o.engine));
-	if (n > 0) {
-		if (kind == API_COUNT_TOKENS)
+	if (make_prompt(q, &ids, &n, &e) < 0) {
+		if (n == 0)
+			refuse(q, &e, 0);
+		else if (kind == API_COUNT_TOKENS)
 			count(q, n);
 		else
 			engine_refused(q, ENGINE_CONTEXT, n, 0, &err);
-		return;
-	}
-	if (make_prompt(q, &ids, &e) < 0) {
-		refuse(q, &e, 0);
 		return;
 	}
 	if (kind == API_COUNT_TOKENS) {

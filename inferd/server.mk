@@ -3,7 +3,6 @@ libinferd_a_SOURCES += \
 	inferd/backend.c inferd/backend.h \
 	inferd/conn.c inferd/conn.h \
 	inferd/metrics.c inferd/metrics.h \
-	inferd/prompt_size.c inferd/prompt_size.h \
 	inferd/request.c inferd/request.h \
 	inferd/routes.c \
 	inferd/serve.c inferd/serve.h \

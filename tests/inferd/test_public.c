@@ -2,8 +2,10 @@
  * Registered beginnings are found at the front of what agents ask, token by
  * token, and end where it becomes their own.
  */
+#include "inferd/prompt_size.h"
 #include "inferd/public.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -256,6 +258,60 @@ a_file_is_read(void **state)
 
 #define with_world(f) cmocka_unit_test_setup_teardown(f, start, end)
 
+/* How many tokens thoughts are that an assistant had in the turn that goes on,
+ * by the number that is made or told. */
+static uint32_t
+thoughts_of(struct world *w, size_t n, uint32_t most)
+{
+	const struct chat_call call = { { "call_1", 6 }, { "f", 1 },
+		{ "{}", 2 } };
+	cleanup_free char *text = xmalloc(n);
+	const struct chat_message m[] = {
+		{ .role = CHAT_USER, .text = { "hi", 2 } },
+		{ .role = CHAT_ASSISTANT,
+		    .thinking = { text, n },
+		    .calls = &call,
+		    .ncalls = 1 },
+		{ .role = CHAT_TOOL,
+		    .text = { "1", 1 },
+		    .call_id = { "call_1", 6 } },
+	};
+	const struct api_request r = { .kind = API_CHAT,
+		.thinking_max = -1,
+		.chat = { .messages = m, .nmessages = 3 } };
+	struct prompt_maker maker = w->m;
+	cleanup_tok_ids struct tok_ids ids = { 0 };
+	struct error err = { 0 };
+	uint32_t exceeds = 0;
+
+	for (size_t i = 0; i < n; i++)
+		text[i] = (char)('b' + i * 7 % 23);
+	maker.family = CHAT_QWEN3;
+	maker.most = most;
+	maker.exceeds = &exceeds;
+	if (prompt_make(&maker, &r, 1, DATE, &ids, NULL, &err) == 0) {
+		assert_int_equal(exceeds, 0);
+		return (uint32_t)ids.n;
+	}
+	assert_int_equal(err.code, E2BIG);
+	assert_int_equal(ids.n, 0);
+	assert_true(exceeds > most);
+	return exceeds;
+}
+
+static void
+what_cannot_fit_is_not_made(void **state)
+{
+	struct world *w = *state;
+	const uint32_t all = thoughts_of(w, PROMPT_LONG + 1000, UINT32_MAX),
+		       about = thoughts_of(w, PROMPT_LONG + 1000, 5000);
+
+	assert_true(all > 100000);
+	assert_in_range(about, all - all / 8, all + all / 8);
+	/* What is not long is made, whoever refuses it then. */
+	assert_true(thoughts_of(w, 20000, 100) > 10000);
+}
+
 int
 main(void)
 {
@@ -267,6 +323,7 @@ main(void)
 		with_world(a_template_that_says_the_date_is_followed),
 		with_world(what_is_no_beginning_is_refused),
 		with_world(a_file_is_read),
+		with_world(what_cannot_fit_is_not_made),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
