@@ -33,6 +33,7 @@ struct agent {
 	uint64_t window_ms;      /* when it began */
 	uint32_t open;           /* requests */
 	uint32_t held;           /* by connections and others that know it */
+	uint64_t turn;           /* when the server last did something long */
 	uint64_t used;           /* the later it was looked for, the larger */
 	bool interactive;        /* before the others */
 };

@@ -38,6 +38,7 @@ struct conn {
 	bool eof;       /* nothing comes any more */
 	bool started;   /* the first byte of a request is here */
 	bool streaming; /* the answer's head is said */
+	bool later;     /* its request has not been looked at */
 	bool scheduled; /* to write at the end of the round */
 	bool stalled;   /* the timer waits for it to read */
 	struct http_parser req;
@@ -383,16 +384,30 @@ body_part(struct conn *c, const uint8_t *p, size_t n)
 	}
 }
 
-static void
-request_done(struct conn *c)
+void
+conn_later(struct conn *c)
+{
+	c->later = true;
+}
+
+void
+conn_request(struct conn *c)
 {
 	struct conn_request r = request_of(c);
 
+	c->later = false;
+	c->ops->request(c, &r, c->arg);
+	if (!c->later)
+		buf_free(&c->body);
+}
+
+static void
+request_done(struct conn *c)
+{
 	c->keep = c->keep && c->req.keep_alive;
 	c->streaming = false;
 	enter(c, CONN_ANSWER);
-	c->ops->request(c, &r, c->arg);
-	buf_free(&c->body);
+	conn_request(c);
 }
 
 static bool

@@ -49,7 +49,8 @@ struct conn_ops {
 	    const char **why, void *arg);
 	/* So many bytes more of a body are to be kept: may they be? */
 	bool (*room)(struct conn *c, size_t n, void *arg);
-	/* All of it: to be answered now or later. */
+	/* All of it: to be answered now or later, or to be looked at later:
+	 * conn_later(). */
 	void (*request)(
 	    struct conn *c, const struct conn_request *r, void *arg);
 	/* The body of an answer that says what is wrong with a request.  r:
@@ -71,6 +72,10 @@ struct conn *conn_new(struct ev *ev, int fd, bool may_name, size_t body_max,
 void conn_close(struct conn *c);
 /* When the answer under way, if there is one, has been read. */
 void conn_finish(struct conn *c);
+/* From within the callback: it is to be called again by conn_request(), with
+ * the same request. */
+void conn_later(struct conn *c);
+void conn_request(struct conn *c);
 /* Is a request being answered? */
 bool conn_busy(const struct conn *c);
 

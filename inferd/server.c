@@ -104,7 +104,10 @@ on_request(struct conn *conn, const struct conn_request *r, void *arg)
 {
 	struct caller *k = arg;
 
-	(void)conn;
+	if (!turn_now(k, r)) {
+		conn_later(conn);
+		return;
+	}
 	route(k, r);
 	/* What the request itself keeps, it has counted. */
 	server_let_go(k->s, k->client, k->held);
@@ -265,6 +268,7 @@ server_new(struct ev *ev, const struct server_opts *o)
 	s->o = *o;
 	s->started = (int64_t)time(NULL);
 	s->pause = ev_timer_new(ev, on_pause_over, s);
+	s->turns = ev_timer_new(ev, turn_next, s);
 	return s;
 }
 
@@ -275,6 +279,7 @@ server_stop(struct server *s)
 
 	s->stopping = true;
 	ev_timer_clear(s->pause);
+	ev_timer_clear(s->turns);
 	while (s->listeners != NULL) {
 		struct listener *l = s->listeners;
 
@@ -286,7 +291,10 @@ server_stop(struct server *s)
 	request_cancel_all(s);
 	for (k = s->callers; k != NULL; k = next) {
 		next = k->next;
-		conn_finish(k->conn);
+		if (k->waits)
+			conn_close(k->conn);
+		else
+			conn_finish(k->conn);
 	}
 }
 
@@ -311,5 +319,6 @@ server_free(struct server *s)
 		return;
 	metrics_free(&s->metrics);
 	ev_timer_free(s->pause);
+	ev_timer_free(s->turns);
 	free(s);
 }

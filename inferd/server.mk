@@ -7,5 +7,5 @@ libinferd_a_SOURCES += \
 	inferd/routes.c \
 	inferd/serve.c inferd/serve.h \
 	inferd/server.c inferd/server.h inferd/server_int.h \
-	inferd/share.c \
+	inferd/share.c inferd/turns.c \
 	inferd/sockets.c inferd/sockets.h

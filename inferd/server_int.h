@@ -21,6 +21,8 @@ struct caller {
 	bool tcp;
 	bool overseer; /* may see what all agents do */
 	bool named;    /* by the supervisor */
+	bool waits;    /* with a request that has not been looked at */
+	bool turn;     /* it is to be looked at now */
 	bool over;     /* its agent has too many: it is told so */
 	size_t held;   /* bytes of the body that is being read */
 	struct caller *prev, *next;
@@ -35,6 +37,8 @@ struct server {
 	struct metrics metrics;
 	struct listener *listeners;
 	struct ev_timer *pause; /* until there are descriptors again */
+	struct ev_timer *turns; /* runs while requests wait */
+	uint64_t turn;          /* how many there were */
 	struct caller *callers;
 	struct request *requests;
 	unsigned ncallers, nover; /* nover: of them */
@@ -52,6 +56,16 @@ void route_error(const struct conn_request *r, unsigned status, const char *why,
 void reply_json(struct caller *k, unsigned status, const struct buf *body);
 void reply_error(
     struct caller *k, enum api_kind kind, const struct api_error *e);
+
+/* -- turns.c -- */
+/*
+ * To read a request, and to make tokens and grammars of it, can take a while in
+ * which the main thread does nothing else.  So those with a body wait for a
+ * turn, which goes round the agents, and everything else goes on in between.
+ * True: it is to be done now; else on_request is called again.
+ */
+bool turn_now(struct caller *k, const struct conn_request *r);
+void turn_next(void *server);
 
 /* -- share.c -- */
 /* Bytes of requests: false, and nothing has changed, if they are too many. */
