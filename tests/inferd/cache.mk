@@ -19,11 +19,19 @@ TENANTS = tests/inferd/tenants.c tests/inferd/tenants.h \
 tests_inferd_test_tenants_SOURCES = tests/inferd/test_tenants.c $(TENANTS)
 tests_inferd_test_tenants_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
 
-# make bench-tenants: does time tell one agent what another has asked?
+# make bench-tenants: does time tell one agent what another has asked, and how
+# soon is the engine free of who hangs up?
 tests_bench_tenants_SOURCES = tests/bench/tenants.c $(TENANTS)
 tests_bench_tenants_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
 EXTRA_PROGRAMS += tests/bench/tenants
 CLEANFILES += tests/bench/tenants
-bench-tenants: tests/bench/tenants
+EXTRA_DIST += tests/bench/hangup.py
+CLEANFILES += tests/bench/hangup.gguf
+bench-tenants: tests/bench/tenants inferd/inferd inferd/inferd-mkmodel
 	@tests/bench/tenants
+	@inferd/inferd-mkmodel --layers 12 --embd 1024 --heads 8 --kv-heads 4 \
+	    --head 128 --experts 16 --used 4 --expert-ff 512 --vocab 32000 \
+	    tests/bench/hangup.gguf
+	@python3 $(top_srcdir)/tests/bench/hangup.py inferd/inferd \
+	    tests/bench/hangup.gguf
 .PHONY: bench-tenants
