@@ -385,7 +385,7 @@ many_tokens(struct world *w)
 	k.hp.expert_ff = 32;
 	k.hp.vocab = 50000;
 	for (size_t i = 0; i < MKMODEL_CLASSES; i++)
-		k.type[i] = TT_F32;
+		k.type[i] = i == CLASS_OUTPUT ? TT_Q8_0 : TT_F32;
 	snprintf(path, sizeof(path), "%s/m.gguf", w->dir);
 	model_close(w->model);
 	assert_int_equal(mkmodel_write(&k, path, &err), 0);
@@ -400,8 +400,9 @@ static void
 who_has_tokens_drawn_pays_for_that(void **state)
 {
 	struct agents *agents = agents_of((struct agent_budget){ 0 });
-	struct agent *cold = agents_find(agents, "cold"),
-		     *warm = agents_find(agents, "warm");
+	struct agent *const who[2] = { agents_find(agents, "cold"),
+		agents_find(agents, "warm") };
+	uint64_t least[2] = { UINT64_MAX, UINT64_MAX };
 	const struct engine_opts o = { .threads = 1,
 		.kv_type = TT_F32,
 		.kv_budget = 64u << 20,
@@ -409,7 +410,7 @@ who_has_tokens_drawn_pays_for_that(void **state)
 		.no_drafts = true };
 	struct error err = { 0 };
 	struct gen_request r;
-	struct asked a[2];
+	struct asked a[6];
 	struct world other;
 	struct engine *e;
 	uint32_t retry_s;
@@ -418,16 +419,23 @@ who_has_tokens_drawn_pays_for_that(void **state)
 	many_tokens(&other);
 	e = engine_new(ev, other.model, other.tok, &o, &err);
 	assert_non_null(e);
-	for (size_t i = 0; i < 2; i++) {
-		r = request(i == 0 ? cold : warm, &a[i], 0, 5, 60);
+	/* The least of some, since the machine has other work, too. */
+	for (size_t i = 0; i < 6; i++) {
+		struct agent *g = who[i % 2];
+		const uint64_t before = g->cpu_us;
+
+		r = request(g, &a[i], 0, 5, 30);
 		/* The likeliest is the easiest. */
-		r.params.sample.temperature = i == 0 ? 0 : 1000;
+		r.params.sample.temperature = i % 2 == 0 ? 0 : 1000;
+		r.params.sample.top_p = i % 2 == 0 ? 1 : 0.9f;
 		assert_int_equal(submit(e, &r, &retry_s, &err), ENGINE_OK);
 		await(&a[i], 1);
-		assert_int_equal(a[i].usage.sampled, 60);
+		assert_int_equal(a[i].usage.sampled, 30);
+		if (g->cpu_us - before < least[i % 2])
+			least[i % 2] = g->cpu_us - before;
 	}
-	assert_true(cold->cpu_us > 0);
-	assert_true(warm->cpu_us > cold->cpu_us + cold->cpu_us / 2);
+	assert_true(least[0] > 0);
+	assert_true(least[1] > least[0] + least[0] / 4);
 	engine_free(e);
 	world_free(&other);
 	agents_free(agents);
