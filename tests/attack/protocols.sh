@@ -92,7 +92,7 @@ def talk(head):
     s = ssl.create_default_context().wrap_socket(
         socket.create_connection(("rogue.test", '"$ROGUE"')),
         server_hostname="rogue.test")
-    s.settimeout(5)
+    s.settimeout('"$(bound 5)"')
     s.sendall(head)
     got = b""
     try:
@@ -203,7 +203,7 @@ job "
 say() {
     name=\$1
     shift
-    curl -sS -m 10 -o /dev/null -w \"\$name %{http_code}\\n\" \"\$@\"
+    curl -sS -m $(bound 10) -o /dev/null -w \"\$name %{http_code}\\n\" \"\$@\"
 }
 say control -d '_method=PUT&a=b' $G/method-control
 say query -d a=b '$G/method-query?_method=DELETE'
