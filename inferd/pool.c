@@ -24,6 +24,16 @@
 /* The clock is read once in so many turns. */
 #define SPIN_TURNS 64
 
+/*
+ * Pieces nobody has taken: [first, end) as first << 32 | end.  Each thread goes
+ * through its own in order, since weights are fetched ahead of what is worked
+ * on, into the cache of who works; who has none left takes the last one of
+ * somebody else.
+ */
+struct share {
+	_Alignas(CACHE_LINE) atomic_uint_least64_t untaken;
+};
+
 struct worker {
 	struct pool *pool;
 	pthread_t id;
@@ -33,16 +43,12 @@ struct worker {
 struct pool {
 	unsigned nthreads;
 	struct worker *workers;
+	struct share *shares;
 
 	/* The job: written by the caller while no piece is left to take. */
-	size_t pieces;
 	void (*fn)(size_t, unsigned, void *);
 	void *arg;
 
-	/* Pieces nobody has taken.  Taking one keeps the job alive, so what
-	 * is read of it after that belongs to it, whatever the taker saw
-	 * before. */
-	_Alignas(CACHE_LINE) atomic_uint untaken;
 	/* Pieces not yet done; the caller may sleep on it. */
 	_Alignas(CACHE_LINE) atomic_uint undone;
 	atomic_bool caller_sleeps;
@@ -101,21 +107,44 @@ spin(atomic_uint *word, unsigned seen)
 	return false;
 }
 
+/*
+ * A piece of a share, the first of one's own, the last of another's; false:
+ * none is left.  Taking one keeps the job alive, so what is read of it after
+ * that belongs to it, whatever the taker saw before.
+ */
+static bool
+take(struct share *s, bool own, size_t *piece)
+{
+	uint64_t v = atomic_load_explicit(&s->untaken, memory_order_acquire);
+
+	for (;;) {
+		const uint64_t first = v >> 32, end = v & UINT32_MAX;
+
+		if (first >= end)
+			return false;
+		*piece = (size_t)(own ? first : end - 1);
+		if (atomic_compare_exchange_weak_explicit(&s->untaken, &v,
+			own ? v + (UINT64_C(1) << 32) : v - 1,
+			memory_order_acq_rel, memory_order_acquire))
+			return true;
+	}
+}
+
 /* Take and run pieces until none is left. */
 static void
 work(struct pool *p, unsigned thread)
 {
-	unsigned v = atomic_load_explicit(&p->untaken, memory_order_acquire);
+	size_t piece;
 
-	while (v > 0) {
-		if (!atomic_compare_exchange_weak_explicit(&p->untaken, &v,
-			v - 1, memory_order_acq_rel, memory_order_acquire))
-			continue;
-		p->fn(p->pieces - v, thread, p->arg);
-		if (atomic_fetch_sub(&p->undone, 1) == 1 &&
-		    atomic_load(&p->caller_sleeps))
-			futex_wake(&p->undone, 1);
-		v = atomic_load_explicit(&p->untaken, memory_order_acquire);
+	for (unsigned i = 0; i < p->nthreads; i++) {
+		struct share *s = &p->shares[(thread + i) % p->nthreads];
+
+		while (take(s, i == 0, &piece)) {
+			p->fn(piece, thread, p->arg);
+			if (atomic_fetch_sub(&p->undone, 1) == 1 &&
+			    atomic_load(&p->caller_sleeps))
+				futex_wake(&p->undone, 1);
+		}
 	}
 }
 
@@ -154,8 +183,11 @@ pool_new(unsigned threads)
 		threads = POOL_THREADS_MAX;
 	*p = (struct pool){ .nthreads = threads };
 	p->workers = calloc(threads, sizeof(*p->workers));
-	if (p->workers == NULL)
+	p->shares = aligned_alloc(CACHE_LINE, threads * sizeof(*p->shares));
+	if (p->workers == NULL || p->shares == NULL)
 		fatalx("out of memory");
+	for (unsigned i = 0; i < threads; i++)
+		atomic_init(&p->shares[i].untaken, 0);
 	/* signals are for the thread that has the event loop, but one */
 	sigfillset(&all);
 	sigdelset(&all, CONFINE_SIGNAL);
@@ -193,6 +225,7 @@ pool_free(struct pool *p)
 	for (unsigned i = 1; i < p->nthreads; i++)
 		pthread_join(p->workers[i].id, NULL);
 	free(p->workers);
+	free(p->shares);
 	free(p);
 }
 
@@ -237,11 +270,13 @@ pool_run(struct pool *p, size_t pieces, void (*fn)(size_t, unsigned, void *),
 			fn(i, 0, arg);
 		return;
 	}
-	p->pieces = pieces;
 	p->fn = fn;
 	p->arg = arg;
 	atomic_store(&p->undone, (unsigned)pieces);
-	atomic_store(&p->untaken, (unsigned)pieces);
+	for (unsigned i = 0; i < p->nthreads; i++)
+		atomic_store(&p->shares[i].untaken,
+		    (uint64_t)(pieces * i / p->nthreads) << 32 |
+			pieces * (i + 1) / p->nthreads);
 	announce(p);
 	work(p, 0);
 	while ((left = atomic_load_explicit(&p->undone, memory_order_acquire)) >
