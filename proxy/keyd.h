@@ -19,9 +19,11 @@
  *	KY205 ca.rotate		barrier, likewise
  *	KY301 secret.capture	stream, a token is sealed and has a stub
  *	KY302 secret.capture	stream, severity 3; it could not be: dec.because
- *	KY401 keyd.limit	stream, severity 3; a process of the job asks
- *more often than it may: obj.what, obj.refused What lessens authority does not
- *wait for the log; it is reported as failed when it could not be recorded.
+ *	KY401 keyd.limit	stream, severity 3; asked too often: obj.what,
+ *				obj.refused
+ *
+ * What lessens authority does not wait for the log; it is reported as failed
+ * when it could not be recorded.
  */
 #ifndef BRIG_PROXY_KEYD_H
 #define BRIG_PROXY_KEYD_H

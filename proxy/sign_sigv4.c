@@ -1,5 +1,6 @@
 #include "proxy/sign_sigv4.h"
 
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -520,7 +521,7 @@ sigv4_is_by(const struct sigv4 *s, const uint8_t key[SIGV4_KEY_SIZE],
 	if (s->payload == SIGV4_BODY)
 		buf_printf(&whole, "%s", body_hash);
 	sign_text(s, key, &whole, signature);
-	return strcmp(signature, s->signature) == 0;
+	return CRYPTO_memcmp(signature, s->signature, sizeof(signature)) == 0;
 }
 
 int
