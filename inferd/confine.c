@@ -317,6 +317,7 @@ static const int allowed[] = {
 	SYS_rt_sigprocmask,
 	SYS_rt_sigreturn,
 	SYS_sched_getaffinity,
+	SYS_sched_setaffinity,
 	SYS_sched_yield,
 	SYS_sigaltstack,
 	SYS_signalfd4,

@@ -17,12 +17,16 @@
 #include "base/compat.h"
 #include "base/log.h"
 #include "inferd/confine.h"
+#include "inferd/crowd.h"
 
 #define CACHE_LINE 64
 /* How long a wait spins, before it sleeps. */
 #define SPIN_NS 15000
 /* The clock is read once in so many turns. */
 #define SPIN_TURNS 64
+/* The caller had to wait so long for a piece: somebody was put aside with it.
+ */
+#define STALL_NS 500000
 
 /*
  * Pieces nobody has taken: [first, end) as first << 32 | end.  Each thread goes
@@ -38,6 +42,9 @@ struct worker {
 	struct pool *pool;
 	pthread_t id;
 	unsigned number;
+	/* It left its processor to others: jobs are cut without it. */
+	_Alignas(CACHE_LINE) atomic_bool away;
+	struct crowd crowd;
 };
 
 struct pool {
@@ -56,6 +63,9 @@ struct pool {
 	_Alignas(CACHE_LINE) atomic_uint jobs;
 	atomic_uint sleepers;
 	atomic_bool stop;
+	/* Of the caller: its processor at the last job, and its long waits. */
+	_Alignas(CACHE_LINE) atomic_int caller_cpu;
+	atomic_uint stalls;
 };
 
 static void
@@ -130,22 +140,43 @@ take(struct share *s, bool own, size_t *piece)
 	}
 }
 
-/* Take and run pieces until none is left. */
-static void
+/* Take and run pieces until none is left, or the thread's turn is over. */
+static bool
 work(struct pool *p, unsigned thread)
 {
+	const struct crowd *c = &p->workers[thread].crowd;
 	size_t piece;
 
 	for (unsigned i = 0; i < p->nthreads; i++) {
 		struct share *s = &p->shares[(thread + i) % p->nthreads];
 
-		while (take(s, i == 0, &piece)) {
+		for (;;) {
+			if (crowd_turn_is_over(c))
+				return false;
+			if (!take(s, i == 0, &piece))
+				break;
 			p->fn(piece, thread, p->arg);
 			if (atomic_fetch_sub(&p->undone, 1) == 1 &&
 			    atomic_load(&p->caller_sleeps))
 				futex_wake(&p->undone, 1);
 		}
 	}
+	return true;
+}
+
+/* After some work: leave the processor to a neighbour if there is one. */
+static void
+give_way(struct pool *p, struct worker *w, bool left)
+{
+	const unsigned stalls =
+	    atomic_load_explicit(&p->stalls, memory_order_relaxed);
+
+	if (!crowd_steps_aside(&w->crowd, stalls, left))
+		return;
+	atomic_store(&w->away, true);
+	crowd_step_aside(&w->crowd,
+	    atomic_load_explicit(&p->caller_cpu, memory_order_relaxed));
+	atomic_store(&w->away, false);
 }
 
 static void *
@@ -163,7 +194,7 @@ worker_main(void *arg)
 			atomic_fetch_sub(&p->sleepers, 1);
 		}
 		seen = atomic_load_explicit(&p->jobs, memory_order_acquire);
-		work(p, w->number);
+		give_way(p, w, !work(p, w->number));
 	}
 	return NULL;
 }
@@ -182,12 +213,14 @@ pool_new(unsigned threads)
 	if (threads > POOL_THREADS_MAX)
 		threads = POOL_THREADS_MAX;
 	*p = (struct pool){ .nthreads = threads };
-	p->workers = calloc(threads, sizeof(*p->workers));
+	p->workers = aligned_alloc(CACHE_LINE, threads * sizeof(*p->workers));
 	p->shares = aligned_alloc(CACHE_LINE, threads * sizeof(*p->shares));
 	if (p->workers == NULL || p->shares == NULL)
 		fatalx("out of memory");
-	for (unsigned i = 0; i < threads; i++)
+	for (unsigned i = 0; i < threads; i++) {
 		atomic_init(&p->shares[i].untaken, 0);
+		p->workers[i] = (struct worker){ .pool = p, .number = i };
+	}
 	/* signals are for the thread that has the event loop, but one */
 	sigfillset(&all);
 	sigdelset(&all, CONFINE_SIGNAL);
@@ -195,8 +228,6 @@ pool_new(unsigned threads)
 	for (unsigned i = 1; i < threads && e == 0; i++) {
 		struct worker *w = &p->workers[i];
 
-		w->pool = p;
-		w->number = i;
 		e = pthread_create(&w->id, NULL, worker_main, w);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
@@ -257,12 +288,48 @@ pool_cpu_us(const struct pool *p)
 	return sum;
 }
 
+/* Cut the job among the threads that are there, the caller at least. */
+static void
+cut(struct pool *p, size_t pieces)
+{
+	unsigned there[POOL_THREADS_MAX], n = 0;
+
+	for (unsigned i = 0; i < p->nthreads; i++)
+		if (!atomic_load_explicit(
+			&p->workers[i].away, memory_order_relaxed))
+			there[n++] = i;
+	for (unsigned i = 0; i < n; i++)
+		atomic_store(&p->shares[there[i]].untaken,
+		    (uint64_t)(pieces * i / n) << 32 | pieces * (i + 1) / n);
+}
+
+/* Wait for the pieces that others have taken. */
+static void
+wait_done(struct pool *p)
+{
+	unsigned left;
+
+	while ((left = atomic_load_explicit(&p->undone, memory_order_acquire)) >
+	       0) {
+		int64_t begin;
+
+		if (spin(&p->undone, left))
+			continue;
+		begin = now_ns();
+		atomic_store(&p->caller_sleeps, true);
+		left = atomic_load(&p->undone);
+		if (left > 0)
+			futex_wait(&p->undone, left);
+		atomic_store(&p->caller_sleeps, false);
+		if (now_ns() - begin > STALL_NS)
+			atomic_fetch_add(&p->stalls, 1);
+	}
+}
+
 void
 pool_run(struct pool *p, size_t pieces, void (*fn)(size_t, unsigned, void *),
     void *arg)
 {
-	unsigned left;
-
 	if (pieces > POOL_PIECES_MAX)
 		fatalx("pool_run: %zu pieces", pieces);
 	if (p->nthreads == 1 || pieces < 2) {
@@ -273,20 +340,10 @@ pool_run(struct pool *p, size_t pieces, void (*fn)(size_t, unsigned, void *),
 	p->fn = fn;
 	p->arg = arg;
 	atomic_store(&p->undone, (unsigned)pieces);
-	for (unsigned i = 0; i < p->nthreads; i++)
-		atomic_store(&p->shares[i].untaken,
-		    (uint64_t)(pieces * i / p->nthreads) << 32 |
-			pieces * (i + 1) / p->nthreads);
+	atomic_store_explicit(
+	    &p->caller_cpu, sched_getcpu(), memory_order_relaxed);
+	cut(p, pieces);
 	announce(p);
 	work(p, 0);
-	while ((left = atomic_load_explicit(&p->undone, memory_order_acquire)) >
-	       0) {
-		if (spin(&p->undone, left))
-			continue;
-		atomic_store(&p->caller_sleeps, true);
-		left = atomic_load(&p->undone);
-		if (left > 0)
-			futex_wait(&p->undone, left);
-		atomic_store(&p->caller_sleeps, false);
-	}
+	wait_done(p);
 }

@@ -1,0 +1,78 @@
+/*
+ * A thread that shares its processor with somebody else's.  The scheduler puts
+ * it aside in the middle of a piece, and all others wait for that piece until
+ * it is its turn again: milliseconds, for a piece of microseconds.  A thread
+ * that has seen this happen becomes polite: it leaves the processor by itself,
+ * between two pieces, a little before the scheduler would take it away, and
+ * comes back when the neighbour has had its turn.  The others go on without it
+ * in the meantime.  Now and then it takes a long turn; when nobody puts it
+ * aside in that, the neighbour is gone and it is polite no more.
+ *
+ * Linux's fair scheduler gives a turn of 0.7 ms times 1 + log2(processors, at
+ * most 8) (sched(7), base_slice_ns) and looks at each clock tick whether it is
+ * over, so a polite turn is shorter than that and ends before a tick.
+ */
+#ifndef BRIG_INFERD_CROWD_H
+#define BRIG_INFERD_CROWD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Put aside so often, each within CROWD_NEAR_NS of the last: polite. */
+#define CROWD_HITS 3u
+#define CROWD_NEAR_NS INT64_C(30000000)
+/* A polite turn, what is left to others after it, a long turn. */
+#define CROWD_TURN_NS INT64_C(1200000)
+#define CROWD_ASIDE_NS INT64_C(1400000)
+#define CROWD_LONG_NS INT64_C(50000000)
+/* One turn of so many is a long one. */
+#define CROWD_LONG_EVERY 256u
+/* Who was polite so short a time ago is so again at the first hit. */
+#define CROWD_RECENT_NS INT64_C(1000000000)
+/* A turn ends so long before a tick, and is not begun for less than this. */
+#define CROWD_TICK_NS INT64_C(100000)
+#define CROWD_LEAST_NS INT64_C(200000)
+
+/* Of one thread and for it alone; all zero at first.  Times: CLOCK_MONOTONIC.
+ */
+struct crowd {
+	bool polite;
+	bool on_trial;    /* this turn is a long one */
+	unsigned turns;   /* since it is polite */
+	unsigned hits;    /* one soon after the other */
+	int64_t hit_at;   /* the last one */
+	int64_t eased_at; /* when it ceased to be polite; 0: never was */
+	int64_t until;    /* this turn's end */
+	unsigned stalls;  /* of the pool, at the last look */
+	long switches;    /* involuntary ones, at the last look */
+};
+
+/* Whether a polite thread's turn is over; asked between two pieces. */
+bool crowd_turn_is_over(const struct crowd *c);
+
+/*
+ * A thread has done what it could of a job.  stalls: how often the pool has had
+ * to wait long for a piece; left: it went because its turn was over.  True: it
+ * steps aside now.
+ */
+bool crowd_steps_aside(struct crowd *c, unsigned stalls, bool left);
+
+/*
+ * Sleep, and begin a turn; not on processor `cpu`, that of the thread which
+ * everything waits for, if there is another.
+ */
+void crowd_step_aside(struct crowd *c, int cpu);
+
+/* ---- the parts of it, for its tests ------------------------------------- */
+
+/* As crowd_steps_aside(); hit: the pool waited and the thread was put aside. */
+bool crowd_judge(struct crowd *c, int64_t now, bool hit, bool left);
+
+/*
+ * Begin a turn.  tick: when the clock ticks next.  Returns 0, or for how many
+ * nanoseconds to sleep on before it is worth while; the turn is counted from
+ * then.
+ */
+int64_t crowd_begin(struct crowd *c, int64_t now, int64_t tick);
+
+#endif
