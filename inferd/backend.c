@@ -72,6 +72,9 @@ backend_open(struct backend *b, const struct backend_opts *o, struct ev *ev,
 	if (b->model == NULL || (o->draft != NULL && b->draft == NULL))
 		return -1;
 	t = model_table(b->model);
+	/* The smaller one may never be asked. */
+	if (!model_is_sealed(b->model))
+		b->warm = warm_start(t);
 	b->family = o->family;
 	if (b->family == CHAT_NONE)
 		b->family =
@@ -99,6 +102,7 @@ backend_close(struct backend *b)
 	engine_free(b->engine);
 	steers_free(b->steers);
 	tok_free(b->tok);
+	warm_free(b->warm);
 	model_close(b->draft);
 	model_close(b->model);
 	memset(b, 0, sizeof(*b));

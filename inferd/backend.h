@@ -12,6 +12,7 @@
 #include "inferd/steer.h"
 #include "inferd/template.h"
 #include "inferd/tok.h"
+#include "inferd/warm.h"
 
 struct backend_opts {
 	const char *model; /* path */
@@ -25,6 +26,7 @@ struct backend_opts {
 
 struct backend {
 	struct model *model, *draft;
+	struct warm *warm;
 	struct tok *tok;
 	enum chat_family family;
 	struct steers *steers;

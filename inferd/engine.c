@@ -3,19 +3,18 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/str.h"
 #include "inferd/asked.h"
-#include "inferd/confine.h"
 #include "inferd/engine_post.h"
 #include "inferd/guess.h"
 #include "inferd/kv.h"
 #include "inferd/model_shape.h"
 #include "inferd/net.h"
+#include "inferd/thread.h"
 #include "inferd/worker.h"
 
 /* How long the thread sleeps at most while something waits. */
@@ -130,15 +129,8 @@ on_mail(int fd, unsigned int events, void *arg)
 static int
 start_thread(struct engine *e, struct error *err)
 {
-	sigset_t all, old;
-	int error;
+	const int error = thread_start(&e->thread, engine_main, e);
 
-	/* signals are for the thread that has the event loop */
-	sigfillset(&all);
-	sigdelset(&all, CONFINE_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	error = pthread_create(&e->thread, NULL, engine_main, e);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error != 0)
 		return error_set(err, error, "start the engine's thread");
 	return 0;

@@ -18,7 +18,8 @@ libgguf_a_SOURCES = \
 noinst_LIBRARIES += libinferd.a
 libinferd_a_CPPFLAGS = $(AM_CPPFLAGS) $(CRYPTO_CFLAGS)
 libinferd_a_CFLAGS = $(AM_CFLAGS)
-libinferd_a_SOURCES = inferd/model_load.c inferd/model_load.h
+libinferd_a_SOURCES = inferd/model_load.c inferd/model_load.h \
+	inferd/warm.c inferd/warm.h
 
 include inferd/kern.mk
 include inferd/chat.mk

@@ -5,7 +5,6 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,8 +15,8 @@
 
 #include "base/compat.h"
 #include "base/log.h"
-#include "inferd/confine.h"
 #include "inferd/crowd.h"
+#include "inferd/thread.h"
 
 #define CACHE_LINE 64
 /* How long a wait spins, before it sleeps. */
@@ -203,7 +202,6 @@ struct pool *
 pool_new(unsigned threads)
 {
 	struct pool *p = aligned_alloc(CACHE_LINE, sizeof(*p));
-	sigset_t all, old;
 	int e = 0;
 
 	if (p == NULL)
@@ -221,16 +219,11 @@ pool_new(unsigned threads)
 		atomic_init(&p->shares[i].untaken, 0);
 		p->workers[i] = (struct worker){ .pool = p, .number = i };
 	}
-	/* signals are for the thread that has the event loop, but one */
-	sigfillset(&all);
-	sigdelset(&all, CONFINE_SIGNAL);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
 	for (unsigned i = 1; i < threads && e == 0; i++) {
 		struct worker *w = &p->workers[i];
 
-		e = pthread_create(&w->id, NULL, worker_main, w);
+		e = thread_start(&w->id, worker_main, w);
 	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (e != 0) {
 		errno = e;
 		fatal("cannot start %u threads", threads);

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "inferd/model_shape.h"
 #include "inferd/run.h"
+#include "inferd/warm.h"
 
 struct measure {
 	const struct model_table *t;
@@ -173,6 +174,7 @@ speed_print(const char *path, const struct model_opts *opts,
 	struct model *model = model_open(path, opts, &err);
 	struct net *net = NULL;
 	struct measure m = { 0 };
+	struct warm *warm = NULL;
 	double loaded;
 
 	if (model != NULL)
@@ -184,8 +186,12 @@ speed_print(const char *path, const struct model_opts *opts,
 		return EXIT_FAILURE;
 	}
 	m.t = model_table(model);
+	if (!model_is_sealed(model))
+		warm = warm_start(m.t);
+	warm_wait(warm);
 	measure(&m, net, s, threads, json);
 	print_rest(json, loaded);
+	warm_free(warm);
 	net_free(net);
 	model_close(model);
 	return EXIT_SUCCESS;

@@ -1,0 +1,138 @@
+/* Weights brought into memory before they are asked for (inferd/warm.h). */
+#include "inferd/warm.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define SIZE (40u << 20)
+#define PRESENT (UINT64_C(1) << 63) /* proc_pid_pagemap(5) */
+
+/* *fd_out: its descriptor, the caller's to close. */
+static uint8_t *
+map_new_file(int *fd_out)
+{
+	char name[] = "/tmp/brig-warm.XXXXXX";
+	const int fd = *fd_out = mkstemp(name);
+	uint8_t *p;
+
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(name), 0);
+	assert_int_equal(ftruncate(fd, SIZE), 0);
+	p = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	assert_true(p != MAP_FAILED);
+	return p;
+}
+
+static bool
+is_present(const uint8_t *p)
+{
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	const int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t v = 0;
+
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &v, 8, (off_t)((uintptr_t)p / page * 8)), 8);
+	close(fd);
+	return (v & PRESENT) != 0;
+}
+
+static struct model_table
+two_tensors(uint8_t *p, struct tensor t[2])
+{
+	memset(t, 0, 2 * sizeof(*t));
+	/* neither begins where a page does */
+	t[0].data = p + 12345;
+	t[0].bytes = 10u << 20;
+	t[1].data = p + (20u << 20) + 32;
+	t[1].bytes = 7;
+	return (struct model_table){ .tensors = t, .ntensors = 2 };
+}
+
+static void
+all_weights_come_and_nothing_else(void **state)
+{
+	int fd;
+	uint8_t *p = map_new_file(&fd);
+	struct tensor t[2];
+	struct model_table table = two_tensors(p, t);
+	struct warm *w;
+
+	assert_false(is_present(p + 12345));
+	w = warm_start(&table);
+	assert_non_null(w);
+	warm_wait(w);
+	for (size_t at = 12345; at < 12345 + (10u << 20); at += 4096)
+		assert_true(is_present(p + at));
+	assert_true(is_present(p + 12345 + (10u << 20) - 1));
+	assert_true(is_present(p + (20u << 20) + 32));
+	assert_false(is_present(p + (35u << 20)));
+	warm_wait(w);
+	warm_free(w);
+	munmap(p, SIZE);
+	close(fd);
+}
+
+static void
+it_can_be_left_off_at_once(void **state)
+{
+	int fd;
+	uint8_t *p = map_new_file(&fd);
+	struct tensor t[2];
+	struct model_table table = two_tensors(p, t);
+
+	for (int i = 0; i < 100; i++)
+		warm_free(warm_start(&table));
+	warm_wait(NULL);
+	warm_free(NULL);
+	munmap(p, SIZE);
+	close(fd);
+}
+
+static void
+what_is_gone_from_the_file_does_no_harm(void **state)
+{
+	int fd;
+	uint8_t *p = map_new_file(&fd);
+	struct tensor t[2];
+	struct model_table table = two_tensors(p, t);
+	struct warm *w;
+
+	assert_int_equal(ftruncate(fd, 4u << 20), 0);
+	w = warm_start(&table);
+	warm_wait(w);
+	warm_free(w);
+	munmap(p, SIZE);
+	close(fd);
+}
+
+static void
+more_than_memory_is_not_begun(void **state)
+{
+	struct tensor t = { .bytes = UINT64_C(1) << 50 };
+	struct model_table table = { .tensors = &t, .ntensors = 1 };
+
+	assert_null(warm_start(&table));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_weights_come_and_nothing_else),
+		cmocka_unit_test(it_can_be_left_off_at_once),
+		cmocka_unit_test(what_is_gone_from_the_file_does_no_harm),
+		cmocka_unit_test(more_than_memory_is_not_begun),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
