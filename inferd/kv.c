@@ -1,5 +1,6 @@
 #include "inferd/kv.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,6 +8,9 @@
 
 struct kv_page {
 	unsigned refs;
+	/* Somebody was told where its bytes are.  While rows are computed many
+	 * threads say so at once. */
+	atomic_bool seen;
 	struct kv_page *next; /* while free */
 	uint8_t *data;
 };
@@ -18,7 +22,7 @@ struct kv_pool {
 	uint32_t layers;
 	size_t layer, all; /* bytes of a page */
 	size_t budget, used;
-	struct kv_page *free;
+	struct kv_page *empty, *full; /* nobody's; these are cleared first */
 };
 
 struct kv_seq {
@@ -44,19 +48,56 @@ kv_pool_new(const struct hparams *hp, enum tensor_type type, size_t budget)
 	return p;
 }
 
-void
-kv_pool_free(struct kv_pool *p)
+static void
+push(struct kv_page **list, struct kv_page *page)
+{
+	page->next = *list;
+	*list = page;
+}
+
+static struct kv_page *
+pop(struct kv_page **list)
+{
+	struct kv_page *page = *list;
+
+	if (page != NULL)
+		*list = page->next;
+	return page;
+}
+
+static void
+free_all(struct kv_page **list)
 {
 	struct kv_page *page;
 
-	if (p == NULL)
-		return;
-	while ((page = p->free) != NULL) {
-		p->free = page->next;
+	while ((page = pop(list)) != NULL) {
 		free(page->data);
 		free(page);
 	}
+}
+
+void
+kv_pool_free(struct kv_pool *p)
+{
+	if (p == NULL)
+		return;
+	while (kv_pool_clear(p))
+		;
+	free_all(&p->empty);
 	free(p);
+}
+
+bool
+kv_pool_clear(struct kv_pool *p)
+{
+	struct kv_page *page = pop(&p->full);
+
+	if (page == NULL)
+		return false;
+	memset(page->data, 0, p->all);
+	atomic_store_explicit(&page->seen, false, memory_order_relaxed);
+	push(&p->empty, page);
+	return p->full != NULL;
 }
 
 size_t
@@ -74,14 +115,15 @@ kv_page_bytes(const struct kv_pool *p)
 struct kv_page *
 kv_page_new(struct kv_pool *p)
 {
-	struct kv_page *page = p->free;
+	struct kv_page *page;
 
 	if (p->budget - p->used < p->all)
 		return NULL;
 	p->used += p->all;
-	if (page != NULL)
-		p->free = page->next;
-	else {
+	if (p->empty == NULL)
+		kv_pool_clear(p);
+	page = pop(&p->empty);
+	if (page == NULL) {
 		page = xcalloc(1, sizeof(*page));
 		page->data = xcalloc(1, p->all);
 	}
@@ -94,10 +136,20 @@ kv_page_drop(struct kv_pool *p, struct kv_page *page)
 {
 	if (--page->refs > 0)
 		return;
-	memset(page->data, 0, p->all);
 	p->used -= p->all;
-	page->next = p->free;
-	p->free = page;
+	push(atomic_load_explicit(&page->seen, memory_order_relaxed)
+		 ? &p->full
+		 : &p->empty,
+	    page);
+}
+
+/* To be read or written. */
+static uint8_t *
+see(struct kv_page *page)
+{
+	if (!atomic_load_explicit(&page->seen, memory_order_relaxed))
+		atomic_store_explicit(&page->seen, true, memory_order_relaxed);
+	return page->data;
 }
 
 struct kv_seq *
@@ -179,7 +231,7 @@ kv_page_copy(struct kv_pool *p, const struct kv_page *from, uint32_t n)
 
 	if (page == NULL)
 		return NULL;
-	to = page->data;
+	to = see(page);
 	at = from->data;
 	for (uint32_t i = 0; i < p->layers; i++) {
 		for (uint32_t h = 0; h < p->kv_heads; h++) {
@@ -219,7 +271,7 @@ kv_page_is_last(const struct kv_page *page)
 void *
 kv_page_data(struct kv_page *page)
 {
-	return page->data;
+	return see(page);
 }
 
 struct kv_seq *
@@ -248,8 +300,7 @@ kv_keys(const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page)
 {
 	const struct kv_pool *p = s->pool;
 
-	return s->pages[page]->data + layer * p->layer +
-	       head * KV_PAGE * p->key;
+	return see(s->pages[page]) + layer * p->layer + head * KV_PAGE * p->key;
 }
 
 void *
@@ -257,6 +308,6 @@ kv_values(const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page)
 {
 	const struct kv_pool *p = s->pool;
 
-	return s->pages[page]->data + layer * p->layer +
+	return see(s->pages[page]) + layer * p->layer +
 	       KV_PAGE * p->kv_heads * p->key + head * KV_PAGE * p->value;
 }

@@ -3,9 +3,11 @@
  * of KV_PAGE positions.  Whole pages are shared by sequences that begin alike;
  * a page that is shared is not written any more.
  *
- * A pool has a budget in bytes.  Pages are cleared when they come back to it,
- * so that nobody reads what another has left.  One thread changes pools and
- * sequences; while rows are computed, many read them.
+ * A pool has a budget in bytes.  Pages that came back to it are cleared before
+ * anybody gets them, so that nobody reads what another has left: at once that
+ * would take a good part of a second for a long prompt.  Who has time calls
+ * kv_pool_clear().  One thread changes pools and sequences; while rows are
+ * computed, many read them.
  */
 #ifndef BRIG_INFERD_KV_H
 #define BRIG_INFERD_KV_H
@@ -30,6 +32,8 @@ struct kv_pool *kv_pool_new(
 /* Every sequence has been freed. */
 void kv_pool_free(struct kv_pool *p);
 size_t kv_pool_used(const struct kv_pool *p); /* bytes */
+/* Clear one of the pages that came back; are there more? */
+bool kv_pool_clear(struct kv_pool *p);
 size_t kv_page_bytes(const struct kv_pool *p);
 
 struct kv_seq *kv_seq_new(struct kv_pool *p);

@@ -137,7 +137,11 @@ worker_waits(const struct worker *w)
 bool
 worker_idle(struct worker *w)
 {
-	return prefix_idle(w->prefix);
+	bool more = kv_pool_clear(w->kv);
+
+	if (w->guesser != NULL)
+		more = kv_pool_clear(w->guesser->kv) || more;
+	return prefix_idle(w->prefix) || more;
 }
 
 /*
@@ -504,6 +508,8 @@ worker_step(struct worker *w, uint64_t now_us)
 		us = worker_now_us() - us;
 		w->now_us += us;
 		after_batch(w, slice, computed, pool_cpu_us(w->pool) - cpu, us);
+		/* What was left behind does not stay for long. */
+		kv_pool_clear(w->kv);
 	}
 	publish(w);
 	return w->nrows > 0;

@@ -5,7 +5,7 @@ its prompt is read?
 
 Starts INFERD on MODEL and hangs up TRIES times, at another place of the prompt
 each time.  Prints a JSON line of milliseconds from close() until /metrics says
-that nothing runs; 1 if half of them are more than LIMIT_MS.
+that nothing runs; 1 if one of them is more than LIMIT_MS.
 """
 import json
 import os
@@ -99,10 +99,10 @@ def main(inferd, model):
             except OSError:
                 time.sleep(0.1)
         ms = sorted(one(path, metrics) for _ in range(TRIES))
-        failed = ms[TRIES // 2] > LIMIT_MS
+        failed = ms[-1] > LIMIT_MS
         print(json.dumps({"name": "hangup", "unit": "ms", "n": TRIES,
                           "p50": round(ms[TRIES // 2], 1),
-                          "p99": round(ms[-1], 1)}))
+                          "max": round(ms[-1], 1)}))
     finally:
         server.terminate()
         server.wait()

@@ -347,6 +347,33 @@ a_budget_is_kept_and_pages_come_back_empty(void **state)
 }
 
 static void
+pages_are_cleared_one_at_a_time_and_only_if_they_were_used(void **state)
+{
+	struct model_table *t = tiny_new(ARCH_QWEN3, TT_F32, 0, 1);
+	struct kv_pool *p = kv_pool_new(&t->hp, TT_F16, SIZE_MAX);
+	struct kv_seq *s = kv_seq_new(p);
+	char *page[3];
+
+	assert_int_equal(kv_seq_reserve(s, 6 * KV_PAGE), 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		page[i] = kv_keys(s, 0, 0, 2 * i);
+		memset(page[i], 'x', kv_page_bytes(p));
+	}
+	kv_seq_free(s);
+	assert_int_equal(kv_pool_used(p), 0);
+	/* the first two of three, and the last */
+	assert_true(kv_pool_clear(p));
+	assert_true(kv_pool_clear(p));
+	assert_false(kv_pool_clear(p));
+	for (uint32_t i = 0; i < 3; i++)
+		for (size_t b = 0; b < kv_page_bytes(p); b++)
+			assert_int_equal(page[i][b], 0);
+	assert_false(kv_pool_clear(p));
+	kv_pool_free(p);
+	tiny_free(t);
+}
+
+static void
 what_is_missing_or_of_another_shape_is_named(void **state)
 {
 	struct model_table *t = tiny_new(ARCH_QWEN3, TT_F32, 0, 1);
@@ -406,6 +433,8 @@ main(void)
 		cmocka_unit_test(
 		    rows_that_are_stopped_end_with_their_layer_and_leave_no_trace),
 		cmocka_unit_test(a_budget_is_kept_and_pages_come_back_empty),
+		cmocka_unit_test(
+		    pages_are_cleared_one_at_a_time_and_only_if_they_were_used),
 		cmocka_unit_test(what_is_missing_or_of_another_shape_is_named),
 	};
 
