@@ -3,8 +3,8 @@
  * caller among them, take one after another, so that a thread held up by a
  * neighbour on its processor holds up one piece and not its share.  Waits spin
  * for some microseconds and then sleep: a thread that has nothing to do leaves
- * its processor to one that has; one that a neighbour keeps putting aside leaves
- * before that happens (crowd.h).
+ * its processor to one that has; one that a neighbour keeps putting aside
+ * leaves before that happens (crowd.h).
  */
 #ifndef BRIG_INFERD_POOL_H
 #define BRIG_INFERD_POOL_H
