@@ -10,7 +10,7 @@ enum {
 	CLASSES
 };
 
-/* The jobs of one agent; it is there while there are any. */
+/* The jobs of one agent; it is there while there are any, or it owes time. */
 struct sched_flow {
 	struct sched_flow *next;
 	uint32_t agent;
@@ -41,6 +41,14 @@ sched_new(uint32_t slots)
 void
 sched_free(struct sched *s)
 {
+	struct sched_flow *f;
+
+	if (s == NULL)
+		return;
+	while ((f = s->flows) != NULL) {
+		s->flows = f->next;
+		free(f);
+	}
 	free(s);
 }
 
@@ -95,10 +103,34 @@ pass_turn(struct sched *s)
 	s->turn = s->turn->next;
 }
 
+static bool
+has_jobs(const struct sched_flow *f)
+{
+	return f->jobs[FRONT] != NULL || f->jobs[BACK] != NULL;
+}
+
+/* Those without jobs that owe nothing. */
+static void
+forget_flows(struct sched *s)
+{
+	struct sched_flow **at = &s->flows, *f;
+
+	while ((f = *at) != NULL) {
+		if (has_jobs(f) || f->deficit < 0 || f->drawn_us > 0) {
+			at = &f->next;
+			continue;
+		}
+		if (s->turn == f)
+			pass_turn(s);
+		*at = f->next;
+		free(f);
+	}
+}
+
 void
 sched_remove(struct sched *s, struct sched_job *j)
 {
-	struct sched_flow *f = j->flow, **prev = &s->flows;
+	struct sched_flow *f = j->flow;
 	struct sched_job **at = &f->jobs[j->interactive ? FRONT : BACK];
 
 	free_slot(s, j);
@@ -106,14 +138,11 @@ sched_remove(struct sched *s, struct sched_job *j)
 		at = &(*at)->next;
 	*at = j->next;
 	j->flow = NULL;
-	if (f->jobs[FRONT] != NULL || f->jobs[BACK] != NULL)
+	if (has_jobs(f))
 		return;
-	if (s->turn == f)
-		pass_turn(s);
-	while (*prev != f)
-		prev = &(*prev)->next;
-	*prev = f->next;
-	free(f);
+	if (f->deficit > 0)
+		f->deficit = 0;
+	forget_flows(s);
 }
 
 static bool
@@ -159,6 +188,11 @@ sched_pick(struct sched *s)
 			any = true;
 			anyone_urgent |= urgent;
 		}
+	/* Who went away in debt owes it to those who want something. */
+	for (struct sched_flow *f = s->flows; !any && f != NULL; f = f->next)
+		if (!has_jobs(f))
+			f->deficit = 0;
+	forget_flows(s);
 	/* Each turn pays a quantum off a debt that has a bound: this ends. */
 	while (any) {
 		struct sched_job *j;
@@ -166,6 +200,8 @@ sched_pick(struct sched *s)
 		if (s->turn == NULL)
 			s->turn = s->flows;
 		j = candidate(s, s->turn, &urgent);
+		if (!has_jobs(s->turn))
+			s->turn->deficit += (int32_t)SCHED_QUANTUM;
 		if (j == NULL && s->turn->deficit > 0)
 			s->turn->deficit = 0; /* nothing is saved up */
 		if (j != NULL && (urgent || !anyone_urgent)) {

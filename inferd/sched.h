@@ -1,7 +1,8 @@
 /*
  * Whose prompt goes through the net next: deficit round robin over agents.
  * Each turn an agent may send SCHED_QUANTUM rows of prompts; what else it made
- * the net compute is counted too.  What somebody waits for goes before work in
+ * the net compute is counted too, and still owed by one that went away and
+ * comes back.  What somebody waits for goes before work in
  * the background, which in turn is served once in SCHED_AGE slices whatever
  * comes.  No clock: time is counted in slices, or told.  Pure.
  *

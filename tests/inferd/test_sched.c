@@ -233,6 +233,79 @@ what_is_decoded_counts_within_a_bound(void **state)
 	sched_free(s);
 }
 
+/* Slices of `others` until p has one. */
+static unsigned
+slices_until(struct sched *s, const struct prompt *p)
+{
+	unsigned n = 0;
+
+	while (slice(s) != p)
+		n++;
+	return n;
+}
+
+static void
+who_goes_away_in_debt_comes_back_in_debt(void **state)
+{
+	struct sched *s = sched_new(8);
+	struct prompt a, b;
+
+	add(s, &a, ALICE, true, 1000000);
+	add(s, &b, BOB, true, 1000000);
+	sched_charge(&b.job, SCHED_DEBT);
+	sched_remove(s, &b.job);
+	add(s, &b, BOB, true, 1000000);
+	assert_in_range(
+	    slices_until(s, &b), SCHED_DEBT / SCHED_QUANTUM - 1, 100);
+	/* What others had in the meantime pays it off. */
+	sched_charge(&b.job, SCHED_DEBT);
+	sched_remove(s, &b.job);
+	for (unsigned i = 0; i < 2 * SCHED_DEBT / SCHED_QUANTUM; i++)
+		assert_ptr_equal(slice(s), &a);
+	add(s, &b, BOB, true, 1000000);
+	assert_in_range(slices_until(s, &b), 0, 2);
+	/* Nobody is owed anything when nobody wants anything. */
+	sched_charge(&b.job, SCHED_DEBT);
+	sched_remove(s, &b.job);
+	sched_remove(s, &a.job);
+	assert_null(sched_pick(s));
+	add(s, &a, ALICE, true, 1000000);
+	add(s, &b, BOB, true, 1000000);
+	assert_in_range(slices_until(s, &b), 0, 1);
+	sched_charge(&b.job, SCHED_DEBT);
+	sched_remove(s, &b.job);
+	sched_remove(s, &a.job);
+	sched_free(s);
+}
+
+static void
+who_has_drawn_long_rests_when_it_comes_back(void **state)
+{
+	struct sched *s = sched_new(8);
+	struct prompt a, b;
+
+	add(s, &a, ALICE, true, 100);
+	add(s, &b, BOB, true, 100);
+	slice(s);
+	slice(s);
+	sched_drew(&b.job, 10 * SCHED_DRAW_US);
+	assert_true(sched_rests(s, &b.job));
+	sched_remove(s, &b.job);
+	assert_ptr_equal(sched_pick(s), NULL);
+	add(s, &b, BOB, true, 100);
+	slice(s);
+	assert_true(sched_rests(s, &b.job));
+	sched_remove(s, &b.job);
+	for (int i = 0; i < 30; i++)
+		sched_passed(s, SCHED_DRAW_US);
+	add(s, &b, BOB, true, 100);
+	slice(s);
+	assert_false(sched_rests(s, &b.job));
+	sched_remove(s, &a.job);
+	sched_remove(s, &b.job);
+	sched_free(s);
+}
+
 static void
 what_cannot_start_is_passed_over_until_something_has_ended(void **state)
 {
@@ -309,6 +382,8 @@ main(void)
 		cmocka_unit_test(
 		    what_cannot_start_is_passed_over_until_something_has_ended),
 		cmocka_unit_test(who_draws_long_rests_while_others_have_not),
+		cmocka_unit_test(who_goes_away_in_debt_comes_back_in_debt),
+		cmocka_unit_test(who_has_drawn_long_rests_when_it_comes_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
