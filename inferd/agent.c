@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "inferd/ledger.h"
 
 struct agents {
 	struct agent_budget budget;
@@ -12,6 +13,7 @@ struct agents {
 	uint32_t n;
 	uint32_t spaces; /* the last one */
 	uint64_t uses;
+	struct ledger *spent; /* by those that are not in the table any more */
 	agents_gone_fn *gone;
 	void *gone_arg;
 };
@@ -22,6 +24,7 @@ agents_new(const struct agent_budget *budget)
 	struct agents *a = xcalloc(1, sizeof(*a));
 
 	a->budget = *budget;
+	a->spent = ledger_new(AGENTS_SPENT_MAX);
 	return a;
 }
 
@@ -33,6 +36,7 @@ agents_free(struct agents *a)
 	for (uint32_t i = 0; i < a->n; i++)
 		free(a->all[i]);
 	free(a->all);
+	ledger_free(a->spent);
 	free(a);
 }
 
@@ -54,6 +58,19 @@ is_name(const char *name)
 	return n > 0 && n <= AGENT_NAME_MAX;
 }
 
+/* What it had used when it was forgotten. */
+static void
+remember(struct agents *a, struct agent *g)
+{
+	struct ledger_use use;
+
+	if (!ledger_take(a->spent, g->name, &use))
+		return;
+	g->tokens = use.tokens;
+	g->cpu_us = use.cpu_us;
+	g->window_ms = use.window_ms;
+}
+
 struct agent *
 agents_find(struct agents *a, const char *name)
 {
@@ -73,6 +90,7 @@ agents_find(struct agents *a, const char *name)
 	a->all[a->n++] = g;
 	g->space = ++a->spaces;
 	g->used = ++a->uses;
+	remember(a, g);
 	return g;
 }
 
@@ -96,41 +114,72 @@ roll(struct agent *g, uint64_t now_ms)
 	g->tokens = g->cpu_us = 0;
 }
 
+/* Some of a budget, in a window that is not over. */
 static bool
-may_go(struct agent *g, uint64_t now_ms)
+has_used(struct agent *g, uint64_t now_ms)
 {
 	const struct agent_budget *b = &g->budget;
 
-	if (g->open > 0 || g->held > 0)
-		return false;
 	/* To be looked at begins no window. */
 	if (g->tokens > 0 || g->cpu_us > 0)
 		roll(g, now_ms);
-	return (b->tokens == 0 || g->tokens == 0) &&
-	       (b->cpu_ms == 0 || g->cpu_us == 0);
+	return (b->tokens > 0 && g->tokens > 0) ||
+	       (b->cpu_ms > 0 && g->cpu_us > 0);
+}
+
+static bool
+write_down(struct agents *a, const struct agent *g, uint64_t now_ms)
+{
+	const uint64_t window_s = g->budget.window_s;
+	const struct ledger_use use = { .tokens = g->tokens,
+		.cpu_us = g->cpu_us,
+		.window_ms = g->window_ms,
+		.over_ms = window_s == 0 ? UINT64_MAX
+					 : g->window_ms + window_s * 1000 };
+
+	return ledger_put(a->spent, g->name, &use, now_ms);
+}
+
+static void
+forget(struct agents *a, uint32_t at)
+{
+	struct agent *g = a->all[at];
+
+	a->n--;
+	memmove(&a->all[at], &a->all[at + 1], (a->n - at) * sizeof(*a->all));
+	if (a->gone != NULL)
+		a->gone(g->space, a->gone_arg);
+	free(g);
+}
+
+/* Who was looked for longest ago of those that nobody holds; unused: and that
+ * have used nothing.  a->n: nobody. */
+static uint32_t
+oldest(const struct agents *a, bool unused, uint64_t now_ms)
+{
+	uint32_t best = a->n;
+
+	for (uint32_t i = 0; i < a->n; i++)
+		if (a->all[i]->open == 0 && a->all[i]->held == 0 &&
+		    (best == a->n || a->all[i]->used < a->all[best]->used) &&
+		    !(unused && has_used(a->all[i], now_ms)))
+			best = i;
+	return best;
 }
 
 void
 agents_make_room(struct agents *a, uint64_t now_ms)
 {
-	struct agent *gone = NULL;
-	uint32_t at = 0;
+	uint32_t at;
 
 	if (a->n < AGENTS_MAX)
 		return;
-	for (uint32_t i = 0; i < a->n; i++)
-		if ((gone == NULL || a->all[i]->used < gone->used) &&
-		    may_go(a->all[i], now_ms)) {
-			gone = a->all[i];
-			at = i;
-		}
-	if (gone == NULL)
-		return;
-	a->n--;
-	memmove(&a->all[at], &a->all[at + 1], (a->n - at) * sizeof(*a->all));
-	if (a->gone != NULL)
-		a->gone(gone->space, a->gone_arg);
-	free(gone);
+	at = oldest(a, false, now_ms);
+	if (at < a->n && has_used(a->all[at], now_ms) &&
+	    !write_down(a, a->all[at], now_ms))
+		at = oldest(a, true, now_ms);
+	if (at < a->n)
+		forget(a, at);
 }
 
 static uint32_t

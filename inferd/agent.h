@@ -40,6 +40,8 @@ struct agent {
 
 /* All that are known at once, and have a space of prefixes each. */
 #define AGENTS_MAX 4095u
+/* And others of whom nothing is known but what they have used. */
+#define AGENTS_SPENT_MAX (1u << 18)
 
 struct agents;
 /* budget: of each agent that is not given one of its own. */
@@ -50,15 +52,18 @@ void agents_free(struct agents *a); /* NULL is fine */
 typedef void agents_gone_fn(uint32_t space, void *arg);
 void agents_on_gone(struct agents *a, agents_gone_fn *fn, void *arg);
 /*
- * The agent of this name, made if need be.  While `held` or `open` is more than
- * 0 it stays; else until agents_make_room().  NULL: too many, or not a name: 1
- * to AGENT_NAME_MAX of the ASCII characters that are seen.
+ * The agent of this name, made if need be, with what it had used.  While `held`
+ * or `open` is more than 0 it stays; else until agents_make_room().  NULL: too
+ * many, or not a name: 1 to AGENT_NAME_MAX of the ASCII characters that are
+ * seen.
  */
 struct agent *agents_find(struct agents *a, const char *name);
 /*
  * If there is no room for another, who was looked for longest ago is forgotten,
- * but nobody who has used any of a budget in a window that is not over: by
- * coming under new names or waiting for others to do so none gets it back.
+ * but for what it has used of a budget in a window that is not over: by coming
+ * under new names or waiting for others to do so none gets it back.  When not
+ * even that can be kept, AGENTS_SPENT_MAX being kept already, it is one who has
+ * used nothing, and else nobody.
  */
 void agents_make_room(struct agents *a, uint64_t now_ms);
 /* Each agent in order of its making, for whoever lists them. */

@@ -9,6 +9,7 @@ libinferd_a_SOURCES += \
 	inferd/engine_post.c inferd/engine_post.h \
 	inferd/gen.h \
 	inferd/guess.c inferd/guess.h \
+	inferd/ledger.c inferd/ledger.h \
 	inferd/again.c inferd/again.h \
 	inferd/record.c inferd/record.h \
 	inferd/sched.c inferd/sched.h \

@@ -69,56 +69,97 @@ on_gone(uint32_t space, void *arg)
 	g->times++;
 }
 
+/* As many as there can be: uid:0, uid:1 and so on. */
 static void
-who_is_gone_makes_room_unless_it_has_used_its_budget(void **state)
+fill(struct agents *a)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < AGENTS_MAX; i++) {
+		snprintf(name, sizeof(name), "uid:%u", i);
+		assert_non_null(agents_find(a, name));
+	}
+}
+
+static void
+who_came_longest_ago_makes_room(void **state)
 {
 	const struct agent_budget b = { .tokens = 1000, .window_s = 60 };
 	struct agents *a = agents_new(&b);
 	struct gone gone = { 0 };
-	struct agent *g[4], *x;
-	char name[32];
+	struct agent *x;
 
 	agents_on_gone(a, on_gone, &gone);
-	for (unsigned i = 0; i < AGENTS_MAX; i++) {
-		snprintf(name, sizeof(name), "uid:%u", i);
-		x = agents_find(a, name);
-		assert_non_null(x);
-		if (i < 4)
-			g[i] = x;
-	}
-	g[0]->open = 1;
-	g[1]->held = 1;
-	agent_charge(g[2], NOON, 1, 0);
-	(void)agents_find(a, "uid:3");
-	agents_make_room(a, NOON + 59999);
-	assert_int_equal(gone.times, 1);
-	assert_int_equal(gone.space, 5);
-	/* There is room now. */
-	agents_make_room(a, NOON + 59999);
-	assert_int_equal(gone.times, 1);
-	x = agents_find(a, "uid:4");
-	assert_int_equal(x->space, AGENTS_MAX + 1);
-	for (unsigned i = 0; i < 4; i++) {
-		snprintf(name, sizeof(name), "uid:%u", i);
-		assert_ptr_equal(agents_find(a, name), g[i]);
-	}
-	assert_int_equal(g[2]->tokens, 1);
-	/* A window that is over is forgotten with its agent. */
-	for (unsigned i = 5; i < AGENTS_MAX; i++) {
-		snprintf(name, sizeof(name), "uid:%u", i);
-		agent_charge(agents_find(a, name), NOON + 60000, 1, 0);
-	}
-	agent_charge(g[3], NOON + 60000, 1, 0);
-	agent_charge(x, NOON + 60000, 1, 0);
+	fill(a);
+	agents_find(a, "uid:0")->open = 1;
+	agents_find(a, "uid:1")->held = 1;
 	assert_null(agents_find(a, "new"));
-	agents_make_room(a, NOON + 60000);
-	assert_int_equal(gone.times, 2);
+	agents_make_room(a, NOON);
+	assert_int_equal(gone.times, 1);
 	assert_int_equal(gone.space, 3);
-	assert_non_null(agents_find(a, "new"));
-	agents_find(a, "new")->held = 1;
-	agents_make_room(a, NOON + 119999);
+	/* There is room now. */
+	agents_make_room(a, NOON);
+	assert_int_equal(gone.times, 1);
+	x = agents_find(a, "uid:2");
+	assert_int_equal(x->space, AGENTS_MAX + 1);
+	/* Nobody who is there goes. */
+	for (uint32_t i = 0; (x = agents_get(a, i)) != NULL; i++)
+		x->held = 1;
+	agents_make_room(a, NOON);
+	assert_int_equal(gone.times, 1);
+	assert_null(agents_find(a, "new"));
+	agents_free(a);
+}
+
+/* Forget uid:0, who came first, and have it back. */
+static struct agent *
+forgotten(const struct agent_budget *b, struct agents **a, uint64_t tokens,
+    uint64_t cpu_us)
+{
+	struct gone gone = { 0 };
+
+	*a = agents_new(b);
+	agents_on_gone(*a, on_gone, &gone);
+	fill(*a);
+	agent_charge(agents_get(*a, 0), NOON, tokens, cpu_us);
+	agents_make_room(*a, NOON + 1);
+	assert_int_equal(gone.space, 1);
+	assert_non_null(agents_find(*a, "new"));
+	agents_make_room(*a, NOON + 1);
 	assert_int_equal(gone.times, 2);
-	assert_null(agents_find(a, "newer"));
+	return agents_find(*a, "uid:0");
+}
+
+static void
+who_comes_back_has_used_what_it_had(void **state)
+{
+	const struct agent_budget once = { .tokens = 1000 },
+				  minute = { .tokens = 1000, .window_s = 60 },
+				  cpu = { .cpu_ms = 1000, .window_s = 60 };
+	struct error err = { 0 };
+	struct agents *a;
+	struct agent *g;
+	uint32_t retry;
+
+	g = forgotten(&once, &a, 600, 0);
+	assert_int_equal(g->tokens, 600);
+	assert_int_equal(agent_admit(g, NOON + 2, 401, &retry, &err), -1);
+	assert_int_equal(agent_admit(g, NOON + 2, 400, &retry, &err), 0);
+	agents_free(a);
+	/* A window goes on where it was. */
+	g = forgotten(&minute, &a, 600, 0);
+	assert_int_equal(agent_admit(g, NOON + 59999, 401, &retry, &err), -1);
+	assert_int_equal(retry, 1);
+	assert_int_equal(agent_admit(g, NOON + 60000, 1000, &retry, &err), 0);
+	agents_free(a);
+	g = forgotten(&cpu, &a, 600, 1000000);
+	assert_true(agent_is_spent(g, NOON + 59999));
+	assert_false(agent_is_spent(g, NOON + 60000));
+	agents_free(a);
+	/* Nobody else has. */
+	g = forgotten(&once, &a, 0, 0);
+	assert_int_equal(g->tokens, 0);
+	assert_int_equal(agents_find(a, "new")->tokens, 0);
 	agents_free(a);
 }
 
@@ -202,8 +243,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_agent_is_one_by_its_name),
 		cmocka_unit_test(what_is_no_name_is_no_agent),
-		cmocka_unit_test(
-		    who_is_gone_makes_room_unless_it_has_used_its_budget),
+		cmocka_unit_test(who_came_longest_ago_makes_room),
+		cmocka_unit_test(who_comes_back_has_used_what_it_had),
 		cmocka_unit_test(tokens_of_a_window_run_out_and_come_back),
 		cmocka_unit_test(processor_time_and_requests_have_an_end),
 		cmocka_unit_test(without_a_budget_there_is_no_end),
