@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/ev.h"
 #include "base/fdutil.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -148,7 +149,7 @@ kvdisk_open(const struct kvdisk_opts *o, struct error *err)
 	d->page_bytes = o->page_bytes;
 	d->file_bytes =
 	    KVSEAL_NONCE_SIZE + ids_bytes(d) + d->page_bytes + KVSEAL_TAG_SIZE;
-	d->budget = o->budget;
+	d->budget = d->room = o->budget;
 	d->fd = open_directory(o->dir, err);
 	if (d->fd >= 0)
 		d->master = open_master(d->fd, o, err);
@@ -244,6 +245,17 @@ kvdisk_space(struct kvdisk *d, const char *agent)
 	return s->seal != NULL || make_keys(s) ? s : NULL;
 }
 
+void
+kvdisk_leave(struct kvdisk_space *s)
+{
+	kvseal_free(s->seal);
+	s->seal = NULL;
+	if (s->nfiles > 0)
+		return;
+	clear(s);
+	kvindex_drop(s);
+}
+
 bool
 kvdisk_is_empty(const struct kvdisk_space *s)
 {
@@ -324,6 +336,14 @@ load(int fd, struct kvdisk_space *s, const uint8_t *name, const int32_t *ids,
 	return kvseal_open_end(st, tag) && memcmp(sealed, ids, n) == 0;
 }
 
+/* Of ours, not of the disk: it says nothing of what is there. */
+static bool
+is_shortage(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM ||
+	       error == ENOBUFS;
+}
+
 int
 kvdisk_load(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
     const int32_t *ids, void *page)
@@ -338,6 +358,8 @@ kvdisk_load(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 	dir = kvindex_open(s);
 	if (dir >= 0)
 		fd = openat(dir, text, OLD_FILE);
+	if (fd < 0 && is_shortage(errno))
+		return -1;
 	if (fd < 0 || !load(fd, s, name, ids, page)) {
 		log_warnx("cache: %s/%s is not what was written: removed",
 		    s->dir, text);
@@ -392,7 +414,9 @@ open_folder(struct kvdisk_space *s)
 {
 	cleanup_fd int dir = -1, fd = -1;
 
-	if (mkdirat(s->d->fd, s->dir, 0700) < 0 && errno != EEXIST)
+	if (mkdirat(s->d->fd, s->dir, 0700) == 0)
+		s->salted = false;
+	else if (errno != EEXIST)
 		return -1;
 	dir = kvindex_open(s);
 	if (dir < 0 || s->salted)
@@ -405,17 +429,47 @@ open_folder(struct kvdisk_space *s)
 	return steal_fd(&dir);
 }
 
-/* No more is written than fits: what is there is as much as there can be. */
+/*
+ * A full disk has room for what is there: from now on one page comes for
+ * another.  If it is something else, none comes, and none goes for it.  After a
+ * while it is tried again.
+ */
 static int
 failed(struct kvdisk *d)
 {
-	if (!d->warned)
-		log_warn("cache: a page cannot be written: nothing more is "
-			 "kept than there is (%llu bytes)",
+	const bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+
+	if (d->retry_ms == 0)
+		log_warn("cache: a page cannot be written; for now %s (%llu "
+			 "bytes)",
+		    full ? "no more is kept than there is"
+			 : "what there is stays as it is",
 		    (unsigned long long)d->bytes);
-	d->warned = true;
-	d->budget = d->bytes;
+	d->broken = !full;
+	d->room = d->bytes;
+	d->retry_ms = ev_now_ms() + KVDISK_RETRY_MS;
 	return -1;
+}
+
+/* May a page be written now? */
+static bool
+works(struct kvdisk *d)
+{
+	if (d->retry_ms != 0 && ev_now_ms() >= d->retry_ms) {
+		d->broken = false;
+		d->room = d->budget;
+	}
+	return !d->broken;
+}
+
+/* Pages find room beyond what there was: all is well again. */
+static void
+recovered(struct kvdisk *d)
+{
+	if (d->retry_ms == 0 || d->room != d->budget)
+		return;
+	log_info("cache: pages can be written again");
+	d->retry_ms = 0;
 }
 
 int
@@ -428,7 +482,7 @@ kvdisk_save(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 
 	if (kvindex_find(s, name) != NULL)
 		return 0;
-	if (!kvindex_make_room(d, s, d->file_bytes))
+	if (!works(d))
 		return -1;
 	kvdisk_hex(name, FILE_NAME_SIZE, text);
 	dir = open_folder(s);
@@ -436,13 +490,21 @@ kvdisk_save(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 		return failed(d);
 	unlinkat(dir, "new", 0);
 	fd = openat(dir, "new", NEW_FILE, 0600);
-	if (fd < 0 || !save(fd, s, name, ids, page) ||
+	if (fd < 0)
+		return failed(d);
+	/* Nothing goes for a page that does not even have a file. */
+	if (!kvindex_make_room(d, s, d->file_bytes)) {
+		unlinkat(dir, "new", 0);
+		return -1;
+	}
+	if (!save(fd, s, name, ids, page) ||
 	    renameat(dir, "new", dir, text) < 0) {
 		failed(d);
 		unlinkat(dir, "new", 0);
 		return -1;
 	}
 	kvindex_add(s, name, d->file_bytes, ++d->clock);
+	recovered(d);
 	return 0;
 }
 

@@ -11,8 +11,9 @@
  *	DIR/AAAA-MMMM/NNNN	nonce, sealed tokens and page, tag
  *
  * Within the budget everything stays; beyond it files of other models go
- * first, then those of the agent that has the most, the oldest first.  At the
- * start names, sizes and times are read, nothing else.
+ * first, then those of the agent that has the most, the oldest first.  What
+ * cannot be written is tried again after a minute.  At the start names, sizes
+ * and times are read, nothing else.
  *
  * One process has a directory; all calls are made by one thread.  kvdisk_open()
  * comes before the process confines itself; the rest needs files below the
@@ -45,9 +46,11 @@ struct kvdisk_opts {
 struct kvdisk *kvdisk_open(const struct kvdisk_opts *o, struct error *err);
 void kvdisk_close(struct kvdisk *d); /* NULL is fine */
 
-/* What an agent has; NULL: the public one.  It stays until kvdisk_close().
- * NULL: too many, or the directory fails. */
+/* What an agent has; NULL: the public one.  It stays until kvdisk_leave() or
+ * kvdisk_close().  NULL: too many, or the directory fails. */
 struct kvdisk_space *kvdisk_space(struct kvdisk *d, const char *agent);
+/* Nobody comes for it, until somebody does again: its keys go from memory. */
+void kvdisk_leave(struct kvdisk_space *s);
 bool kvdisk_is_empty(const struct kvdisk_space *s);
 /* The name of a page behind that of `before` (NULL: the first one). */
 void kvdisk_name(const struct kvdisk_space *s, const uint8_t *before,

@@ -181,7 +181,7 @@ kvindex_make_room(struct kvdisk *d, struct kvdisk_space *s, uint64_t bytes)
 {
 	struct kvdisk_space *v;
 
-	while (d->bytes + bytes > d->budget || d->nfiles >= KVDISK_FILES_MAX) {
+	while (d->bytes + bytes > d->room || d->nfiles >= KVDISK_FILES_MAX) {
 		v = victim(d, s);
 		if (v == NULL)
 			return false;
@@ -296,16 +296,31 @@ kvindex_read(struct kvdisk *d, struct error *err)
 	return 0;
 }
 
+static void
+space_free(struct kvdisk_space *s)
+{
+	kvseal_free(s->seal);
+	free(s->agent);
+	free(s->files);
+	free(s);
+}
+
+void
+kvindex_drop(struct kvdisk_space *s)
+{
+	struct kvdisk *d = s->d;
+	uint32_t i = 0;
+
+	while (d->space[i] != s)
+		i++;
+	d->space[i] = d->space[--d->nspaces];
+	space_free(s);
+}
+
 void
 kvindex_free(struct kvdisk *d)
 {
-	for (uint32_t i = 0; i < d->nspaces; i++) {
-		struct kvdisk_space *s = d->space[i];
-
-		kvseal_free(s->seal);
-		free(s->agent);
-		free(s->files);
-		free(s);
-	}
+	for (uint32_t i = 0; i < d->nspaces; i++)
+		space_free(d->space[i]);
 	free(d->space);
 }

@@ -46,12 +46,17 @@ struct kvdisk {
 	size_t page_bytes;
 	uint64_t file_bytes; /* of every file */
 	uint64_t budget, bytes;
-	uint64_t clock; /* of `used` */
+	uint64_t room;     /* the budget, or what the disk had room for */
+	uint64_t retry_ms; /* when there may be more; 0: nothing has failed */
+	bool broken;       /* until then nothing is written at all */
+	uint64_t clock;    /* of `used` */
 	uint32_t nfiles;
 	struct kvdisk_space **space;
 	uint32_t nspaces;
-	bool warned;
 };
+
+/* Room for so much is looked for again after a while. */
+#define KVDISK_RETRY_MS 60000u
 
 void kvdisk_hex(const uint8_t *p, size_t n, char *out /* 2 * n + 1 */);
 /* 0, or -1 unless text is exactly that. */
@@ -62,6 +67,8 @@ int kvindex_read(struct kvdisk *d, struct error *err);
 void kvindex_free(struct kvdisk *d);
 struct kvdisk_space *kvindex_space(
     struct kvdisk *d, const char *dir, bool foreign);
+/* It has no files; it is freed. */
+void kvindex_drop(struct kvdisk_space *s);
 /* The folder, opened; -1: it is not there, or not a folder. */
 int kvindex_open(const struct kvdisk_space *s);
 struct kvfile *kvindex_find(

@@ -450,6 +450,8 @@ prefix_leave(struct prefix_cache *c, uint32_t space)
 		return;
 	while (s->oldest != NULL)
 		evict(c, s, s->oldest);
+	if (s->disk != NULL)
+		kvdisk_leave(s->disk);
 	while (c->space[i] != s)
 		i++;
 	c->nspaces--;

@@ -9,7 +9,7 @@ tests_inferd_test_prefix_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_volatile_SOURCES = tests/inferd/test_volatile.c
 tests_inferd_test_volatile_LDADD = libchat.a libbase.a $(CMOCKA_LIBS)
 tests_inferd_test_kvdisk_SOURCES = tests/inferd/test_kvdisk.c \
-	tests/inferd/tiny.c tests/inferd/tiny.h
+	tests/inferd/kvdisk_world.h tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_kvdisk_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_public_SOURCES = tests/inferd/test_public.c \
 	tests/inferd/vocab_small.c tests/inferd/vocab_small.h

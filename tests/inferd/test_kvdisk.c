@@ -3,158 +3,19 @@
  */
 #include "inferd/kvdisk.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "base/buf.h"
-#include "base/compat.h"
 #include "base/fdutil.h"
-#include "base/str.h"
+#include "inferd/kvdisk_int.h"
 #include "inferd/prefix.h"
+#include "tests/inferd/kvdisk_world.h"
 #include "tests/inferd/tiny.h"
-
-#define TOKENS 64u
-#define PAGE 5000u
-#define FILE_BYTES (12 + TOKENS * 4 + PAGE + 16)
-#define PAGES 6u
-#define CANARY "the canary of somebody who trusts us"
-
-struct world {
-	char dir[64];
-	struct kvdisk *d;
-	struct kvdisk_opts o;
-	int32_t ids[PAGES][TOKENS];
-	uint8_t page[PAGES][PAGE];
-	uint8_t name[PAGES][KVSEAL_NAME_SIZE];
-};
-
-static void
-open_disk(struct world *w)
-{
-	struct error err = { 0 };
-
-	kvdisk_close(w->d);
-	w->d = kvdisk_open(&w->o, &err);
-	if (w->d == NULL)
-		fail_msg("%s", err.msg);
-}
-
-static int
-start(void **state)
-{
-	struct world *w = xcalloc(1, sizeof(*w));
-
-	snprintf(w->dir, sizeof(w->dir), "/tmp/test_kvdisk.XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
-	w->o = (struct kvdisk_opts){ .dir = w->dir,
-		.model = "0123",
-		.type = "F16",
-		.page_tokens = TOKENS,
-		.page_bytes = PAGE,
-		.budget = 100 * FILE_BYTES };
-	for (uint32_t p = 0; p < PAGES; p++) {
-		for (uint32_t i = 0; i < TOKENS; i++)
-			w->ids[p][i] = (int32_t)(p * TOKENS + i);
-		for (uint32_t i = 0; i < PAGE; i++)
-			w->page[p][i] = (uint8_t)(p + i * 7);
-		memcpy(&w->page[p][100], CANARY, sizeof(CANARY));
-	}
-	open_disk(w);
-	*state = w;
-	return 0;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
-static int
-end(void **state)
-{
-	struct world *w = *state;
-
-	kvdisk_close(w->d);
-	nftw(w->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	free(w);
-	return 0;
-}
-
-/* The agent's, with the names of its pages. */
-static struct kvdisk_space *
-space(struct world *w, const char *agent)
-{
-	struct kvdisk_space *s = kvdisk_space(w->d, agent);
-
-	assert_non_null(s);
-	for (uint32_t p = 0; p < PAGES; p++)
-		kvdisk_name(
-		    s, p == 0 ? NULL : w->name[p - 1], w->ids[p], w->name[p]);
-	return s;
-}
-
-static void
-save(struct world *w, struct kvdisk_space *s, uint32_t from, uint32_t to)
-{
-	for (uint32_t p = from; p < to; p++)
-		assert_int_equal(
-		    kvdisk_save(s, w->name[p], w->ids[p], w->page[p]), 0);
-}
-
-static bool
-has(struct world *w, struct kvdisk_space *s, uint32_t p)
-{
-	uint8_t page[PAGE];
-
-	if (!kvdisk_has(s, w->name[p]))
-		return false;
-	if (kvdisk_load(s, w->name[p], w->ids[p], page) < 0) {
-		/* It has gone, and is not asked for again. */
-		assert_false(kvdisk_has(s, w->name[p]));
-		return false;
-	}
-	assert_memory_equal(page, w->page[p], PAGE);
-	return true;
-}
-
-/* Paths of all sealed files; how many. */
-static char *paths[64];
-static size_t npaths;
-
-static int
-take_path(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	const char *name = path + ftw->base;
-
-	if (type == FTW_F && strlen(name) == 32 && npaths < nitems(paths))
-		paths[npaths++] = xstrdup(path);
-	return 0;
-}
-
-static size_t
-files(const struct world *w)
-{
-	while (npaths > 0)
-		free(paths[--npaths]);
-	nftw(w->dir, take_path, 8, FTW_PHYS);
-	return npaths;
-}
 
 static void
 pages_come_back_after_a_restart(void **state)
@@ -497,6 +358,92 @@ a_full_disk_costs_nothing_but_room(void **state)
 	assert_int_equal(files(w), 3);
 	assert_true(has(w, s, 4));
 	assert_false(has(w, s, 1));
+	/* After a while it is seen whether there is room again. */
+	w->d->retry_ms = 1;
+	save(w, s, 1, 2);
+	assert_int_equal(files(w), 4);
+	assert_int_equal(w->d->retry_ms, 0);
+	save(w, s, 3, 4);
+	assert_int_equal(files(w), 5);
+}
+
+/* No descriptor that is not there already. */
+static void
+no_files(bool on)
+{
+	static struct rlimit old;
+	struct rlimit none;
+
+	if (on)
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, on ? &none : &old), 0);
+}
+
+static void
+want_of_descriptors_costs_no_page(void **state)
+{
+	struct world *w = *state;
+	struct kvdisk_space *s;
+	uint8_t page[PAGE];
+
+	w->o.budget = 3 * FILE_BYTES;
+	open_disk(w);
+	s = space(w, "anna");
+	save(w, s, 0, 3);
+	no_files(true);
+	assert_int_equal(kvdisk_load(s, w->name[0], w->ids[0], page), -1);
+	assert_int_equal(kvdisk_save(s, w->name[3], w->ids[3], w->page[3]), -1);
+	no_files(false);
+	assert_int_equal(files(w), 3);
+	assert_true(has(w, s, 0) && has(w, s, 1) && has(w, s, 2));
+	/* For a while nothing is tried, and nothing goes for it. */
+	assert_int_equal(kvdisk_save(s, w->name[3], w->ids[3], w->page[3]), -1);
+	assert_int_equal(files(w), 3);
+	w->d->retry_ms = 1;
+	save(w, s, 3, 4);
+	assert_true(has(w, s, 3));
+	assert_int_equal(files(w), 3);
+}
+
+static void
+who_leaves_has_its_pages_but_no_keys_in_memory(void **state)
+{
+	struct world *w = *state;
+	struct kvdisk_space *s = space(w, "anna");
+
+	save(w, s, 0, 2);
+	kvdisk_leave(s);
+	assert_null(s->seal);
+	s = space(w, "anna");
+	assert_true(has(w, s, 0) && has(w, s, 1));
+	/* Of who has nothing there is nothing. */
+	s = space(w, "bert");
+	assert_int_equal(w->d->nspaces, 2);
+	kvdisk_leave(s);
+	assert_int_equal(w->d->nspaces, 1);
+	s = space(w, "bert");
+	save(w, s, 0, 1);
+	assert_true(has(w, s, 0));
+}
+
+static void
+a_folder_that_was_taken_away_is_made_anew(void **state)
+{
+	struct world *w = *state;
+	struct kvdisk_space *s = space(w, "anna");
+	char path[256];
+
+	save(w, s, 0, 1);
+	snprintf(path, sizeof(path), "%s/%s", w->dir, s->dir);
+	nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	assert_int_equal(access(path, F_OK), -1);
+	save(w, s, 1, 2);
+	open_disk(w);
+	s = space(w, "anna");
+	assert_true(has(w, s, 1));
+	assert_false(has(w, s, 0));
 }
 
 static void
@@ -747,6 +694,9 @@ main(void)
 		with_world(what_is_forgotten_cannot_be_brought_back),
 		with_world(the_oldest_of_who_has_the_most_makes_room),
 		with_world(a_full_disk_costs_nothing_but_room),
+		with_world(want_of_descriptors_costs_no_page),
+		with_world(who_leaves_has_its_pages_but_no_keys_in_memory),
+		with_world(a_folder_that_was_taken_away_is_made_anew),
 		with_world(a_directory_or_key_that_others_can_touch_is_refused),
 		with_world(what_lies_about_is_not_followed),
 		with_world(prompts_are_found_after_a_restart_by_who_asked_them),
