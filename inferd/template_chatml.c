@@ -336,13 +336,14 @@ sampled(enum chat_family family, const struct chat *c,
 	prompt_say(p, "<|im_end|>\n");
 }
 
+/* query: messages behind it belong to the turn that is going on. */
 static void
-assistant(
-    enum chat_family family, const struct chat *c, size_t i, struct prompt *p)
+assistant(enum chat_family family, const struct chat *c, size_t i, size_t query,
+    struct prompt *p)
 {
 	const struct chat_message *m = &c->messages[i];
 	bool thinks = family == CHAT_QWEN3 || family == CHAT_QWEN35;
-	bool current = thinks && i > last_query(c);
+	bool current = thinks && i > query;
 	struct chat_text thinking = { NULL, 0 }, words = m->text;
 
 	/* Thoughts of earlier turns are left out. */
@@ -407,6 +408,7 @@ int
 render_chatml(enum chat_family family, const struct chat *c, struct prompt *p,
     struct error *err)
 {
+	const size_t query = last_query(c);
 	size_t i;
 
 	if (c->nmessages == 0)
@@ -431,7 +433,7 @@ render_chatml(enum chat_family family, const struct chat *c, struct prompt *p,
 			prompt_say(p, "<|im_end|>\n");
 			break;
 		case CHAT_ASSISTANT:
-			assistant(family, c, i, p);
+			assistant(family, c, i, query, p);
 			break;
 		case CHAT_TOOL:
 			tool_result(family, c, i, p);

@@ -3,7 +3,10 @@
  */
 #include "inferd/template_int.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "base/str.h"
 
 static void type_of(const struct json_tree *t, uint32_t id, struct buf *out);
 
@@ -24,20 +27,69 @@ truthy(const struct json_tree *t, uint32_t object, const char *name)
 	       t->node[id].type != JSON_NULL;
 }
 
-static bool
-required(const struct json_tree *t, uint32_t object, uint32_t prop)
-{
-	uint32_t list = json_tree_get(t, object, "required"), i;
-	cleanup_buf struct buf name = { 0 };
+/* The names that an object requires, in order. */
+struct names {
+	struct buf text;
+	struct chat_text *name;
+	size_t n;
+};
 
+static int
+by_text(const void *pa, const void *pb)
+{
+	const struct chat_text *a = pa, *b = pb;
+	const size_t n = a->n < b->n ? a->n : b->n;
+	const int order = n == 0 ? 0 : memcmp(a->p, b->p, n);
+
+	return order != 0 ? order : (a->n > b->n) - (a->n < b->n);
+}
+
+static void
+names_read(struct names *all, const struct json_tree *t, uint32_t object)
+{
+	const uint32_t list = json_tree_get(t, object, "required");
+	size_t at = 0;
+	uint32_t i;
+
+	memset(all, 0, sizeof(*all));
 	if (list == 0)
+		return;
+	all->name = xcalloc(json_tree_count(t, list) + 1, sizeof(*all->name));
+	for (i = json_tree_first(t, list); i != 0; i = t->node[i].next) {
+		if (t->node[i].type != JSON_STR)
+			continue;
+		json_tree_str(t, i, &all->text);
+		all->name[all->n++].n = buf_len(&all->text) - at;
+		at = buf_len(&all->text);
+	}
+	at = 0;
+	for (i = 0; i < all->n; i++) {
+		all->name[i].p = (const char *)buf_head(&all->text) + at;
+		at += all->name[i].n;
+	}
+	qsort(all->name, all->n, sizeof(*all->name), by_text);
+}
+
+static void
+names_free(struct names *all)
+{
+	buf_free(&all->text);
+	free(all->name);
+}
+#define cleanup_names attr_cleanup(names_free)
+
+static bool
+required(const struct names *all, const struct json_tree *t, uint32_t prop)
+{
+	cleanup_buf struct buf name = { 0 };
+	struct chat_text key;
+
+	if (all->n == 0)
 		return false;
 	json_tree_key(t, prop, &name);
-	buf_put_u8(&name, 0);
-	for (i = json_tree_first(t, list); i != 0; i = t->node[i].next)
-		if (json_tree_is(t, i, (const char *)buf_head(&name)))
-			return true;
-	return false;
+	key =
+	    (struct chat_text){ (const char *)buf_head(&name), buf_len(&name) };
+	return bsearch(&key, all->name, all->n, sizeof(key), by_text) != NULL;
 }
 
 /* The strings of a list with words between. */
@@ -89,17 +141,19 @@ static void
 object_of(const struct json_tree *t, uint32_t id, struct buf *out)
 {
 	uint32_t props = json_tree_get(t, id, "properties"), i;
+	cleanup_names struct names all = { 0 };
 
 	if (props == 0 || json_tree_first(t, props) == 0) {
 		buf_printf(out, "object");
 		return;
 	}
+	names_read(&all, t, id);
 	buf_printf(out, "{\n");
 	for (i = json_tree_first(t, props); i != 0; i = t->node[i].next) {
 		json_tree_key(t, i, out);
 		/* Odd, but what the model has seen. */
 		buf_printf(
-		    out, "%s: \n%*s", required(t, id, i) ? "" : "?", 16, "");
+		    out, "%s: \n%*s", required(&all, t, i) ? "" : "?", 16, "");
 		type_of(t, i, out);
 		if (t->node[i].next != 0)
 			buf_printf(out, ", ");
@@ -169,8 +223,8 @@ type_of(const struct json_tree *t, uint32_t id, struct buf *out)
 }
 
 static void
-parameter(
-    const struct json_tree *t, uint32_t object, uint32_t id, struct buf *out)
+parameter(const struct json_tree *t, const struct names *all, uint32_t id,
+    struct buf *out)
 {
 	uint32_t field;
 
@@ -181,7 +235,7 @@ parameter(
 		buf_printf(out, "\n");
 	}
 	json_tree_key(t, id, out);
-	buf_printf(out, "%s: ", required(t, object, id) ? "" : "?");
+	buf_printf(out, "%s: ", required(all, t, id) ? "" : "?");
 	type_of(t, id, out);
 	if ((field = json_tree_get(t, id, "default")) != 0) {
 		buf_printf(out, "%s// default: ",
@@ -203,6 +257,7 @@ static void
 tool_type(const struct chat_tool *tool, struct prompt *p)
 {
 	cleanup_json_tree struct json_tree t = { 0 };
+	cleanup_names struct names all = { 0 };
 	cleanup_buf struct buf b = { 0 };
 	uint32_t props = 0, i;
 
@@ -217,8 +272,9 @@ tool_type(const struct chat_tool *tool, struct prompt *p)
 		return;
 	}
 	prompt_say(p, " = (_: {\n");
+	names_read(&all, &t, 0);
 	for (i = json_tree_first(&t, props); i != 0; i = t.node[i].next)
-		parameter(&t, 0, i, &b);
+		parameter(&t, &all, i, &b);
 	prompt_buf(p, PROMPT_TOOL, &b);
 	prompt_say(p, "}) => any;\n\n");
 }
@@ -261,25 +317,93 @@ begin(const struct chat *c, struct chat_text system, struct prompt *p)
 	prompt_say(p, "<|end|>");
 }
 
-/* Does an answer without calls follow?  Then the thoughts are dropped. */
-static bool
-answered_later(const struct chat *c, size_t i)
+/* What is asked of a conversation for each of its messages. */
+struct past {
+	size_t query;  /* messages behind it belong to the turn going on */
+	size_t answer; /* the last one without calls, or nmessages */
+	struct placed_call *call; /* by their ids, of one id in order */
+	size_t ncalls;
+};
+
+struct placed_call {
+	struct chat_text id;
+	size_t message;
+	const struct chat_call *call;
+};
+
+static int
+by_id(const void *pa, const void *pb)
 {
-	for (i++; i < c->nmessages; i++)
-		if (c->messages[i].role == CHAT_ASSISTANT &&
-		    c->messages[i].ncalls == 0)
-			return true;
-	return false;
+	const struct placed_call *a = pa, *b = pb;
+	const int order = by_text(&a->id, &b->id);
+
+	if (order != 0)
+		return order;
+	if (a->message != b->message)
+		return a->message < b->message ? -1 : 1;
+	return (a->call > b->call) - (a->call < b->call);
 }
 
 static void
-assistant(const struct chat *c, size_t i, struct prompt *p)
+past_read(struct past *past, const struct chat *c)
+{
+	size_t i, k;
+
+	*past = (struct past){ .query = last_query(c), .answer = c->nmessages };
+	for (i = 0; i < c->nmessages; i++) {
+		past->ncalls += c->messages[i].ncalls;
+		if (c->messages[i].role == CHAT_ASSISTANT &&
+		    c->messages[i].ncalls == 0)
+			past->answer = i;
+	}
+	past->call = xcalloc(past->ncalls + 1, sizeof(*past->call));
+	past->ncalls = 0;
+	for (i = 0; i < c->nmessages; i++)
+		for (k = 0; k < c->messages[i].ncalls; k++)
+			past->call[past->ncalls++] =
+			    (struct placed_call){ c->messages[i].calls[k].id, i,
+				    &c->messages[i].calls[k] };
+	qsort(past->call, past->ncalls, sizeof(*past->call), by_id);
+}
+
+static void
+past_free(struct past *past)
+{
+	free(past->call);
+}
+#define cleanup_past attr_cleanup(past_free)
+
+/* The last call with this id before a message. */
+static const struct chat_call *
+call_with(const struct past *past, struct chat_text id, size_t before)
+{
+	size_t lo = 0, hi = past->ncalls;
+
+	while (lo < hi) {
+		const size_t mid = lo + (hi - lo) / 2;
+		const int order = by_text(&past->call[mid].id, &id);
+
+		if (order < 0 ||
+		    (order == 0 && past->call[mid].message < before))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo > 0 && text_same(past->call[lo - 1].id, id)
+		   ? past->call[lo - 1].call
+		   : NULL;
+}
+
+static void
+assistant(
+    const struct chat *c, const struct past *past, size_t i, struct prompt *p)
 {
 	const struct chat_message *m = &c->messages[i];
-	bool later = answered_later(c, i);
+	/* An answer without calls follows: then the thoughts are dropped. */
+	bool later = past->answer < c->nmessages && past->answer > i;
 	size_t k;
 
-	if (m->sampled.n > 0 && i > last_query(c)) {
+	if (m->sampled.n > 0 && i > past->query) {
 		prompt_say(p, "<|start|>assistant");
 		prompt_text(p, PROMPT_SAMPLED, m->sampled);
 		prompt_say(p, m->ncalls > 0 ? "<|call|>" : "<|end|>");
@@ -318,36 +442,17 @@ assistant(const struct chat *c, size_t i, struct prompt *p)
 	}
 }
 
-/* The call that a result answers, by its id, else the last one before it. */
-static const struct chat_call *
-call_of(const struct chat *c, size_t i)
-{
-	struct chat_text id = c->messages[i].call_id;
-	const struct chat_call *last = NULL;
-	size_t k;
-
-	while (i-- > 0) {
-		const struct chat_message *m = &c->messages[i];
-
-		for (k = m->ncalls; k-- > 0;) {
-			if (id.n > 0 && text_same(m->calls[k].id, id))
-				return &m->calls[k];
-			if (last == NULL)
-				last = &m->calls[k];
-		}
-	}
-	return last;
-}
-
 int
 render_harmony(const struct chat *c, struct prompt *p, struct error *err)
 {
 	bool has = c->nmessages > 0 && c->messages[0].role == CHAT_SYSTEM;
-	const struct chat_call *call;
+	const struct chat_call *call, *last = NULL;
+	cleanup_past struct past past = { 0 };
 	size_t i;
 
 	if (c->nmessages == 0)
 		return error_set(err, 0, "the conversation has no message");
+	past_read(&past, c);
 	begin(c, has ? c->messages[0].text : (struct chat_text){ NULL, 0 }, p);
 	for (i = has ? 1 : 0; i < c->nmessages; i++) {
 		const struct chat_message *m = &c->messages[i];
@@ -365,10 +470,17 @@ render_harmony(const struct chat *c, struct prompt *p, struct error *err)
 			prompt_say(p, "<|end|>");
 			break;
 		case CHAT_ASSISTANT:
-			assistant(c, i, p);
+			assistant(c, &past, i, p);
+			if (m->ncalls > 0)
+				last = &m->calls[m->ncalls - 1];
 			break;
 		case CHAT_TOOL:
-			call = call_of(c, i);
+			call = m->call_id.n > 0
+				   ? call_with(&past, m->call_id, i)
+				   : NULL;
+			/* Of no call by its id it is the last one's. */
+			if (call == NULL)
+				call = last;
 			if (call == NULL)
 				return error_set(err, 0,
 				    "message %zu is the result of a call "

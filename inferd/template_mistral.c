@@ -4,6 +4,7 @@
  */
 #include "inferd/template_int.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define CALL_ID 9 /* letters and digits, no more and no fewer */
@@ -251,8 +252,10 @@ dump_indented(const struct json_tree *t, uint32_t id, int level, struct buf *b)
 	buf_printf(b, "\n%*s%c", 4 * level, "", object ? '}' : ']');
 }
 
-static void
-llama3_tools(const struct chat *c, struct prompt *p)
+/* Indents can make a small schema a text that no context holds: as much of one
+ * is written as a prompt may be long. */
+static int
+llama3_tools(const struct chat *c, struct prompt *p, struct error *err)
 {
 	size_t i;
 
@@ -266,13 +269,19 @@ llama3_tools(const struct chat *c, struct prompt *p)
 		cleanup_json_tree struct json_tree t = { 0 };
 		cleanup_buf struct buf line = { 0 }, b = { 0 };
 
+		if (buf_len(&p->text) >= TOK_TEXT_MAX)
+			return error_set(err, EMSGSIZE, "the tools");
+		buf_init(&b, TOK_TEXT_MAX - buf_len(&p->text));
 		dump_tool(&c->tools[i], &line);
 		if (json_tree_read(&t, (const char *)buf_head(&line),
 			buf_len(&line), NULL) == 0)
 			dump_indented(&t, 0, 0, &b);
+		if (buf_failed(&b))
+			return error_set(err, EMSGSIZE, "the tools");
 		prompt_buf(p, PROMPT_TOOL, &b);
 		prompt_say(p, "\n\n");
 	}
+	return 0;
 }
 
 static void
@@ -298,9 +307,9 @@ llama3_assistant(const struct chat_message *m, struct prompt *p)
 	prompt_say(p, "<|eot_id|>");
 }
 
-static void
-llama3_message(
-    const struct chat *c, size_t i, bool with_tools, struct prompt *p)
+static int
+llama3_message(const struct chat *c, size_t i, bool with_tools,
+    struct prompt *p, struct error *err)
 {
 	const struct chat_message *m = &c->messages[i];
 
@@ -311,13 +320,13 @@ llama3_message(
 		break;
 	case CHAT_USER:
 		header(p, "user");
-		if (with_tools)
-			llama3_tools(c, p);
+		if (with_tools && llama3_tools(c, p, err) < 0)
+			return -1;
 		prompt_text(p, PROMPT_USER, text_trim(m->text));
 		break;
 	case CHAT_ASSISTANT:
 		llama3_assistant(m, p);
-		return;
+		return 0;
 	case CHAT_TOOL: {
 		cleanup_buf struct buf b = { 0 };
 
@@ -328,6 +337,7 @@ llama3_message(
 	}
 	}
 	prompt_say(p, "<|eot_id|>");
+	return 0;
 }
 
 int
@@ -350,7 +360,8 @@ render_llama3(const struct chat *c, struct prompt *p, struct error *err)
 	prompt_text(p, PROMPT_SYSTEM, text_trim(system));
 	prompt_say(p, "<|eot_id|>");
 	for (i = has ? 1 : 0; i < c->nmessages; i++) {
-		llama3_message(c, i, tools, p);
+		if (llama3_message(c, i, tools, p, err) < 0)
+			return -1;
 		if (c->messages[i].role == CHAT_USER)
 			tools = false;
 	}

@@ -2,6 +2,7 @@
  * Chat templates: the prompts that published templates make, and that only
  * the template's own words may become control tokens.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -284,6 +285,104 @@ sampled_turn_is_said_as_it_was(void **state)
 }
 
 static void
+what_a_tool_requires_is_found_by_name(void **state)
+{
+	static const char schema[] =
+	    "{\"type\":\"object\",\"properties\":{\"b\":{},\"a\":{},"
+	    "\"caf\\u00e9\":{},\"\":{},\"aa\":{},\"o\":{\"type\":"
+	    "\"object\",\"properties\":{\"a\":{},\"x\":{}},"
+	    "\"required\":[\"x\"]}},"
+	    "\"required\":[\"z\",\"caf\xc3\xa9\",7,\"b\",\"b\",\"\"]}";
+	const struct chat_tool tool = { .name = T("t"),
+		.description = T("d"),
+		.schema = { schema, sizeof(schema) - 1 } };
+	struct chat c = chat_named("one");
+	cleanup_prompt struct prompt p = { 0 };
+	const char *text;
+
+	(void)state;
+	c.tools = &tool;
+	c.ntools = 1;
+	text = render("harmony", &c, &p);
+	if (strstr(text, "\nb: any,\na?: any,\ncaf\xc3\xa9: any,\n: any,\n"
+			 "aa?: any,\no?: {\na?: \n                any, x: \n"
+			 "                any},\n") == NULL)
+		fail_msg("%s", text);
+}
+
+static void
+results_are_of_the_call_with_their_id(void **state)
+{
+	static const struct chat_call first[] = {
+		{ T("1"), T("one"), T("{}") },
+		{ T("2"), T("two"), T("{}") },
+		{ T("3"), T("three"), T("{}") },
+	};
+	static const struct chat_call second[] = {
+		{ T("2"), T("again"), T("{}") },
+		{ T("4"), T("four"), T("{}") },
+	};
+	const struct chat_message m[] = {
+		{ .role = CHAT_USER, .text = T("Q") },
+		{ .role = CHAT_ASSISTANT, .calls = first, .ncalls = 3 },
+		{ .role = CHAT_TOOL, .text = T("c"), .call_id = T("3") },
+		{ .role = CHAT_TOOL, .text = T("b"), .call_id = T("2") },
+		{ .role = CHAT_TOOL, .text = T("a"), .call_id = T("1") },
+		{ .role = CHAT_ASSISTANT, .calls = second, .ncalls = 2 },
+		{ .role = CHAT_TOOL, .text = T("e"), .call_id = T("2") },
+		{ .role = CHAT_TOOL, .text = T("f"), .call_id = T("1") },
+		{ .role = CHAT_TOOL, .text = T("g"), .call_id = T("none") },
+		{ .role = CHAT_TOOL, .text = T("h") },
+	};
+	static const char *const want[] = { "three", "two", "one", "again",
+		"one", "four", "four" };
+	const struct chat c = { .messages = m, .nmessages = nitems(m) };
+	cleanup_prompt struct prompt p = { 0 };
+	const char *at;
+	size_t i;
+
+	(void)state;
+	at = render("harmony", &c, &p);
+	for (i = 0; i < nitems(want); i++) {
+		at = strstr(at, "<|start|>functions.");
+		assert_non_null(at);
+		at += strlen("<|start|>functions.");
+		assert_memory_equal(at, want[i], strlen(want[i]));
+		assert_int_equal(at[strlen(want[i])], ' ');
+	}
+}
+
+/* Of few bytes many levels make a text that is mostly indents. */
+static void
+tools_that_grow_beyond_a_prompt_are_refused(void **state)
+{
+	const size_t items = 400000;
+	cleanup_buf struct buf b = { 0 };
+	struct chat_tool tool = { .name = T("t"), .description = T("d") };
+	struct chat c = chat_named("one");
+	cleanup_prompt struct prompt p = { 0 };
+	struct error err = { 0 };
+	size_t i;
+
+	(void)state;
+	buf_printf(&b, "{\"a\":");
+	for (i = 0; i < 55; i++)
+		buf_printf(&b, "[");
+	for (i = 0; i < items; i++)
+		buf_put(&b, i == 0 ? "1" : ",1", i == 0 ? 1 : 2);
+	for (i = 0; i < 55; i++)
+		buf_printf(&b, "]");
+	buf_printf(&b, "}");
+	tool.schema =
+	    (struct chat_text){ (const char *)buf_head(&b), buf_len(&b) };
+	c.tools = &tool;
+	c.ntools = 1;
+	assert_int_equal(template_render(CHAT_LLAMA3, &c, &p, &err), -1);
+	assert_int_equal(err.code, EMSGSIZE);
+	assert_in_range(buf_len(&p.text), 0, TOK_TEXT_MAX);
+}
+
+static void
 thinking_can_be_off(void **state)
 {
 	struct chat c = chat_named("one");
@@ -403,6 +502,9 @@ main(void)
 		cmocka_unit_test(
 		    control_tokens_are_as_many_as_the_template_says),
 		cmocka_unit_test(sampled_turn_is_said_as_it_was),
+		cmocka_unit_test(what_a_tool_requires_is_found_by_name),
+		cmocka_unit_test(results_are_of_the_call_with_their_id),
+		cmocka_unit_test(tools_that_grow_beyond_a_prompt_are_refused),
 		cmocka_unit_test(thinking_can_be_off),
 		cmocka_unit_test(template_is_chosen_by_its_hash),
 		cmocka_unit_test(history_that_cannot_be_said_is_refused),
