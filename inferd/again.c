@@ -61,6 +61,15 @@ number(const struct past *p, uint32_t object, const char *name)
 	return strtod(s, NULL);
 }
 
+/* 0 for what is no whole number up to max. */
+static uint32_t
+whole(const struct past *p, uint32_t object, const char *name, uint32_t max)
+{
+	const double v = number(p, object, name);
+
+	return v >= 0 && v <= max ? (uint32_t)v : 0;
+}
+
 static bool
 truth(const struct past *p, uint32_t object, const char *name)
 {
@@ -167,25 +176,21 @@ numbers(struct past *p, uint32_t params)
 	s->temperature = (float)number(p, params, "temperature");
 	s->top_p = (float)number(p, params, "top_p");
 	s->min_p = (float)number(p, params, "min_p");
-	s->top_k = (uint32_t)number(p, params, "top_k");
-	p->p.max_tokens = (uint32_t)number(p, params, "max_tokens");
-	p->p.thinking_max = (uint32_t)number(p, params, "thinking_max");
+	s->top_k = whole(p, params, "top_k", UINT32_MAX);
+	p->p.max_tokens = whole(p, params, "max_tokens", UINT32_MAX);
+	p->p.thinking_max = whole(p, params, "thinking_max", UINT32_MAX);
 }
 
-/* Types of keys and values by name; -1: there is none. */
+/* The type of keys and values by its name; -1: they cannot be kept so. */
 static int
-kv_type(const char *name, enum tensor_type *out)
+kv_type(const struct hparams *hp, const char *name, enum tensor_type *out)
 {
-	static const enum tensor_type types[] = { TT_F32, TT_F16, TT_BF16,
-		TT_Q8_0 };
-	size_t i;
+	const int type = name == NULL ? -1 : tensor_type_find(name);
 
-	for (i = 0; i < nitems(types); i++)
-		if (str_eq(tensor_type_info(types[i])->name, name)) {
-			*out = types[i];
-			return 0;
-		}
-	return -1;
+	if (type < 0 || !kv_fits(hp, (enum tensor_type)type))
+		return -1;
+	*out = (enum tensor_type)type;
+	return 0;
 }
 
 static enum again_result
@@ -213,8 +218,8 @@ past_read(const struct again *a, struct past *p, const char *line, size_t n,
 		return AGAIN_CANNOT;
 	}
 	p->steer = steer == NULL ? NULL : steers_find(a->steers, steer);
-	if ((steer != NULL && p->steer == NULL) || kv == NULL ||
-	    kv_type(kv, &p->kv) < 0) {
+	if ((steer != NULL && p->steer == NULL) ||
+	    kv_type(&a->net->hp, kv, &p->kv) < 0) {
 		error_set(err, 0,
 		    "its class of steering or its type of keys "
 		    "and values is not here");
@@ -222,9 +227,14 @@ past_read(const struct again *a, struct past *p, const char *line, size_t n,
 	}
 	numbers(p, params);
 	p->p.chat = truth(p, all, "chat");
+	if (p->p.chat && p->p.family == CHAT_NONE) {
+		error_set(err, 0, "it was of a template that is not here");
+		return AGAIN_CANNOT;
+	}
 	p->p.thinking = truth(p, all, "thinking");
 	p->p.one_call = truth(p, all, "one_call");
-	p->p.tool_choice = (enum tool_choice)number(p, all, "tool_choice");
+	p->p.tool_choice =
+	    (enum tool_choice)whole(p, all, "tool_choice", TOOLS_NAMED);
 	p->p.tool_name = bytes(p, json_tree_get(&p->t, all, "tool_name"));
 	stops(p, all);
 	if (tools(p, all, err) < 0)

@@ -334,6 +334,7 @@ static const int allowed[] = {
 	SYS_dup,
 	SYS_dup3,
 	SYS_fcntl,
+	SYS_fdatasync, /* of the record */
 	SYS_fstat,
 	SYS_getpeername,
 	SYS_getsockname,
@@ -370,8 +371,8 @@ static const int allowed[] = {
 
 /* With a cache directory, to which Landlock holds them. */
 static const int allowed_files[] = {
-	SYS_fallocate, SYS_fdatasync, SYS_flock, SYS_fsync, SYS_ftruncate,
-	SYS_getdents64, SYS_mkdirat, SYS_openat, SYS_pwrite64,
+	SYS_fallocate, SYS_flock, SYS_fsync, SYS_ftruncate, SYS_getdents64,
+	SYS_mkdirat, SYS_openat, SYS_pwrite64,
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif

@@ -144,13 +144,10 @@ size_up(struct engine *e, const struct engine_opts *o, struct error *err)
 	struct kv_pool *kv;
 	uint64_t n;
 
-	if ((o->kv_type != TT_F32 && o->kv_type != TT_F16 &&
-		o->kv_type != TT_Q8_0) ||
-	    hp->head_k % tensor_type_info(o->kv_type)->block != 0 ||
-	    hp->head_v % tensor_type_info(o->kv_type)->block != 0)
+	if (!kv_fits(hp, o->kv_type))
 		return error_set(err, 0,
-		    "keys and values of this model cannot be kept as type %d",
-		    o->kv_type);
+		    "keys and values of this model cannot be kept as %s",
+		    tensor_type_name(o->kv_type));
 	kv = kv_pool_new(hp, o->kv_type, 0);
 	e->page_bytes = kv_page_bytes(kv);
 	kv_pool_free(kv);

@@ -32,6 +32,14 @@ struct kv_seq {
 	const struct steer *steer;
 };
 
+bool
+kv_fits(const struct hparams *hp, enum tensor_type type)
+{
+	return (type == TT_F32 || type == TT_F16 || type == TT_Q8_0) &&
+	       tensor_row_bytes(type, hp->head_k) != 0 &&
+	       tensor_row_bytes(type, hp->head_v) != 0;
+}
+
 struct kv_pool *
 kv_pool_new(const struct hparams *hp, enum tensor_type type, size_t budget)
 {

@@ -25,8 +25,10 @@ struct kv_page;
 struct kv_seq;
 struct steer;
 
-/* type: F32, F16 or Q8_0, of which heads are whole blocks.  budget: bytes of
- * pages at most. */
+/* Can keys and values be kept so?  As F32, F16 or Q8_0 of which heads are whole
+ * blocks. */
+bool kv_fits(const struct hparams *hp, enum tensor_type type);
+/* type: one that fits.  budget: bytes of pages at most. */
 struct kv_pool *kv_pool_new(
     const struct hparams *hp, enum tensor_type type, size_t budget);
 /* Every sequence has been freed. */

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -425,6 +426,9 @@ record_open(const char *path, bool text, struct error *err)
 		error_set(err, 0,
 		    "record %s: has to be a file that nobody else can read",
 		    path);
+	} else if (flock(r->fd, LOCK_EX | LOCK_NB) < 0) {
+		error_set(err, errno == EWOULDBLOCK ? 0 : errno,
+		    "record %s: another process writes it", path);
 	} else if (follow(r, path, err) == 0) {
 		return r;
 	}
@@ -454,7 +458,8 @@ record_add(struct record *r, const struct record_entry *e,
 		return error_set(err, 0, "a record before it failed");
 	memcpy(prev, r->prev, sizeof(prev));
 	record_line(e, t, r->text, prev, &b);
-	if (fd_write_all(r->fd, buf_head(&b), buf_len(&b)) < 0) {
+	if (fd_write_all(r->fd, buf_head(&b), buf_len(&b)) < 0 ||
+	    fdatasync(r->fd) < 0) {
 		r->failed = true;
 		return error_set(err, errno, "write record");
 	}

@@ -9,9 +9,9 @@
  * SHA-256(0x00 || prev as 32 bytes || the line without its hash member), as in
  * brigd's audit log; the first prev is zeros.
  *
- * What cannot be recorded is not to be answered: after a line that could not be
- * written whole there is none any more, and whoever adds one is told.  The main
- * thread's.
+ * What cannot be recorded is not to be answered: a line is on disk when
+ * record_add() returns; after one that could not be written whole there is none
+ * any more, and whoever adds one is told.  The main thread's.
  */
 #ifndef BRIG_INFERD_RECORD_H
 #define BRIG_INFERD_RECORD_H
@@ -31,7 +31,8 @@ struct record;
 
 /*
  * Opens or makes the file, which is its owner's alone, and goes on with its
- * chain.  NULL with err: a line that does not fit or is not whole, the disk.
+ * chain.  One process at a time.  NULL with err: a line that does not fit or is
+ * not whole, the disk.
  */
 struct record *record_open(const char *path, bool text, struct error *err);
 void record_close(struct record *r); /* NULL is fine */

@@ -27,6 +27,19 @@
 
 #define ASKED 6u
 
+/* How often a file was told to be on disk, and whether that can be. */
+static unsigned int synced;
+static bool sync_fails;
+
+int
+fdatasync(int fd)
+{
+	(void)fd;
+	synced++;
+	errno = EIO;
+	return sync_fails ? -1 : 0;
+}
+
 struct asked {
 	struct world *w;
 	struct gen_request r;
@@ -325,11 +338,123 @@ behind_a_line_that_failed_there_is_none(void **state)
 	unlink(path);
 }
 
+static void
+a_line_that_was_added_is_on_disk(void **state)
+{
+	char path[] = "/tmp/record-XXXXXX";
+	const struct gen_params p = { .max_tokens = 1 };
+	const struct gen_event end = { .type = GEN_END, .finish = GEN_STOP };
+	const struct record_entry e = entry(&p, &end);
+	struct error err = { 0 };
+	struct record *r;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	r = record_open(path, false, &err);
+	assert_non_null(r);
+	synced = 0;
+	assert_int_equal(record_add(r, &e, NULL, &err), 0);
+	assert_int_equal(synced, 1);
+	sync_fails = true;
+	assert_int_equal(record_add(r, &e, NULL, &err), -1);
+	sync_fails = false;
+	assert_int_equal(err.code, EIO);
+	assert_true(record_has_failed(r));
+	assert_int_equal(record_add(r, &e, NULL, &err), -1);
+	record_close(r);
+	close(fd);
+	unlink(path);
+}
+
+static void
+one_process_writes_it(void **state)
+{
+	char path[] = "/tmp/record-XXXXXX";
+	struct error err = { 0 };
+	struct record *r;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	r = record_open(path, false, &err);
+	assert_non_null(r);
+	assert_null(record_open(path, false, &err));
+	assert_non_null(strstr(err.msg, "another process writes it"));
+	record_close(r);
+	r = record_open(path, false, &err);
+	assert_non_null(r);
+	record_close(r);
+	close(fd);
+	unlink(path);
+}
+
+/* line with `from`, which is in it, as `to`. */
+static char *
+other_line(const char *line, const char *from, const char *to)
+{
+	const char *at = strstr(line, from);
+
+	assert_non_null(at);
+	return xasprintf(
+	    "%.*s%s%s", (int)(at - line), line, to, at + strlen(from));
+}
+
+static void
+what_no_engine_has_recorded_is_not_computed(void **state)
+{
+	static const struct {
+		const char *from, *to;
+		enum again_result result;
+	} cases[] = {
+		{ "\"kv\":\"F16\"", "\"kv\":\"BF16\"", AGAIN_CANNOT },
+		/* Of which no head is a block. */
+		{ "\"kv\":\"F16\"", "\"kv\":\"Q4_K\"", AGAIN_CANNOT },
+		{ "\"kv\":\"F16\"", "\"kv\":7", AGAIN_CANNOT },
+		{ "\"max_tokens\":24", "\"max_tokens\":1e30", AGAIN_CANNOT },
+		{ "\"max_tokens\":24", "\"max_tokens\":-1", AGAIN_CANNOT },
+		{ "\"tool_choice\":0", "\"tool_choice\":1e30", AGAIN_SAME },
+		{ "\"tool_choice\":0", "\"tool_choice\":-3", AGAIN_SAME },
+		{ "\"tool_choice\":0", "\"tool_choice\":99", AGAIN_SAME },
+	};
+	struct world w;
+	cleanup_buf struct buf lines = { 0 };
+	struct error err = { 0 };
+	struct net *net;
+	struct again a;
+	char *line;
+	size_t at;
+
+	(void)state;
+	world_new(&w);
+	record_some(&w, NULL, true, &lines);
+	net = net_new(model_table(w.model), &err);
+	assert_non_null(net);
+	line = (char *)buf_head(&lines);
+	*strchr(line, '\n') = '\0';
+	a = (struct again){ net, w.tok, model_id(w.model), NULL, 1, 0 };
+	assert_int_equal(
+	    again_line(&a, line, strlen(line), &at, &err), AGAIN_SAME);
+	for (size_t i = 0; i < nitems(cases); i++) {
+		cleanup_free char *other =
+		    other_line(line, cases[i].from, cases[i].to);
+
+		if (again_line(&a, other, strlen(other), &at, &err) !=
+		    cases[i].result)
+			fail_msg("%s", cases[i].to);
+	}
+	net_free(net);
+	world_free(&w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_recorded_comes_out_again),
+		cmocka_unit_test(a_line_that_was_added_is_on_disk),
+		cmocka_unit_test(one_process_writes_it),
+		cmocka_unit_test(what_no_engine_has_recorded_is_not_computed),
 		cmocka_unit_test(without_text_there_are_hashes_alone),
 		cmocka_unit_test(what_a_prompt_is_made_of_is_hashed),
 		cmocka_unit_test(a_change_shows_and_the_chain_goes_on),
