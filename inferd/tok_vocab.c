@@ -62,6 +62,29 @@ tok_is_markup(const char *p, size_t n)
 			     (p[0] == '[' && p[n - 1] == ']'));
 }
 
+/*
+ * What stands for no text must not come from any: the tokens that the file
+ * names for a purpose, and <|...|>, where it lists them as ordinary ones.
+ */
+static enum token_type
+type_of(const struct vocab_table *v, uint32_t id)
+{
+	const struct vocab_token *t = &v->tokens[id];
+	const int32_t named[] = { v->bos, v->eos, v->eot, v->pad, v->unk };
+	size_t i;
+
+	if ((t->type != TOKEN_NORMAL && t->type != TOKEN_USER_DEFINED) ||
+	    !tok_is_markup(t->p, t->len))
+		return t->type;
+	if (t->len > 4 && memcmp(t->p, "<|", 2) == 0 &&
+	    memcmp(t->p + t->len - 2, "|>", 2) == 0)
+		return TOKEN_CONTROL;
+	for (i = 0; i < nitems(named); i++)
+		if (named[i] == (int32_t)id)
+			return TOKEN_CONTROL;
+	return t->type;
+}
+
 /* Can characters of a text become this token? */
 static bool
 from_text(const struct tok *t, uint32_t id)
@@ -201,8 +224,9 @@ tok_vocab_bpe(struct tok *t, const struct vocab_table *v, struct error *err)
 		const struct vocab_token *vt = &v->tokens[id];
 
 		t->off[id] = (uint32_t)b.len;
-		t->type[id] = vt->type;
-		if (vt->type == TOKEN_NORMAL && !from_letters(byte_of, vt, &b))
+		t->type[id] = type_of(v, id);
+		if (t->type[id] == TOKEN_NORMAL &&
+		    !from_letters(byte_of, vt, &b))
 			t->type[id] = TOKEN_UNUSED;
 		if (t->type[id] != TOKEN_NORMAL)
 			buf_put(&b, vt->p, vt->len);
@@ -268,7 +292,7 @@ tok_vocab_spm(struct tok *t, const struct vocab_table *v, struct error *err)
 		const struct vocab_token *vt = &v->tokens[id];
 
 		t->off[id] = (uint32_t)b.len;
-		t->type[id] = vt->type;
+		t->type[id] = type_of(v, id);
 		t->score[id] = vt->score;
 		if (!isfinite(vt->score))
 			return error_set(
@@ -281,7 +305,7 @@ tok_vocab_spm(struct tok *t, const struct vocab_table *v, struct error *err)
 			continue;
 		}
 		buf_put(&b, vt->p, vt->len);
-		if (vt->type == TOKEN_NORMAL && later_space(vt->p, vt->len))
+		if (t->type[id] == TOKEN_NORMAL && later_space(vt->p, vt->len))
 			t->split_spaces = false;
 	}
 	t->off[id] = (uint32_t)b.len;

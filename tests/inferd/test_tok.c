@@ -220,6 +220,55 @@ control_tokens_come_only_from_the_template(void **state)
 	tok_free(spm);
 }
 
+/* "</s>" as a token that its parts make, and whether text becomes it. */
+static bool
+text_ends_it(bool named)
+{
+	cleanup_tok_ids struct tok_ids ids = { 0 };
+	struct vocab_small s;
+	struct error err;
+	struct tok *t;
+	bool ends = false;
+	size_t i;
+
+	vocab_small_spm(&s);
+	s.tokens[2].type = TOKEN_NORMAL;
+	s.tokens[s.v.n++] = (struct vocab_token){ "</", 2, 0, TOKEN_NORMAL };
+	s.v.eos = named ? 2 : MODEL_NO_TOKEN;
+	t = tok_new(&s.v, &err);
+	assert_non_null(t);
+	tok_encode(t, "</s>", 4, false, &ids);
+	for (i = 0; i < ids.n; i++)
+		ends |= ids.id[i] == 2;
+	ids.n = 0;
+	tok_encode(t, "</s>", 4, true, &ids);
+	assert_int_equal(ids.id[ids.n - 1] == 2, true);
+	tok_free(t);
+	return ends;
+}
+
+static void
+what_ends_a_text_is_no_text_whatever_its_type(void **state)
+{
+	struct vocab_small s;
+	struct error err;
+	struct tok *t;
+
+	(void)state;
+	assert_true(text_ends_it(false));
+	assert_false(text_ends_it(true));
+	/* Nobody has to name what looks like this. */
+	vocab_small_bpe(&s, "qwen2");
+	s.tokens[267].type = TOKEN_NORMAL;
+	s.tokens[268].type = TOKEN_USER_DEFINED;
+	t = tok_new(&s.v, &err);
+	assert_non_null(t);
+	assert_ids(t, "<|im_start|><|im_end|>", true, "267 268");
+	assert_true(tok_is_special(t, 267) && tok_is_special(t, 268));
+	assert_int_equal(tok_find_special(t, "<|im_start|>"), 267);
+	tok_free(t);
+}
+
 static void
 byte_names_in_text_are_no_bytes(void **state)
 {
@@ -440,6 +489,7 @@ main(void)
 		cmocka_unit_test(merges_go_by_rank_then_from_the_left),
 		cmocka_unit_test(sentencepiece_joins_the_best_scores_first),
 		cmocka_unit_test(control_tokens_come_only_from_the_template),
+		cmocka_unit_test(what_ends_a_text_is_no_text_whatever_its_type),
 		cmocka_unit_test(byte_names_in_text_are_no_bytes),
 		cmocka_unit_test(control_token_lies_within_one_span),
 		cmocka_unit_test(user_defined_runs_are_found_in_any_text),
