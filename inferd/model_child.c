@@ -48,6 +48,7 @@ static const struct sock_filter filter[] = {
 	CALL(read),
 	CALL(pread64),
 	CALL(write),
+	CALL(madvise), /* malloc(3), where it is told to use large pages */
 	CALL(munmap),
 	CALL(mremap),
 	CALL(brk),

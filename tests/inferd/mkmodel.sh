@@ -69,6 +69,9 @@ ok "SentencePiece" checks '"tokeniser":"llama"' --tokens spm --vocab 286
 ok "no vocabulary" checks '"tokeniser":"none"' --tokens none --vocab 128
 ok "a large vocabulary" checks '"vocabulary":200000' --vocab 200000 \
     --layers 1 --type Q4_0
+ok "where malloc asks for large pages, too" \
+    env GLIBC_TUNABLES=glibc.malloc.hugetlb=1 "$bin/inferd" --check \
+    "$dir/m.gguf"
 ok "positions by YaRN" checks '"arch":"gpt-oss"' --arch gpt-oss --yarn 4 \
     --rope-base 150000 --window 64
 
