@@ -46,8 +46,10 @@ uint64_t model_bytes(const struct model *m);
 /* SHA-256 of file i as hexadecimal text; "" unless sealed. */
 const char *model_sha256(const struct model *m, uint32_t i);
 /*
- * A name for exactly these weights, as hexadecimal text of SHA-256: made from
- * the hashes of sealed files, else of the table, sizes and times of the files.
+ * A name for these weights, as hexadecimal text of SHA-256: made from the
+ * table, the sizes of the files, and the hashes of sealed ones, else up to 4096
+ * bytes of each tensor.  So a copy has the same, and another model of this
+ * shape not.
  */
 const char *model_id(const struct model *m);
 bool model_is_sealed(const struct model *m);

@@ -107,6 +107,55 @@ tensors_point_at_their_bytes(void **state)
 	free(s);
 }
 
+/* The id of good.gguf with these weights. */
+static void
+id_of(struct pieces *s, const float *weights, char id[65])
+{
+	cleanup_model struct model *m = NULL;
+	struct error err;
+
+	write_model("good.gguf", s, weights);
+	m = open_model("good.gguf", NULL, &err);
+	if (m == NULL)
+		fail_msg("%s", err.msg);
+	strlcpy(id, model_id(m), 65);
+}
+
+static void
+an_id_is_of_the_weights(void **state)
+{
+	struct pieces *s = xcalloc(1, sizeof(*s));
+	cleanup_free char *path = path_of("good.gguf");
+	const struct timespec long_ago[2] = { { 1, 0 }, { 1, 0 } };
+	cleanup_free float *weights = NULL;
+	char first[65], other[65];
+	struct error err;
+
+	pieces_make(s);
+	weights = xcalloc(1, s->data);
+	for (size_t i = 0; i < s->data / 4; i++)
+		weights[i] = (float)i;
+	id_of(s, weights, first);
+	/* A copy, with another time. */
+	assert_int_equal(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+	{
+		cleanup_model struct model *m =
+		    open_model("good.gguf", NULL, &err);
+
+		assert_non_null(m);
+		assert_string_equal(model_id(m), first);
+	}
+	/* Other weights of the same shape, in the last tensor alone. */
+	weights[s->data / 4 - 4] += 1;
+	id_of(s, weights, other);
+	assert_string_not_equal(first, other);
+	weights[s->data / 4 - 4] -= 1;
+	id_of(s, weights, other);
+	assert_string_equal(first, other);
+	pieces_free(s);
+	free(s);
+}
+
 static void
 sealed_model_outlives_its_file(void **state)
 {
@@ -465,6 +514,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tensors_point_at_their_bytes),
+		cmocka_unit_test(an_id_is_of_the_weights),
 		cmocka_unit_test(sealed_model_outlives_its_file),
 		cmocka_unit_test(manifest_must_name_the_files_hash),
 		cmocka_unit_test(values_that_are_not_finite_are_refused),
