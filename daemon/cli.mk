@@ -45,4 +45,5 @@ brig_LDADD = libcli.a libcontrol.a libaudit.a libcmdpolicy.a libpolicyfiles.a \
 	$(SECCOMP_LIBS) $(CAP_LIBS)
 dist_man1_MANS += man/brig.1
 bashcompletiondir = $(datadir)/bash-completion/completions
-dist_bashcompletion_DATA = contrib/completions/brig.bash
+dist_bashcompletion_DATA = contrib/completions/brig.bash \
+	contrib/completions/inferd.bash

@@ -29,10 +29,12 @@ static const char usage[] =
     "              [--socket-group GROUP] [--tcp ADDRESS:PORT]\n"
     "              [-t THREADS] [--context N] [--batch N] [--kv-memory SIZE]\n"
     "              [--kv-type TYPE] [--cache-dir DIR [--cache-size SIZE]]\n"
-    "              [--draft-model FILE | --no-drafts] [--agent-LIMIT N]...\n"
-    "              [--loop-max N] [--name NAME] [--template NAME]\n"
-    "              [--supervisor USER] [--keep-volatile] [--no-confine]\n"
-    "              [--public-prefix FILE]...\n"
+    "              [--draft-model FILE | --no-drafts] [--agent-tokens N]\n"
+    "              [--agent-cpu SECONDS] [--agent-window SECONDS]\n"
+    "              [--agent-kv SIZE] [--agent-wall SECONDS]\n"
+    "              [--agent-requests N] [--loop-max N] [--name NAME]\n"
+    "              [--template NAME] [--supervisor USER] [--keep-volatile]\n"
+    "              [--no-confine] [--public-prefix FILE]...\n"
     "              [--steer CLASS=FILE[:STRENGTH][:project]]...\n"
     "              [--agent-steer NAME=CLASS]... [--record FILE "
     "[--record-text]]\n"
@@ -45,7 +47,8 @@ static const char usage[] =
     "       inferd -m MODEL --bench[=PROMPT,TOKENS,PASSES] [-t THREADS] "
     "[--json]\n"
     "              [--draft-model FILE]\n"
-    "       inferd -m MODEL --perplexity FILE [--context N] [-t THREADS]\n"
+    "       inferd -m MODEL --perplexity FILE [--context N] [-t THREADS] "
+    "[--json]\n"
     "       inferd -m MODEL --replay FILE [-t THREADS] [ID]\n"
     "       inferd -m MODEL --tokenize [--json]\n"
     "       inferd --help | --version\n";
@@ -139,12 +142,6 @@ static const struct option table[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static void __attribute__((noreturn)) misused(void)
-{
-	fputs(usage, stderr);
-	exit(EXIT_FAILURE);
-}
-
 static void __attribute__((noreturn, format(printf, 1, 2)))
 refuse(const char *fmt, ...)
 {
@@ -162,7 +159,8 @@ static void
 mode(struct options *o, enum mode m)
 {
 	if (o->mode != MODE_NONE)
-		misused();
+		refuse("one thing at a time: of --check, --bench, "
+		       "--perplexity, --tokenize, --replay and --chat");
 	o->mode = m;
 }
 
@@ -296,7 +294,7 @@ read_limit(struct agent_budget *b, int opt, const char *arg)
 		b->window_s = number("agent-window", arg, 1, UINT32_MAX);
 		break;
 	default:
-		misused();
+		exit(EXIT_FAILURE); /* getopt_long(3) has said why */
 	}
 }
 
@@ -409,7 +407,9 @@ read_one(struct options *o, int opt, const char *arg)
 	case OPT_BENCH:
 		mode(o, MODE_BENCH);
 		if (arg != NULL && speed_parse(arg, &o->speed) < 0)
-			misused();
+			refuse("--bench=PROMPT,TOKENS,PASSES: three numbers, "
+			       "not %s",
+			    arg);
 		break;
 	case OPT_CHAT:
 		mode(o, MODE_CHAT);
@@ -480,8 +480,14 @@ options_read(struct options *o, int argc, char **argv)
 		o->mode = MODE_SERVE;
 	if (o->mode == MODE_REPLAY && optind + 1 == argc)
 		o->id = argv[optind++];
-	if (o->mode == MODE_NONE || s->backend.model == NULL || optind != argc)
-		misused();
+	if (optind < argc)
+		refuse("%s: what is this?  A model is named with -m",
+		    argv[optind]);
+	if (s->backend.model == NULL)
+		refuse("no model: -m MODEL, or --check MODEL");
+	if (o->mode == MODE_NONE)
+		refuse("nothing to do: --socket or --tcp, --chat, --bench, "
+		       "--perplexity, --tokenize or --replay");
 	if (s->backend.draft != NULL && e->no_drafts)
 		refuse("--draft-model is for drafts, --no-drafts against them");
 	if (s->backend.draft != NULL && s->backend.open.vocab_only)

@@ -132,14 +132,21 @@ perplexity_print(const char *path, const struct model_opts *opts,
 	    (size_t)(context - context / 2) * net->hp.vocab, sizeof(*logits));
 	for (size_t at = 0; at + context <= ids.n; at += context)
 		window(net, run, kv, &ids.id[at], context, logits, &score);
-	printf(json
-		   ? "{\"name\":\"perplexity\",\"value\":%.6g,\"tokens\":%zu}\n"
-		   : "perplexity %.6g over %zu tokens\n",
-	    exp(score.sum / (double)score.n), score.n);
 	free(logits);
 	run_free(run);
 	kv_pool_free(kv);
 	pool_free(pool);
+	if (!isfinite(exp(score.sum / (double)score.n))) {
+		error_set(&err, 0,
+		    "%s: the model finds no number for it; look at the model "
+		    "with --check",
+		    text);
+		return fail(m, net, &err);
+	}
+	printf(json
+		   ? "{\"name\":\"perplexity\",\"value\":%.6g,\"tokens\":%zu}\n"
+		   : "perplexity %.6g over %zu tokens\n",
+	    exp(score.sum / (double)score.n), score.n);
 	net_free(net);
 	model_close(m);
 	return EXIT_SUCCESS;

@@ -42,6 +42,7 @@ check "brig-shim" mode 755 "$libexec/brig-shim"
 for file in "$unit" "$engine" "$conf/brigd.conf" "$conf/inferd.env" "$conf/policy.d/default.policy" \
     "$(dir sysusersdir)/brig.conf" "$(dir tmpfilesdir)/brig.conf" \
     "$(dir bashcompletiondir)/brig.bash" \
+    "$(dir bashcompletiondir)/inferd.bash" \
     "$(dir brigexamplesdir)/coding.policy" "$(dir man1dir)/brig.1" \
     "$(dir man5dir)/brigd.conf.5" "$(dir man5dir)/brig.policy.5" \
     "$(dir man7dir)/brig-control.7" "$(dir man8dir)/brigd.8" \

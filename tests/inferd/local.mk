@@ -26,8 +26,8 @@ TESTS += tests/inferd/test_mkmodel
 tests_inferd_test_mkmodel_SOURCES = tests/inferd/test_mkmodel.c
 tests_inferd_test_mkmodel_LDADD = libmkmodel.a $(INFERD_LIBS) $(CMOCKA_LIBS)
 
-TESTS += tests/inferd/mkmodel.sh
-EXTRA_DIST += tests/inferd/mkmodel.sh
+TESTS += tests/inferd/mkmodel.sh tests/inferd/cli.sh
+EXTRA_DIST += tests/inferd/mkmodel.sh tests/inferd/cli.sh
 
 include tests/inferd/kern.mk
 include tests/inferd/chat.mk
