@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 #define BAR_WIDTH 40
 #define MEMORY_PART 4 /* of the machine's, for keys and values */
 #define KV_MIN (64ull << 20)
@@ -55,6 +57,20 @@ kv_default(void)
 	return n < KV_MIN ? KV_MIN : n;
 }
 
+/* Of a template that is not the model's no turn ends, and no text is what the
+ * model has learnt. */
+static void
+look_at_template(const struct backend *b)
+{
+	const char *end = template_stop(b->family, 0);
+
+	if (b->family != CHAT_PLAIN && tok_find_special(b->tok, end) < 0)
+		log_warnx("the vocabulary has no token %s, which ends a turn "
+			  "in the template %s: conversations will not make "
+			  "sense",
+		    end, template_name(b->family));
+}
+
 int
 backend_open(struct backend *b, const struct backend_opts *o, struct ev *ev,
     struct error *err)
@@ -84,6 +100,10 @@ backend_open(struct backend *b, const struct backend_opts *o, struct ev *ev,
 	b->tok = tok_new(&t->vocab, err);
 	if (b->tok == NULL)
 		return -1;
+	look_at_template(b);
+	if (model_is_sealed(b->model) && !model_is_locked(b->model))
+		log_warnx("the model is sealed, but the host does not let it "
+			  "be locked into memory (RLIMIT_MEMLOCK)");
 	b->steers = steers_new(&t->hp);
 	for (size_t i = 0; i < o->nsteer; i++)
 		if (steers_add(b->steers, o->steer[i], err) < 0)
