@@ -253,7 +253,7 @@ tests_fuzz_fuzz_timing_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 FUZZ_LIST += tests/fuzz/fuzz_gguf
 tests_fuzz_fuzz_gguf_SOURCES = tests/fuzz/fuzz_gguf.c \
 	tests/inferd/gguf_run.h $(FUZZ_FEED)
-tests_fuzz_fuzz_gguf_LDADD = libgguf.a libbase.a $(MD_LIBS)
+tests_fuzz_fuzz_gguf_LDADD = $(INFERD_LIBS)
 tests_fuzz_fuzz_gguf_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
 check_PROGRAMS += $(FUZZ_LIST)
