@@ -336,6 +336,24 @@ load(int fd, struct kvdisk_space *s, const uint8_t *name, const int32_t *ids,
 	return kvseal_open_end(st, tag) && memcmp(sealed, ids, n) == 0;
 }
 
+/* Used now: behind all others, after a restart, too, however coarse the times
+ * are that the file system gives by itself. */
+static uint64_t
+stamp(struct kvdisk *d, int fd)
+{
+	struct timespec t[2];
+	uint64_t now;
+
+	clock_gettime(CLOCK_REALTIME, &t[0]);
+	now = (uint64_t)t[0].tv_sec * 1000000000 + (uint64_t)t[0].tv_nsec;
+	d->clock = now > d->clock ? now : d->clock + 1;
+	t[0].tv_sec = (time_t)(d->clock / 1000000000);
+	t[0].tv_nsec = (long)(d->clock % 1000000000);
+	t[1] = t[0];
+	(void)futimens(fd, t);
+	return d->clock;
+}
+
 /* Of ours, not of the disk: it says nothing of what is there. */
 static bool
 is_shortage(int error)
@@ -366,8 +384,7 @@ kvdisk_load(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 		kvindex_remove(s, f);
 		return -1;
 	}
-	f->used = ++s->d->clock;
-	futimens(fd, NULL);
+	f->used = stamp(s->d, fd);
 	return 0;
 }
 
@@ -478,6 +495,7 @@ kvdisk_save(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 {
 	struct kvdisk *d = s->d;
 	char text[FILE_TEXT];
+	uint64_t used;
 	cleanup_fd int dir = -1, fd = -1;
 
 	if (kvindex_find(s, name) != NULL)
@@ -503,7 +521,8 @@ kvdisk_save(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 		unlinkat(dir, "new", 0);
 		return -1;
 	}
-	kvindex_add(s, name, d->file_bytes, ++d->clock);
+	used = stamp(d, fd);
+	kvindex_add(s, name, d->file_bytes, used);
 	recovered(d);
 	return 0;
 }
