@@ -24,6 +24,9 @@
  *	GEN_LOOP         stop                completed     end_turn
  *
  * so that a client knows what was cut off, and that a loop ends the turn.
+ * Clients make every call that they are told, however the turn ends: one that
+ * was cut off is left out, or breaks off in a stream.  A request of messages
+ * that wants no thoughts is told none.
  */
 #ifndef BRIG_INFERD_API_H
 #define BRIG_INFERD_API_H

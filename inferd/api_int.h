@@ -154,8 +154,6 @@ void api_quote_buf(struct buf *out, const struct buf *b);
 void sse_begin(struct buf *out, const char *event); /* NULL: no name */
 void sse_end(struct buf *out);
 void sse_progress(struct buf *out, const struct gen_event *e);
-/* Was the answer cut off? */
-bool finish_is_cut(enum gen_finish f);
 /* The text that a custom tool is called with, out of args. */
 void custom_input(const struct api_reply *a, struct buf *out);
 bool reply_custom(const struct api_reply *a);

@@ -84,25 +84,6 @@ sse_progress(struct buf *out, const struct gen_event *e)
 }
 
 bool
-finish_is_cut(enum gen_finish f)
-{
-	switch (f) {
-	case GEN_LENGTH:
-	case GEN_BUDGET:
-	case GEN_DEADLINE:
-	case GEN_CANCELLED:
-		return true;
-	case GEN_GOING:
-	case GEN_STOP:
-	case GEN_STOP_TEXT:
-	case GEN_CALLS:
-	case GEN_LOOP:
-		break;
-	}
-	return false;
-}
-
-bool
 reply_custom(const struct api_reply *a)
 {
 	return a->tool != NULL && a->tool->custom;

@@ -9,7 +9,7 @@
 static const char *
 reason(const struct api_reply *a, enum gen_finish f)
 {
-	if (finish_is_cut(f))
+	if (gen_is_cut(f))
 		return "length";
 	/* Calls are to be made however the turn ended, but for a loop. */
 	return f != GEN_LOOP && a->calls > 0 ? "tool_calls" : "stop";
@@ -200,7 +200,7 @@ whole(struct api_reply *a, const struct gen_event *e, struct buf *out)
 	put_head(a, "chat.completion", out);
 	buf_printf(out, ",\"choices\":[{\"index\":0,\"message\":{\"role\":"
 			"\"assistant\",\"content\":");
-	if (buf_len(&a->text) == 0 && a->calls > 0)
+	if (buf_len(&a->text) == 0 && buf_len(&a->items) > 0)
 		buf_printf(out, "null");
 	else
 		api_quote_buf(out, &a->text);
@@ -209,7 +209,7 @@ whole(struct api_reply *a, const struct gen_event *e, struct buf *out)
 		buf_printf(out, ",\"reasoning_content\":");
 		api_quote_buf(out, &a->thinking);
 	}
-	if (a->calls > 0) {
+	if (buf_len(&a->items) > 0) {
 		buf_printf(out, ",\"tool_calls\":[");
 		buf_put(out, buf_head(&a->items), buf_len(&a->items));
 		buf_put_u8(out, ']');

@@ -9,7 +9,7 @@
 static const char *
 reason(const struct api_reply *a, const struct gen_event *e)
 {
-	if (finish_is_cut(e->finish))
+	if (gen_is_cut(e->finish))
 		return "max_tokens";
 	if (e->finish == GEN_LOOP)
 		return "end_turn";

@@ -162,7 +162,7 @@ static void
 put_response(const struct api_reply *a, const struct gen_event *e,
     const struct api_error *err, struct buf *out)
 {
-	bool cut = e != NULL && finish_is_cut(e->finish);
+	bool cut = e != NULL && gen_is_cut(e->finish);
 
 	buf_printf(out,
 	    "{\"id\":\"resp_%s\",\"object\":\"response\",\"created_at\":"
@@ -280,6 +280,9 @@ part_end(struct api_reply *a, bool cut, struct buf *out)
 {
 	const char *status = cut ? "incomplete" : "completed";
 
+	/* A call that was cut off is never done, or clients would make it. */
+	if (a->part == PART_CALL && cut)
+		a->part = PART_NONE;
 	if (a->part == PART_NONE)
 		return;
 	if (a->r->stream) {
@@ -366,11 +369,11 @@ responses_event(struct api_reply *a, const struct gen_event *e, struct buf *out)
 		part_end(a, false, out);
 		break;
 	case GEN_END:
-		part_end(a, finish_is_cut(e->finish), out);
+		part_end(a, gen_is_cut(e->finish), out);
 		if (stream)
 			tell_response(a,
-			    finish_is_cut(e->finish) ? "response.incomplete"
-						     : "response.completed",
+			    gen_is_cut(e->finish) ? "response.incomplete"
+						  : "response.completed",
 			    e, out);
 		else
 			put_response(a, e, NULL, out);

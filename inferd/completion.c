@@ -332,7 +332,9 @@ finish(struct completion *c, enum gen_finish why)
 	if (!c->muted) {
 		tok_stream_end(&c->text, &b);
 		pass_on(c, &b);
-		if (c->said != NULL)
+		if (c->said != NULL && gen_is_cut(why))
+			toolcall_stop(c->said);
+		else if (c->said != NULL)
 			toolcall_end(c->said);
 		text_over(c);
 	}

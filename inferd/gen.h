@@ -57,12 +57,22 @@ enum gen_finish {
 	GEN_DEADLINE,
 };
 
+/* Something else than the model ended it, wherever it was. */
+static inline bool
+gen_is_cut(enum gen_finish f)
+{
+	return f == GEN_LENGTH || f == GEN_BUDGET || f == GEN_DEADLINE ||
+	       f == GEN_CANCELLED;
+}
+
 enum gen_event_type {
 	GEN_PROGRESS, /* waiting or reading the prompt */
 	GEN_TEXT,
 	GEN_THINKING,
 	GEN_CALL_BEGIN, /* name, and id */
 	GEN_CALL_ARGS,  /* more of its arguments */
+	/* It is whole.  One that was cut off has no such end, and is not to be
+	 * made: "rm -r /a" may be the beginning of "rm -r /a/b". */
 	GEN_CALL_END,
 	GEN_END, /* finish and usage; the last one */
 };

@@ -27,6 +27,7 @@ struct record {
 struct record_turn {
 	struct buf segments, calls; /* JSON */
 	struct buf args;
+	bool calling; /* a call has begun */
 };
 
 static const char *const finishes[] = {
@@ -134,12 +135,16 @@ record_turn_event(struct record_turn *t, const struct gen_event *e)
 		buf_printf(&t->calls, ",\"name\":");
 		json_quote(&t->calls, e->p, e->n);
 		buf_clear(&t->args);
+		t->calling = true;
 	} else if (e->type == GEN_CALL_ARGS) {
 		buf_put(&t->args, e->p, e->n);
-	} else if (e->type == GEN_CALL_END) {
+	} else if (t->calling &&
+		   (e->type == GEN_CALL_END || e->type == GEN_END)) {
 		buf_printf(&t->calls, ",\"args\":{");
 		put_sha256(&t->calls, buf_head(&t->args), buf_len(&t->args));
-		buf_printf(&t->calls, "}}");
+		buf_printf(&t->calls, "}%s}",
+		    e->type == GEN_END ? ",\"cut\":true" : "");
+		t->calling = false;
 	}
 }
 

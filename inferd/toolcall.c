@@ -626,23 +626,31 @@ toolcall_push(struct toolcall *t, const char *p, size_t n, bool special)
 	flush(t);
 }
 
-void
-toolcall_end(struct toolcall *t)
+/* No more comes: what may have been the beginning of a mark is none. */
+static void
+run_out(struct toolcall *t)
 {
-	bool opened;
-
 	if (t->nheld > 0)
 		buf_put(&t->in, "\xef\xbf\xbd", 3);
 	t->nheld = 0;
 	run(t, true);
-	opened = t->mode == MODE_OPEN;
 	if (t->mode == MODE_HEADER && buf_len(&t->fname) > 0 &&
 	    !starts(&t->fname, "<|channel|>") &&
 	    !starts(&t->fname, "assistant")) {
 		turn_to(t, MODE_TEXT);
 		toolcall_words(
 		    t, (const char *)buf_head(&t->fname), buf_len(&t->fname));
-	} else if (t->mode == MODE_MISTRAL && buf_len(&t->fname) > 0) {
+	}
+}
+
+void
+toolcall_end(struct toolcall *t)
+{
+	bool opened;
+
+	run_out(t);
+	opened = t->mode == MODE_OPEN;
+	if (t->mode == MODE_MISTRAL && buf_len(&t->fname) > 0) {
 		t->mode = MODE_TEXT;
 		toolcall_words(
 		    t, (const char *)buf_head(&t->fname), buf_len(&t->fname));
@@ -650,5 +658,21 @@ toolcall_end(struct toolcall *t)
 	cut(t);
 	if (opened)
 		toolcall_words(t, "<tool_call>", 11);
+	flush(t);
+}
+
+void
+toolcall_stop(struct toolcall *t)
+{
+	const struct call_json *j = &t->json;
+
+	run_out(t);
+	/* Without a tag it is the answer until it is known to be a call. */
+	if (t->mode == MODE_JSON && t->bare && !j->begun) {
+		t->mode = MODE_TEXT;
+		t->skip_space = false;
+		toolcall_words(
+		    t, (const char *)buf_head(&j->raw), buf_len(&j->raw));
+	}
 	flush(t);
 }

@@ -46,8 +46,11 @@ void toolcall_no_bare(struct toolcall *t);
 /* special: the bytes are the name of a control or markup token, which ends
  * even a string that it stands in, and is text nowhere. */
 void toolcall_push(struct toolcall *t, const char *p, size_t n, bool special);
-/* The model has ended its turn, or was stopped. */
+/* The model has ended its turn: a call that it left open is closed. */
 void toolcall_end(struct toolcall *t);
+/* It was stopped: a call that goes on has no end, and one that was about to
+ * begin is not told. */
+void toolcall_stop(struct toolcall *t);
 /* Calls so far. */
 unsigned int toolcall_count(const struct toolcall *t);
 

@@ -1,7 +1,7 @@
 /*
  * Answers of models: any bytes in any chunks give the same events, a call's
- * arguments are a JSON object, and calls are told whole.  The first byte
- * chooses the family.
+ * arguments are a JSON object, and calls are told whole unless the model was
+ * stopped within one.  The first byte chooses the family, and whether it was.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -69,9 +69,13 @@ feed(struct heard *h, const uint8_t *p, size_t n, size_t chunk)
 		k = n - i < chunk ? n - i : chunk;
 		toolcall_push(t, (const char *)p + i, k, false);
 	}
-	toolcall_end(t);
-	if (h->in_call)
+	if (p[0] & 64)
+		toolcall_stop(t);
+	else
+		toolcall_end(t);
+	if (h->in_call && (p[0] & 64) == 0)
 		abort();
+	h->in_call = false;
 	toolcall_free(t);
 }
 

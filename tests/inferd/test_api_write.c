@@ -332,6 +332,67 @@ custom_tools_are_called_with_their_text(void **state)
 	    "\"custom\":{\"name\":\"p\",\"input\":\"a\\nb\"}}]"));
 }
 
+/* The model was stopped within the second of two calls. */
+static const struct say broken[] = {
+	{ GEN_CALL_BEGIN, "f", "call_1" },
+	{ GEN_CALL_ARGS, "{\"a\":1}", NULL },
+	{ GEN_CALL_END, NULL, NULL },
+	{ GEN_CALL_BEGIN, "f", "call_2" },
+	{ GEN_CALL_ARGS, "{\"a\":\"rm -r /a", NULL },
+	{ GEN_END, NULL, NULL },
+};
+
+static void
+a_call_that_was_cut_off_is_not_told_as_one(void **state)
+{
+	cleanup_free char *chat =
+	    answer(API_CHAT, false, broken, 99, GEN_LENGTH, NULL);
+	cleanup_free char *none =
+	    answer(API_CHAT, false, broken + 3, 99, GEN_LENGTH, NULL);
+	cleanup_free char *messages =
+	    answer(API_MESSAGES, false, broken, 99, GEN_BUDGET, NULL);
+	cleanup_free char *responses =
+	    answer(API_RESPONSES, false, broken, 99, GEN_DEADLINE, NULL);
+
+	assert_non_null(strstr(chat, "call_1"));
+	assert_null(strstr(chat, "call_2"));
+	assert_non_null(strstr(chat, "\"finish_reason\":\"length\""));
+	assert_null(strstr(none, "tool_calls"));
+	assert_non_null(strstr(none, "\"content\":\"\""));
+	assert_non_null(strstr(messages, "call_1"));
+	assert_null(strstr(messages, "call_2"));
+	assert_non_null(strstr(messages, "\"stop_reason\":\"max_tokens\""));
+	assert_non_null(strstr(responses, "call_1"));
+	assert_null(strstr(responses, "call_2"));
+}
+
+static void
+in_a_stream_its_arguments_break_off(void **state)
+{
+	cleanup_free char *chat =
+	    answer(API_CHAT, true, broken + 3, 99, GEN_LENGTH, NULL);
+	cleanup_free char *messages =
+	    answer(API_MESSAGES, true, broken + 3, 99, GEN_LENGTH, NULL);
+	cleanup_free char *responses =
+	    answer(API_RESPONSES, true, broken + 3, 99, GEN_LENGTH, NULL);
+	cleanup_free char *lines = outline(responses);
+
+	assert_non_null(strstr(chat,
+	    DELTA("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":"
+		  "\"{\\\"a\\\":\\\"rm -r /a\"}}]") CHUNK
+	    "\"choices\":[{\"index\":0,\"delta\":{},"
+	    "\"finish_reason\":\"length\"}]}"));
+	assert_non_null(strstr(messages,
+	    "\"partial_json\":\"{\\\"a\\\":\\\"rm -r /a\"}}\n\n"
+	    "event: content_block_stop"));
+	assert_string_equal(lines, "response.created 0\n"
+				   "response.in_progress 1\n"
+				   "response.output_item.added 2 0\n"
+				   "response.function_call_arguments.delta "
+				   "\"{\\\"a\\\":\\\"rm -r /a\" 3 0\n"
+				   "response.incomplete 4\n");
+}
+
 static void
 completions_are_text(void **state)
 {
@@ -734,6 +795,8 @@ main(void)
 		cmocka_unit_test(messages_are_told_at_once),
 		cmocka_unit_test(responses_stream_items),
 		cmocka_unit_test(custom_tools_are_called_with_their_text),
+		cmocka_unit_test(a_call_that_was_cut_off_is_not_told_as_one),
+		cmocka_unit_test(in_a_stream_its_arguments_break_off),
 		cmocka_unit_test(completions_are_text),
 		cmocka_unit_test(an_empty_answer_is_one),
 		cmocka_unit_test(

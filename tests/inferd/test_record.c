@@ -23,6 +23,7 @@
 #include "inferd/again.h"
 #include "inferd/engine.h"
 #include "inferd/grammar.h"
+#include "inferd/json_tree.h"
 #include "tests/inferd/engine_world.h"
 
 #define ASKED 6u
@@ -286,6 +287,42 @@ what_a_prompt_is_made_of_is_hashed(void **state)
 }
 
 static void
+a_call_that_was_cut_off_is_recorded_as_such(void **state)
+{
+	static const struct gen_event said[] = {
+		{ .type = GEN_CALL_BEGIN, .p = "f", .n = 1, .call_id = "a" },
+		{ .type = GEN_CALL_ARGS, .p = "{}", .n = 2 },
+		{ .type = GEN_CALL_END },
+		{ .type = GEN_CALL_BEGIN, .p = "f", .n = 1, .call_id = "b" },
+		{ .type = GEN_CALL_ARGS, .p = "{\"x", .n = 3 },
+	};
+	const struct gen_params p = { .max_tokens = 1 };
+	const struct gen_event end = { .type = GEN_END, .finish = GEN_LENGTH };
+	const struct record_entry e = entry(&p, &end);
+	struct record_turn *t = record_turn_new();
+	cleanup_json_tree struct json_tree tree = { 0 };
+	cleanup_buf struct buf line = { 0 };
+	uint8_t prev[RECORD_HASH] = { 0 };
+	uint32_t calls, second;
+
+	(void)state;
+	for (size_t i = 0; i < nitems(said); i++)
+		record_turn_event(t, &said[i]);
+	record_turn_event(t, &end);
+	record_line(&e, t, false, prev, &line);
+	assert_int_equal(json_tree_read(&tree, (char *)buf_head(&line),
+			     buf_len(&line), NULL),
+	    0);
+	calls = json_tree_get(&tree, 0, "calls");
+	assert_int_equal(json_tree_count(&tree, calls), 2);
+	second = json_tree_first(&tree, calls);
+	assert_int_equal(json_tree_get(&tree, second, "cut"), 0);
+	second = tree.node[second].next;
+	assert_int_not_equal(json_tree_get(&tree, second, "cut"), 0);
+	record_turn_free(t);
+}
+
+static void
 behind_a_line_that_failed_there_is_none(void **state)
 {
 	char path[] = "/tmp/record-XXXXXX", cut[64];
@@ -458,6 +495,7 @@ main(void)
 		cmocka_unit_test(without_text_there_are_hashes_alone),
 		cmocka_unit_test(what_a_prompt_is_made_of_is_hashed),
 		cmocka_unit_test(a_change_shows_and_the_chain_goes_on),
+		cmocka_unit_test(a_call_that_was_cut_off_is_recorded_as_such),
 		cmocka_unit_test(behind_a_line_that_failed_there_is_none),
 	};
 

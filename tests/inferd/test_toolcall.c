@@ -44,7 +44,8 @@ hear(enum toolcall_event event, const char *p, size_t n, void *arg)
 }
 
 static char *
-parse(const char *family, bool thinking, const char *text, size_t chunk)
+parse(const char *family, bool thinking, const char *text, size_t chunk,
+    bool stopped)
 {
 	cleanup_buf struct buf b = { 0 };
 	struct toolcall *t =
@@ -55,7 +56,10 @@ parse(const char *family, bool thinking, const char *text, size_t chunk)
 		k = n - i < chunk ? n - i : chunk;
 		toolcall_push(t, text + i, k, false);
 	}
-	toolcall_end(t);
+	if (stopped)
+		toolcall_stop(t);
+	else
+		toolcall_end(t);
 	toolcall_free(t);
 	buf_put_u8(&b, 0);
 	return xstrdup((char *)buf_head(&b));
@@ -66,7 +70,7 @@ struct one {
 };
 
 static void
-check(const struct one *c, size_t n)
+check_end(const struct one *c, size_t n, bool stopped)
 {
 	static const size_t chunks[] = { 1, 2, 7, 100000 };
 	size_t i, k;
@@ -75,13 +79,20 @@ check(const struct one *c, size_t n)
 		for (k = 0; k < nitems(chunks); k++) {
 			cleanup_free char *have =
 			    parse(c[i].family, c[i].text[0] == '\1',
-				c[i].text + (c[i].text[0] == '\1'), chunks[k]);
+				c[i].text + (c[i].text[0] == '\1'), chunks[k],
+				stopped);
 
 			if (strcmp(have, c[i].want) != 0)
 				fail_msg("%s, by %zu, %s:\n%s\nnot\n%s",
 				    c[i].family, chunks[k], c[i].text, have,
 				    c[i].want);
 		}
+}
+
+static void
+check(const struct one *c, size_t n)
+{
+	check_end(c, n, false);
 }
 
 static void
@@ -242,6 +253,57 @@ malformed_calls_are_repaired(void **state)
 }
 
 static void
+a_call_that_is_cut_off_has_no_end(void **state)
+{
+	static const struct one cases[] = {
+		/* Whatever is missing may be what matters. */
+		{ "qwen3",
+		    "<tool_call>{\"name\": \"write\", \"arguments\": "
+		    "{\"text\": \"rm -r /a",
+		    "(write {\"text\":\"rm -r /a" },
+		{ "qwen35",
+		    "<tool_call>\n<function=write>\n<parameter=text>\nrm -r /a",
+		    "(write {\"text\": \"rm -r /a" },
+		{ "qwen35",
+		    "<tool_call>\n<function=write>\n<parameter=text>\na\n"
+		    "</parameter>\n",
+		    "(write {\"text\": \"a\"" },
+		{ "harmony",
+		    " to=functions.write<|channel|>commentary json<|message|>"
+		    "{\"text\":\"a",
+		    "(write {\"text\":\"a" },
+		{ "mistral",
+		    "[TOOL_CALLS][{\"name\": \"now\", \"arguments\": {}}, "
+		    "{\"name\": \"write\", \"arguments\": {\"n\": 2",
+		    "(now {})(write {\"n\":" },
+		{ "llama3", "{\"name\": \"write\", \"parameters\": {\"n\": 2",
+		    "(write {\"n\":" },
+		/* Those before it have theirs. */
+		{ "qwen3",
+		    "<tool_call>{\"name\": \"now\", \"arguments\": {}}"
+		    "</tool_call>\n<tool_call>{\"name\": \"write\", "
+		    "\"arguments\": {\"n\": 1, ",
+		    "(now {})(write {\"n\":1" },
+		/* What was about to be one is no text that a model reads. */
+		{ "qwen3", "Ok.<tool_call>", "T:Ok." },
+		{ "qwen3", "Ok.<tool_call>{\"name\": \"wri", "T:Ok." },
+		{ "qwen3",
+		    "<tool_call>{\"arguments\": {\"n\": 1}, \"name\":"
+		    " \"now",
+		    "" },
+		{ "mistral", "Ok [TOOL_CALLS]wri", "T:Ok" },
+		/* An answer that looked like one is. */
+		{ "qwen3", "{\"name\": \"now", "T:{\"name\": \"now" },
+		{ "qwen3", "{\"parameters\": {}, \"name\": \"now",
+		    "T:{\"parameters\": {}, \"name\": \"now" },
+		{ "qwen3", "a <tool", "T:a <tool" },
+	};
+
+	(void)state;
+	check_end(cases, nitems(cases), true);
+}
+
+static void
 what_is_no_call_is_text(void **state)
 {
 	static const struct one cases[] = {
@@ -318,6 +380,7 @@ main(void)
 		cmocka_unit_test(calls_as_tags_are_told),
 		cmocka_unit_test(harmony_channels_are_told_apart),
 		cmocka_unit_test(malformed_calls_are_repaired),
+		cmocka_unit_test(a_call_that_is_cut_off_has_no_end),
 		cmocka_unit_test(what_is_no_call_is_text),
 		cmocka_unit_test(marks_within_strings_are_text_unless_tokens),
 		cmocka_unit_test(arguments_are_told_as_they_come),
