@@ -11,23 +11,67 @@ mix(uint64_t h, unsigned int c)
 	return (h ^ c) * 0x100000001b3ull;
 }
 
-/* How many of the last calls are this one; the oldest makes room for it. */
-static unsigned int
-count(const struct call_loop *l, uint64_t hash)
+/* Never 0. */
+static uint64_t
+hash_of(struct chat_text t)
 {
-	unsigned int i, n = 0;
+	uint64_t h = 0xcbf29ce484222325ull;
+	size_t i;
 
-	for (i = 0; i < CALL_LOOP_LAST && i < l->n; i++)
-		n += i != l->n % CALL_LOOP_LAST && l->last[i].hash == hash;
-	return n;
+	for (i = 0; i < t.n; i++)
+		h = mix(h, (uint8_t)t.p[i]);
+	return h != 0 ? h : 1;
+}
+
+static bool
+is_same_again(const struct call_seen *a, const struct call_seen *b)
+{
+	return a->hash == b->hash &&
+	       (a->result == b->result || a->result == 0 || b->result == 0);
+}
+
+/*
+ * The last calls from the last new one on, in order; how many.  The oldest of
+ * all makes room for the one that comes.
+ */
+static unsigned int
+since_new(const struct call_loop *l, const struct call_seen **out)
+{
+	const struct call_seen *seen[CALL_LOOP_LAST];
+	unsigned int n = l->n < CALL_LOOP_LAST ? l->n : CALL_LOOP_LAST - 1;
+	unsigned int i, k;
+
+	for (i = 0; i < n; i++)
+		seen[i] = &l->last[(l->n - n + i) % CALL_LOOP_LAST];
+	for (i = n; i-- > 0;) {
+		for (k = 0; k < i && !is_same_again(seen[k], seen[i]); k++)
+			;
+		if (k == i)
+			break;
+	}
+	i = n > 0 ? i : 0;
+	for (k = i; k < n; k++)
+		out[k - i] = seen[k];
+	return n - i;
+}
+
+static unsigned int
+count(const struct call_seen *const *seen, unsigned int n, uint64_t hash)
+{
+	unsigned int i, alike = 0;
+
+	for (i = 0; i < n; i++)
+		alike += seen[i]->hash == hash;
+	return alike;
 }
 
 bool
 call_loop_begin(
     struct call_loop *l, const char *name, size_t n, unsigned int max)
 {
+	const struct call_seen *seen[CALL_LOOP_LAST];
 	uint64_t h = 0xcbf29ce484222325ull;
-	unsigned int i;
+	unsigned int i, last = since_new(l, seen);
 	size_t k;
 
 	for (k = 0; k < n; k++)
@@ -37,11 +81,10 @@ call_loop_begin(
 	l->max = max;
 	l->like = 0;
 	l->in_string = l->escaped = false;
-	for (i = 0; max > 1 && i < CALL_LOOP_LAST && i < l->n; i++)
-		if (i != l->n % CALL_LOOP_LAST &&
-		    l->last[i].name == l->now.name &&
-		    count(l, l->last[i].hash) >= max - 1)
-			l->like |= 1u << i;
+	for (i = 0; max > 1 && i < last; i++)
+		if (seen[i]->name == l->now.name &&
+		    count(seen, last, seen[i]->hash) >= max - 1)
+			l->like |= 1u << (seen[i] - l->last);
 	return max == 1 || l->like != 0;
 }
 
@@ -114,7 +157,9 @@ call_loop_args(struct call_loop *l, const char *p, size_t n)
 unsigned int
 call_loop_end(struct call_loop *l)
 {
-	unsigned int alike = count(l, l->now.hash) + 1;
+	const struct call_seen *seen[CALL_LOOP_LAST];
+	unsigned int last = since_new(l, seen);
+	unsigned int alike = count(seen, last, l->now.hash) + 1;
 
 	l->last[l->n % CALL_LOOP_LAST] = l->now;
 	l->n++;
@@ -125,10 +170,27 @@ call_loop_end(struct call_loop *l)
 }
 
 unsigned int
-call_loop_add(struct call_loop *l, const char *name, size_t nname,
-    const char *args, size_t nargs)
+call_loop_add(struct call_loop *l, const struct chat_call *call)
 {
-	(void)call_loop_begin(l, name, nname, 0);
-	(void)call_loop_args(l, args, nargs);
+	(void)call_loop_begin(l, call->name.p, call->name.n, 0);
+	(void)call_loop_args(l, call->args.p, call->args.n);
+	l->now.id = hash_of(call->id);
 	return call_loop_end(l);
+}
+
+void
+call_loop_result(
+    struct call_loop *l, struct chat_text id, struct chat_text text)
+{
+	const uint64_t hash = hash_of(id);
+	unsigned int i, n = l->n < CALL_LOOP_LAST ? l->n : CALL_LOOP_LAST;
+
+	for (i = 1; i <= n; i++) {
+		struct call_seen *c = &l->last[(l->n - i) % CALL_LOOP_LAST];
+
+		if (c->id != hash)
+			continue;
+		c->result = hash_of(text);
+		return;
+	}
 }

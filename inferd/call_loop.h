@@ -4,6 +4,10 @@
  * still become the one that is too many.  Alike are calls with one name and
  * the same bytes of arguments, but for space between values.
  *
+ * What is counted begins anew with every call that is new among the last ones,
+ * or has come back with another result than before: who changes a file and
+ * runs its tests each time, or waits for something, goes round in no circle.
+ *
  * Nothing is kept of a call but hashes: of its beginnings of 8, 16, 32 and so
  * on bytes, so that a call that differs early is known to early.  Pure.
  */
@@ -14,12 +18,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CALL_LOOP_LAST 32u
+#include "inferd/template.h"
+
+#define CALL_LOOP_LAST 32u  /* that are looked at; so many alike at most */
 #define CALL_LOOP_MARKS 16u /* 8 bytes to 256 KiB; longer ones at their end */
 
 struct call_seen {
 	uint64_t name, hash;
-	uint64_t n; /* bytes of arguments */
+	uint64_t n;          /* bytes of arguments */
+	uint64_t id, result; /* hashes, too; 0: not known */
 	uint64_t mark[CALL_LOOP_MARKS];
 };
 
@@ -41,11 +48,13 @@ struct call_loop {
 bool call_loop_begin(
     struct call_loop *l, const char *name, size_t n, unsigned int max);
 bool call_loop_args(struct call_loop *l, const char *p, size_t n);
-/* It is whole: how often it is among the last ones, itself included. */
+/* It is whole: how often it has been made, itself included. */
 unsigned int call_loop_end(struct call_loop *l);
 
-/* All at once. */
-unsigned int call_loop_add(struct call_loop *l, const char *name, size_t nname,
-    const char *args, size_t nargs);
+/* One of the history, all at once. */
+unsigned int call_loop_add(struct call_loop *l, const struct chat_call *call);
+/* What came of the last call with this id. */
+void call_loop_result(
+    struct call_loop *l, struct chat_text id, struct chat_text text);
 
 #endif

@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "inferd/call_loop.h"
 #include "inferd/pool.h"
 
 #define CONTEXT_MIN 16u
@@ -345,7 +346,8 @@ read_serve(struct options *o, int opt, const char *arg)
 		s->keep_volatile = true;
 		break;
 	case OPT_LOOP_MAX:
-		s->loop_max = (uint32_t)number("loop-max", arg, 0, UINT32_MAX);
+		s->loop_max =
+		    (uint32_t)number("loop-max", arg, 0, CALL_LOOP_LAST);
 		break;
 	case OPT_NAME:
 		s->name = arg;

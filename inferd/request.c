@@ -452,13 +452,14 @@ remember_calls(struct request *q)
 {
 	const struct chat *chat = &q->api.chat;
 
-	for (size_t i = 0; i < chat->nmessages; i++)
-		for (size_t j = 0; j < chat->messages[i].ncalls; j++) {
-			const struct chat_call *c = &chat->messages[i].calls[j];
+	for (size_t i = 0; i < chat->nmessages; i++) {
+		const struct chat_message *m = &chat->messages[i];
 
-			(void)call_loop_add(&q->loop, c->name.p, c->name.n,
-			    c->args.p, c->args.n);
-		}
+		for (size_t j = 0; j < m->ncalls; j++)
+			(void)call_loop_add(&q->loop, &m->calls[j]);
+		if (m->role == CHAT_TOOL)
+			call_loop_result(&q->loop, m->call_id, m->text);
+	}
 }
 
 static void

@@ -7,16 +7,36 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/str.h"
 
+static struct chat_text
+text(const char *s)
+{
+	return (struct chat_text){ s, strlen(s) };
+}
+
 static unsigned int
 add(struct call_loop *l, const char *name, const char *args)
 {
-	return call_loop_add(l, name, strlen(name), args, strlen(args));
+	return call_loop_add(
+	    l, &(struct chat_call){
+		   .id = text("id"), .name = text(name), .args = text(args) });
+}
+
+/* One that comes back. */
+static unsigned int
+add_result(
+    struct call_loop *l, const char *name, const char *args, const char *result)
+{
+	unsigned int alike = add(l, name, args);
+
+	call_loop_result(l, text("id"), text(result));
+	return alike;
 }
 
 static void
@@ -28,16 +48,64 @@ same_calls_are_counted(void **state)
 	(void)state;
 	assert_int_equal(add(&l, "now", "{}"), 1);
 	assert_int_equal(add(&l, "now", "{1}"), 1);
-	assert_int_equal(add(&l, "now", "{}"), 2);
+	for (i = 1; i < 5; i++)
+		assert_int_equal(add(&l, "now", "{1}"), i + 1);
+	/* In turn with others that are as old, in any order. */
+	for (i = 1; i < 4; i++) {
+		assert_int_equal(add(&l, "now", "{}"), i);
+		assert_int_equal(add(&l, "now", "{1}"), i + 5);
+	}
 	assert_int_equal(add(&l, "no", "w{}"), 1);
-	for (i = 0; i < CALL_LOOP_LAST; i++)
-		add(&l, "x", "y");
-	assert_int_equal(add(&l, "now", "{}"), 1);
+	assert_int_equal(add(&l, "now", "{1}"), 1);
 	/* Those that are counted are the last ones, however many came. */
 	for (i = 0; i < 10 * CALL_LOOP_LAST; i++)
 		assert_int_equal(add(&l, "x", "y"),
-		    i == 0 ? CALL_LOOP_LAST - 1
-			   : CALL_LOOP_LAST - (i < CALL_LOOP_LAST - 1));
+		    i < CALL_LOOP_LAST ? i + 1 : CALL_LOOP_LAST);
+	assert_int_equal(add(&l, "now", "{}"), 1);
+}
+
+static void
+what_is_new_begins_the_count_anew(void **state)
+{
+	struct call_loop l = { 0 };
+	char edit[32];
+	unsigned int i;
+
+	(void)state;
+	/* A file is changed and its tests are run, over and over. */
+	for (i = 0; i < 3 * CALL_LOOP_LAST; i++) {
+		snprintf(edit, sizeof(edit), "{\"line\":%u}", i);
+		add_result(&l, "edit", edit, "done");
+		assert_int_equal(add_result(&l, "run", "{}", "failed"), 1);
+	}
+	/* Something is waited for, and comes on. */
+	for (i = 0; i < 3 * CALL_LOOP_LAST; i++) {
+		snprintf(edit, sizeof(edit), "%u %%", i);
+		assert_true(add_result(&l, "wait", "{}", edit) <= 2);
+	}
+	/* It does no more. */
+	for (i = 0; i < 8; i++)
+		assert_int_equal(
+		    add_result(&l, "wait", "{}", "broken"), i < 1 ? 2 : i + 1);
+}
+
+static void
+the_result_of_a_call_is_that_with_its_id(void **state)
+{
+	const struct chat_call a = { .id = { "1", 1 }, .name = { "f", 1 } },
+			       b = { .id = { "2", 1 }, .name = { "f", 1 } };
+	struct call_loop l = { 0 };
+
+	(void)state;
+	/* Two at once, whose results come the other way round. */
+	call_loop_add(&l, &a);
+	call_loop_add(&l, &b);
+	call_loop_result(&l, b.id, text("new"));
+	call_loop_result(&l, a.id, text("old"));
+	call_loop_result(&l, text("3"), text("nobody's"));
+	assert_int_equal(call_loop_add(&l, &a), 2);
+	call_loop_result(&l, a.id, text("new"));
+	assert_int_equal(call_loop_add(&l, &a), 3);
 }
 
 static void
@@ -91,6 +159,9 @@ another_call_is_known_early(void **state)
 	add(&l, "f", "{}");
 	add(&l, "f", "{}");
 	assert_int_equal(held(&l, "{}a", 3), 3);
+	/* What is longer ago than something new is not waited for. */
+	add(&l, "g", "{}");
+	assert_int_equal(held(&l, "{}", 3), 0);
 }
 
 int
@@ -98,6 +169,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(same_calls_are_counted),
+		cmocka_unit_test(what_is_new_begins_the_count_anew),
+		cmocka_unit_test(the_result_of_a_call_is_that_with_its_id),
 		cmocka_unit_test(space_between_values_is_no_difference),
 		cmocka_unit_test(another_call_is_known_early),
 	};

@@ -329,6 +329,7 @@ loops_are_broken(void **state)
 	assert_string_equal(play(&r, call), "(read {\"path\":\"a\"})|calls");
 	assert_string_equal(play(&r, other), "(read {})|calls");
 	assert_string_equal(play(&r, call), "(read {\"path\":\"a\"})|calls");
+	assert_string_equal(play(&r, call), "(read {\"path\":\"a\"})|calls");
 	/* Who is told of a call makes it: of this one nobody is. */
 	assert_string_equal(play(&r, call), "|loop");
 	assert_int_equal(r.ncalls, 0);
@@ -358,8 +359,10 @@ a_call_that_may_loop_waits_until_it_is_another(void **state)
 	r.p.loop_max = 3;
 	r.loop = &loop;
 	/* As a client writes them again in its history. */
-	call_loop_add(&loop, "read", 4, "{\"path\": \"a\"}", 13);
-	call_loop_add(&loop, "read", 4, "{\"path\":\"a\"}", 12);
+	call_loop_add(&loop, &(struct chat_call){ .name = T("read"),
+				 .args = T("{\"path\": \"a\"}") });
+	call_loop_add(&loop, &(struct chat_call){ .name = T("read"),
+				 .args = T("{\"path\":\"a\"}") });
 	before = loop;
 	assert_string_equal(play(&r, call), "|loop");
 	loop = before;
