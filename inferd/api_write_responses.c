@@ -157,6 +157,12 @@ put_request(const struct api_request *r, struct buf *out)
 		buf_printf(out, ",\"max_output_tokens\":null");
 }
 
+static const char *
+code(const struct api_error *err)
+{
+	return err->status == 429 ? "rate_limit_exceeded" : "server_error";
+}
+
 /* Both e and err are NULL until the end. */
 static void
 put_response(const struct api_reply *a, const struct gen_event *e,
@@ -175,7 +181,7 @@ put_response(const struct api_reply *a, const struct gen_event *e,
 	if (err == NULL) {
 		buf_printf(out, "null");
 	} else {
-		buf_printf(out, "{\"code\":\"server_error\",\"message\":");
+		buf_printf(out, "{\"code\":\"%s\",\"message\":", code(err));
 		api_quote(out, err->message, strlen(err->message));
 		buf_put_u8(out, '}');
 	}
@@ -209,7 +215,7 @@ responses_fail(
 {
 	event_begin(a, "error", out);
 	buf_printf(
-	    out, ",\"code\":\"server_error\",\"param\":null,\"message\":");
+	    out, ",\"code\":\"%s\",\"param\":null,\"message\":", code(err));
 	api_quote(out, err->message, strlen(err->message));
 	event_end(out);
 	event_begin(a, "response.failed", out);

@@ -264,8 +264,7 @@ static enum engine_refusal
 fits(const struct engine *e, const struct gen_request *r, struct gen *g,
     struct error *err)
 {
-	const uint64_t agent_kv = r->agent->budget.kv_bytes;
-	uint64_t most = e->positions;
+	const uint32_t most = engine_context(e, r->agent);
 
 	if (r->n == 0) {
 		error_set(err, 0, "the prompt is empty");
@@ -294,19 +293,15 @@ fits(const struct engine *e, const struct gen_request *r, struct gen *g,
 		    r->n, e->positions);
 		return ENGINE_MEMORY;
 	}
-	if (agent_kv != 0 && agent_kv / e->page_bytes * KV_PAGE < most)
-		most = agent_kv / e->page_bytes * KV_PAGE;
 	if (r->n >= most) {
 		error_set(err, 0,
 		    "the prompt has %" PRIu32 " tokens, the budget of keys "
-		    "and values holds %" PRIu64,
+		    "and values holds %" PRIu32,
 		    r->n, most);
-		return ENGINE_BUDGET;
+		return ENGINE_CONTEXT;
 	}
-	if (most > e->context)
-		most = e->context;
 	if (g->params.max_tokens > most - r->n)
-		g->params.max_tokens = (uint32_t)(most - r->n);
+		g->params.max_tokens = most - r->n;
 	if (g->params.max_tokens == 0)
 		g->params.max_tokens = 1;
 	return ENGINE_OK;
@@ -460,7 +455,14 @@ engine_stats(struct engine *e, struct engine_stats *out)
 }
 
 uint32_t
-engine_context(const struct engine *e)
+engine_context(const struct engine *e, const struct agent *a)
 {
-	return e->context < e->positions ? e->context : e->positions;
+	const uint32_t n =
+	    e->context < e->positions ? e->context : e->positions;
+	uint64_t own;
+
+	if (a == NULL || a->budget.kv_bytes == 0)
+		return n;
+	own = a->budget.kv_bytes / e->page_bytes * KV_PAGE;
+	return own < n ? (uint32_t)own : n;
 }

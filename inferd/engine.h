@@ -70,7 +70,7 @@ enum engine_refusal {
 	ENGINE_OK,
 	ENGINE_CONTEXT,  /* more than the context holds: 400 */
 	ENGINE_BUSY,     /* queue is full: 503 */
-	ENGINE_BUDGET,   /* of the agent: 429 */
+	ENGINE_BUDGET,   /* of the agent, for now: 429 */
 	ENGINE_DEADLINE, /* it would take longer than the deadline: 400 */
 	ENGINE_MEMORY,   /* of keys and values: 503 */
 };
@@ -104,6 +104,8 @@ struct engine_stats {
 	uint64_t measured_us; /* when: CLOCK_MONOTONIC */
 };
 void engine_stats(struct engine *e, struct engine_stats *out);
-uint32_t engine_context(const struct engine *e);
+/* Positions that a completion of this agent may have, by its budget of memory,
+ * too; NULL: of one without. */
+uint32_t engine_context(const struct engine *e, const struct agent *a);
 
 #endif

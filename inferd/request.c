@@ -18,6 +18,7 @@
 #define ID_SIZE 24u
 #define DATE_SIZE 11u
 #define TOOL_GRAMMARS_MAX (16u << 20) /* bytes, of one request */
+#define RETRY_MAX_S 60u /* somebody is to be told what takes longer */
 
 struct request {
 	struct server *s;
@@ -114,34 +115,57 @@ request_cancel_all(struct server *s)
 
 /* ---- refusals ----------------------------------------------------------- */
 
-/* Frees q. */
 static void
-refuse(struct request *q, const struct api_error *e, uint32_t retry_s)
+reply_refusal(struct caller *k, enum api_kind kind, const struct api_error *e,
+    uint32_t retry_s)
 {
-	struct caller *k = q->k;
 	struct fields fs = { 0 };
 	cleanup_buf struct buf b = { 0 };
 	char text[16];
 
-	metrics_ended(q->client, q->kind, OUTCOME_REFUSED);
 	buf_init(&b, 0);
-	api_error_body(q->kind, e, &b);
-	request_free(q);
+	api_error_body(kind, e, &b);
 	fields_set(&fs, "Content-Type", "application/json");
 	if (retry_s > 0) {
 		snprintf(text, sizeof(text), "%" PRIu32, retry_s);
 		fields_set(&fs, "Retry-After", text);
 	}
+	/* OpenAI's and Anthropic's libraries try again without a word, after
+	 * as long as they are told. */
+	if (e->status == 429 && (retry_s == 0 || retry_s > RETRY_MAX_S))
+		fields_set(&fs, "X-Should-Retry", "false");
 	conn_reply(
 	    k->conn, (unsigned)e->status, &fs, buf_head(&b), buf_len(&b));
 	fields_free(&fs);
+}
+
+/* Frees q. */
+static void
+refuse(struct request *q, const struct api_error *e, uint32_t retry_s)
+{
+	struct caller *k = q->k;
+	const enum api_kind kind = q->kind;
+
+	metrics_ended(q->client, kind, OUTCOME_REFUSED);
+	request_free(q);
+	reply_refusal(k, kind, e, retry_s);
+}
+
+static void
+over_budget(struct api_error *e, const struct error *err, uint32_t retry_s)
+{
+	if (retry_s > 0)
+		api_fail(e, 429, NULL, "", "%s; try again in %" PRIu32 " s",
+		    err->msg, retry_s);
+	else
+		api_fail(e, 429, NULL, "", "%s", err->msg);
 }
 
 static void
 engine_refused(struct request *q, enum engine_refusal why, uint32_t n,
     uint32_t retry_s, const struct error *err)
 {
-	const uint32_t context = engine_context(q->s->o.engine);
+	const uint32_t context = engine_context(q->s->o.engine, q->agent);
 	struct api_error e = { .status = 503 };
 
 	/* It would never fit, however long one waits. */
@@ -154,10 +178,10 @@ engine_refused(struct request *q, enum engine_refusal why, uint32_t n,
 		    "prompt is too long: %" PRIu32 " tokens > %" PRIu32
 		    " maximum (this model's maximum context length is %" PRIu32
 		    " tokens)",
-		    n, context - 1, context);
+		    n, context > 0 ? context - 1 : 0, context);
 		break;
 	case ENGINE_BUDGET:
-		api_fail(&e, 429, NULL, "", "%s", err->msg);
+		over_budget(&e, err, retry_s);
 		break;
 	case ENGINE_DEADLINE:
 		api_fail(&e, 400, NULL, "", "%s", err->msg);
@@ -269,27 +293,70 @@ no_record(struct api_error *e)
 
 /* Instead of the end of an answer, or of all of it. */
 static void
-say_unrecorded(struct request *q)
+say_failed(struct request *q, const struct api_error *e, uint32_t retry_s)
 {
 	cleanup_buf struct buf b = { 0 };
-	struct api_error e;
 
-	no_record(&e);
 	if (!q->streaming) {
-		reply_error(q->k, q->kind, &e);
+		reply_refusal(q->k, q->kind, e, retry_s);
 		return;
 	}
 	buf_init(&b, 0);
-	api_reply_fail(q->reply, &e, &b);
+	api_reply_fail(q->reply, e, &b);
 	conn_stream_put(q->k->conn, buf_head(&b), buf_len(&b));
 	if (q->k != NULL)
 		conn_stream_end(q->k->conn);
+}
+
+/*
+ * The end of a completion that is no answer, since there is not a word of it,
+ * or since it is not its client that does not want it any more: told as what it
+ * is, lest it be taken for a short one.
+ */
+static bool
+is_no_answer(const struct request *q, const struct gen_event *ev,
+    struct api_error *e, uint32_t *retry_s)
+{
+	const struct gen_usage *u = &ev->usage;
+	struct agent a = *q->agent;
+	struct error err = { 0 };
+
+	*retry_s = 1;
+	if (ev->type != GEN_END)
+		return false;
+	if (ev->finish == GEN_CANCELLED) {
+		api_fail(e, 503, NULL, "", "the engine is being stopped");
+		return true;
+	}
+	if (u->sampled > 0 || !gen_is_cut(ev->finish))
+		return false;
+	if (ev->finish == GEN_BUDGET) {
+		/* Which budget it is, and until when. */
+		a.open = 0;
+		if (agent_admit(&a, ev_now_ms(), u->prompt - u->cached + 1,
+			retry_s, &err) == 0) {
+			*retry_s = 1;
+			error_set(&err, 0, "the budget was used up");
+		}
+		over_budget(e, &err, *retry_s);
+	} else if (ev->finish == GEN_DEADLINE) {
+		api_fail(e, 503, NULL, "",
+		    "its time was over before the first token: %.1f s in the "
+		    "queue, %.1f s to read the prompt",
+		    (double)u->queue_us * 1e-6, (double)u->prompt_us * 1e-6);
+	} else {
+		api_fail(e, 503, NULL, "",
+		    "there was no memory for its keys and values");
+	}
+	return true;
 }
 
 static void
 on_event(const struct gen_event *ev, void *arg)
 {
 	struct request *q = arg;
+	struct api_error e;
+	uint32_t retry_s;
 	bool lost;
 
 	if (ev->type == GEN_END)
@@ -302,10 +369,14 @@ on_event(const struct gen_event *ev, void *arg)
 	}
 	if (q->turn != NULL && !lost)
 		replay_turn_event(q->turn, ev);
-	if (q->k != NULL && lost)
-		say_unrecorded(q);
-	else if (q->k != NULL)
+	if (q->k != NULL && lost) {
+		no_record(&e);
+		say_failed(q, &e, 0);
+	} else if (q->k != NULL && is_no_answer(q, ev, &e, &retry_s)) {
+		say_failed(q, &e, retry_s);
+	} else if (q->k != NULL) {
 		say(q, ev);
+	}
 	if (ev->type == GEN_END)
 		request_free(q);
 }
@@ -356,7 +427,7 @@ make_prompt(struct request *q, struct tok_ids *ids, uint32_t *exceeds,
 		.family = o->family,
 		.keep_volatile = o->keep_volatile,
 		.replay = o->replay,
-		.most = engine_context(o->engine),
+		.most = engine_context(o->engine, q->agent),
 		.exceeds = exceeds,
 		.said = o->record != NULL ? &said : NULL };
 	struct error err = { 0 };
@@ -468,7 +539,7 @@ set_params(struct request *q, uint32_t n)
 	const struct api_request *a = &q->api;
 	const struct server_opts *o = &q->s->o;
 	struct gen_params *p = &q->params;
-	uint32_t context = engine_context(o->engine);
+	uint32_t context = engine_context(o->engine, q->agent);
 	uint32_t room = n < context ? context - n : 1;
 
 	p->family = o->family;
@@ -627,7 +698,7 @@ request_begin(
 		return;
 	}
 	/* Before anything is made for an answer that there will not be. */
-	if (ids.n >= engine_context(k->s->o.engine)) {
+	if (ids.n >= engine_context(k->s->o.engine, q->agent)) {
 		engine_refused(q, ENGINE_CONTEXT, (uint32_t)ids.n, 0, &err);
 		return;
 	}

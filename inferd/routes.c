@@ -240,8 +240,8 @@ route(struct caller *k, const struct conn_request *r)
 		reply_metrics(k);
 		break;
 	case ROUTE_MODELS:
-		api_models_body(
-		    o->model, engine_context(o->engine), k->s->started, &b);
+		api_models_body(o->model, engine_context(o->engine, k->agent),
+		    k->s->started, &b);
 		reply_json(k, 200, &b);
 		break;
 	case ROUTE_MODEL:
@@ -252,8 +252,8 @@ route(struct caller *k, const struct conn_request *r)
 			reply_error(k, p.kind, &e);
 			break;
 		}
-		api_model_body(
-		    o->model, engine_context(o->engine), k->s->started, &b);
+		api_model_body(o->model, engine_context(o->engine, k->agent),
+		    k->s->started, &b);
 		reply_json(k, 200, &b);
 		break;
 	case ROUTE_API:

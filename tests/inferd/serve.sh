@@ -193,12 +193,29 @@ handed() {
 check "a socket that systemd opened" wait_for 60 handed
 check "it ends when told to" ends "$LAST_PID"
 
-curl -sS -N --unix-socket "$sock" http://x/v1/completions -d \
-    '{"prompt":"hello","max_tokens":4000,"stream":true}' >"$T/cut" 2>&1 &
-client=$!
+# Answers that have no end before their time, more than are made at once.
+many='"stream":true,"response_format":{"type":"json_schema","schema":{
+    "type":"array","items":{"type":"integer"},"minItems":1500}}'
+clients=
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    curl -sS -N --unix-socket "$sock" http://x/v1/chat/completions -d \
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"go on\"}],$many}" \
+        >"$T/cut.$i" 2>&1 &
+    clients="$clients $!"
+done
 stopped() {
-    wait_for 60 grep data: "$T/cut" && ends "$server" && wait "$client" &&
-        grep DONE "$T/cut"
+    wait_for 60 grep -h '"content":"[^"]' "$T"/cut.* || return 1
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        wait_for 60 test -s "$T/cut.$i" || return 1
+    done
+    # shellcheck disable=SC2086
+    ends "$server" && wait $clients
+    grep -c 'data: {"error":.*the engine is being stopped' "$T"/cut.*
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+        grep -q -e 'being stopped' -e '\[DONE\]' "$T/cut.$i" || return 1
+    done
+    grep -q 'data: {"error":.*being stopped' "$T"/cut.* &&
+        ! grep -l 'being stopped' "$T"/cut.* | xargs grep finish_reason.:.length
 }
-check "and lets answers end that are being made" stopped
+check "and those that wait for answers are told" stopped
 finish

@@ -19,3 +19,6 @@ TESTS += tests/inferd/serve_draft.sh
 EXTRA_DIST += tests/inferd/serve_draft.sh
 EXTRA_DIST += tests/inferd/serve.sh tests/inferd/serve_record.sh \
 	tests/inferd/ask.sh tests/inferd/clients.py
+
+TESTS += tests/inferd/serve_limits.sh
+EXTRA_DIST += tests/inferd/serve_limits.sh
