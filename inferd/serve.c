@@ -220,6 +220,10 @@ prepare(struct service *s, struct error *err)
 	if (read_publics(s, &so, err) < 0 || open_record(s, &so, err) < 0)
 		return -1;
 	so.publics = s->publics;
+	/* Until here they end it at once: a model may take minutes to load.
+	 * Threads that there are have blocked them. */
+	ev_signal(s->ev, SIGTERM, on_signal, s);
+	ev_signal(s->ev, SIGINT, on_signal, s);
 	s->server = server_new(s->ev, &so);
 	if (listen_everywhere(s, err) < 0)
 		return -1;
@@ -257,9 +261,6 @@ serve(const struct serve_opts *o)
 	s.ev = ev_new();
 	s.watchdog = ev_timer_new(s.ev, on_watchdog, &s);
 	s.stop = ev_timer_new(s.ev, on_stop_over, &s);
-	/* Before there are threads, which would take them otherwise. */
-	ev_signal(s.ev, SIGTERM, on_signal, &s);
-	ev_signal(s.ev, SIGINT, on_signal, &s);
 	/* A file that may not grow is an error, as a full disk is. */
 	if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR)
 		fatal("signal SIGXFSZ");

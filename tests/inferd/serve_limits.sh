@@ -8,6 +8,21 @@ setup serve_limits
 "$BRIG_BUILDDIR/inferd/inferd-mkmodel" --layers 2 --vocab 300 \
     "$T/tiny.gguf" || exit 1
 
+# A model may take long to load; whoever stops it meanwhile does not wait.  It
+# is held up where it reads what it is to share.
+mkfifo "$T/slow"
+background sh -c "exec >'$T/slow'; echo >'$T/opened'; exec sleep 600"
+background "$inferd" -m "$T/tiny.gguf" --socket "$sock" \
+    --public-prefix "$T/slow" 2>"$T/log.0"
+loading=$LAST_PID
+gone() {
+    ! kill -0 "$loading"
+}
+stopped_early() {
+    wait_for 60 test -e "$T/opened" && kill "$loading" && wait_for 60 gone
+}
+check "it can be stopped while it loads" stopped_early
+
 # fails STATUS PATTERN: the head and body of the last answer.
 fails() {
     cat "$T/said"
