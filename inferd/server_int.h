@@ -19,12 +19,13 @@ struct caller {
 	struct agent *agent;     /* the same, to the engine */
 	struct request *request; /* being worked on, or NULL */
 	bool tcp;
-	bool overseer; /* may see what all agents do */
-	bool named;    /* by the supervisor */
-	bool waits;    /* with a request that has not been looked at */
-	bool turn;     /* it is to be looked at now */
-	bool over;     /* its agent has too many: it is told so */
-	size_t held;   /* bytes of the body that is being read */
+	bool overseer;  /* may see what all agents do */
+	bool named;     /* by the supervisor */
+	bool waits;     /* with a request that has not been looked at */
+	bool turn;      /* it is to be looked at now */
+	uint64_t since; /* the later it began to wait, the larger */
+	bool over;      /* its agent has too many: it is told so */
+	size_t held;    /* bytes of the body that is being read */
 	struct caller *prev, *next;
 };
 
@@ -38,7 +39,7 @@ struct server {
 	struct listener *listeners;
 	struct ev_timer *pause; /* until there are descriptors again */
 	struct ev_timer *turns; /* runs while requests wait */
-	uint64_t turn;          /* how many there were */
+	uint64_t turn, waits;   /* how many there were */
 	struct caller *callers;
 	struct request *requests;
 	unsigned ncallers, nover; /* nover: of them */

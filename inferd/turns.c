@@ -13,20 +13,23 @@ turn_now(struct caller *k, const struct conn_request *r)
 		return true;
 	}
 	k->waits = true;
+	k->since = ++k->s->waits;
 	ev_timer_set(k->s->turns, 0);
 	return false;
 }
 
-/* Of the agent that had its last turn longest ago the one that waits longest;
- * the list begins with the newest. */
+/* Of the agent that had its last turn longest ago the one that waits longest.
+ */
 static struct caller *
 pick(const struct server *s)
 {
 	struct caller *best = NULL;
 
 	for (struct caller *k = s->callers; k != NULL; k = k->next)
-		if (k->waits && (best == NULL || k->agent == best->agent ||
-				    k->agent->turn < best->agent->turn))
+		if (k->waits &&
+		    (best == NULL || k->agent->turn < best->agent->turn ||
+			(k->agent->turn == best->agent->turn &&
+			    k->since < best->since)))
 			best = k;
 	return best;
 }

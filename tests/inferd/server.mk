@@ -22,3 +22,8 @@ EXTRA_DIST += tests/inferd/serve.sh tests/inferd/serve_record.sh \
 
 TESTS += tests/inferd/serve_limits.sh
 EXTRA_DIST += tests/inferd/serve_limits.sh
+
+check_PROGRAMS += tests/inferd/test_turns
+TESTS += tests/inferd/test_turns
+tests_inferd_test_turns_SOURCES = tests/inferd/test_turns.c
+tests_inferd_test_turns_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
