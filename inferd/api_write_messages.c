@@ -149,21 +149,32 @@ stream_end(struct api_reply *a, const struct gen_event *e, struct buf *out)
 }
 
 static void
+ping(struct buf *out)
+{
+	sse_begin(out, "ping");
+	buf_printf(out, "{\"type\":\"ping\"}");
+	sse_end(out);
+}
+
+static void
 stream(struct api_reply *a, const struct gen_event *e, struct buf *out)
 {
 	stream_begin(a, e, out);
 	switch (e->type) {
 	case GEN_PROGRESS:
 		sse_progress(out, e);
-		sse_begin(out, "ping");
-		buf_printf(out, "{\"type\":\"ping\"}");
-		sse_end(out);
+		ping(out);
 		break;
 	case GEN_TEXT:
 		stream_part(a, PART_TEXT, out);
 		delta(a, "text_delta", "text", e->p, e->n, out);
 		break;
 	case GEN_THINKING:
+		/* Some models cannot do without. */
+		if (a->r->chat.no_thinking) {
+			ping(out);
+			break;
+		}
 		stream_part(a, PART_THINKING, out);
 		delta(a, "thinking_delta", "thinking", e->p, e->n, out);
 		break;
@@ -243,7 +254,8 @@ whole(struct api_reply *a, const struct gen_event *e, struct buf *out)
 		whole_text(a, PART_TEXT, e);
 		break;
 	case GEN_THINKING:
-		whole_text(a, PART_THINKING, e);
+		if (!a->r->chat.no_thinking)
+			whole_text(a, PART_THINKING, e);
 		break;
 	case GEN_CALL_BEGIN:
 		whole_part_end(a);

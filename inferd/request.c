@@ -555,7 +555,10 @@ set_params(struct request *q, uint32_t n)
 	p->max_tokens = a->max_tokens;
 	if (p->max_tokens == 0 || p->max_tokens > room)
 		p->max_tokens = room;
-	p->thinking_max = a->thinking_max > 0 ? (uint32_t)a->thinking_max : 0;
+	p->thinking_max = a->thinking_max <= 0 ? 0
+			  : a->thinking_max < UINT32_MAX
+			      ? (uint32_t)a->thinking_max
+			      : UINT32_MAX;
 	p->stop = a->stop;
 	p->nstop = a->nstop;
 	p->tools = a->chat.tools;

@@ -290,7 +290,10 @@ begin(const struct chat *c, struct chat_text system, struct prompt *p)
 	    "Current date: ");
 	prompt_say(p, c->date == NULL ? "2025-01-01" : c->date);
 	prompt_say(p, "\n\nReasoning: ");
-	prompt_say(p, c->effort == NULL ? "medium" : c->effort);
+	/* There is no less. */
+	prompt_say(p, c->no_thinking      ? "low"
+		      : c->effort == NULL ? "medium"
+					  : c->effort);
 	prompt_say(p,
 	    "\n\n# Valid channels: analysis, commentary, final. Channel must "
 	    "be included for every message.");

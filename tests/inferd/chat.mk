@@ -47,8 +47,17 @@ tests_inferd_test_api_history_LDADD = libchat.a libproxy.a libbase.a \
 check_PROGRAMS += tests/inferd/test_api_write
 TESTS += tests/inferd/test_api_write
 tests_inferd_test_api_write_SOURCES = tests/inferd/test_api_write.c \
-	tests/inferd/api_run.c tests/inferd/api_run.h
+	tests/inferd/api_run.c tests/inferd/api_run.h \
+	tests/inferd/api_answer.h
 tests_inferd_test_api_write_LDADD = libchat.a libproxy.a libbase.a \
+	$(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/inferd/test_api_ends
+TESTS += tests/inferd/test_api_ends
+tests_inferd_test_api_ends_SOURCES = tests/inferd/test_api_ends.c \
+	tests/inferd/api_run.c tests/inferd/api_run.h \
+	tests/inferd/api_answer.h
+tests_inferd_test_api_ends_LDADD = libchat.a libproxy.a libbase.a \
 	$(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/inferd/test_schema

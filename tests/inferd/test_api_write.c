@@ -11,83 +11,7 @@
 
 #include "base/str.h"
 #include "inferd/json_tree.h"
-#include "tests/inferd/api_run.h"
-
-#define ID "abcdefghijklmnopqrstuvwx"
-
-static const char *const requests[] = {
-	[API_CHAT] = "{'messages':[{'role':'user','content':'hi'}],'tools':["
-		     "{'type':'function','function':{'name':'f'}},"
-		     "{'type':'custom','custom':{'name':'p'}}],'stream':%s,"
-		     "'stream_options':{'include_usage':true}}",
-	[API_COMPLETIONS] = "{'prompt':'hi','stream':%s,'stream_options':"
-			    "{'include_usage':true}}",
-	[API_RESPONSES] = "{'input':'hi','tools':[{'type':'namespace','name':"
-			  "'n','tools':[{'type':'function','name':'f'}]},"
-			  "{'type':'custom','name':'p'}],'stream':%s}",
-	[API_MESSAGES] = "{'messages':[{'role':'user','content':'hi'}],"
-			 "'tools':[{'name':'f','input_schema':{}}],"
-			 "'stream':%s}",
-};
-
-struct say {
-	enum gen_event_type type;
-	const char *words; /* of a call: its name */
-	const char *id;
-};
-
-/* The bytes of an answer; text comes in pieces of `chunk` characters. */
-static char *
-answer(enum api_kind kind, bool stream, const struct say *say, size_t chunk,
-    enum gen_finish finish, const char *stop)
-{
-	struct gen_event end = { .type = GEN_END,
-		.finish = finish,
-		.stop = stop,
-		.usage = {
-		    .prompt = 10, .cached = 4, .sampled = 7, .thinking = 2 } };
-	cleanup_buf struct buf out = { 0 };
-	cleanup_free char *json = NULL;
-	struct api_request q;
-	struct api_reply *a;
-	size_t i, n, k;
-	char form[512];
-
-	/* The formats are those above. */
-	snprintf(form, sizeof(form), "%s", requests[kind]);
-	k = (size_t)(strstr(form, "%s") - form);
-	json = xasprintf(
-	    "%.*s%s%s", (int)k, form, stream ? "true" : "false", form + k + 2);
-	api_run_request(kind, json, &q);
-	a = api_reply_new(&q, ID, "m", 1);
-	for (; say->type != GEN_END; say++) {
-		struct gen_event e = { .type = say->type,
-			.call_id = say->id,
-			.all = 9,
-			.done = 3,
-			.eta_ms = 1200 };
-
-		n = say->words == NULL ? 0 : strlen(say->words);
-		if (say->type == GEN_CALL_BEGIN || n == 0) {
-			e.p = say->words;
-			e.n = n;
-			api_reply_event(a, &e, &out);
-			continue;
-		}
-		for (i = 0; i < n; i += e.n) {
-			e.p = say->words + i;
-			e.n = n - i < chunk ? n - i : chunk;
-			while (i + e.n < n && (e.p[e.n] & 0xc0) == 0x80)
-				e.n++;
-			api_reply_event(a, &e, &out);
-		}
-	}
-	api_reply_event(a, &end, &out);
-	api_reply_free(a);
-	api_request_free(&q);
-	buf_put_u8(&out, 0);
-	return xstrdup((const char *)buf_head(&out));
-}
+#include "tests/inferd/api_answer.h"
 
 static const struct say spoken[] = {
 	{ GEN_THINKING, "hm", NULL },
@@ -98,12 +22,6 @@ static const struct say spoken[] = {
 	{ GEN_END, NULL, NULL },
 };
 
-#define CHUNK                                                                  \
-	"data: {\"id\":\"chatcmpl-" ID "\",\"object\":"                        \
-	"\"chat.completion.chunk\",\"created\":1,\"model\":\"m\","
-#define DELTA(d)                                                               \
-	CHUNK "\"choices\":[{\"index\":0,\"delta\":{" d                        \
-	      "},\"finish_reason\":null}]}\n\n"
 #define USAGE                                                                  \
 	"{\"prompt_tokens\":10,\"completion_tokens\":7,\"total_tokens\":17,"   \
 	"\"prompt_tokens_details\":{\"cached_tokens\":4},"                     \
@@ -214,38 +132,6 @@ messages_are_told_at_once(void **state)
 	    "\"cache_read_input_tokens\":4,\"output_tokens\":7}}");
 }
 
-/* The types of a stream's events with what they say. */
-static char *
-outline(const char *stream)
-{
-	static const char *const said[] = { "delta", "text", "arguments",
-		"input", "sequence_number", "output_index" };
-	cleanup_buf struct buf b = { 0 };
-	const char *at = stream, *end;
-	size_t i;
-
-	while ((at = strstr(at, "data: ")) != NULL) {
-		cleanup_json_tree struct json_tree t = { 0 };
-		uint32_t node;
-
-		at += strlen("data: ");
-		end = strchr(at, '\n');
-		assert_int_equal(
-		    json_tree_read(&t, at, (size_t)(end - at), NULL), 0);
-		json_tree_str(&t, json_tree_get(&t, 0, "type"), &b);
-		for (i = 0; i < nitems(said); i++) {
-			node = json_tree_get(&t, 0, said[i]);
-			if (node == 0)
-				continue;
-			buf_put_u8(&b, ' ');
-			json_tree_dump(&t, node, &b);
-		}
-		buf_put_u8(&b, '\n');
-	}
-	buf_put_u8(&b, 0);
-	return xstrdup((const char *)buf_head(&b));
-}
-
 static void
 responses_stream_items(void **state)
 {
@@ -332,67 +218,6 @@ custom_tools_are_called_with_their_text(void **state)
 	    "\"custom\":{\"name\":\"p\",\"input\":\"a\\nb\"}}]"));
 }
 
-/* The model was stopped within the second of two calls. */
-static const struct say broken[] = {
-	{ GEN_CALL_BEGIN, "f", "call_1" },
-	{ GEN_CALL_ARGS, "{\"a\":1}", NULL },
-	{ GEN_CALL_END, NULL, NULL },
-	{ GEN_CALL_BEGIN, "f", "call_2" },
-	{ GEN_CALL_ARGS, "{\"a\":\"rm -r /a", NULL },
-	{ GEN_END, NULL, NULL },
-};
-
-static void
-a_call_that_was_cut_off_is_not_told_as_one(void **state)
-{
-	cleanup_free char *chat =
-	    answer(API_CHAT, false, broken, 99, GEN_LENGTH, NULL);
-	cleanup_free char *none =
-	    answer(API_CHAT, false, broken + 3, 99, GEN_LENGTH, NULL);
-	cleanup_free char *messages =
-	    answer(API_MESSAGES, false, broken, 99, GEN_BUDGET, NULL);
-	cleanup_free char *responses =
-	    answer(API_RESPONSES, false, broken, 99, GEN_DEADLINE, NULL);
-
-	assert_non_null(strstr(chat, "call_1"));
-	assert_null(strstr(chat, "call_2"));
-	assert_non_null(strstr(chat, "\"finish_reason\":\"length\""));
-	assert_null(strstr(none, "tool_calls"));
-	assert_non_null(strstr(none, "\"content\":\"\""));
-	assert_non_null(strstr(messages, "call_1"));
-	assert_null(strstr(messages, "call_2"));
-	assert_non_null(strstr(messages, "\"stop_reason\":\"max_tokens\""));
-	assert_non_null(strstr(responses, "call_1"));
-	assert_null(strstr(responses, "call_2"));
-}
-
-static void
-in_a_stream_its_arguments_break_off(void **state)
-{
-	cleanup_free char *chat =
-	    answer(API_CHAT, true, broken + 3, 99, GEN_LENGTH, NULL);
-	cleanup_free char *messages =
-	    answer(API_MESSAGES, true, broken + 3, 99, GEN_LENGTH, NULL);
-	cleanup_free char *responses =
-	    answer(API_RESPONSES, true, broken + 3, 99, GEN_LENGTH, NULL);
-	cleanup_free char *lines = outline(responses);
-
-	assert_non_null(strstr(chat,
-	    DELTA("\"tool_calls\":[{\"index\":0,\"function\":{\"arguments\":"
-		  "\"{\\\"a\\\":\\\"rm -r /a\"}}]") CHUNK
-	    "\"choices\":[{\"index\":0,\"delta\":{},"
-	    "\"finish_reason\":\"length\"}]}"));
-	assert_non_null(strstr(messages,
-	    "\"partial_json\":\"{\\\"a\\\":\\\"rm -r /a\"}}\n\n"
-	    "event: content_block_stop"));
-	assert_string_equal(lines, "response.created 0\n"
-				   "response.in_progress 1\n"
-				   "response.output_item.added 2 0\n"
-				   "response.function_call_arguments.delta "
-				   "\"{\\\"a\\\":\\\"rm -r /a\" 3 0\n"
-				   "response.incomplete 4\n");
-}
-
 static void
 completions_are_text(void **state)
 {
@@ -461,45 +286,41 @@ progress_is_told_so_that_clients_go_on_waiting(void **state)
 	assert_null(strstr(once, "ping"));
 }
 
+/* Gpt-oss thinks whether it is asked to or not. */
 static void
-each_end_has_its_word(void **state)
+thoughts_that_nobody_asked_for_are_no_block(void **state)
 {
-	static const struct {
-		enum gen_finish finish;
-		const char *chat, *responses, *messages;
-	} cases[] = {
-		{ GEN_STOP, "stop", "completed", "end_turn" },
-		{ GEN_STOP_TEXT, "stop", "completed", "stop_sequence" },
-		{ GEN_LENGTH, "length", "incomplete", "max_tokens" },
-		{ GEN_BUDGET, "length", "incomplete", "max_tokens" },
-		{ GEN_DEADLINE, "length", "incomplete", "max_tokens" },
-		{ GEN_CANCELLED, "length", "incomplete", "max_tokens" },
-		{ GEN_LOOP, "stop", "completed", "end_turn" },
+	static const char *const forms[] = {
+		"{'messages':[{'role':'user','content':'hi'}],'stream':true}",
+		"{'messages':[{'role':'user','content':'hi'}]}"
 	};
-	static const struct say words[] = { { GEN_TEXT, "x", NULL },
-		{ GEN_END, NULL, NULL } };
-	size_t i;
+	size_t i, k;
 
-	for (i = 0; i < nitems(cases); i++) {
-		enum gen_finish f = cases[i].finish;
-		const char *stop = f == GEN_STOP_TEXT ? "\"E\"" : NULL;
-		cleanup_free char *c =
-		    answer(API_CHAT, false, words, 1, f, stop);
-		cleanup_free char *r =
-		    answer(API_RESPONSES, true, words, 1, f, stop);
-		cleanup_free char *m =
-		    answer(API_MESSAGES, false, words, 1, f, stop);
-		cleanup_free char *in_c =
-		    xasprintf("\"finish_reason\":\"%s\"", cases[i].chat);
-		cleanup_free char *in_r =
-		    xasprintf("\"type\":\"response.%s\"", cases[i].responses);
-		cleanup_free char *in_m = xasprintf(
-		    "\"stop_reason\":\"%s\",\"stop_sequence\":%s",
-		    cases[i].messages, stop == NULL ? "null" : "\"\\\"E\\\"\"");
+	for (i = 0; i < nitems(forms); i++) {
+		const struct gen_event said[] = {
+			{ .type = GEN_THINKING, .p = "hm", .n = 2 },
+			{ .type = GEN_TEXT, .p = "Hi", .n = 2 },
+			{ .type = GEN_END, .finish = GEN_STOP },
+		};
+		cleanup_buf struct buf out = { 0 };
+		struct api_request q;
+		struct api_reply *a;
+		const char *got;
 
-		assert_non_null(strstr(c, in_c));
-		assert_non_null(strstr(r, in_r));
-		assert_non_null(strstr(m, in_m));
+		api_run_request(API_MESSAGES, forms[i], &q);
+		a = api_reply_new(&q, ID, "m", 1);
+		for (k = 0; k < nitems(said); k++)
+			api_reply_event(a, &said[k], &out);
+		buf_put_u8(&out, 0);
+		got = (const char *)buf_head(&out);
+		assert_null(strstr(got, "hm"));
+		assert_null(strstr(got, "\"thinking\""));
+		assert_non_null(strstr(got, "Hi"));
+		/* It is not silent meanwhile. */
+		if (i == 0)
+			assert_non_null(strstr(got, "event: ping"));
+		api_reply_free(a);
+		api_request_free(&q);
 	}
 }
 
@@ -795,13 +616,11 @@ main(void)
 		cmocka_unit_test(messages_are_told_at_once),
 		cmocka_unit_test(responses_stream_items),
 		cmocka_unit_test(custom_tools_are_called_with_their_text),
-		cmocka_unit_test(a_call_that_was_cut_off_is_not_told_as_one),
-		cmocka_unit_test(in_a_stream_its_arguments_break_off),
 		cmocka_unit_test(completions_are_text),
 		cmocka_unit_test(an_empty_answer_is_one),
 		cmocka_unit_test(
 		    progress_is_told_so_that_clients_go_on_waiting),
-		cmocka_unit_test(each_end_has_its_word),
+		cmocka_unit_test(thoughts_that_nobody_asked_for_are_no_block),
 		cmocka_unit_test(bytes_that_are_not_utf8_become_marks),
 		cmocka_unit_test(
 		    a_stream_put_together_is_the_whole_in_any_chunks),
