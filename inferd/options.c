@@ -40,8 +40,8 @@ static const char usage[] =
     "              [--agent-steer NAME=CLASS]... [--record FILE "
     "[--record-text]]\n"
     "              [--seal [--manifest FILE]]\n"
-    "       inferd -m MODEL --chat [-t THREADS] [--context N] "
-    "[--draft-model FILE]\n"
+    "       inferd -m MODEL --chat [-t THREADS] [--context N]\n"
+    "              [--draft-model FILE] [--template NAME]\n"
     "       inferd --check MODEL [--vocab-only | --draft-model FILE] "
     "[--json]\n"
     "              [--seal [--manifest FILE]]\n"
@@ -50,7 +50,8 @@ static const char usage[] =
     "              [--draft-model FILE]\n"
     "       inferd -m MODEL --perplexity FILE [--context N] [-t THREADS] "
     "[--json]\n"
-    "       inferd -m MODEL --replay FILE [-t THREADS] [ID]\n"
+    "       inferd -m MODEL --replay FILE [-t THREADS]\n"
+    "              [--steer CLASS=FILE[:STRENGTH][:project]]... [ID]\n"
     "       inferd -m MODEL --tokenize [--json]\n"
     "       inferd --help | --version\n";
 
@@ -460,11 +461,52 @@ read_one(struct options *o, int opt, const char *arg)
 	}
 }
 
+/* The name of an option that does nothing but for serving, or NULL. */
+static const char *
+serving_alone(int opt)
+{
+	static const int alone[] = { OPT_AGENT_CPU, OPT_AGENT_KV,
+		OPT_AGENT_REQUESTS, OPT_AGENT_STEER, OPT_AGENT_TOKENS,
+		OPT_AGENT_WALL, OPT_AGENT_WINDOW, OPT_KEEP_VOLATILE,
+		OPT_LOOP_MAX, OPT_NAME, OPT_NO_CONFINE, OPT_PUBLIC, OPT_RECORD,
+		OPT_RECORD_TEXT, OPT_SOCKET, OPT_SOCKET_GROUP, OPT_SOCKET_MODE,
+		OPT_SUPERVISOR, OPT_TCP };
+	const struct option *o = table;
+
+	for (size_t i = 0; i < nitems(alone); i++) {
+		if (alone[i] != opt)
+			continue;
+		while (o->val != opt)
+			o++;
+		return o->name;
+	}
+	return NULL;
+}
+
+/* What would do nothing, where whoever says it relies on it. */
+static void
+check_serving(const struct options *o, bool cache_size)
+{
+	const struct serve_opts *s = &o->serve;
+
+	if (o->mode != MODE_SERVE && o->serving != NULL)
+		refuse("--%s is for serving alone", o->serving);
+	if (s->record_text && s->record == NULL)
+		refuse("--record-text: there is no --record");
+	if (cache_size && s->backend.engine.cache_dir == NULL)
+		refuse("--cache-size: there is no --cache-dir");
+	if (s->budget.window_s != 0 && s->budget.tokens == 0 &&
+	    s->budget.cpu_ms == 0)
+		refuse("--agent-window: there is neither --agent-tokens nor "
+		       "--agent-cpu");
+}
+
 void
 options_read(struct options *o, int argc, char **argv)
 {
 	struct serve_opts *s = &o->serve;
 	struct engine_opts *e = &s->backend.engine;
+	bool cache_size = false;
 	int opt;
 
 	*o = (struct options){ .speed = SPEED_DEFAULT };
@@ -475,8 +517,12 @@ options_read(struct options *o, int argc, char **argv)
 	e->kv_type = TT_F16;
 	e->batch_max = BATCH_DEFAULT;
 	e->disk_budget = CACHE_DEFAULT;
-	while ((opt = getopt_long(argc, argv, "hm:t:V", table, NULL)) != -1)
+	while ((opt = getopt_long(argc, argv, "hm:t:V", table, NULL)) != -1) {
 		read_one(o, opt, optarg);
+		cache_size |= opt == OPT_CACHE_SIZE;
+		if (serving_alone(opt) != NULL)
+			o->serving = serving_alone(opt);
+	}
 	if (o->mode == MODE_NONE &&
 	    (s->socket != NULL || s->tcp != NULL || serve_has_sockets()))
 		o->mode = MODE_SERVE;
@@ -490,10 +536,14 @@ options_read(struct options *o, int argc, char **argv)
 	if (o->mode == MODE_NONE)
 		refuse("nothing to do: --socket or --tcp, --chat, --bench, "
 		       "--perplexity, --tokenize or --replay");
+	check_serving(o, cache_size);
 	if (s->backend.draft != NULL && e->no_drafts)
 		refuse("--draft-model is for drafts, --no-drafts against them");
 	if (s->backend.draft != NULL && s->backend.open.vocab_only)
 		refuse("--draft-model: a vocabulary alone guesses nothing");
+	if (s->backend.open.vocab_only && o->mode != MODE_CHECK &&
+	    o->mode != MODE_TOKENIZE)
+		refuse("--vocab-only: a vocabulary alone says nothing");
 	if (o->mode == MODE_PERPLEXITY) {
 		if (e->context == 0)
 			e->context = WINDOW_DEFAULT;

@@ -26,6 +26,7 @@ struct options {
 	const char *id;   /* of MODE_REPLAY; NULL: all */
 	struct speed speed;
 	bool json;
+	const char *serving; /* an option that is for MODE_SERVE alone */
 	/* The model and how to open it, of all modes. */
 	struct serve_opts serve;
 };

@@ -74,6 +74,22 @@ check "a text that is too short for a window" refused "needs more text" \
     -m "$T/m.gguf" --perplexity "$T/text" --context 4096
 check "a model that is not there" refused "No such file" --check "$T/none"
 
+# What would do nothing where somebody relies on it.
+check "a chat is not recorded" refused 'inferd: --record is for serving' \
+    -m "$T/m.gguf" --chat --record "$T/record"
+check "nor has it limits" refused 'inferd: --agent-tokens is for serving' \
+    -m "$T/m.gguf" --agent-tokens 5 --chat
+check "text of a record that there is not" refused 'there is no --record$' \
+    -m "$T/m.gguf" --socket "$T/s" --record-text
+check "bytes of a cache that there is not" refused 'there is no --cache-dir' \
+    -m "$T/m.gguf" --socket "$T/s" --cache-size 1G
+check "a window of no budget" refused 'neither --agent-tokens nor' \
+    -m "$T/m.gguf" --socket "$T/s" --agent-window 60
+check "more alike calls than are looked at" refused 'from 0 to 32, not 33' \
+    -m "$T/m.gguf" --socket "$T/s" --loop-max 33
+check "a vocabulary does not speak" refused 'says nothing' \
+    -m "$T/m.gguf" --socket "$T/s" --vocab-only
+
 # json COMMAND...: each line that it says is one value of JSON.
 json() {
     "$inferd" "$@" <"$T/text" >"$T/json" && cat "$T/json" && [ -s "$T/json" ] &&
