@@ -15,10 +15,11 @@ ATTACK_LIST = tests/attack/surfaces.sh tests/attack/swap.sh tests/attack/forms.s
 	tests/attack/edges.sh \
 	tests/attack/processes.sh tests/attack/record.sh \
 	tests/attack/raw.sh \
-	tests/attack/rogue.sh tests/attack/asks.sh tests/attack/abuse.sh
+	tests/attack/rogue.sh tests/attack/refused.sh tests/attack/asks.sh tests/attack/abuse.sh
 TESTS += $(ATTACK_LIST)
 EXTRA_DIST += $(ATTACK_LIST) tests/attack/lib.sh tests/attack/README.md \
 	tests/attack/rogue_origin.py tests/attack/rogue_101.py \
+	tests/attack/rogue_h2.py \
 	tests/attack/front_abuse.py \
 	tests/attack/start.py tests/attack/terminal.py tests/attack/flood.py \
 	tests/attack/flood_all.py
