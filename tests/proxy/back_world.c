@@ -448,6 +448,10 @@ world_bindings(struct world *w)
 	buf_put_u8(&b, w->revoked);
 	buf_put_str(&b, STUB);
 	cred_spec_captured(&s, TOKEN_ACCESS, &child);
+	if (w->token_spec != NULL)
+		child = *w->token_spec;
+	child.nhosts = s.nhosts;
+	memcpy(child.hosts, s.hosts, sizeof(child.hosts));
 	for (unsigned int i = 0; i < w->ntokens; i++) {
 		cleanup_free char *stub = xstrdup(w->token[i]);
 
@@ -732,11 +736,11 @@ world_reset(void **state)
 
 	w->audit_mode = w->keyd_mode = w->ask_mode = w->dns_mode = MODE_OK;
 	w->capture_mode = MODE_OK;
-	w->capture = NULL;
+	w->token_spec = NULL;
+	w->capture = w->late = NULL;
 	while (w->ntokens > 0)
 		free(w->token[--w->ntokens]);
 	w->captures = 0;
-	w->late = NULL;
 	w->revoked = false;
 	w->spec =
 	    (struct cred_spec){ .surfaces = SURFACE_HEADER | SURFACE_BASIC,

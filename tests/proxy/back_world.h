@@ -48,6 +48,8 @@ struct world {
 	bool revoked;          /* the binding */
 	struct cred_spec spec; /* of it; its host is good.example */
 	const char *real;      /* what it is released as */
+	/* Of the tokens; NULL: as of those that it captures. */
+	const struct cred_spec *token_spec;
 	uint8_t dns_addr[2][4];
 	unsigned int dns_n;
 	unsigned int sign_keys; /* asked for */

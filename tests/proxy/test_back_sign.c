@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <zlib.h>
+
 #include "base/compat.h"
 #include "base/str.h"
 #include "proxy/sign_chunks.h"
@@ -427,27 +429,35 @@ static const struct cred_spec mine = { .kind = CRED_HMAC,
 	.hmac = { "sha256", "X-Sign", "hex",
 	    "v=", "{method} {path} {timestamp} {body}", "X-Time" } };
 
-/* As a job does: by key, of target and body. */
+/* As a job does: by key, of target and n bytes of body. */
 static char *
-signed_by(const char *key, const char *target, const char *body)
+signed_by(const char *key, const char *target, const void *body, size_t n)
 {
-	cleanup_free char *text = xasprintf("POST %s 17 %s", target, body);
+	cleanup_buf struct buf text = { 0 };
 	uint8_t mac[SIGN_MAC_MAX];
 	char hex[2 * SIGN_MAC_MAX + 1];
-	size_t n =
-	    sign_hmac("SHA256", key, strlen(key), text, strlen(text), mac);
 
+	buf_printf(&text, "POST %s 17 ", target);
+	buf_put(&text, body, n);
+	n = sign_hmac(
+	    "SHA256", key, strlen(key), buf_head(&text), buf_len(&text), mac);
 	sign_hex(mac, n, hex);
 	return xasprintf("X-Time: 17\nX-Sign: v=%s\n", hex);
 }
 
-static void
-post(struct world *w, const char *fields, const char *body)
+/* The digits of such a signature: the caller frees. */
+static char *
+digits(const char *fields)
 {
-	world_request(w, "POST", HOST, "/echo?key=theirs&x=1", fields,
-	    (long)strlen(body));
+	return xstrndup(strstr(fields, "v=") + 2, 64);
+}
+
+static void
+post(struct world *w, const char *fields, const char *body, size_t n)
+{
+	world_request(w, "POST", HOST, "/echo?key=theirs&x=1", fields, (long)n);
 	world_body(w, body, 3);
-	world_body(w, body + 3, strlen(body) - 3);
+	world_body(w, body + 3, n - 3);
 	world_end(w);
 	assert_true(world_finish(w));
 }
@@ -457,14 +467,14 @@ what_the_job_has_not_signed_is_not_signed(void **state)
 {
 	static const char target[] = "/echo?key=theirs&x=1";
 	struct world *w = *state;
-	cleanup_free char *ours = signed_by(STUB, target, "Hello");
-	cleanup_free char *theirs = signed_by("another", target, "Hello");
-	cleanup_free char *upper = xstrdup(ours);
+	cleanup_free char *ours = signed_by(STUB, target, "Hello", 5);
+	cleanup_free char *theirs = signed_by("another", target, "Hello", 5);
+	cleanup_free char *upper = xstrdup(ours), *was = digits(ours);
 
 	use(w, &mine, "It's a Secret to Everybody");
-	post(w, ours, "Hello");
+	post(w, ours, "Hello", 5);
 	assert_ok(w);
-	assert_false(world_origin_saw(w, strstr(ours, "v=")));
+	assert_false(world_origin_saw(w, was));
 	assert_true(world_origin_saw(w, "X-Sign: v="));
 	/* In capitals it is the same. */
 	world_reset(state);
@@ -472,7 +482,7 @@ what_the_job_has_not_signed_is_not_signed(void **state)
 	for (char *p = strstr(upper, "v=") + 2; *p != '\0'; p++)
 		if (*p >= 'a' && *p <= 'f')
 			*p = (char)(*p - 'a' + 'A');
-	post(w, upper, "Hello");
+	post(w, upper, "Hello", 5);
 	assert_ok(w);
 	for (int i = 0; i < 3; i++) {
 		world_reset(state);
@@ -481,9 +491,60 @@ what_the_job_has_not_signed_is_not_signed(void **state)
 		    i == 0   ? theirs
 		    : i == 1 ? "X-Time: 17\nX-Sign: v=00\n"
 			     : ours,
-		    i == 2 ? "Jello" : "Hello");
+		    i == 2 ? "Jello" : "Hello", 5);
 		assert_refused(w, 403, "signature_refused");
 		assert_true(world_saw(w, "HOOK_KEY"));
+	}
+}
+
+/* What the job has signed holds a stub: the server gets, and can check, what
+ * holds the value. */
+static void
+what_is_put_into_a_signed_body_is_signed_anew(void **state)
+{
+	static const char target[] = "/echo?key=theirs&x=1";
+	static const char key[] = "It's a Secret to Everybody";
+	static const char token[] = "gho_TokenTokenToken0123456789";
+	static const struct cred_spec wide = { .kind = CRED_TOKEN,
+		.surfaces = SURFACE_BODY_JSON };
+	struct world *w = *state;
+	char stub[sizeof(token)];
+	unsigned char packed[256];
+	uLongf npacked = sizeof(packed);
+
+	memcpy(stub, token, sizeof(stub));
+	world_token_stub(stub);
+	cleanup_free char *body = xasprintf("{\"key\":\"%s\"}", stub);
+	cleanup_free char *real = xasprintf("{\"key\":\"%s\"}", token);
+	size_t nbody = strlen(body);
+	cleanup_free char *right = signed_by(key, target, real, nbody);
+	cleanup_free char *want = digits(right);
+	assert_int_equal(
+	    compress(packed, &npacked, (unsigned char *)body, nbody), Z_OK);
+	for (int i = 0; i < 4; i++) {
+		bool deflate = i % 2 == 1, theirs = i >= 2;
+		const char *sent = deflate ? (char *)packed : body;
+		size_t n = deflate ? npacked : nbody;
+		cleanup_free char *sign =
+		    signed_by(theirs ? "another" : STUB, target, sent, n);
+		cleanup_free char *lines =
+		    xasprintf("%sContent-Type: application/json\n%s", sign,
+			deflate ? "Content-Encoding: deflate\n" : "");
+		world_reset(state);
+		w->token_spec = &wide;
+		w->token[w->ntokens++] = xstrdup(token);
+		use(w, &mine, key);
+		post(w, lines, sent, n);
+		if (theirs) {
+			assert_refused(w, 403, "signature_refused");
+			continue;
+		}
+		assert_ok(w);
+		assert_true(world_origin_saw(w, token));
+		assert_true(world_origin_saw(w, want));
+		cleanup_free char *was = digits(sign);
+		assert_false(world_origin_saw(w, was));
+		assert_false(world_saw(w, token));
 	}
 }
 
@@ -577,6 +638,7 @@ main(void)
 		T(unsigned_request_passes_without_a_key),
 		T(body_is_signed_with_the_shared_key),
 		T(what_the_job_has_not_signed_is_not_signed),
+		T(what_is_put_into_a_signed_body_is_signed_anew),
 		T(body_too_large_to_be_signed_is_refused),
 		T(bodies_that_are_held_are_bounded_together),
 	};
