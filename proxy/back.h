@@ -256,6 +256,8 @@ void xch_refuse(struct exchange *x, unsigned int status, const char *error,
 /* back_elsewhere.c: does nothing in the head name another host or URL?  False
  * when x was refused for it. */
 bool xch_points_here(struct exchange *x);
+/* Let the path that COPY or MOVE goes to (RFC 4918) count in x->dec. */
+void xch_judge_destination(struct exchange *x);
 
 /* back_override.c: other methods that a request asks for, as with
  * X-HTTP-Method-Override or "_method" */

@@ -5,9 +5,11 @@
  * path, or another of its tenants, than what has been judged.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/proto.h"
 #include "base/str.h"
 #include "proxy/back.h"
 
@@ -105,4 +107,90 @@ xch_points_here(struct exchange *x)
 		}
 	}
 	return true;
+}
+
+/* ---- where something is copied to --------------------------------------- */
+
+static void
+refuse_destination(struct exchange *x, const char *because)
+{
+	x->dec.effect = EFFECT_DENY;
+	x->dec.by = BY_FAILSAFE;
+	strlcpy(x->dec.rule, "built-in: destination", sizeof(x->dec.rule));
+	strlcpy(x->dec.because, because, sizeof(x->dec.because));
+}
+
+/* A path, or a URL of the same host; NULL, or why it is neither. */
+static const char *
+read_destination(const struct exchange *x, const char *v, char *target)
+{
+	char scheme[8], host[256];
+	uint16_t port;
+	struct error err;
+
+	if (v[0] == '/') {
+		strlcpy(target, v, P_URL_MAX + 1);
+		return NULL;
+	}
+	if (policy_url_split(
+		v, scheme, host, &port, target, P_URL_MAX + 1, &err) < 0)
+		return "the field Destination is no URL that can be judged";
+	if (strcmp(host, x->host) != 0 || port != x->head.port ||
+	    (strcmp(scheme, "https") == 0) != x->head.tls)
+		return "the field Destination names another host than the "
+		       "request";
+	return NULL;
+}
+
+/* The method, if it is one that may have a second path; malloc'ed. */
+static char *
+copying_method(const struct exchange *x)
+{
+	static const char *const others[] = { "GET", "HEAD", "POST", "PUT",
+		"PATCH", "DELETE", "OPTIONS" };
+	size_t at = 0;
+	char *method = xch_override(x, &at);
+
+	if (method != NULL)
+		return method;
+	for (size_t i = 0; i < nitems(others); i++)
+		if (strcmp(x->head.method, others[i]) == 0)
+			return NULL;
+	return xstrdup(x->head.method);
+}
+
+static void
+judge_destination(struct exchange *x, const char *method, const char *v)
+{
+	cleanup_free char *target = xmalloc(P_URL_MAX + 1);
+	const struct http_request rq = { .method = method,
+		.scheme = x->head.tls ? "https" : "http",
+		.host = x->host,
+		.port = x->head.port,
+		.target = target };
+	const char *why = read_destination(x, v, target);
+	struct decision other;
+
+	if (why != NULL) {
+		refuse_destination(x, why);
+		return;
+	}
+	policy_http(x->back->policy, x->back->profile, &rq, &other);
+	if (other.effect < x->dec.effect)
+		x->dec = other;
+}
+
+void
+xch_judge_destination(struct exchange *x)
+{
+	const struct fields *fs = &x->head.fields;
+	cleanup_free char *method = NULL;
+
+	for (size_t i = 0; i < fs->n; i++) {
+		if (!wire_is_name(fs->f[i].name, "Destination"))
+			continue;
+		if (method == NULL && (method = copying_method(x)) == NULL)
+			return;
+		judge_destination(x, method, fs->f[i].value);
+	}
 }

@@ -197,6 +197,7 @@ ask_policy(struct exchange *x)
 	} else {
 		policy_http(b->policy, b->profile, &rq, &x->dec);
 		xch_judge_overrides(x, &rq);
+		xch_judge_destination(x);
 		if (xch_is_inferd(x) && x->dec.by == BY_DEFAULT)
 			inferd_judge(x);
 	}
