@@ -511,18 +511,43 @@ plain_path(const char *target)
 	return plain;
 }
 
+/*
+ * "/token.json" is "/token" to frameworks that read the form of the answer from
+ * it; Windows drops dots and blanks at the end of a name.
+ */
+static bool
+cut_suffix(char *path)
+{
+	char *name = strrchr(path, '/'), *dot;
+	size_t n;
+
+	if (name == NULL || name[1] == '\0')
+		return false;
+	dot = strchr(name + 2, '.');
+	if (dot != NULL)
+		*dot = '\0';
+	for (n = strlen(name); n > 2 && name[n - 1] == ' '; n--)
+		name[n - 1] = '\0';
+	return dot != NULL;
+}
+
 bool
 cred_captures(const struct cred_spec *s, const char *target)
 {
 	bool same;
+	size_t n;
 
 	if (s->capture.n == 0)
 		return false;
 
 	cleanup_free char *want = plain_path(s->capture.path);
 	cleanup_free char *got = plain_path(target);
-	same = str_eq(want, got);
-	return same;
+	n = strlen(want);
+	same = strncmp(got, want, n) == 0 && got[n] == '/';
+	/* What follows the name of a script is an argument of it. */
+	same = cut_suffix(want) && same;
+	(void)cut_suffix(got);
+	return same || str_eq(want, got);
 }
 
 enum token_use

@@ -257,10 +257,16 @@ every_spelling_of_the_token_endpoint_is_it(void **state)
 		"/x/../oauth/token", "/oauth/%74oken", "/oauth%2ftoken",
 		"/oauth/%2574oken", "/OAuth/Token", "/oauth;v=1/token;x",
 		"/oauth\\token", "/../oauth/token", "/oauth/token#x",
-		"/oauth/x/%2e%2e/token", "/oauth/token%00", "oauth/token" };
+		"/oauth/x/%2e%2e/token", "/oauth/token%00", "oauth/token",
+		"/oauth/token.json", "/oauth/token.JSON?a", "/oauth/token.",
+		"/oauth/token%20", "/oauth/token.x.y;z/" };
 	static const char *const others[] = { "/", "", "*", "/oauth",
 		"/oauth/token/x", "/oauth/tokens", "/token", "/?/oauth/token",
-		"/oauth/to%ken", "/oauth/token/../other" };
+		"/oauth/to%ken", "/oauth/token/../other", "/oauth/.token",
+		"/oauth/token.json/x", "/oauth/t.oken" };
+	static const char *const script[] = { "/oauth/token.php",
+		"/oauth/token.php/x", "/oauth/token.php/x/y.z", "/oauth/token",
+		"/oauth/token.php5" };
 	struct cred_spec s = full();
 
 	(void)state;
@@ -272,6 +278,13 @@ every_spelling_of_the_token_endpoint_is_it(void **state)
 		if (cred_captures(&s, others[i]))
 			fail_msg("%s", others[i]);
 	}
+	strlcpy(s.capture.path, "/oauth/token.php", sizeof(s.capture.path));
+	for (size_t i = 0; i < nitems(script); i++) {
+		if (!cred_captures(&s, script[i]))
+			fail_msg("%s", script[i]);
+	}
+	assert_false(cred_captures(&s, "/oauth/other.php"));
+	assert_false(cred_captures(&s, "/oauth/tokens.php/x"));
 	s.capture.n = 0;
 	assert_false(cred_captures(&s, "/oauth/token"));
 }
