@@ -7,6 +7,7 @@
 #include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 #include "proxy/back_ws.h"
+#include "proxy/charset.h"
 
 /* Plain bytes that are taken up at a time. */
 #define STEP 32768u
@@ -32,7 +33,8 @@ scrub_fields(struct exchange *x, struct fields *fs)
 
 /*
  * How the body is coded.  -1 with err when it cannot be searched: the coding
- * is unknown, or messages inside it are compressed.
+ * is unknown, messages inside it are compressed, or its text is in a charset
+ * in which a value looks like something else.
  */
 static int
 read_codings(struct scrub *s, const struct fields *fs, struct codings *cs,
@@ -46,8 +48,11 @@ read_codings(struct scrub *s, const struct fields *fs, struct codings *cs,
 
 		if (strcasecmp(f->name, "content-encoding") == 0)
 			bad = codings_add(cs, f->value) < 0;
-		else if (strcasecmp(f->name, "grpc-encoding") == 0)
+		else if (strcasecmp(f->name, "grpc-encoding") == 0 ||
+			 strcasecmp(f->name, "connect-content-encoding") == 0)
 			bad = strcasecmp(f->value, "identity") != 0;
+		else if (strcasecmp(f->name, "content-type") == 0)
+			bad = !charset_is_readable(f->value);
 		if (!bad)
 			continue;
 		/* Whole: a part of a value would not be found. */

@@ -41,13 +41,17 @@ ask_release(struct exchange *x, struct chan *c, uint32_t cred)
 
 /*
  * A response that could not be searched must not come: whole, not as the
- * difference to an older one (RFC 3229), in codings that back can decode.
+ * difference to an older one (RFC 3229), in codings that back can decode, its
+ * messages not compressed (gRPC, Connect).
  */
 static void
 keep_readable(struct exchange *x)
 {
-	static const char *const gone[] = { "Range", "If-Range", "A-IM",
-		"Available-Dictionary" };
+	static const char *const gone[] = { "Range", "If-Range",
+		"Request-Range", "A-IM", "Available-Dictionary",
+		"Accept-Charset" };
+	static const char *const plain[] = { "grpc-accept-encoding",
+		"connect-accept-encoding" };
 	struct fields *fs = &x->head.fields;
 	cleanup_buf struct buf offer = { 0 };
 
@@ -60,8 +64,9 @@ keep_readable(struct exchange *x)
 	for (size_t i = 0; i < nitems(gone); i++)
 		fields_remove(fs, gone[i]);
 	xch_ws_offer(fs);
-	if (fields_get(fs, "grpc-accept-encoding", NULL) != NULL)
-		fields_set(fs, "grpc-accept-encoding", "identity");
+	for (size_t i = 0; i < nitems(plain); i++)
+		if (fields_get(fs, plain[i], NULL) != NULL)
+			fields_set(fs, plain[i], "identity");
 }
 
 void

@@ -54,6 +54,7 @@ libproxy_a_SOURCES += \
 	proxy/back_elsewhere.c \
 	proxy/back_via.c \
 	proxy/binding.c proxy/binding.h \
+	proxy/charset.c proxy/charset.h \
 	proxy/codec.c proxy/codec.h proxy/codec_int.h \
 	proxy/codec_decode.c proxy/codec_encode.c \
 	proxy/deny.c proxy/deny.h \

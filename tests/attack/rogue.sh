@@ -51,7 +51,8 @@ check "control: the origin leaks what it is sent" \
 
 cat >"$T/ws/rogue.sh" <<EOF
 for p in hints reason name name64 value folded barelf barecr trailer chunkext \
-    gzip identity-gzip two-encodings te-gzip grpc ranges both-lengths 304 101 \
+    gzip identity-gzip two-encodings te-gzip grpc connect utf32 utf7 ebcdic \
+    ranges both-lengths 304 101 \
     http2 status0 status999 nothttp nul hop garbage toolong many interim \
     split drip endless-head endless-chunk early; do
     echo "== \$p"
@@ -93,6 +94,11 @@ check "compressed answers are searched, however they are marked" sh -c '
 check "parts and messages compressed one by one are refused" sh -c '
     test "$(grep -ac response_encoded "$0")" -ge 2 &&
     grep -aq "has the grpc-encoding" "$0"' "$T/job.out"
+for p in connect utf32 utf7 ebcdic; do
+    check "$p: what a search would not find is refused" sh -c '
+        awk -v p="== $1" "/^== /{ on = \$0 == p } on" "$0" |
+            grep -aq response_encoded' "$T/job.out" $p
+done
 check "an answer of one request is never that of the next" sh -c '
     ! grep -q X-Poison "$0"' "$T/job.out"
 check "no process of brig ended over it" sh -c '

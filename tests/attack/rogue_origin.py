@@ -54,6 +54,16 @@ def answers(path, v, send):
         "/te-gzip": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n"
         b"\r\n" + chunk(zipped) + b"0\r\n\r\n",
         "/grpc": plain(b"grpc-encoding: gzip\r\n", b"\1" + zipped),
+        "/connect": plain(b"Connect-Content-Encoding: gzip\r\n",
+                          b"\1" + len(zipped).to_bytes(4, "big") + zipped),
+        "/utf32": plain(b"Content-Type: text/plain; charset=\"UTF-32BE\"\r\n",
+                        v.decode("latin1").encode("utf-32-be")),
+        "/ebcdic": plain(b"Content-Type: text/plain;charset=IBM037\r\n",
+                         v.decode("latin1").encode("cp037")),
+        "/utf7": plain(b"Content-Type: text/plain; charset=utf-7\r\n",
+                       b"+" + base64.b64encode(
+                           v.decode("latin1").encode("utf-16-be")).rstrip(
+                               b"=") + b"-"),
         "/ranges": b"HTTP/1.1 206 Partial\r\nContent-Type: "
         b"multipart/byteranges; boundary=B\r\nContent-Length: 40\r\n\r\n" +
         v[:20] + b"--------------------",

@@ -11,6 +11,7 @@
 #include <zstd.h>
 
 #include "base/str.h"
+#include "proxy/charset.h"
 #include "proxy/codec.h"
 
 static uint32_t seed = 777;
@@ -487,6 +488,36 @@ offer_is_cut_to_what_can_be_decoded(void **state)
 	}
 }
 
+static void
+charsets_that_hide_ascii_are_known(void **state)
+{
+	static const char *const odd[] = { "text/plain; charset=utf-32",
+		"text/plain;charset=\"UTF-32LE\"", "a/b; x=y; Charset = utf-7",
+		"a/b;charset=ISO-10646-UCS-4", "a/b;charset=unicode-1-1-utf-7",
+		"a/b;charset=IBM037", "a/b;charset=cp1047",
+		"a/b;charset=x-IBM-930", "a/b;charset=ebcdic-us-37+euro",
+		"a/b;charset=cp20273", "a/b;charset=500", "a/b;charset=SCSU",
+		"a/b;charset=utf-8;charset=cp037", "a/b;charset=IBM-Thai",
+		"a/b;charset=UTF_1" };
+	static const char *const plain[] = { "text/plain", "",
+		"text/html; charset=utf-8", "text/html;charset=\"UTF-16LE\"",
+		"a/b;charset=utf16", "a/b;charset=iso-8859-15",
+		"a/b;charset=8859_1", "a/b;charset=windows-1252",
+		"a/b;charset=cp1252", "a/b;charset=IBM850", "a/b;charset=cp932",
+		"a/b;charset=GB18030", "a/b;charset=Shift_JIS",
+		"a/b;charset=koi8-r", "a/b;charset=", "a/b;charset",
+		"a/b;boundary=cp037", "a/b;charset=none" };
+
+	(void)state;
+	assert_true(charset_is_readable(NULL));
+	for (size_t i = 0; i < nitems(odd); i++)
+		if (charset_is_readable(odd[i]))
+			fail_msg("%s", odd[i]);
+	for (size_t i = 0; i < nitems(plain); i++)
+		if (!charset_is_readable(plain[i]))
+			fail_msg("%s", plain[i]);
+}
+
 int
 main(void)
 {
@@ -505,6 +536,7 @@ main(void)
 		cmocka_unit_test(what_was_encoded_can_be_read_at_once),
 		cmocka_unit_test(unknown_and_too_many_codings_are_refused),
 		cmocka_unit_test(offer_is_cut_to_what_can_be_decoded),
+		cmocka_unit_test(charsets_that_hide_ascii_are_known),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
