@@ -56,6 +56,9 @@
 /* Requests of a minute that a credential stands in: beyond, recorded. */
 #define BACK_OFTEN_MAX 1000u
 #define BACK_OFTEN_MS 60000u
+/* Guesses of a value that a job may have right so far; then it is not used for
+ * the job any more. */
+#define BACK_DOUBTS_MAX 3u
 #define BACK_ASK_SLACK_MS 5000u /* control's own time-out comes first */
 
 enum xstate {
@@ -122,6 +125,7 @@ struct exchange {
 	unsigned int stripped; /* fields with the caller's own key */
 	struct scrub *scrub;   /* NULL: no credential on this host */
 	size_t scrub_keys;     /* that it was made with */
+	unsigned int doubts;   /* of it, counted */
 
 	struct xch_body *body; /* NULL: the body goes as it comes */
 	struct xch_sign *sign; /* NULL: nothing is signed */
@@ -221,7 +225,8 @@ struct back {
 	struct rate front_events[FRONT_EVENT_MAX];
 	struct often *often;
 	size_t noften;
-	bool audit_room; /* audit has said that it will not run out of it */
+	unsigned int doubts; /* BACK_DOUBTS_MAX */
+	bool audit_room;     /* audit has said that it will not run out of it */
 };
 
 /* back.c */
@@ -423,6 +428,13 @@ bool xch_may_come_back(const struct exchange *x);
 /* All values are here; false when one is not to be used any more. */
 bool xch_scrub_prepare(struct exchange *x);
 void xch_scrub_free(struct exchange *x);
+/*
+ * A job that makes a server repeat guesses of a value can see one that is right
+ * so far by the pause (proxy/scrub.h).  False when there have been too many of
+ * those, and x is gone.
+ */
+bool xch_scrub_trusts(struct exchange *x);
+bool xch_scrub_admits(struct exchange *x); /* the same, to begin with */
 void spare_init(struct back *b);
 void spare_drop(struct back *b); /* all of them, now */
 void spare_end(struct back *b);
@@ -457,6 +469,8 @@ void record_leak(
     struct exchange *x, const char *cred, const char *why, bool passed);
 /* Values are on their way: often ones are an event (attack 10). */
 void record_often(struct exchange *x);
+/* A start of a value was guessed; refused: too often. */
+void record_guess(struct exchange *x, const char *why, bool refused);
 void record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
     const char *text);
 /* May it change something at the origin? */

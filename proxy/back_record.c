@@ -223,6 +223,21 @@ record_often(struct exchange *x)
 }
 
 void
+record_guess(struct exchange *x, const char *why, bool refused)
+{
+	struct audit_ev e;
+
+	audit_ev_init(&e, "SE402", "secret.guess", 4, true);
+	put_object(&e, x);
+	audit_ev_u64(&e, "obj.guesses", x->back->doubts);
+	audit_ev_str(&e, "dec.effect", refused ? "deny" : "allow");
+	audit_ev_str(&e, "dec.by", "failsafe");
+	audit_ev_str(&e, "dec.enforce", "proxy");
+	audit_ev_str(&e, "dec.reason", why);
+	(void)back_send_event(x->back, &e, 0);
+}
+
+void
 record_front(struct back *b, uint8_t kind, const char *dst, uint16_t port,
     const char *text)
 {

@@ -309,22 +309,25 @@ static size_t
 pass(struct exchange *x, const uint8_t *p, size_t n)
 {
 	size_t held = scrub_held(x->scrub), room = WIRE_BODY_CHUNK;
-	size_t first = 0, k;
+	size_t least = PASS_MIN + scrub_reach(x->scrub), first = 0, k = 0;
 
 	if (x->rsp_credit < room)
 		room = (size_t)x->rsp_credit;
 	if (x->held != NULL || x->ws != NULL || x->decoder != NULL ||
 	    x->encoder != NULL || buf_len(&x->ready) > 0 ||
-	    front_is_full(x->back) || n < PASS_MIN || room < PASS_MIN + held)
+	    front_is_full(x->back) || n < least || room < least + held)
 		return 0;
 	if (n > room - held)
 		n = room - held;
-	if (held > 0) {
-		first = PASS_MIN / 2;
-		xmodel_rsp_data(x, p, first);
-		scrub_feed(x->scrub, p, first, &x->ready);
+	scrub_settle(x->scrub, &x->ready);
+	while (scrub_held(x->scrub) > 0 && n - first >= least) {
+		xmodel_rsp_data(x, p + first, PASS_MIN);
+		scrub_feed(x->scrub, p + first, PASS_MIN, &x->ready);
+		scrub_settle(x->scrub, &x->ready);
+		first += PASS_MIN;
 	}
-	k = scrub_pass(x->scrub, p + first, n - first);
+	if (scrub_held(x->scrub) == 0)
+		k = scrub_pass(x->scrub, p + first, n - first);
 	xmodel_rsp_data(x, p + first, k);
 	if (buf_len(&x->ready) + k > 0)
 		send_piece(
@@ -342,6 +345,8 @@ xch_rsp_data(struct exchange *x, const uint8_t *p, size_t n)
 	if (x->early != NULL)
 		return 0;
 	if (x->scrub != NULL) {
+		if (!xch_scrub_trusts(x))
+			return n;
 		passed = pass(x, p, n);
 		if (take(x, p + passed, n - passed, &used) < 0)
 			return n;
@@ -483,7 +488,7 @@ xch_rsp_done(struct exchange *x, struct fields *trailers)
 {
 	struct error err = { 0 };
 
-	if (early_hold_end(x, trailers))
+	if (early_hold_end(x, trailers) || !xch_scrub_trusts(x))
 		return;
 	if (x->held != NULL && end_decoding(x, &err) < 0) {
 		xch_fail(x, 502, "response_encoded", err.msg,

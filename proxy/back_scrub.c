@@ -10,6 +10,12 @@
 #include "base/str.h"
 #include "proxy/back.h"
 
+static const char guessed[] =
+    "responses to this job have brought the start of a credential's value "
+    "again and again, as they do for one who guesses it";
+static const char no_more[] =
+    "tell the user: no credential is used for this job any more";
+
 /* May the value be in a response?  Not if no job has a stub of it, and not if
  * it signs and never leaves keyd. */
 static bool
@@ -123,6 +129,31 @@ xch_scrub_free(struct exchange *x)
 	if (sp->n == 0)
 		ev_timer_set(sp->timer, BACK_SPARE_MS);
 	sp->scrub[sp->n++] = s;
+}
+
+bool
+xch_scrub_trusts(struct exchange *x)
+{
+	unsigned int doubts = x->scrub == NULL ? 0 : scrub_doubts(x->scrub);
+
+	if (doubts <= x->doubts)
+		return true;
+	x->back->doubts += doubts - x->doubts;
+	x->doubts = doubts;
+	record_guess(x, guessed, x->back->doubts >= BACK_DOUBTS_MAX);
+	if (x->back->doubts < BACK_DOUBTS_MAX)
+		return true;
+	xch_fail(x, 403, "credential_guessed", guessed, no_more);
+	return false;
+}
+
+bool
+xch_scrub_admits(struct exchange *x)
+{
+	if (x->back->doubts < BACK_DOUBTS_MAX)
+		return true;
+	xch_refuse(x, 403, "credential_guessed", guessed, no_more);
+	return false;
 }
 
 void

@@ -88,8 +88,11 @@ xch_release(struct exchange *x)
 		    "try again in a minute");
 		return;
 	}
-	if (x->raw == NULL && xch_may_come_back(x))
+	if (x->raw == NULL && xch_may_come_back(x)) {
+		if (!xch_scrub_admits(x))
+			return;
 		keep_readable(x);
+	}
 	xch_wait(x, X_RELEASE, BACK_STEP_MS);
 	for (size_t i = 0; i < x->ncreds; i++)
 		ask_release(x, c, x->cred[i].cred);

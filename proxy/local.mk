@@ -64,6 +64,7 @@ libproxy_a_SOURCES += \
 	proxy/netaddr.c proxy/netaddr.h \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \
+	proxy/shape.c proxy/shape.h \
 	proxy/seek.c proxy/seek.h proxy/seek_filter.c proxy/seek_int.h \
 	proxy/seek_match.c proxy/seek_rewrite.c \
 	proxy/swap.c proxy/swap.h proxy/swap_int.h \

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "proxy/seek.h"
+#include "proxy/shape.h"
 
 struct stub {
 	uint8_t *p;
@@ -16,6 +17,7 @@ struct stub {
 
 struct scrub {
 	struct seek *seek;
+	struct shape *shape;
 	struct stub *stub; /* by number of the key */
 	size_t n;
 	uint64_t pos;    /* of the first byte held back */
@@ -23,8 +25,13 @@ struct scrub {
 	struct buf held; /* as they came: a value may start there */
 	struct buf part; /* the same bytes as they go out so far */
 	size_t gone;     /* of them, let go early */
+	size_t certain;  /* of them, in which indeed none starts */
 	struct buf work; /* a value written anew */
 	uint64_t count;
+	/* A pause came in the middle of what may be a value. */
+	bool stalled, found;
+	uint64_t stalled_at;
+	unsigned int doubts;
 };
 
 struct scrub *
@@ -33,6 +40,7 @@ scrub_new(void)
 	struct scrub *s = xcalloc(1, sizeof(*s));
 
 	s->seek = seek_new();
+	s->shape = shape_new();
 	buf_init_wipe(&s->held, 0);
 	buf_init_wipe(&s->part, 0);
 	buf_init_wipe(&s->work, 0);
@@ -48,6 +56,7 @@ scrub_free(struct scrub *s)
 		free(s->stub[i].p);
 	free(s->stub);
 	seek_free(s->seek);
+	shape_free(s->shape);
 	buf_free(&s->held);
 	buf_free(&s->part);
 	buf_free(&s->work);
@@ -61,6 +70,7 @@ scrub_add(struct scrub *s, const void *real, const void *stub, size_t n)
 
 	s->stub = xreallocarray(s->stub, s->n + 1, sizeof(*s->stub));
 	s->stub[s->n] = (struct stub){ .p = xmemdup(stub, n), .n = n };
+	shape_add(s->shape, real, stub, n);
 	if (key != s->n++)
 		fatalx("scrub: key out of order");
 }
@@ -125,15 +135,28 @@ run(struct scrub *s, uint8_t *dst, const uint8_t *src, size_t n, uint64_t pos,
 
 	for (size_t from = 0;
 	     seek_search(s->seek, src, n, from, last, &hit, &hold);
-	     from = hit.at + 1)
+	     from = hit.at + 1) {
+		s->found |= s->stalled && pos + hit.at == s->stalled_at;
 		replace(s, dst, src, pos, &hit, edited);
+	}
 	return hold;
+}
+
+/* Before at in the stream all is certain: what came of a start that a pause
+ * stood behind? */
+static void
+resolve(struct scrub *s, uint64_t at)
+{
+	if (!s->stalled || at <= s->stalled_at)
+		return;
+	s->doubts += !s->found;
+	s->stalled = s->found = false;
 }
 
 static void
 feed(struct scrub *s, const uint8_t *p, size_t n, bool last, struct buf *out)
 {
-	size_t had = buf_len(&s->held), all = had + n, sure, early;
+	size_t had = buf_len(&s->held), all = had + n, certain, sure, early;
 	const uint8_t *src = p;
 	uint8_t *dst;
 
@@ -148,7 +171,13 @@ feed(struct scrub *s, const uint8_t *p, size_t n, bool last, struct buf *out)
 		memcpy(dst, buf_head(&s->part), had);
 	if (n > 0)
 		memcpy(dst + had, p, n);
-	sure = run(s, dst, src, all, s->pos, last, &s->edited);
+	sure = certain = run(s, dst, src, all, s->pos, last, &s->edited);
+	if (!last)
+		sure = shape_hold(s->shape, src, all);
+	if (sure > certain)
+		sure = certain;
+	resolve(s, s->pos + certain);
+	s->certain = certain - sure;
 	early = s->gone < sure ? s->gone : sure;
 	s->gone -= early;
 	s->pos += sure;
@@ -180,8 +209,31 @@ scrub_pass(struct scrub *s, const void *p, size_t n)
 		return 0;
 	if (seek_search(s->seek, p, n, 0, false, &hit, &hold))
 		hold = hit.at;
+	else if (shape_hold(s->shape, p, n) < hold)
+		hold = shape_hold(s->shape, p, n);
 	s->pos += hold;
 	return hold;
+}
+
+size_t
+scrub_reach(const struct scrub *s)
+{
+	return shape_reach(s->shape);
+}
+
+void
+scrub_settle(struct scrub *s, struct buf *out)
+{
+	size_t n = s->certain, early = s->gone < n ? s->gone : n;
+
+	if (n == 0)
+		return;
+	buf_put(out, buf_head(&s->part) + early, n - early);
+	buf_consume(&s->held, n);
+	buf_consume(&s->part, n);
+	s->pos += n;
+	s->gone -= early;
+	s->certain = 0;
 }
 
 void
@@ -193,12 +245,25 @@ scrub_end(struct scrub *s, struct buf *out)
 void
 scrub_quiet(struct scrub *s, struct buf *out)
 {
-	size_t n = buf_len(&s->part);
+	size_t n = buf_len(&s->part), go = n;
 
-	if (n > SCRUB_QUIET_MAX || s->gone == n)
+	if (n - s->certain > SCRUB_QUIET_MAX &&
+	    !shape_is_public(
+		s->shape, buf_head(&s->held) + s->certain, n - s->certain)) {
+		go = s->certain;
+		s->stalled = true;
+		s->stalled_at = s->pos + go;
+	}
+	if (go <= s->gone)
 		return;
-	buf_put(out, buf_head(&s->part) + s->gone, n - s->gone);
-	s->gone = n;
+	buf_put(out, buf_head(&s->part) + s->gone, go - s->gone);
+	s->gone = go;
+}
+
+unsigned int
+scrub_doubts(const struct scrub *s)
+{
+	return s->doubts;
 }
 
 size_t
@@ -218,6 +283,7 @@ void
 scrub_text(struct scrub *s, char *text, size_t n)
 {
 	cleanup_free uint8_t *src = n == 0 ? NULL : xmemdup(text, n);
+	bool found = s->found;
 	uint64_t edited = 0;
 
 	if (n == 0)
@@ -225,6 +291,7 @@ scrub_text(struct scrub *s, char *text, size_t n)
 	forget(s);
 	(void)run(s, (uint8_t *)text, src, n, 0, true, &edited);
 	forget(s);
+	s->found = found;
 	explicit_bzero(src, n);
 }
 
@@ -233,7 +300,9 @@ scrub_again(struct scrub *s)
 {
 	forget(s);
 	s->pos = s->edited = s->count = 0;
-	s->gone = 0;
+	s->gone = s->certain = 0;
+	s->stalled = s->found = false;
+	s->doubts = 0;
 	buf_free(&s->held);
 	buf_free(&s->part);
 	buf_free(&s->work);

@@ -29,8 +29,8 @@ seek_free(struct seek *s)
 	free(s);
 }
 
-uint32_t
-seek_add(struct seek *s, const void *key, size_t n, bool encoded)
+static uint32_t
+add(struct seek *s, const void *key, size_t n, bool encoded)
 {
 	struct seek_key *k;
 
@@ -40,9 +40,21 @@ seek_add(struct seek *s, const void *key, size_t n, bool encoded)
 	k = &s->key[s->n];
 	k->p = xmemdup(key, n);
 	k->n = n;
-	k->encoded = encoded && n >= SEEK_ENCODED_MIN;
+	k->encoded = encoded;
 	filter_add(&s->filter, s->n, k);
 	return s->n++;
+}
+
+uint32_t
+seek_add(struct seek *s, const void *key, size_t n, bool encoded)
+{
+	return add(s, key, n, encoded && n >= SEEK_ENCODED_MIN);
+}
+
+void
+seek_add_start(struct seek *s, const void *key, size_t n)
+{
+	(void)add(s, key, n, true);
 }
 
 bool

@@ -60,6 +60,8 @@ void seek_free(struct seek *s); /* wipes; NULL is fine */
  * the other forms.  Returns the number of the key, counted from 0.
  */
 uint32_t seek_add(struct seek *s, const void *key, size_t n, bool encoded);
+/* What longer keys begin with: in all forms, however short. */
+void seek_add_start(struct seek *s, const void *key, size_t n);
 
 bool seek_is_key(const struct seek *s, uint32_t i, const void *key, size_t n);
 

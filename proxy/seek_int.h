@@ -73,7 +73,8 @@ enum found seek_match(const struct seek *s, const uint8_t *p, size_t n,
 /* The 6 bits of base64 character i, and in *known which come from the key. */
 unsigned int seek_b64_bits(const uint8_t *key, size_t n, unsigned int shift,
     size_t i, unsigned int *known);
-/* Line breaks between characters of base64 that start at p: how many bytes. */
+/* A line break between characters of base64 that starts at p: how many bytes.
+ */
 size_t seek_b64_gap(const uint8_t *p, size_t n);
 /* One character of base64 at p, which may be escaped: its value and length. */
 enum found seek_b64_unit(const uint8_t *p, size_t n, int *value, size_t *len);

@@ -4,8 +4,6 @@
 
 #include "base/str.h"
 
-#define GAP_MAX 4u /* bytes of a line break in base64 */
-
 int
 seek_b64_value(uint8_t c)
 {
@@ -68,22 +66,22 @@ compare(const char *want, const uint8_t *p, size_t n, size_t *len)
 	return FOUND;
 }
 
-/* CR and LF, as they are or as a string of JSON has them. */
+/* c as it is, or as a string of JSON has it: the length, 0 if it is not there.
+ */
+static size_t
+line_end(const uint8_t *p, size_t n, uint8_t c, uint8_t letter)
+{
+	if (n > 0 && p[0] == c)
+		return 1;
+	return n > 1 && p[0] == '\\' && p[1] == letter ? 2 : 0;
+}
+
 size_t
 seek_b64_gap(const uint8_t *p, size_t n)
 {
-	size_t i = 0;
+	size_t cr = line_end(p, n, '\r', 'r');
 
-	while (i < n && i < GAP_MAX) {
-		if (p[i] == '\r' || p[i] == '\n')
-			i++;
-		else if (p[i] == '\\' && n - i > 1 &&
-			 (p[i + 1] == 'n' || p[i + 1] == 'r'))
-			i += 2;
-		else
-			break;
-	}
-	return i;
+	return cr + line_end(p + cr, n - cr, '\n', 'n');
 }
 
 /* + and / as JSON and URLs may write them. */

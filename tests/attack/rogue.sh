@@ -101,6 +101,82 @@ for p in connect utf32 utf7 ebcdic; do
 done
 check "an answer of one request is never that of the next" sh -c '
     ! grep -q X-Poison "$0"' "$T/job.out"
+# 10: guesses at the value, which an honest server repeats.  Where its answer is
+# cut and when it comes must not tell which is right.
+cat >"$T/ws/guess.py" <<'PY_END'
+import os, socket, ssl, sys
+
+host, port = sys.argv[1], int(sys.argv[2])
+c = ssl.create_default_context().wrap_socket(
+    socket.create_connection((host, port)), server_hostname=host)
+f = c.makefile("rb")
+
+
+def ask(path, body):
+    """The sizes of the chunks of the answer, or its status."""
+    c.sendall(b"POST %s HTTP/1.1\r\nHost: %s:%d\r\n"
+              b"Authorization: Bearer %s\r\nContent-Length: %d\r\n\r\n" % (
+                  path.encode(), host.encode(), port,
+                  os.environ["ROGUE_TOKEN"].encode(), len(body)) + body)
+    status, length = f.readline().split(b" ")[1].decode(), None
+    while (line := f.readline().strip()):
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    if length is not None:
+        print(path, status, f.read(length).decode())
+        return status
+    sizes = []
+    while (n := int(f.readline() or b"0", 16)):
+        sizes.append(n)
+        f.read(n + 2)
+    f.readline()
+    return sizes
+
+
+how = sys.argv[3]
+guesses = dict(line.split() for line in open("/workspace/guesses"))
+if how == "cut":
+    import base64
+    for form in (lambda g: g, bytes.hex, lambda g: base64.b64encode(b"x" + g)):
+        for end in (b"", b" and more"):
+            for name, g in sorted(guesses.items()):
+                g = form(g.encode())
+                g = g if isinstance(g, bytes) else g.encode()
+                print("cut", name, ask("/repeat", b"a guess: " + g + end))
+else:
+    for i in range(int(sys.argv[4])):
+        got = ask("/repeat-slowly", b"a guess: " + guesses[how].encode())
+        print("slow", how, got, flush=True)
+        if not isinstance(got, list):
+            break
+PY_END
+wrong=$(printf %s "$ROGUE_REAL" | cut -c1-16 | tr 'A-Za-z0-9' 'N-ZA-Mn-za-m5-90-4')
+printf 'right %s\nwrong ghp_%s\n' "$(printf %s "$ROGUE_REAL" | cut -c1-16)" \
+    "$(printf %s "$wrong" | cut -c5-)" >"$T/ws/guesses"
+cp "$T/job.out" "$T/job.rogue"
+job "python3 /workspace/guess.py rogue.test $ROGUE cut
+    python3 /workspace/guess.py rogue.test $ROGUE wrong 4"
+check "10 control: guesses are repeated, six of each" sh -c '
+    test "$(grep -c "^cut right \[" "$0")" = 6 &&
+    test "$(grep -c "^cut wrong \[" "$0")" = 6' "$T/job.out"
+check "10 a right guess comes back in the same pieces as a wrong one" sh -c '
+    grep "^cut right" "$0" | cut -d" " -f3- >"$T/right"
+    grep "^cut wrong" "$0" | cut -d" " -f3- >"$T/wrong"
+    cmp "$T/right" "$T/wrong" || { paste "$T/right" "$T/wrong"; exit 1; }' \
+    "$T/job.out"
+check "10 wrong guesses are nothing, slow as they come" sh -c '
+    test "$(grep -c "^slow wrong \[" "$0")" = 4' "$T/job.out"
+check "10 nor an event" not_audited SE402
+job "python3 /workspace/guess.py rogue.test $ROGUE right 40
+    python3 /workspace/guess.py rogue.test $ROGUE wrong 1"
+check "10 right ones end the use of the secret" job_says credential_guessed
+check "10 after a few" sh -c 'test "$(grep -c "^slow right" "$0")" -lt 40' \
+    "$T/job.out"
+check "10 for that job" sh -c '! grep "^slow wrong \[" "$0"' "$T/job.out"
+check "10 and are on record" audited SE402 rogue.test '"guesses":3'
+check "10 another job goes on" job \
+    "python3 /workspace/guess.py rogue.test $ROGUE wrong 1 | grep 'wrong \['"
+cat "$T/job.rogue" >>"$T/job.out"
 check "no process of brig ended over it" sh -c '
     ! grep -E "broke the protocol|exited|signal [0-9]" "$0"' "$T/brigd.log"
 attack_end

@@ -26,7 +26,7 @@ def plain(head, body):
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def answers(path, v, send):
+def answers(path, v, body, send):
     """Write the answer to path; False when the connection must end."""
     b64 = base64.b64encode(b"xx" + v + b"yy").replace(b"=", b"")
     zipped = gzip.compress(v * 4)
@@ -64,6 +64,7 @@ def answers(path, v, send):
                        b"+" + base64.b64encode(
                            v.decode("latin1").encode("utf-16-be")).rstrip(
                                b"=") + b"-"),
+        "/repeat": CHUNKED + chunk(body or b"?") + b"0\r\n\r\n",
         "/ranges": b"HTTP/1.1 206 Partial\r\nContent-Type: "
         b"multipart/byteranges; boundary=B\r\nContent-Length: 40\r\n\r\n" +
         v[:20] + b"--------------------",
@@ -97,6 +98,10 @@ def answers(path, v, send):
             send(bytes([c]))
             time.sleep(0.01)
         return False
+    elif path == "/repeat-slowly":
+        send(CHUNKED + chunk(body))
+        time.sleep(0.1)
+        send(chunk(b"!") + b"0\r\n\r\n")
     elif path == "/endless-head":
         send(b"HTTP/1.1 200 OK\r\n")
         for i in range(100000):
@@ -137,8 +142,8 @@ def serve(sock, ctx):
                 if not got:
                     return
                 data += got
-            data = data[length:]
-            if not early and not answers(path.split("?")[0], value,
+            body, data = data[:length], data[length:]
+            if not early and not answers(path.split("?")[0], value, body,
                                          c.sendall):
                 return
     except OSError:

@@ -67,7 +67,7 @@ BACK_LIST = tests/proxy/test_back tests/proxy/test_back_body \
 	tests/proxy/test_back_policy \
 	tests/proxy/test_back_ws tests/proxy/test_codec \
 	tests/proxy/test_netaddr \
-	tests/proxy/test_scrub tests/proxy/test_seek tests/proxy/test_swap \
+	tests/proxy/test_scrub tests/proxy/test_scrub_hold tests/proxy/test_seek tests/proxy/test_swap \
 	tests/proxy/test_via \
 	tests/proxy/test_ws
 check_PROGRAMS += $(BACK_LIST)
@@ -138,8 +138,12 @@ tests_proxy_test_netaddr_SOURCES = tests/proxy/test_netaddr.c
 tests_proxy_test_netaddr_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_seek_SOURCES = tests/proxy/test_seek.c
 tests_proxy_test_seek_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
-tests_proxy_test_scrub_SOURCES = tests/proxy/test_scrub.c
+tests_proxy_test_scrub_SOURCES = tests/proxy/test_scrub.c \
+	tests/proxy/spellings.h
 tests_proxy_test_scrub_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
+tests_proxy_test_scrub_hold_SOURCES = tests/proxy/test_scrub_hold.c \
+	tests/proxy/spellings.h
+tests_proxy_test_scrub_hold_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_swap_SOURCES = tests/proxy/test_swap.c
 tests_proxy_test_swap_LDADD = libproxy.a libbase.a $(CMOCKA_LIBS)
 tests_proxy_test_via_SOURCES = tests/proxy/test_via.c
