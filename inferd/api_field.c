@@ -248,6 +248,8 @@ api_get_number(struct reader *r, uint32_t object, const char *name, double min,
 	memcpy(text, raw.p, raw.n);
 	text[raw.n] = '\0';
 	v = strtod(text, NULL);
+	if (min >= max && (v < min || v > max))
+		return api_bad(r, name, "%s must be %g", name, min);
 	if (!isfinite(v) || v < min || v > max)
 		return api_bad(
 		    r, name, "%s must be between %g and %g", name, min, max);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -666,6 +667,19 @@ check_model(const struct request *q, struct api_error *e)
 	return -1;
 }
 
+/* -1 with e. */
+static int
+check_coding(const struct conn_request *r, struct api_error *e)
+{
+	const char *coding = fields_get(r->fields, "Content-Encoding", NULL);
+
+	if (coding == NULL || strcasecmp(coding, "identity") == 0)
+		return 0;
+	api_fail(e, 415, NULL, "",
+	    "the request is compressed (Content-Encoding): send it as it is");
+	return -1;
+}
+
 void
 request_begin(
     struct caller *k, enum api_kind kind, const struct conn_request *r)
@@ -682,7 +696,8 @@ request_begin(
 		refuse(q, &e, 0);
 		return;
 	}
-	if (api_read(kind, r->body, r->n, &q->api, &e) < 0 ||
+	if (check_coding(r, &e) < 0 ||
+	    api_read(kind, r->body, r->n, &q->api, &e) < 0 ||
 	    check_model(q, &e) < 0) {
 		refuse(q, &e, 0);
 		return;

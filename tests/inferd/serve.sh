@@ -56,6 +56,8 @@ check "one seed, one text" twice
 
 check "what is no JSON" says 400 invalid_request_error \
     /v1/chat/completions -d '{"messages":'
+check "what is compressed" says 415 'is compressed' /v1/messages -d "{$hi}" \
+    -H 'Content-Encoding: zstd'
 check "a history that makes no sense" says 400 invalid_request_error \
     /v1/messages -d '{"max_tokens":5,"messages":[{"role":"user","content":[
     {"type":"tool_result","tool_use_id":"x","content":"y"}]}]}'

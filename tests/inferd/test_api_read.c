@@ -272,7 +272,7 @@ wrong_types_are_refused_by_name(void **state)
 		    "400 top_p: top_p must be between 0 and 1" },
 		{ "{" HI ",'seed':1.5}",
 		    "400 seed: seed must be an integer of 64 bits" },
-		{ "{" HI ",'n':2}", "400 n: n must be between 1 and 1" },
+		{ "{" HI ",'n':2}", "400 n: n must be 1" },
 		{ "{" HI ",'max_tokens':'9'}",
 		    "400 max_tokens: max_tokens must be a number" },
 		{ "{'messages':{}}",
