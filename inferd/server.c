@@ -19,6 +19,7 @@
 #define ACCEPTS_AT_ONCE 32
 #define PAUSE_MS 200u /* until another try, when descriptors have run out */
 #define TCP_NAME "tcp"
+#define WARN_MS 60000u
 
 struct listener {
 	struct server *s;
@@ -29,6 +30,20 @@ struct listener {
 };
 
 /* ---- connections -------------------------------------------------------- */
+
+/* Not more often than once in a while: they may be many. */
+static void
+warn_of_many(struct server *s)
+{
+	const uint64_t now = ev_now_ms();
+
+	if (s->warned_ms != 0 && now - s->warned_ms < WARN_MS)
+		return;
+	s->warned_ms = now;
+	log_warnx("an agent is refused: there are too many whose use of a "
+		  "budget is known; a restart forgets it, --agent-window "
+		  "after a while");
+}
 
 /* It is nobody's any more. */
 static void
@@ -56,8 +71,11 @@ become(struct caller *k, const char *name)
 		agents_make_room(all, ev_now_ms());
 		a = agents_find(all, name);
 	}
-	if (a == NULL)
+	if (a == NULL) {
+		if (agents_get(all, AGENTS_MAX - 1) != NULL)
+			warn_of_many(k->s);
 		return -1;
+	}
 	c = metrics_client(&k->s->metrics, name);
 	if (c == NULL)
 		return -1;

@@ -66,7 +66,7 @@ tok_is_markup(const char *p, size_t n)
  * What stands for no text must not come from any: the tokens that the file
  * names for a purpose, and <|...|>, where it lists them as ordinary ones.
  */
-static enum token_type
+static uint8_t
 type_of(const struct vocab_table *v, uint32_t id)
 {
 	const struct vocab_token *t = &v->tokens[id];
