@@ -40,7 +40,6 @@ struct server {
 	struct ev_timer *pause; /* until there are descriptors again */
 	struct ev_timer *turns; /* runs while requests wait */
 	uint64_t turn, waits;   /* how many there were */
-	uint64_t turn;          /* how many there were */
 	uint64_t warned_ms;     /* of too many agents; 0: not yet */
 	struct caller *callers;
 	struct request *requests;
