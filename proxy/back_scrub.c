@@ -16,13 +16,22 @@ static const char guessed[] =
 static const char no_more[] =
     "tell the user: no credential is used for this job any more";
 
-/* May the value be in a response?  Not if no job has a stub of it, and not if
- * it signs and never leaves keyd. */
+/* Shorter ones would be found everywhere. */
+#define PASSWORD_MIN 8u
+
+/*
+ * May the value be in a response?  Not if it signs and never leaves keyd, and
+ * not if back shows it to nobody; a proxy is shown its own with each request
+ * that goes through it in the clear, and may repeat it.
+ */
 static bool
-comes_back(const struct binding *b)
+comes_back(const struct exchange *x, const struct binding *b)
 {
-	return b != NULL && cred_has_stub(b->spec.kind) &&
-	       b->spec.kind != CRED_SIGV4;
+	if (b == NULL)
+		return false;
+	if (b->spec.kind == CRED_PROXY)
+		return x->via && !x->head.tls;
+	return cred_has_stub(b->spec.kind) && b->spec.kind != CRED_SIGV4;
 }
 
 static const struct binding *
@@ -35,14 +44,15 @@ bool
 xch_may_come_back(const struct exchange *x)
 {
 	for (size_t i = 0; i < x->ncreds; i++)
-		if (comes_back(binding_of(x, i)))
+		if (comes_back(x, binding_of(x, i)))
 			return true;
 	return false;
 }
 
 /*
  * Scrubbing keeps lengths: after a rotation the placeholder may be shorter or
- * longer than the value, and is then repeated or cut.
+ * longer than the value, and is then repeated or cut.  A credential that no
+ * job has a placeholder of becomes asterisks.
  */
 static char *
 fill(const struct secret *v, const char *stub)
@@ -65,9 +75,11 @@ each_value(const struct exchange *x, struct scrub *s, bool add)
 		const struct binding *b = binding_of(x, i);
 		const struct secret *v = x->cred[i].value;
 
-		if (!comes_back(b))
+		if (!comes_back(x, b) ||
+		    (b->stub[0] == '\0' && secret_len(v) < PASSWORD_MIN))
 			continue;
-		cleanup_free char *stub = fill(v, b->stub);
+		cleanup_free char *stub =
+		    fill(v, b->stub[0] == '\0' ? "*" : b->stub);
 		if (add)
 			scrub_add(s, secret_bytes(v), stub, secret_len(v));
 		else if (!scrub_has(s, k, secret_bytes(v), stub, secret_len(v)))

@@ -2,7 +2,8 @@
 
     corp_proxy.py LOG USER:PASSWORD
 
-Every name is 127.0.0.1 to it.  It prints its port, and writes to LOG a line for
+Every name is 127.0.0.1 to it, and a path that ends in "/not-found" gets a page
+with all that it was asked and by whom.  It prints its port, and writes to LOG a line for
 each request: STATUS METHOD TARGET, then the fields it got, each after a tab.
 """
 import base64
@@ -53,6 +54,15 @@ def handle(conn):
         log(400, head)
         conn.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n"
                      b"Connection: close\r\n\r\n")
+        return
+    if target.endswith("/not-found"):
+        # A page that is meant to help with finding out why.
+        log(502, head)
+        page = text + b"\r\n" + sys.argv[2].encode()
+        conn.sendall(b"HTTP/1.1 502 No\r\nX-Said: %s\r\nContent-Length: %d\r\n"
+                     b"Connection: close\r\n\r\n" % (
+                         fields["proxy-authorization"].encode(),
+                         len(page)) + page)
         return
     if method == "CONNECT":
         port = int(target.rsplit(":", 1)[1])

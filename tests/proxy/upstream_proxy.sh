@@ -80,6 +80,17 @@ check "http: a body both ways" job "
     curl -sSf -d 'some body' '$P/post' && curl -sSf -T /etc/os-release '$P/put'"
 check "the origin has the body" reached plain.test "some body"
 
+# A proxy may repeat what it was told, who we are included.
+CORP_SAYS=$(printf 'jail:%s' "$PASSWORD" | base64 -w0)
+outside curl -sSi -x "http://jail:$PASSWORD@127.0.0.1:$CORP" "$P/not-found"
+check "control: the proxy's page has its password" \
+    grep -qF "$PASSWORD" "$T/outside.out"
+check "control: and has it in base64" grep -qF "$CORP_SAYS" "$T/outside.out"
+job "curl -sSi '$P/not-found'"
+check "http: the page comes" job_says "Proxy-Authorization: Basic "
+check "http: but the password as asterisks" job_says "jail:**********"
+check "http: and nowhere as it is" sh -c '! grep -aF -e "$0" -e "$1" "$2"' \
+    "$PASSWORD" "$(printf %s "$CORP_SAYS" | cut -c9-48)" "$T/job.out"
 check "http: a WebSocket gets a tunnel" sh -c '
     brig run -- curl -sS -i -m 2 -H "Connection: Upgrade" \
         -H "Upgrade: websocket" -H "Sec-WebSocket-Version: 13" \
