@@ -96,6 +96,7 @@ known_ids(const char *name)
 			 src == NULL ? "." : src, name);
 	if (vocab_file_open(&f, base) < 0) {
 		print_message("# skipped: no %s\n", base);
+		str_cleanup_free(&base); /* skip() does not return */
 		skip();
 	}
 	t = tok_new(&f.v, &err);
