@@ -15,7 +15,9 @@
 #include "inferd/engine.h"
 #include "inferd/gen.h"
 
-#define METRICS_CLIENTS 1024u
+/* More than there are connections: each may be another agent's, and some have
+ * a request behind them that has not ended. */
+#define METRICS_CLIENTS 2048u
 #define METRICS_TYPE                                                           \
 	"application/openmetrics-text; version=1.0.0; charset=utf-8"
 
