@@ -35,7 +35,6 @@ struct agent {
 	uint32_t held;           /* by connections and others that know it */
 	uint64_t turn;           /* when the server last did something long */
 	uint64_t used;           /* the later it was looked for, the larger */
-	bool interactive;        /* before the others */
 };
 
 /* All that are known at once, and have a space of prefixes each. */

@@ -94,6 +94,7 @@ struct api_request {
 	const struct api_tool *tool; /* [chat.ntools] */
 	struct chat_text prompt;     /* API_COMPLETIONS */
 	bool echo;
+	bool flex; /* nobody waits for it: those that are waited for go first */
 	/* What was not said is what gen_params begins with: sample -1 where not
 	 * given; max_tokens 0. */
 	float temperature, top_p, min_p;

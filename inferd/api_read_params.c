@@ -346,6 +346,15 @@ read_formats(struct reader *r)
 	return 0;
 }
 
+/* Other tiers than that are sold by others: they mean nothing here. */
+static void
+read_tier(struct reader *r)
+{
+	const uint32_t node = api_field(r, 0, "service_tier");
+
+	r->out->flex = node != 0 && json_tree_is(&r->t, node, "flex");
+}
+
 int
 api_read_params(struct reader *r)
 {
@@ -376,6 +385,7 @@ api_read_params(struct reader *r)
 	if (api_get_number(r, 0, "n", 1, 1, &n) < 0 ||
 	    api_get_number(r, 0, "best_of", 1, 1, &n) < 0)
 		return -1;
+	read_tier(r);
 	if (read_sampling(r) < 0 || read_seed(r) < 0 ||
 	    read_max_tokens(r) < 0 ||
 	    read_stops(r, q->kind == API_MESSAGES || q->kind == API_COUNT_TOKENS

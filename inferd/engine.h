@@ -57,9 +57,9 @@ struct gen_request {
 	uint32_t npublic;
 	struct gen_params params; /* what it points to stays until GEN_END */
 	uint32_t deadline_ms;     /* from now; 0: none */
-	bool interactive;
-	uint8_t ids[16];   /* of its calls */
-	const char *steer; /* class of steering, or NULL */
+	bool interactive;         /* before what is not */
+	uint8_t ids[16];          /* of its calls */
+	const char *steer;        /* class of steering, or NULL */
 	/* The session's calls: the engine's until GEN_END; or NULL. */
 	struct call_loop *loop;
 	gen_fn *fn; /* called in the main thread */

@@ -626,6 +626,7 @@ submit(struct request *q, struct tok_ids *ids, uint32_t deadline_ms)
 		.agent = q->agent,
 		.params = q->params,
 		.deadline_ms = deadline_ms,
+		.interactive = !q->api.flex,
 		.loop = &q->loop,
 		.fn = on_event,
 		.arg = q };

@@ -66,6 +66,25 @@ sampling_is_read(void **state)
 }
 
 static void
+what_nobody_waits_for_is_known_by_its_tier(void **state)
+{
+	struct api_request q;
+
+	api_run_request(API_CHAT, "{" HI ",'service_tier':'flex'}", &q);
+	assert_true(q.flex);
+	api_request_free(&q);
+	api_run_request(API_CHAT, "{" HI ",'service_tier':'priority'}", &q);
+	assert_false(q.flex);
+	api_request_free(&q);
+	api_run_request(API_CHAT, "{" HI ",'service_tier':['flex']}", &q);
+	assert_false(q.flex);
+	api_request_free(&q);
+	api_run_request(API_CHAT, "{" HI "}", &q);
+	assert_false(q.flex);
+	api_request_free(&q);
+}
+
+static void
 max_tokens_is_clamped(void **state)
 {
 	static const struct {
@@ -608,6 +627,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_not_said_stays_unsaid),
 		cmocka_unit_test(sampling_is_read),
+		cmocka_unit_test(what_nobody_waits_for_is_known_by_its_tier),
 		cmocka_unit_test(max_tokens_is_clamped),
 		cmocka_unit_test(stops_are_a_string_or_strings),
 		cmocka_unit_test(too_many_or_too_long_stops_are_refused),
