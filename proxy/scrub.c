@@ -26,6 +26,7 @@ struct scrub {
 	struct buf part; /* the same bytes as they go out so far */
 	size_t gone;     /* of them, let go early */
 	size_t certain;  /* of them, in which indeed none starts */
+	size_t searched; /* of them, for all there is to look for */
 	struct buf work; /* a value written anew */
 	uint64_t count;
 	/* A pause came in the middle of what may be a value. */
@@ -71,6 +72,7 @@ scrub_add(struct scrub *s, const void *real, const void *stub, size_t n)
 	s->stub = xreallocarray(s->stub, s->n + 1, sizeof(*s->stub));
 	s->stub[s->n] = (struct stub){ .p = xmemdup(stub, n), .n = n };
 	shape_add(s->shape, real, stub, n);
+	s->searched = 0;
 	if (key != s->n++)
 		fatalx("scrub: key out of order");
 }
@@ -124,17 +126,16 @@ replace(struct scrub *s, uint8_t *dst, const uint8_t *src, uint64_t pos,
 	s->count++;
 }
 
-/* Search src[0..n), at pos in the stream, and edit dst, its copy.  Returns
- * how many bytes are certain. */
+/* Search src[from..n), src at pos in the stream, and edit dst, its copy.
+ * Returns how many bytes of src are certain. */
 static size_t
-run(struct scrub *s, uint8_t *dst, const uint8_t *src, size_t n, uint64_t pos,
-    bool last, uint64_t *edited)
+run(struct scrub *s, uint8_t *dst, const uint8_t *src, size_t from, size_t n,
+    uint64_t pos, bool last, uint64_t *edited)
 {
 	struct seek_hit hit;
 	size_t hold;
 
-	for (size_t from = 0;
-	     seek_search(s->seek, src, n, from, last, &hit, &hold);
+	for (; seek_search(s->seek, src, n, from, last, &hit, &hold);
 	     from = hit.at + 1) {
 		s->found |= s->stalled && pos + hit.at == s->stalled_at;
 		replace(s, dst, src, pos, &hit, edited);
@@ -171,13 +172,14 @@ feed(struct scrub *s, const uint8_t *p, size_t n, bool last, struct buf *out)
 		memcpy(dst, buf_head(&s->part), had);
 	if (n > 0)
 		memcpy(dst + had, p, n);
-	sure = certain = run(s, dst, src, all, s->pos, last, &s->edited);
+	sure = certain =
+	    run(s, dst, src, s->searched, all, s->pos, last, &s->edited);
 	if (!last)
 		sure = shape_hold(s->shape, src, all);
 	if (sure > certain)
 		sure = certain;
 	resolve(s, s->pos + certain);
-	s->certain = certain - sure;
+	s->certain = s->searched = certain - sure;
 	early = s->gone < sure ? s->gone : sure;
 	s->gone -= early;
 	s->pos += sure;
@@ -190,6 +192,14 @@ feed(struct scrub *s, const uint8_t *p, size_t n, bool last, struct buf *out)
 		buf_consume(&s->held, sure);
 	else
 		buf_put(&s->held, p + sure, all - sure);
+}
+
+/* For a value that has been added since. */
+static void
+search_again(struct scrub *s, struct buf *out)
+{
+	if (s->searched < s->certain)
+		feed(s, NULL, 0, false, out);
 }
 
 void
@@ -224,8 +234,11 @@ scrub_reach(const struct scrub *s)
 void
 scrub_settle(struct scrub *s, struct buf *out)
 {
-	size_t n = s->certain, early = s->gone < n ? s->gone : n;
+	size_t n, early;
 
+	search_again(s, out);
+	n = s->certain;
+	early = s->gone < n ? s->gone : n;
 	if (n == 0)
 		return;
 	buf_put(out, buf_head(&s->part) + early, n - early);
@@ -233,7 +246,7 @@ scrub_settle(struct scrub *s, struct buf *out)
 	buf_consume(&s->part, n);
 	s->pos += n;
 	s->gone -= early;
-	s->certain = 0;
+	s->certain = s->searched = 0;
 }
 
 void
@@ -245,8 +258,10 @@ scrub_end(struct scrub *s, struct buf *out)
 void
 scrub_quiet(struct scrub *s, struct buf *out)
 {
-	size_t n = buf_len(&s->part), go = n;
+	size_t n, go;
 
+	search_again(s, out);
+	n = go = buf_len(&s->part);
 	if (n - s->certain > SCRUB_QUIET_MAX &&
 	    !shape_is_public(
 		s->shape, buf_head(&s->held) + s->certain, n - s->certain)) {
@@ -289,7 +304,7 @@ scrub_text(struct scrub *s, char *text, size_t n)
 	if (n == 0)
 		return;
 	forget(s);
-	(void)run(s, (uint8_t *)text, src, n, 0, true, &edited);
+	(void)run(s, (uint8_t *)text, src, 0, n, 0, true, &edited);
 	forget(s);
 	s->found = found;
 	explicit_bzero(src, n);
@@ -300,7 +315,7 @@ scrub_again(struct scrub *s)
 {
 	forget(s);
 	s->pos = s->edited = s->count = 0;
-	s->gone = s->certain = 0;
+	s->gone = s->certain = s->searched = 0;
 	s->stalled = s->found = false;
 	s->doubts = 0;
 	buf_free(&s->held);

@@ -68,6 +68,9 @@ seek_search(const struct seek *s, const uint8_t *p, size_t n, size_t from,
     bool last, struct seek_hit *hit, size_t *hold)
 {
 	*hold = n;
+	/* Then there is no filter either. */
+	if (s->n == 0)
+		return false;
 	for (size_t i = from; i < n; i++) {
 		i = filter_skip(&s->filter, p, n, i);
 		if (i == n)

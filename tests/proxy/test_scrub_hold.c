@@ -185,6 +185,38 @@ what_starts_no_value_is_let_go_before_more(void **state)
 	scrub_free(s);
 }
 
+/* Of a value that is added meanwhile nothing is let go that is held still. */
+static void
+what_is_held_is_searched_for_new_values(void **state)
+{
+	static const char other[] = "gho_0therVALUE0123456789abcdefghijk";
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct scrub *s = scrub_new();
+		cleanup_buf struct buf out = { 0 };
+
+		/* Nothing public: the end of any text is held. */
+		scrub_add(s, "An0therValueWithoutAPrefix", /* and its stub */
+		    "Zq0gureInyhrJvgubhgNCersvk", 26);
+		scrub_feed(s, "a ", 2, &out);
+		scrub_feed(s, other, strlen(other), &out);
+		assert_int_equal(buf_len(&out), 2);
+		scrub_add(s, other, STUB, strlen(other));
+		if (i == 0)
+			scrub_quiet(s, &out);
+		else if (i == 1)
+			scrub_settle(s, &out);
+		scrub_feed(s, " b", 2, &out);
+		scrub_end(s, &out);
+		buf_put_u8(&out, 0);
+		assert_null(strstr((char *)buf_head(&out), other));
+		assert_non_null(strstr((char *)buf_head(&out), STUB));
+		assert_int_equal(scrub_count(s), 1);
+		scrub_free(s);
+	}
+}
+
 int
 main(void)
 {
@@ -192,6 +224,7 @@ main(void)
 		cmocka_unit_test(what_is_held_back_is_the_same_for_any_value),
 		cmocka_unit_test(a_guess_that_a_pause_shows_is_counted),
 		cmocka_unit_test(what_starts_no_value_is_let_go_before_more),
+		cmocka_unit_test(what_is_held_is_searched_for_new_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
