@@ -168,6 +168,20 @@ is_one_of(const struct reader *r, uint32_t node, const char *const *words)
 	return false;
 }
 
+/*
+ * What a user sends is refused: he can do without.  What a tool answered stands
+ * in the history of its session for good, and the model is told instead.
+ */
+static int
+no_text(struct reader *r, const char *refusal, const char *instead,
+    struct chat_text *out)
+{
+	if (r->role != CHAT_TOOL)
+		return api_bad(r, "type", "%s", refusal);
+	*out = (struct chat_text){ instead, strlen(instead) };
+	return 1;
+}
+
 int
 history_part(struct reader *r, uint32_t part, struct chat_text *out)
 {
@@ -195,15 +209,17 @@ history_part(struct reader *r, uint32_t part, struct chat_text *out)
 		return rc == 0 ? api_bad(r, "refusal", "there is no text") : rc;
 	}
 	if (is_one_of(r, type, images))
-		return api_bad(r, "type",
-		    "images are not supported: the model reads text only");
+		return no_text(r,
+		    "images are not supported: the model reads text only",
+		    "[An image, which cannot be shown: text only.]", out);
 	if (is_one_of(r, type, sounds))
-		return api_bad(r, "type",
+		return no_text(r,
 		    "audio and video are not supported: the model reads text "
-		    "only");
+		    "only",
+		    "[Sound or video, which cannot be told: text only.]", out);
 	if (is_one_of(r, type, files))
-		return api_bad(
-		    r, "type", "files are not supported: send their text");
+		return no_text(r, "files are not supported: send their text",
+		    "[A file, which cannot be shown: text only.]", out);
 	return 0;
 }
 

@@ -73,13 +73,13 @@ read_user_part(struct reader *r, uint32_t node)
 	struct chat_text text;
 	int rc;
 
-	if ((rc = history_part(r, node, &text)) < 0)
-		return -1;
-	if (rc == 0 && api_type_is(r, node, "tool_result"))
+	if (api_type_is(r, node, "tool_result"))
 		return read_result(r, node);
 	if (history_begin(r, CHAT_USER, true) < 0)
 		return -1;
 	r->gap = false;
+	if ((rc = history_part(r, node, &text)) < 0)
+		return -1;
 	if (rc == 0)
 		return read_other(r, node);
 	history_text(r, text);

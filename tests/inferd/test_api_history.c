@@ -155,12 +155,13 @@ histories_that_make_no_sense_are_refused(void **state)
 		{ API_MESSAGES, "{'system':[{'type':'image'}]," MESSAGES "}",
 		    "400 system[0].type: images are not supported: the model "
 		    "reads text only" },
-		{ API_RESPONSES,
-		    "{'input':[{'type':'function_call','call_id':'c','name':"
-		    "'f'},{'type':'function_call_output','call_id':'c',"
-		    "'output':[{'type':'input_image'}]}]}",
-		    "400 input[1].output[0].type: images are not supported: "
-		    "the model reads text only" },
+		{ API_MESSAGES,
+		    CHAT(U ",{'role':'assistant','content':[{'type':"
+			   "'tool_use','id':'t','name':'f'}]},{'role':'user',"
+			   "'content':[{'type':'tool_result','tool_use_id':'t'"
+			   "},{'type':'image'}]}"),
+		    "400 messages[2].content[1].type: images are not "
+		    "supported: the model reads text only" },
 		{ API_RESPONSES, "{'input':[{'role':'tool','content':'x'}]}",
 		    "400 input[0].role: 'tool' is none of system, developer, "
 		    "user, assistant" },
@@ -232,6 +233,32 @@ messages_take_results_out_of_what_a_user_says(void **state)
 		   "{'role':'user','content':[{'type':'document','title':'t',"
 		   "'source':{'type':'text','data':'words'}}]}"),
 	    "U:hi | S:now | U:t\nwords");
+}
+
+static void
+results_that_are_no_text_leave_a_word(void **state)
+{
+	assert_api(API_MESSAGES,
+	    CHAT(U ",{'role':'assistant','content':[{'type':'tool_use','id':"
+		   "'t','name':'f'}]},{'role':'user','content':["
+		   "{'type':'tool_result','tool_use_id':'t','content':["
+		   "{'type':'text','text':'read'},{'type':'image','source':{}}]"
+		   "}]}"),
+	    "U:hi | A:(t f {}) | T:<t read\n"
+	    "[An image, which cannot be shown: text only.]");
+	assert_api(API_RESPONSES,
+	    "{'input':[{'type':'function_call','call_id':'c','name':'f'},"
+	    "{'type':'function_call_output','call_id':'c','output':["
+	    "{'type':'input_image'},{'type':'input_file'}]}]}",
+	    "A:(c f {}) | T:<c [An image, which cannot be shown: text only.]\n"
+	    "[A file, which cannot be shown: text only.]");
+	assert_api(API_CHAT,
+	    CHAT(U ",{'role':'assistant','tool_calls':[{'id':'t','type':"
+		   "'function','function':{'name':'f','arguments':'{}'}}]},"
+		   "{'role':'tool','tool_call_id':'t','content':["
+		   "{'type':'input_audio'}]}"),
+	    "U:hi | A:(t f {}) | T:<t "
+	    "[Sound or video, which cannot be told: text only.]");
 }
 
 static void
@@ -388,6 +415,7 @@ main(void)
 		cmocka_unit_test(an_empty_answer_may_come_back),
 		cmocka_unit_test(histories_that_make_no_sense_are_refused),
 		cmocka_unit_test(messages_take_results_out_of_what_a_user_says),
+		cmocka_unit_test(results_that_are_no_text_leave_a_word),
 		cmocka_unit_test(
 		    responses_join_what_an_assistant_did_in_a_turn),
 		cmocka_unit_test(claude_code_is_understood),
