@@ -137,18 +137,98 @@ look_up(const uint8_t *table, int flip, __m256i codes)
 	return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(v), codes);
 }
 
-/* The rare ones: by way of the reference. */
 always_inline void
-load_plain(enum tensor_type t, const uint8_t *p, struct super *s)
+load_q3_k(const uint8_t *p, struct super *s)
 {
-	struct quant_block u;
-	__m256i flip = _mm256_set1_epi8(is_signed(t) ? -128 : 0);
+	__m256i high = load_32(p);
+	uint32_t a = u32_at(p + 96), b = u32_at(p + 100), c = u32_at(p + 104);
+	__m128i sc =
+	    _mm_set_epi32((int)((b >> 4 & 0x0f0f0f0f) | (c >> 2 & 0x30303030)),
+		(int)((a >> 4 & 0x0f0f0f0f) | (c & 0x30303030)),
+		(int)((b & 0x0f0f0f0f) | (c << 2 & 0x30303030)),
+		(int)((a & 0x0f0f0f0f) | (c << 4 & 0x30303030)));
 
-	quant_unpack(t, p, &u);
+	load_pairs(p + 32, s);
+	/* bit i / 32 of byte i % 32 */
+	for (int k = 0; k < 8; k++) {
+		__m256i h = k < 2 ? _mm256_slli_epi16(high, 2 - k)
+				  : _mm256_srli_epi16(high, k - 2);
+
+		s->q[k] = _mm256_or_si256(s->q[k], masked(h, 4));
+	}
+	s->sc =
+	    _mm256_sub_epi16(_mm256_cvtepu8_epi16(sc), _mm256_set1_epi16(32));
+}
+
+/* Eight fields of 4 or of 2 bits, each as the lowest bits of a byte. */
+always_inline uint64_t
+spread_4(uint64_t v)
+{
+	v = (v | v << 16) & 0x0000ffff0000ffffULL;
+	v = (v | v << 8) & 0x00ff00ff00ff00ffULL;
+	return (v | v << 4) & 0x0f0f0f0f0f0f0f0fULL;
+}
+
+always_inline uint64_t
+spread_2(uint64_t v)
+{
+	v = (v | v << 24) & 0x000000ff000000ffULL;
+	v = (v | v << 12) & 0x000f000f000f000fULL;
+	return (v | v << 6) & 0x0303030303030303ULL;
+}
+
+always_inline void
+load_iq4_xs(const uint8_t *p, struct super *s)
+{
+	const uint64_t sc = spread_4(u32_at(p + 4)) | spread_2(quant_u16(p + 2))
+							  << 4;
+
 	for (int k = 0; k < 8; k++)
-		s->q[k] = _mm256_xor_si256(load_32(u.q + 32 * k), flip);
-	s->sc = _mm256_loadu_si256((const void *)u.sc);
-	s->mn = _mm256_loadu_si256((const void *)u.mn);
+		s->q[k] =
+		    look_up(quant_iq4_values, 0x80, nibbles_32(p + 8 + 16 * k));
+	s->sc = _mm256_sub_epi16(pairs_of_words(sc), _mm256_set1_epi16(32));
+}
+
+/* 32 signs, one in each byte: all its bits, or none. */
+always_inline __m256i
+signs_32(uint32_t w)
+{
+	const __m256i idx = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1,
+	    1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
+	const __m256i bit =
+	    _mm256_set1_epi64x((long long)0x8040201008040201ULL);
+	/* seven of each eight are stored, the eighth makes their number even */
+	uint32_t s = (w & 0x7f) | (w << 1 & 0x7f00) | (w << 2 & 0x7f0000) |
+		     (w << 3 & 0x7f000000);
+	uint32_t odd = s ^ s >> 4;
+
+	odd ^= odd >> 2;
+	odd ^= odd >> 1;
+	s |= (odd & 0x01010101) << 7;
+	return _mm256_cmpeq_epi8(
+	    _mm256_and_si256(
+		_mm256_shuffle_epi8(_mm256_set1_epi32((int)s), idx), bit),
+	    bit);
+}
+
+always_inline void
+load_iq2_xxs(const uint8_t *p, struct super *s)
+{
+	const uint64_t *v = quant_iq2_values;
+	uint64_t sc = 0;
+
+	for (int k = 0; k < 8; k++) {
+		const uint8_t *b = p + 2 + 8 * k;
+		__m256i q = _mm256_setr_epi64x((long long)v[b[0]],
+		    (long long)v[b[1]], (long long)v[b[2]], (long long)v[b[3]]);
+		__m256i sign = signs_32(u32_at(b + 4));
+
+		q = _mm256_sub_epi8(_mm256_xor_si256(q, sign), sign);
+		s->q[k] = _mm256_add_epi8(q, _mm256_set1_epi8(64));
+		sc |= (uint64_t)(b[7] >> 4) << 8 * k;
+	}
+	/* 2 s + 1 */
+	s->sc = pairs_of_words(sc * 2 + 0x0101010101010101ULL);
 }
 
 always_inline void
@@ -160,8 +240,12 @@ load_super(enum tensor_type t, const uint8_t *p, struct super *s)
 		load_q6_k(p, s);
 	else if (t == TT_Q2_K)
 		load_q2_k(p, s);
+	else if (t == TT_Q3_K)
+		load_q3_k(p, s);
+	else if (t == TT_IQ4_XS)
+		load_iq4_xs(p, s);
 	else
-		load_plain(t, p, s);
+		load_iq2_xxs(p, s);
 }
 
 always_inline __m256i
