@@ -29,6 +29,9 @@
 #define CHUNK 128
 /* Below this the weights are used as they are, once for each. */
 #define FEW 4
+/* How far ahead weights are fetched from memory, at least. */
+#define AHEAD 6144
+#define LINE 64 /* of the caches */
 
 always_inline float
 block_d(enum tensor_type t, const uint8_t *p)
@@ -47,8 +50,15 @@ block_dmin(enum tensor_type t, const uint8_t *p)
 	return half_float(quant_u16(p + place_of_d(t) + 2));
 }
 
+always_inline void
+fetch(const uint8_t *p, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i += LINE)
+		__builtin_prefetch(p + i, 0, 3);
+}
+
 always_inline v8
-rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t n,
+rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
     const struct act_super *x)
 {
 	v8 acc = v8_zero();
@@ -68,6 +78,7 @@ rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t n,
 				dmin[r] = block_dmin(t, p[r]);
 				off[r] = words_sum(s.mn, x->sum);
 			}
+			fetch(p[r] + ahead, tensor_type_bytes(t));
 			p[r] += tensor_type_bytes(t);
 		}
 		acc = v8_fma(v8_mul(v8_load(d), dx), v8_of(join(sum)), acc);
@@ -79,7 +90,7 @@ rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t n,
 }
 
 always_inline v8
-rows_small(enum tensor_type t, const uint8_t *p[LANES], size_t n,
+rows_small(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
     const struct act_small *x)
 {
 	const int zero = zero_here(t);
@@ -93,6 +104,7 @@ rows_small(enum tensor_type t, const uint8_t *p[LANES], size_t n,
 			sum[r] = small_sum(
 			    t, load_small(t, p[r]), x->q + QUANT_SMALL * b);
 			d[r] = block_d(t, p[r]);
+			fetch(p[r] + ahead, 1);
 			p[r] += tensor_type_bytes(t);
 		}
 		acc = v8_fma(v8_mul(v8_load(d), v8_set1(x->d[b])),
@@ -129,15 +141,20 @@ always_inline void
 matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
     size_t r1, const void *xq, float *y)
 {
+	const size_t rows =
+	    LANES * (n / tensor_type_block(t)) * tensor_type_bytes(t);
+	/* whole rows of the eight that follow, and some kilobytes at least */
+	const size_t ahead = (AHEAD / rows + 1) * rows;
 	struct act_small small = act_small(xq, n);
 	const uint8_t *p[LANES];
 
 	for (size_t r = r0; r < r1; r += LANES) {
 		row_pointers(t, w, n, r, r1, p);
 		if (tensor_type_block(t) == QUANT_SUPER)
-			store_rows(y, r, r1, rows_super(t, p, n, xq));
+			store_rows(y, r, r1, rows_super(t, p, ahead, n, xq));
 		else
-			store_rows(y, r, r1, rows_small(t, p, n, &small));
+			store_rows(
+			    y, r, r1, rows_small(t, p, ahead, n, &small));
 	}
 }
 
