@@ -145,12 +145,7 @@ load_q3_k(const uint8_t *p, struct super *s)
 {
 	const __m512i third = _mm512_set1_epi8(4);
 	__m512i high = _mm512_srlv_epi16(twice_32(p), shifts(0, 1));
-	uint32_t a = u32_at(p + 96), b = u32_at(p + 100), c = u32_at(p + 104);
-	__m128i sc =
-	    _mm_set_epi32((int)((b >> 4 & 0x0f0f0f0f) | (c >> 2 & 0x30303030)),
-		(int)((a >> 4 & 0x0f0f0f0f) | (c & 0x30303030)),
-		(int)((b & 0x0f0f0f0f) | (c << 2 & 0x30303030)),
-		(int)((a & 0x0f0f0f0f) | (c << 4 & 0x30303030)));
+	uint32_t sc[4];
 
 	load_pairs(p + 32, s);
 	/* bit i / 32 of byte i % 32: 0 and 1, 2 and 3 and so on */
@@ -160,8 +155,10 @@ load_q3_k(const uint8_t *p, struct super *s)
 
 		s->q[k] = _mm512_or_si512(s->q[k], _mm512_and_si512(h, third));
 	}
-	s->sc =
-	    _mm256_sub_epi16(_mm256_cvtepu8_epi16(sc), _mm256_set1_epi16(32));
+	scales_q3_k(p, sc);
+	s->sc = _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_setr_epi32((int)sc[0],
+				     (int)sc[1], (int)sc[2], (int)sc[3])),
+	    _mm256_set1_epi16(32));
 }
 
 /* 16 bytes of codes a block of 32: the low halves, then the high ones. */

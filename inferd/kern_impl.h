@@ -131,6 +131,56 @@ bytes_of_6bit(const uint8_t *p, uint64_t *sc, uint64_t *mn)
 	*mn = mn_high << 32 | (b & 0x3f3f3f3f);
 }
 
+/* Eight fields of 4 or of 2 bits, each as the lowest bits of a byte. */
+always_inline uint64_t
+spread_4(uint64_t v)
+{
+	v = (v | v << 16) & 0x0000ffff0000ffffULL;
+	v = (v | v << 8) & 0x00ff00ff00ff00ffULL;
+	return (v | v << 4) & 0x0f0f0f0f0f0f0f0fULL;
+}
+
+always_inline uint64_t
+spread_2(uint64_t v)
+{
+	v = (v | v << 24) & 0x000000ff000000ffULL;
+	v = (v | v << 12) & 0x000f000f000f000fULL;
+	return (v | v << 6) & 0x0303030303030303ULL;
+}
+
+/* Scales of IQ4_XS, a byte each. */
+always_inline uint64_t
+scales_iq4_xs(const uint8_t *p)
+{
+	return spread_4(u32_at(p + 4)) | spread_2(quant_u16(p + 2)) << 4;
+}
+
+/* Scales of Q3_K, a byte each, in four words. */
+always_inline void
+scales_q3_k(const uint8_t *p, uint32_t out[4])
+{
+	uint32_t a = u32_at(p + 96), b = u32_at(p + 100), c = u32_at(p + 104);
+
+	out[0] = (a & 0x0f0f0f0f) | (c << 4 & 0x30303030);
+	out[1] = (b & 0x0f0f0f0f) | (c << 2 & 0x30303030);
+	out[2] = (a >> 4 & 0x0f0f0f0f) | (c & 0x30303030);
+	out[3] = (b >> 4 & 0x0f0f0f0f) | (c >> 2 & 0x30303030);
+}
+
+/* Signs of 32 values of IQ2_XXS: of each eight seven are stored, the eighth
+ * makes their number even. */
+always_inline uint32_t
+signs_iq2(uint32_t w)
+{
+	uint32_t s = (w & 0x7f) | (w << 1 & 0x7f00) | (w << 2 & 0x7f0000) |
+		     (w << 3 & 0x7f000000);
+	uint32_t odd = s ^ s >> 4;
+
+	odd ^= odd >> 2;
+	odd ^= odd >> 1;
+	return s | (odd & 0x01010101) << 7;
+}
+
 struct kern_ops {
 	void (*act_super)(const float *x, size_t n, struct act_super *out);
 	void (*act_small)(

@@ -122,32 +122,6 @@ load_q2_k(const uint8_t *p, struct super *s)
 	s->mn = words_of(v >> 4);
 }
 
-/* The rare ones: by way of the reference. */
-always_inline void
-load_plain(enum tensor_type t, const uint8_t *p, struct super *s)
-{
-	struct quant_block u;
-
-	quant_unpack(t, p, &u);
-	for (int k = 0; k < 8; k++)
-		s->q[k] = less_zero(t, load_32(u.q + 32 * k));
-	s->sc = PAIR(vld1q_s16(u.sc), vld1q_s16(u.sc + 8));
-	s->mn = PAIR(vld1q_s16(u.mn), vld1q_s16(u.mn + 8));
-}
-
-always_inline void
-load_super(enum tensor_type t, const uint8_t *p, struct super *s)
-{
-	if (t == TT_Q4_K || t == TT_Q5_K)
-		load_q45_k(t == TT_Q5_K, p, s);
-	else if (t == TT_Q6_K)
-		load_q6_k(p, s);
-	else if (t == TT_Q2_K)
-		load_q2_k(p, s);
-	else
-		load_plain(t, p, s);
-}
-
 always_inline v8i
 nibbles_32(const uint8_t *p)
 {
@@ -163,6 +137,87 @@ look_up(const uint8_t *table, v8i codes)
 
 	return PAIR(
 	    vqtbl1q_u8(v, BYTES(codes.a)), vqtbl1q_u8(v, BYTES(codes.b)));
+}
+
+/* 16 words, less 32. */
+always_inline v8i
+less_32(v8i w)
+{
+	int16x8_t z = vdupq_n_s16(32);
+
+	return PAIR((int16x8_t)w.a - z, (int16x8_t)w.b - z);
+}
+
+always_inline void
+load_q3_k(const uint8_t *p, struct super *s)
+{
+	v8i high = load_32(p);
+	uint32_t sc[4];
+
+	for (int k = 0; k < 8; k++) {
+		v8i low =
+		    masked(right(load_32(p + 32 + k / 4 * 32), k % 4 * 2), 3);
+
+		s->q[k] = less_zero(
+		    TT_Q3_K, both(low, left(masked(right(high, k), 1), 2)));
+	}
+	scales_q3_k(p, sc);
+	s->sc = less_32(words_of(vld1q_u8((const uint8_t *)sc)));
+}
+
+always_inline void
+load_iq4_xs(const uint8_t *p, struct super *s)
+{
+	for (int k = 0; k < 8; k++)
+		s->q[k] = less_zero(TT_IQ4_XS,
+		    look_up(quant_iq4_values, nibbles_32(p + 8 + 16 * k)));
+	s->sc = less_32(pairs_of_words(scales_iq4_xs(p)));
+}
+
+/* 16 values, negative where their bits are set; they have no zero here. */
+always_inline uint8x16_t
+iq2_16(const uint8_t *p, uint32_t signs)
+{
+	const uint8x8_t bit = vcreate_u8(0x8040201008040201ULL);
+	uint8x16_t v = vcombine_u8(vcreate_u8(quant_iq2_values[p[0]]),
+	    vcreate_u8(quant_iq2_values[p[1]]));
+	uint8x16_t m = vcombine_u8(vtst_u8(vdup_n_u8((uint8_t)signs), bit),
+	    vtst_u8(vdup_n_u8((uint8_t)(signs >> 8)), bit));
+
+	return (v ^ m) - m;
+}
+
+always_inline void
+load_iq2_xxs(const uint8_t *p, struct super *s)
+{
+	uint64_t sc = 0;
+
+	for (int k = 0; k < 8; k++) {
+		const uint8_t *b = p + 2 + 8 * k;
+		const uint32_t signs = signs_iq2(u32_at(b + 4));
+
+		s->q[k] = PAIR(iq2_16(b, signs), iq2_16(b + 2, signs >> 16));
+		sc |= (uint64_t)(b[7] >> 4) << 8 * k;
+	}
+	/* 2 s + 1 */
+	s->sc = pairs_of_words(sc * 2 + 0x0101010101010101ULL);
+}
+
+always_inline void
+load_super(enum tensor_type t, const uint8_t *p, struct super *s)
+{
+	if (t == TT_Q4_K || t == TT_Q5_K)
+		load_q45_k(t == TT_Q5_K, p, s);
+	else if (t == TT_Q6_K)
+		load_q6_k(p, s);
+	else if (t == TT_Q2_K)
+		load_q2_k(p, s);
+	else if (t == TT_Q3_K)
+		load_q3_k(p, s);
+	else if (t == TT_IQ4_XS)
+		load_iq4_xs(p, s);
+	else
+		load_iq2_xxs(p, s);
 }
 
 always_inline v8i

@@ -141,12 +141,7 @@ always_inline void
 load_q3_k(const uint8_t *p, struct super *s)
 {
 	__m256i high = load_32(p);
-	uint32_t a = u32_at(p + 96), b = u32_at(p + 100), c = u32_at(p + 104);
-	__m128i sc =
-	    _mm_set_epi32((int)((b >> 4 & 0x0f0f0f0f) | (c >> 2 & 0x30303030)),
-		(int)((a >> 4 & 0x0f0f0f0f) | (c & 0x30303030)),
-		(int)((b & 0x0f0f0f0f) | (c << 2 & 0x30303030)),
-		(int)((a & 0x0f0f0f0f) | (c << 4 & 0x30303030)));
+	uint32_t sc[4];
 
 	load_pairs(p + 32, s);
 	/* bit i / 32 of byte i % 32 */
@@ -156,37 +151,20 @@ load_q3_k(const uint8_t *p, struct super *s)
 
 		s->q[k] = _mm256_or_si256(s->q[k], masked(h, 4));
 	}
-	s->sc =
-	    _mm256_sub_epi16(_mm256_cvtepu8_epi16(sc), _mm256_set1_epi16(32));
-}
-
-/* Eight fields of 4 or of 2 bits, each as the lowest bits of a byte. */
-always_inline uint64_t
-spread_4(uint64_t v)
-{
-	v = (v | v << 16) & 0x0000ffff0000ffffULL;
-	v = (v | v << 8) & 0x00ff00ff00ff00ffULL;
-	return (v | v << 4) & 0x0f0f0f0f0f0f0f0fULL;
-}
-
-always_inline uint64_t
-spread_2(uint64_t v)
-{
-	v = (v | v << 24) & 0x000000ff000000ffULL;
-	v = (v | v << 12) & 0x000f000f000f000fULL;
-	return (v | v << 6) & 0x0303030303030303ULL;
+	scales_q3_k(p, sc);
+	s->sc = _mm256_sub_epi16(_mm256_cvtepu8_epi16(_mm_setr_epi32((int)sc[0],
+				     (int)sc[1], (int)sc[2], (int)sc[3])),
+	    _mm256_set1_epi16(32));
 }
 
 always_inline void
 load_iq4_xs(const uint8_t *p, struct super *s)
 {
-	const uint64_t sc = spread_4(u32_at(p + 4)) | spread_2(quant_u16(p + 2))
-							  << 4;
-
 	for (int k = 0; k < 8; k++)
 		s->q[k] =
 		    look_up(quant_iq4_values, 0x80, nibbles_32(p + 8 + 16 * k));
-	s->sc = _mm256_sub_epi16(pairs_of_words(sc), _mm256_set1_epi16(32));
+	s->sc = _mm256_sub_epi16(
+	    pairs_of_words(scales_iq4_xs(p)), _mm256_set1_epi16(32));
 }
 
 /* 32 signs, one in each byte: all its bits, or none. */
@@ -197,14 +175,8 @@ signs_32(uint32_t w)
 	    1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3);
 	const __m256i bit =
 	    _mm256_set1_epi64x((long long)0x8040201008040201ULL);
-	/* seven of each eight are stored, the eighth makes their number even */
-	uint32_t s = (w & 0x7f) | (w << 1 & 0x7f00) | (w << 2 & 0x7f0000) |
-		     (w << 3 & 0x7f000000);
-	uint32_t odd = s ^ s >> 4;
+	const uint32_t s = signs_iq2(w);
 
-	odd ^= odd >> 2;
-	odd ^= odd >> 1;
-	s |= (odd & 0x01010101) << 7;
 	return _mm256_cmpeq_epi8(
 	    _mm256_and_si256(
 		_mm256_shuffle_epi8(_mm256_set1_epi32((int)s), idx), bit),
