@@ -84,6 +84,7 @@ destination_of_a_copy_is_judged(void **state)
 		{ "COPY", "/mine/a", "https://evil.example:PORT/mine", 403 },
 		{ "COPY", "/mine/a", "/mine/../theirs", 403 },
 		{ "COPY", "/mine/a", "mine/b", 403 },
+		{ "COPY", "/mine/a", "//mine/b", 403 },
 		{ "COPY", "/mine/a", "/mine/b\nDestination: /theirs", 403 },
 		/* It means nothing there. */
 		{ "GET", "/mine/a", "somewhere", 200 },
