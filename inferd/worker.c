@@ -134,13 +134,22 @@ worker_waits(const struct worker *w)
 	return w->streams != NULL;
 }
 
-bool
-worker_idle(struct worker *w)
+/* Keys and values of texts that are gone do not stay for long; more of them? */
+static bool
+clear_left_behind(struct worker *w)
 {
 	bool more = kv_pool_clear(w->kv);
 
 	if (w->guesser != NULL)
 		more = kv_pool_clear(w->guesser->kv) || more;
+	return more;
+}
+
+bool
+worker_idle(struct worker *w)
+{
+	const bool more = clear_left_behind(w);
+
 	return prefix_idle(w->prefix) || more;
 }
 
@@ -508,8 +517,7 @@ worker_step(struct worker *w, uint64_t now_us)
 		us = worker_now_us() - us;
 		w->now_us += us;
 		after_batch(w, slice, computed, pool_cpu_us(w->pool) - cpu, us);
-		/* What was left behind does not stay for long. */
-		kv_pool_clear(w->kv);
+		clear_left_behind(w);
 	}
 	publish(w);
 	return w->nrows > 0;
