@@ -11,8 +11,6 @@
 
 /* Rows of weights side by side: their sums are joined into one register. */
 #define ROWS 8
-/* How far ahead weights are fetched from memory, at least. */
-#define AHEAD 6144
 #define EACH_ROW _Pragma("GCC unroll 8") for (int r = 0; r < ROWS; r++)
 
 /* Codes that are too large for pairs of products in 16 bits. */
@@ -100,13 +98,6 @@ d_words(enum tensor_type t, const uint8_t *const p[ROWS])
 	return _mm256_setr_epi32((int)d_bits(t, p[0]), (int)d_bits(t, p[1]),
 	    (int)d_bits(t, p[2]), (int)d_bits(t, p[3]), (int)d_bits(t, p[4]),
 	    (int)d_bits(t, p[5]), (int)d_bits(t, p[6]), (int)d_bits(t, p[7]));
-}
-
-always_inline void
-fetch(const uint8_t *p, size_t bytes)
-{
-	_Pragma("GCC unroll 4") for (size_t i = 0; i < bytes; i += 64)
-	    _mm_prefetch((const char *)(p + i), _MM_HINT_T0);
 }
 
 always_inline __m256
@@ -291,8 +282,7 @@ matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
 {
 	const size_t bytes = n / tensor_type_block(t) * tensor_type_bytes(t);
 	struct act_small small = act_small(xq, n);
-	/* whole rows of the eight that follow, and some kilobytes at least */
-	const size_t ahead = (AHEAD / (ROWS * bytes) + 1) * ROWS * bytes;
+	const size_t ahead = ahead_of(ROWS * bytes);
 
 	for (size_t r = r0; r < r1; r += ROWS) {
 		const uint8_t *p[ROWS];

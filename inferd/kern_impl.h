@@ -131,6 +131,25 @@ bytes_of_6bit(const uint8_t *p, uint64_t *sc, uint64_t *mn)
 	*mn = mn_high << 32 | (b & 0x3f3f3f3f);
 }
 
+/* How far ahead weights are fetched from memory, at least. */
+#define AHEAD 6144
+#define LINE 64 /* of the caches */
+
+/* Weights that will be wanted soon; it does not matter what is there. */
+always_inline void
+fetch(const uint8_t *p, size_t bytes)
+{
+	_Pragma("GCC unroll 4") for (size_t i = 0; i < bytes; i += LINE)
+	    __builtin_prefetch(p + i, 0, 3);
+}
+
+/* Rows side by side take so many bytes: whole ones of those that follow. */
+always_inline size_t
+ahead_of(size_t rows)
+{
+	return (AHEAD / rows + 1) * rows;
+}
+
 /* Eight fields of 4 or of 2 bits, each as the lowest bits of a byte. */
 always_inline uint64_t
 spread_4(uint64_t v)

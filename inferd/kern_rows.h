@@ -29,9 +29,6 @@
 #define CHUNK 128
 /* Below this the weights are used as they are, once for each. */
 #define FEW 4
-/* How far ahead weights are fetched from memory, at least. */
-#define AHEAD 6144
-#define LINE 64 /* of the caches */
 
 always_inline float
 block_d(enum tensor_type t, const uint8_t *p)
@@ -48,13 +45,6 @@ always_inline float
 block_dmin(enum tensor_type t, const uint8_t *p)
 {
 	return half_float(quant_u16(p + place_of_d(t) + 2));
-}
-
-always_inline void
-fetch(const uint8_t *p, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i += LINE)
-		__builtin_prefetch(p + i, 0, 3);
 }
 
 always_inline v8
@@ -141,10 +131,8 @@ always_inline void
 matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
     size_t r1, const void *xq, float *y)
 {
-	const size_t rows =
-	    LANES * (n / tensor_type_block(t)) * tensor_type_bytes(t);
-	/* whole rows of the eight that follow, and some kilobytes at least */
-	const size_t ahead = (AHEAD / rows + 1) * rows;
+	const size_t ahead =
+	    ahead_of(LANES * (n / tensor_type_block(t)) * tensor_type_bytes(t));
 	struct act_small small = act_small(xq, n);
 	const uint8_t *p[LANES];
 
