@@ -128,9 +128,7 @@ read_destination(const struct exchange *x, const char *v, char *target)
 	uint16_t port;
 	struct error err;
 
-	/* "//host/path" names another host (RFC 3986, 4.2). */
-	if (v[0] == '/' && v[1] != '/' &&
-	    strlcpy(target, v, P_URL_MAX + 1) <= P_URL_MAX)
+	if (v[0] == '/' && strlcpy(target, v, P_URL_MAX + 1) <= P_URL_MAX)
 		return NULL;
 	if (policy_url_split(
 		v, scheme, host, &port, target, P_URL_MAX + 1, &err) < 0)

@@ -67,7 +67,7 @@ destination_of_a_copy_is_judged(void **state)
 		      "	default http deny;\n"
 		      "	allow http {GET,POST,COPY,MOVE} "
 		      "https://good.example:%u/mine/**;\n"
-		      "	allow http GET https://good.example:%u/**;\n"
+		      "	allow http {GET,REBIND} https://good.example:%u/**;\n"
 		      "	allow net 127.0.0.1:%u;\n"
 		      "}\n",
 		w->port, w->port, w->port);
@@ -84,7 +84,8 @@ destination_of_a_copy_is_judged(void **state)
 		{ "COPY", "/mine/a", "https://evil.example:PORT/mine", 403 },
 		{ "COPY", "/mine/a", "/mine/../theirs", 403 },
 		{ "COPY", "/mine/a", "mine/b", 403 },
-		{ "COPY", "/mine/a", "//mine/b", 403 },
+		{ "REBIND", "/mine/a", "/theirs/b", 200 },
+		{ "REBIND", "/mine/a", "//theirs/b", 403 },
 		{ "COPY", "/mine/a", "/mine/b\nDestination: /theirs", 403 },
 		/* It means nothing there. */
 		{ "GET", "/mine/a", "somewhere", 200 },
