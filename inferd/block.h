@@ -18,7 +18,6 @@ struct run {
 	const struct net *net;
 	struct pool *pool;
 	enum tensor_type kv;
-	size_t key, value; /* bytes of one row of a head */
 	size_t max;
 
 	const struct row *rows;
@@ -30,6 +29,7 @@ struct run {
 	float *out;  /* [embd]: what it says */
 	float *turn; /* [rope_dims] */
 	float *q, *k, *v, *att;
+	float *scratch;    /* as many as the architecture wants */
 	struct acts *acts; /* of norm, att, and the dense layer's hidden */
 	float *hidden;     /* of dense layers [ff] */
 
@@ -55,6 +55,23 @@ void block_norm(struct run *r, const float *x, const float *w, float *y);
 
 /* x += attention(x), x += ffn(x): a layer of most architectures. */
 void block_decoder(struct run *r, uint32_t layer);
+
+/*
+ * Heads of queries over what a track keeps of each row's sequence, up to the
+ * row's own position, which is there already.  A track without values has them
+ * at the front of its keys.
+ */
+struct attend {
+	uint32_t track;
+	uint32_t heads, kv_heads; /* of queries; of keys, which they share */
+	uint32_t key, value; /* values of a head; value: of what comes out */
+	float scale;         /* of products of queries and keys */
+	uint32_t window;     /* positions seen, this one too; 0: all */
+	const float *sinks;  /* [heads], or NULL */
+	const float *q;      /* [rows][heads][key] */
+	float *out;          /* [rows][heads][value] */
+};
+void block_attend(struct run *r, const struct attend *a);
 
 /* What attention says, into r->out. */
 void block_attention(struct run *r, uint32_t layer);

@@ -21,10 +21,7 @@ static const struct {
 static enum tensor_type
 type_for(const struct hparams *hp, enum tensor_type type)
 {
-	const uint32_t block = tensor_type_info(type)->block;
-
-	return hp->head_k % block == 0 && hp->head_v % block == 0 ? type
-								  : TT_F16;
+	return kv_fits(hp, type) ? type : TT_F16;
 }
 
 struct net *

@@ -1,10 +1,10 @@
-#include "inferd/kv.h"
-
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
+#include "inferd/kv_int.h"
+#include "inferd/net.h"
 
 struct kv_page {
 	unsigned refs;
@@ -15,44 +15,73 @@ struct kv_page {
 	uint8_t *data;
 };
 
-struct kv_pool {
-	enum tensor_type type;
-	uint32_t kv_heads;
-	size_t key, value; /* bytes of a row */
-	uint32_t layers;
-	size_t layer, all; /* bytes of a page */
-	size_t budget, used;
-	struct kv_page *empty, *full; /* nobody's; these are cleared first */
-};
-
-struct kv_seq {
-	struct kv_pool *pool;
-	struct kv_page **pages;
-	uint32_t npages, cap;
-	const struct steer *steer;
-};
+#define STATE_ALIGN 64u
 
 bool
 kv_fits(const struct hparams *hp, enum tensor_type type)
 {
-	return (type == TT_F32 || type == TT_F16 || type == TT_Q8_0) &&
-	       tensor_row_bytes(type, hp->head_k) != 0 &&
-	       tensor_row_bytes(type, hp->head_v) != 0;
+	struct kv_shape shape;
+
+	if (type != TT_F32 && type != TT_F16 && type != TT_Q8_0)
+		return false;
+	for (uint32_t i = 0; net_kv_shape(hp, i, &shape); i++)
+		if (shape.heads != 0 &&
+		    (tensor_row_bytes(type, shape.key) == 0 ||
+			(shape.value != 0 &&
+			    tensor_row_bytes(type, shape.value) == 0)))
+			return false;
+	return true;
+}
+
+static void
+add_track(struct kv_pool *p, const struct kv_shape *shape)
+{
+	struct track *t;
+
+	p->track = xreallocarray(p->track, p->ntracks + 1, sizeof(*p->track));
+	t = &p->track[p->ntracks++];
+	*t = (struct track){
+		.heads = shape->heads, .page = p->all, .state = p->state
+	};
+	if (shape->heads != 0) {
+		t->key = tensor_row_bytes(p->type, shape->key);
+		if (shape->value != 0)
+			t->value = tensor_row_bytes(p->type, shape->value);
+	}
+	p->all += KV_PAGE * t->heads * (t->key + t->value);
+	p->state +=
+	    (shape->state + STATE_ALIGN - 1) / STATE_ALIGN * STATE_ALIGN;
+}
+
+static struct kv_pool *
+pool_empty(enum tensor_type type, size_t budget)
+{
+	struct kv_pool *p = xcalloc(1, sizeof(*p));
+
+	p->type = type;
+	p->budget = budget;
+	return p;
 }
 
 struct kv_pool *
 kv_pool_new(const struct hparams *hp, enum tensor_type type, size_t budget)
 {
-	struct kv_pool *p = xcalloc(1, sizeof(*p));
+	struct kv_pool *p = pool_empty(type, budget);
+	struct kv_shape shape;
 
-	p->type = type;
-	p->kv_heads = hp->kv_heads;
-	p->layers = hp->layers;
-	p->key = tensor_row_bytes(type, hp->head_k);
-	p->value = tensor_row_bytes(type, hp->head_v);
-	p->layer = KV_PAGE * hp->kv_heads * (p->key + p->value);
-	p->all = p->layer * hp->layers;
-	p->budget = budget;
+	for (uint32_t i = 0; net_kv_shape(hp, i, &shape); i++)
+		add_track(p, &shape);
+	return p;
+}
+
+struct kv_pool *
+kv_pool_of(const struct kv_shape *shape, uint32_t n, enum tensor_type type,
+    size_t budget)
+{
+	struct kv_pool *p = pool_empty(type, budget);
+
+	for (uint32_t i = 0; i < n; i++)
+		add_track(p, &shape[i]);
 	return p;
 }
 
@@ -92,6 +121,7 @@ kv_pool_free(struct kv_pool *p)
 	while (kv_pool_clear(p))
 		;
 	free_all(&p->empty);
+	free(p->track);
 	free(p);
 }
 
@@ -175,6 +205,7 @@ kv_seq_free(struct kv_seq *s)
 	if (s == NULL)
 		return;
 	kv_seq_cut(s, 0);
+	kv_seq_drop_states(s);
 	free(s->pages);
 	free(s);
 }
@@ -211,7 +242,7 @@ kv_seq_reserve(struct kv_seq *s, uint32_t n)
 			return -1;
 		append(s, page);
 	}
-	return 0;
+	return kv_seq_have_state(s);
 }
 
 uint32_t
@@ -227,6 +258,10 @@ kv_seq_cut(struct kv_seq *s, uint32_t n)
 
 	while (s->npages > keep)
 		kv_page_drop(s->pool, s->pages[--s->npages]);
+	if (n == 0)
+		kv_seq_drop_states(s);
+	else if (s->stands > n)
+		s->stands = KV_NOWHERE;
 }
 
 /* What comes behind may be of somebody else: it stays behind. */
@@ -241,16 +276,15 @@ kv_page_copy(struct kv_pool *p, const struct kv_page *from, uint32_t n)
 		return NULL;
 	to = see(page);
 	at = from->data;
-	for (uint32_t i = 0; i < p->layers; i++) {
-		for (uint32_t h = 0; h < p->kv_heads; h++) {
-			memcpy(to, at, n * p->key);
-			to += KV_PAGE * p->key;
-			at += KV_PAGE * p->key;
-		}
-		for (uint32_t h = 0; h < p->kv_heads; h++) {
-			memcpy(to, at, n * p->value);
-			to += KV_PAGE * p->value;
-			at += KV_PAGE * p->value;
+	for (uint32_t i = 0; i < p->ntracks; i++) {
+		const struct track *t = &p->track[i];
+
+		for (uint32_t h = 0; h < 2 * t->heads; h++) {
+			const size_t row = h < t->heads ? t->key : t->value;
+
+			memcpy(to, at, n * row);
+			to += KV_PAGE * row;
+			at += KV_PAGE * row;
 		}
 	}
 	return page;
@@ -294,28 +328,26 @@ kv_seq_fork(const struct kv_seq *s, uint32_t n)
 		struct kv_page *page =
 		    kv_page_copy(s->pool, s->pages[whole], n % KV_PAGE);
 
-		if (page == NULL) {
-			kv_seq_free(f);
-			return NULL;
-		}
+		if (page == NULL)
+			goto fail;
 		append(f, page);
 	}
+	if (kv_seq_copy_state(f, s, n) < 0)
+		goto fail;
 	return f;
+fail:
+	kv_seq_free(f);
+	return NULL;
 }
 
-void *
-kv_keys(const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page)
+struct kv_rows
+kv_rows(const struct kv_seq *s, uint32_t track, uint32_t head, uint32_t page)
 {
-	const struct kv_pool *p = s->pool;
+	const struct track *t = &s->pool->track[track];
+	uint8_t *at = see(s->pages[page]) + t->page;
 
-	return see(s->pages[page]) + layer * p->layer + head * KV_PAGE * p->key;
-}
-
-void *
-kv_values(const struct kv_seq *s, uint32_t layer, uint32_t head, uint32_t page)
-{
-	const struct kv_pool *p = s->pool;
-
-	return see(s->pages[page]) + layer * p->layer +
-	       KV_PAGE * p->kv_heads * p->key + head * KV_PAGE * p->value;
+	return (struct kv_rows){ .keys = at + head * KV_PAGE * t->key,
+		.values = at + KV_PAGE * (t->heads * t->key + head * t->value),
+		.key = t->key,
+		.value = t->value };
 }

@@ -7,6 +7,8 @@
 
 #include "base/compat.h"
 #include "base/str.h"
+#include "inferd/kv.h"
+#include "inferd/net_bind.h"
 #include "inferd/rope.h"
 
 const struct arch_def *
@@ -21,12 +23,18 @@ arch_def(enum arch arch)
 	return NULL;
 }
 
-struct binding {
-	const struct model_table *t;
-	struct error *err;
-	int layer; /* -1: outside of the layers */
-	bool failed;
-};
+bool
+net_kv_shape(const struct hparams *hp, uint32_t i, struct kv_shape *out)
+{
+	const struct arch_def *d = arch_def(hp->arch);
+
+	if (d != NULL && d->kv != NULL)
+		return d->kv(hp, i, out);
+	*out = (struct kv_shape){
+		.heads = hp->kv_heads, .key = hp->head_k, .value = hp->head_v
+	};
+	return i < hp->layers;
+}
 
 static const struct tensor *
 find(struct binding *b, const char *part, const char *suffix, bool needed)
@@ -47,9 +55,8 @@ find(struct binding *b, const char *part, const char *suffix, bool needed)
 	return t;
 }
 
-/* n floats; they stand in F32 in every file, being few. */
-static const float *
-vector(struct binding *b, const char *part, const char *suffix, size_t n,
+const float *
+net_vector(struct binding *b, const char *part, const char *suffix, size_t n,
     bool needed)
 {
 	const struct tensor *t = find(b, part, suffix, needed);
@@ -68,9 +75,8 @@ vector(struct binding *b, const char *part, const char *suffix, size_t n,
 	return t->data;
 }
 
-/* experts: 0 for a plain matrix. */
-static struct matrix
-matrix(struct binding *b, const char *part, size_t rows, size_t cols,
+struct matrix
+net_matrix(struct binding *b, const char *part, size_t rows, size_t cols,
     size_t experts, bool needed)
 {
 	const struct tensor *t = find(b, part, ".weight", needed);
@@ -92,13 +98,13 @@ matrix(struct binding *b, const char *part, size_t rows, size_t cols,
 	m.rows = rows;
 	m.cols = cols;
 	m.row_bytes = tensor_row_bytes(t->type, cols);
-	m.bias = vector(b, part, ".bias", rows * n, false);
-	m.scale = vector(b, part, ".scale", n, false);
+	m.bias = net_vector(b, part, ".bias", rows * n, false);
+	m.scale = net_vector(b, part, ".scale", n, false);
 	return m;
 }
 
-static void
-bind_layer(struct binding *b, const struct net *net, struct layer *l)
+void
+net_bind_attention(struct binding *b, const struct net *net, struct layer *l)
 {
 	const struct hparams *hp = &net->hp;
 	const struct arch_def *d = net->def;
@@ -108,35 +114,48 @@ bind_layer(struct binding *b, const struct net *net, struct layer *l)
 		     o = (size_t)hp->heads * hp->head_v;
 	const bool full = d->qk_norm == QK_NORM_FULL;
 
-	l->attn_norm = vector(b, "attn_norm", ".weight", hp->embd, true);
-	l->q = matrix(b, "attn_q", q, hp->embd, 0, true);
-	l->k = matrix(b, "attn_k", k, hp->embd, 0, true);
-	l->v = matrix(b, "attn_v", v, hp->embd, 0, true);
-	l->o = matrix(b, "attn_output", hp->embd, o, 0, true);
+	l->q = net_matrix(b, "attn_q", q, hp->embd, 0, true);
+	l->k = net_matrix(b, "attn_k", k, hp->embd, 0, true);
+	l->v = net_matrix(b, "attn_v", v, hp->embd, 0, true);
+	l->o = net_matrix(b, "attn_output", hp->embd, o, 0, true);
 	if (d->qk_norm != QK_NORM_NONE) {
-		l->q_norm = vector(
+		l->q_norm = net_vector(
 		    b, "attn_q_norm", ".weight", full ? q : hp->head_k, true);
-		l->k_norm = vector(
+		l->k_norm = net_vector(
 		    b, "attn_k_norm", ".weight", full ? k : hp->head_k, true);
 	}
-	l->sinks = vector(
+	l->sinks = net_vector(
 	    b, "attn_sinks", ".weight", hp->heads, hp->arch == ARCH_GPT_OSS);
 	l->window = d->window == NULL
 			? hp->window
 			: d->window((uint32_t)b->layer, hp->window);
-	l->ffn_norm = vector(b, d->ffn_norm, ".weight", hp->embd, true);
+}
+
+static void
+bind_layer(struct binding *b, const struct net *net, struct layer *l)
+{
+	const struct hparams *hp = &net->hp;
+	const struct arch_def *d = net->def;
+
+	l->attn_norm = net_vector(b, "attn_norm", ".weight", hp->embd, true);
+	if (d->bind != NULL)
+		d->bind(b, net, l);
+	else
+		net_bind_attention(b, net, l);
+	l->ffn_norm = net_vector(b, d->ffn_norm, ".weight", hp->embd, true);
 	if (hp->experts == 0) {
-		l->gate = matrix(b, "ffn_gate", hp->ff, hp->embd, 0, true);
-		l->up = matrix(b, "ffn_up", hp->ff, hp->embd, 0, true);
-		l->down = matrix(b, "ffn_down", hp->embd, hp->ff, 0, true);
+		l->gate = net_matrix(b, "ffn_gate", hp->ff, hp->embd, 0, true);
+		l->up = net_matrix(b, "ffn_up", hp->ff, hp->embd, 0, true);
+		l->down = net_matrix(b, "ffn_down", hp->embd, hp->ff, 0, true);
 		return;
 	}
-	l->router = matrix(b, "ffn_gate_inp", hp->experts, hp->embd, 0, true);
-	l->gate = matrix(
+	l->router =
+	    net_matrix(b, "ffn_gate_inp", hp->experts, hp->embd, 0, true);
+	l->gate = net_matrix(
 	    b, "ffn_gate_exps", hp->expert_ff, hp->embd, hp->experts, true);
-	l->up = matrix(
+	l->up = net_matrix(
 	    b, "ffn_up_exps", hp->expert_ff, hp->embd, hp->experts, true);
-	l->down = matrix(
+	l->down = net_matrix(
 	    b, "ffn_down_exps", hp->embd, hp->expert_ff, hp->experts, true);
 	if (!d->expert_scales)
 		l->gate.scale = l->up.scale = l->down.scale = NULL;
@@ -149,7 +168,7 @@ bind_rope(struct binding *b, struct net *n)
 	const float *factors;
 
 	b->layer = -1;
-	factors = vector(b, "rope_freqs", ".weight", pairs, false);
+	factors = net_vector(b, "rope_freqs", ".weight", pairs, false);
 	n->rope_freq = xcalloc(pairs, sizeof(*n->rope_freq));
 	rope_frequencies(&n->hp, factors, n->rope_freq, &n->rope_gain);
 }
@@ -170,11 +189,13 @@ net_new(const struct model_table *t, struct error *err)
 	n->def = def;
 	n->hp = t->hp;
 	n->attn_scale = 1.0f / sqrtf((float)n->hp.head_k);
-	n->embd = matrix(&b, "token_embd", n->hp.vocab, n->hp.embd, 0, true);
-	n->output = matrix(&b, "output", n->hp.vocab, n->hp.embd, 0, false);
+	n->embd =
+	    net_matrix(&b, "token_embd", n->hp.vocab, n->hp.embd, 0, true);
+	n->output = net_matrix(&b, "output", n->hp.vocab, n->hp.embd, 0, false);
 	if (n->output.w == NULL)
 		n->output = n->embd;
-	n->output_norm = vector(&b, "output_norm", ".weight", n->hp.embd, true);
+	n->output_norm =
+	    net_vector(&b, "output_norm", ".weight", n->hp.embd, true);
 	n->layers = xcalloc(n->hp.layers, sizeof(*n->layers));
 	for (uint32_t i = 0; i < n->hp.layers && !b.failed; i++) {
 		b.layer = (int)i;

@@ -19,6 +19,10 @@
 #include "inferd/model_table.h"
 
 struct run;
+struct binding;
+struct kv_shape;
+struct layer;
+struct net;
 
 /* One matrix, or one for each expert: y = (W x) * scale + bias. */
 struct matrix {
@@ -67,6 +71,15 @@ struct arch_def {
 	const char *ffn_norm; /* name of the tensor in a layer */
 	/* Window of a layer, given that of the model; NULL: the model's. */
 	uint32_t (*window)(uint32_t layer, uint32_t window);
+	/* What track number i keeps of a sequence; false: there is no such
+	 * track.  NULL: each layer keeps the keys and values of kv_heads. */
+	bool (*kv)(const struct hparams *hp, uint32_t i, struct kv_shape *out);
+	/* Binds what comes before the feed-forward block, which is bound for
+	 * all alike; NULL: net_bind_attention(). */
+	void (*bind)(struct binding *b, const struct net *n, struct layer *l);
+	/* Floats that blocks of its own have for each row, in run.scratch, kept
+	 * from one layer to the next; NULL: none. */
+	size_t (*scratch)(const struct hparams *hp);
 	/* Adds what the layer says to each row of the residual stream. */
 	void (*layer)(struct run *r, uint32_t layer);
 };
@@ -91,6 +104,8 @@ void net_free(struct net *n); /* NULL is fine */
 
 /* Of one architecture; NULL: none of ours. */
 const struct arch_def *arch_def(enum arch arch);
+/* What track number i keeps of a sequence; false: there is no such track. */
+bool net_kv_shape(const struct hparams *hp, uint32_t i, struct kv_shape *out);
 
 extern const struct arch_def arch_qwen3moe, arch_qwen3, arch_llama, arch_olmoe,
     arch_gpt_oss;

@@ -51,8 +51,6 @@ run_new(
 	r->net = n;
 	r->pool = pool;
 	r->kv = type;
-	r->key = tensor_row_bytes(type, hp->head_k);
-	r->value = tensor_row_bytes(type, hp->head_v);
 	r->max = most;
 	r->x = floats(most, hp->embd);
 	r->norm = floats(most, hp->embd);
@@ -62,6 +60,8 @@ run_new(
 	r->k = floats(most, (size_t)hp->kv_heads * hp->head_k);
 	r->v = floats(most, (size_t)hp->kv_heads * hp->head_v);
 	r->att = floats(most, o);
+	if (n->def->scratch != NULL)
+		r->scratch = floats(most, n->def->scratch(hp));
 	r->acts = acts_new(pool, most, max(max(hp->embd, o), hp->ff));
 	if (hp->experts > 0)
 		experts_new(r);
@@ -83,6 +83,7 @@ run_free(struct run *r)
 	free(r->k);
 	free(r->v);
 	free(r->att);
+	free(r->scratch);
 	free(r->hidden);
 	free(r->scores);
 	free(r->weight);
@@ -144,6 +145,7 @@ run_rows_until(struct run *r, const struct row *rows, size_t n, size_t keep,
 	r->rows = rows;
 	r->n = n;
 	for (size_t i = 0; i < n; i++) {
+		kv_seq_enter(rows[i].seq);
 		dequant_row(e->type, e->w + rows[i].token * e->row_bytes,
 		    &r->x[i * e->cols], e->cols);
 		rope_turn(net, rows[i].pos, &r->turn[i * net->hp.rope_dims]);
@@ -157,6 +159,8 @@ run_rows_until(struct run *r, const struct row *rows, size_t n, size_t keep,
 		net->def->layer(r, l);
 		steer(r, l);
 	}
+	for (size_t i = 0; i < n; i++)
+		kv_seq_leave(rows[i].seq, rows[i].pos + 1);
 	head(r, logits);
 	return n;
 }

@@ -33,15 +33,17 @@ struct run *run_new(
 void run_free(struct run *r); /* NULL is fine */
 
 /*
- * The rows of a sequence come in order of their positions, and all positions
- * before have been here.  logits: [rows that want them][vocab], in their
- * order; NULL if none does.
+ * The rows of a sequence come in order of their positions, one right behind the
+ * other, and all positions before have been here; the sequence's state is that
+ * of the position of its first row.  logits: [rows that want them][vocab], in
+ * their order; NULL if none does.
  */
 void run_rows(struct run *r, const struct row *rows, size_t n, float *logits);
 /*
  * The same, but once *stop is not 0 (NULL: never) it goes on from the next
  * layer with the first `keep` rows alone.  Returns how many rows have been
- * computed, n or keep; the others are as if they had not been here.
+ * computed, n or keep; the others are as if they had not been here, but for the
+ * state of their sequences, which is of no position any more.
  */
 size_t run_rows_until(struct run *r, const struct row *rows, size_t n,
     size_t keep, float *logits, const atomic_int *stop);

@@ -6,11 +6,13 @@ libinferd_a_SOURCES += \
 	inferd/arch_qwen3.c \
 	inferd/arch_qwen3moe.c \
 	inferd/block.c inferd/block.h \
+	inferd/block_attend.c \
 	inferd/block_attention.c \
 	inferd/block_ffn.c \
-	inferd/kv.c inferd/kv.h \
+	inferd/kv.c inferd/kv.h inferd/kv_int.h \
+	inferd/kv_state.c \
 	inferd/mat.c inferd/mat.h \
-	inferd/net.c inferd/net.h \
+	inferd/net.c inferd/net.h inferd/net_bind.h \
 	inferd/rope.c inferd/rope.h \
 	inferd/run.c inferd/run.h \
 	inferd/sample.c inferd/sample.h \

@@ -570,7 +570,7 @@ fill(struct engine *e, uint32_t space, uint32_t which, uint32_t n)
 	prompt(ids, which);
 	assert_int_equal(kv_seq_reserve(s, n), 0);
 	for (uint32_t p = 0; p < n / KV_PAGE; p++) {
-		uint8_t *data = kv_keys(s, 0, 0, p);
+		uint8_t *data = kv_rows(s, 0, 0, p).keys;
 
 		for (size_t i = 0; i < e->page; i++)
 			data[i] = mark(which, p, i);
@@ -593,7 +593,7 @@ find(struct engine *e, uint32_t space, uint32_t which, struct prefix_hit *hit)
 	while ((more = prefix_more(e->c, space, ids, PROMPT, s, n)) > n)
 		n = more;
 	for (uint32_t p = 0; p < n / KV_PAGE; p++) {
-		const uint8_t *data = kv_keys(s, 0, 0, p);
+		const uint8_t *data = kv_rows(s, 0, 0, p).keys;
 
 		for (size_t i = 0; i < e->page; i++)
 			if (data[i] != mark(which, p, i))

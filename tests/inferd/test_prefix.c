@@ -94,7 +94,7 @@ ask(struct world *w, uint32_t space, const int32_t *ids, uint32_t n)
 
 	assert_int_equal(kv_seq_reserve(s, n), 0);
 	for (uint32_t p = 0; (p + 1) * KV_PAGE <= n; p++) {
-		uint8_t *keys = kv_keys(s, 1, 0, p);
+		uint8_t *keys = kv_rows(s, 1, 0, p).keys;
 
 		if ((p + 1) * KV_PAGE <= hit.n)
 			assert_int_equal(keys[0], mark(ids, p));
@@ -227,8 +227,8 @@ what_is_public_is_found_by_all_and_stays(void **state)
 	budget(w, 6);
 	assert_int_equal(kv_seq_reserve(s, LONG), 0);
 	for (uint32_t p = 0; (p + 1) * KV_PAGE <= LONG; p++)
-		*(uint8_t *)kv_keys(s, 1, 0, p) = mark(ids, p);
-	memset(kv_values(s, 2, 1, 1), 'x', w->page / 12);
+		*(uint8_t *)kv_rows(s, 1, 0, p).keys = mark(ids, p);
+	memset(kv_rows(s, 2, 1, 1).values, 'x', w->page / 12);
 	prefix_keep(w->cache, PREFIX_PUBLIC, ids, 100, s);
 	prefix_keep(w->cache, A, ids, LONG, s);
 	kv_seq_free(s);
@@ -244,9 +244,10 @@ what_is_public_is_found_by_all_and_stays(void **state)
 	for (uint32_t i = 0; i < w->page / 12; i++)
 		if (i < w->page / 12 / KV_PAGE * (100 - KV_PAGE))
 			assert_int_equal(
-			    ((char *)kv_values(s, 2, 1, 1))[i], 'x');
+			    ((char *)kv_rows(s, 2, 1, 1).values)[i], 'x');
 		else
-			assert_int_equal(((char *)kv_values(s, 2, 1, 1))[i], 0);
+			assert_int_equal(
+			    ((char *)kv_rows(s, 2, 1, 1).values)[i], 0);
 	kv_seq_free(s);
 	for (uint32_t i = 2; i < 10; i++) {
 		free(other);
@@ -322,14 +323,14 @@ memory_comes_back_but_not_from_under_a_sequence(void **state)
 	assert_int_equal(prefix_shrink(w->cache, 1), w->page);
 	assert_int_equal(prefix_shrink(w->cache, SIZE_MAX), 7 * w->page);
 	assert_int_equal(found(w, A, one, 129), 128);
-	assert_int_equal(*(uint8_t *)kv_keys(s, 1, 0, 1), mark(one, 1));
+	assert_int_equal(*(uint8_t *)kv_rows(s, 1, 0, 1).keys, mark(one, 1));
 	kv_seq_free(s);
 	/* The memory of it is empty before anybody else has it. */
 	assert_int_equal(prefix_shrink(w->cache, SIZE_MAX), 2 * w->page);
 	s = kv_seq_new(w->kv);
 	assert_int_equal(kv_seq_reserve(s, 2 * LONG), 0);
 	for (uint32_t p = 0; p < 2 * LONG / KV_PAGE; p++) {
-		const uint8_t *data = kv_keys(s, 0, 0, p);
+		const uint8_t *data = kv_rows(s, 0, 0, p).keys;
 
 		for (size_t i = 0; i < w->page; i++)
 			if (data[i] != 0)

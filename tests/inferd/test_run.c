@@ -315,65 +315,6 @@ rows_that_are_stopped_end_with_their_layer_and_leave_no_trace(void **state)
 }
 
 static void
-a_budget_is_kept_and_pages_come_back_empty(void **state)
-{
-	struct model_table *t = tiny_new(ARCH_QWEN3, TT_F32, 0, 1);
-	struct kv_pool *p = kv_pool_new(&t->hp, TT_F16, 0);
-	const size_t page = kv_page_bytes(p);
-	struct kv_seq *s, *f;
-	const char *keys;
-
-	kv_pool_free(p);
-	p = kv_pool_new(&t->hp, TT_F16, 2 * page);
-	s = kv_seq_new(p);
-	assert_int_equal(kv_seq_reserve(s, 2 * KV_PAGE), 0);
-	assert_int_equal(kv_seq_reserve(s, 2 * KV_PAGE + 1), -1);
-	assert_null(kv_seq_fork(s, KV_PAGE + 1));
-	f = kv_seq_fork(s, KV_PAGE);
-	assert_non_null(f);
-	assert_ptr_equal(kv_keys(s, 1, 1, 0), kv_keys(f, 1, 1, 0));
-	memset(kv_values(s, 2, 1, 1), 'x', KV_PAGE);
-	kv_seq_cut(s, KV_PAGE);
-	assert_int_equal(kv_pool_used(p), page);
-	assert_int_equal(kv_seq_reserve(f, KV_PAGE + 1), 0);
-	keys = kv_values(f, 2, 1, 1);
-	for (size_t i = 0; i < KV_PAGE; i++)
-		assert_int_equal(keys[i], 0);
-	kv_seq_free(s);
-	kv_seq_free(f);
-	assert_int_equal(kv_pool_used(p), 0);
-	kv_pool_free(p);
-	tiny_free(t);
-}
-
-static void
-pages_are_cleared_one_at_a_time_and_only_if_they_were_used(void **state)
-{
-	struct model_table *t = tiny_new(ARCH_QWEN3, TT_F32, 0, 1);
-	struct kv_pool *p = kv_pool_new(&t->hp, TT_F16, SIZE_MAX);
-	struct kv_seq *s = kv_seq_new(p);
-	char *page[3];
-
-	assert_int_equal(kv_seq_reserve(s, 6 * KV_PAGE), 0);
-	for (uint32_t i = 0; i < 3; i++) {
-		page[i] = kv_keys(s, 0, 0, 2 * i);
-		memset(page[i], 'x', kv_page_bytes(p));
-	}
-	kv_seq_free(s);
-	assert_int_equal(kv_pool_used(p), 0);
-	/* the first two of three, and the last */
-	assert_true(kv_pool_clear(p));
-	assert_true(kv_pool_clear(p));
-	assert_false(kv_pool_clear(p));
-	for (uint32_t i = 0; i < 3; i++)
-		for (size_t b = 0; b < kv_page_bytes(p); b++)
-			assert_int_equal(page[i][b], 0);
-	assert_false(kv_pool_clear(p));
-	kv_pool_free(p);
-	tiny_free(t);
-}
-
-static void
 what_is_missing_or_of_another_shape_is_named(void **state)
 {
 	struct model_table *t = tiny_new(ARCH_QWEN3, TT_F32, 0, 1);
@@ -432,9 +373,6 @@ main(void)
 		    a_prefix_taken_over_gives_what_a_fresh_one_gives),
 		cmocka_unit_test(
 		    rows_that_are_stopped_end_with_their_layer_and_leave_no_trace),
-		cmocka_unit_test(a_budget_is_kept_and_pages_come_back_empty),
-		cmocka_unit_test(
-		    pages_are_cleared_one_at_a_time_and_only_if_they_were_used),
 		cmocka_unit_test(what_is_missing_or_of_another_shape_is_named),
 	};
 
