@@ -1,6 +1,7 @@
 #!/bin/sh
 # Unpack llama.cpp from Debian unstable into a folder of its own, with the
-# libraries that it wants; nothing is installed.  What runs it is DIR/llama-bench.
+# libraries that it wants and its headers; nothing is installed.  What runs it is
+# DIR/llama-bench, and DIR/with runs a program that is linked to it.
 #
 #   infer-peers.sh DIR      BRIG_MIRROR: another mirror than deb.debian.org
 set -eu
@@ -43,7 +44,8 @@ export APT_CONFIG
 apt-get -q update || fail "no list of packages from $mirror"
 apt-cache show llama.cpp-tools >/dev/null 2>&1 ||
     fail "$mirror has no llama.cpp-tools in unstable now"
-apt-get -q -y -d --no-install-recommends install llama.cpp-tools ||
+apt-get -q -y -d --no-install-recommends install llama.cpp-tools \
+    libllama-dev libggml-dev ||
     fail "llama.cpp-tools or a library of it cannot be had from $mirror"
 for deb in apt/cache/archives/*.deb; do
     dpkg-deb -x "$deb" root
@@ -81,13 +83,16 @@ pick x64 sse2
 [ -n "$cpu" ] || fail "no build of it for this processor in $lib"
 
 # By its own loader and libraries, which may be newer than the system's.
-cat >llama-bench <<END
+cat >with <<END
 #!/bin/sh
 GGML_BACKEND_PATH=$lib/ggml/backends0/libggml-cpu-$cpu.so exec \\
-    $lib/ld-linux-x86-64.so.2 --library-path $lib:$lib/llama \\
-    $dir/root/usr/bin/llama-bench "\$@"
+    $lib/ld-linux-x86-64.so.2 --library-path $lib:$lib/llama "\$@"
 END
-chmod 755 llama-bench
+cat >llama-bench <<END
+#!/bin/sh
+exec $dir/with $dir/root/usr/bin/llama-bench "\$@"
+END
+chmod 755 with llama-bench
 echo "$version $cpu" >version
 ./llama-bench --help >help 2>&1 || true
 if ! grep -q n-gen help; then

@@ -10,5 +10,19 @@ tests_inferd_test_run_SOURCES = tests/inferd/test_run.c \
 tests_inferd_test_run_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_sample_SOURCES = tests/inferd/test_sample.c
 tests_inferd_test_sample_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
-tests_inferd_test_reference_SOURCES = tests/inferd/test_reference.c
+tests_inferd_test_reference_SOURCES = tests/inferd/test_reference.c \
+	tests/inferd/reference.c tests/inferd/reference.h
 tests_inferd_test_reference_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+
+# make check-llama: beside llama.cpp, which make bench-infer-peers unpacks.
+check_PROGRAMS += tests/inferd/same_logits
+tests_inferd_same_logits_SOURCES = tests/inferd/same_logits.c \
+	tests/inferd/reference.c tests/inferd/reference.h
+tests_inferd_same_logits_LDADD = $(INFERD_LIBS)
+EXTRA_DIST += tests/inferd/check-llama.sh tests/inferd/llama_logits.c
+
+check-llama: inferd/inferd-mkmodel tests/inferd/same_logits
+	@BRIG_SRCDIR='$(abs_top_srcdir)' BRIG_BUILDDIR='$(abs_top_builddir)' \
+		CC='$(CC)' sh $(top_srcdir)/tests/inferd/check-llama.sh
+
+.PHONY: check-llama

@@ -2,7 +2,6 @@
  * Models whose logits another engine has computed: llama.cpp's, in
  * shared/models beside the project.  Where they are not, nothing is claimed.
  */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,27 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/buf.h"
 #include "base/compat.h"
-#include "base/fdutil.h"
 #include "base/str.h"
 #include "inferd/model_load.h"
 #include "inferd/quant.h"
-#include "inferd/run.h"
+#include "tests/inferd/reference.h"
 
-#define FILE_MAX (64u << 20)
 #define KLD_MEDIAN 0.019 /* what llama.cpp reaches on such a model */
-
-struct logits {
-	int32_t n, vocab;
-	int32_t *token;
-	float *value; /* [n][vocab] */
-};
 
 static char *
 path_of(const char *name, const char *suffix)
@@ -54,71 +43,13 @@ is_there(const char *name)
 	return there;
 }
 
-/* "LOGITS1", n, vocab, n tokens, n x vocab logits; little-endian. */
 static void
 read_logits(const char *name, struct logits *l)
 {
 	char *path = path_of(name, ".logits");
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct buf b;
-	const uint8_t *p;
 
-	assert_true(fd >= 0);
-	buf_init(&b, 0);
-	assert_int_equal(fd_read_all(fd, &b, FILE_MAX), 0);
-	p = buf_head(&b);
-	if (p == NULL || buf_len(&b) < 16 || memcmp(p, "LOGITS1", 8) != 0)
-		fail_msg("%s: not logits", path);
-	memcpy(&l->n, p + 8, 4);
-	memcpy(&l->vocab, p + 12, 4);
-	l->token = xmemdup(p + 16, (size_t)l->n * 4);
-	l->value = xmemdup(
-	    p + 16 + (size_t)l->n * 4, (size_t)l->n * (size_t)l->vocab * 4);
-	buf_free(&b);
-	close(fd);
+	logits_read(path, l);
 	free(path);
-}
-
-static void
-free_logits(struct logits *l)
-{
-	free(l->token);
-	free(l->value);
-}
-
-static float *
-compute(const struct net *net, const struct logits *l, enum tensor_type kv)
-{
-	struct pool *pool = pool_new(2);
-	struct kv_pool *pages = kv_pool_new(&net->hp, kv, SIZE_MAX);
-	struct kv_seq *s = kv_seq_new(pages);
-	struct run *run = run_new(net, pool, kv, (size_t)l->n);
-	struct row *rows = xcalloc((size_t)l->n, sizeof(*rows));
-	float *out = xcalloc((size_t)l->n * (size_t)l->vocab, sizeof(*out));
-
-	assert_int_equal(net->hp.vocab, (uint32_t)l->vocab);
-	assert_int_equal(kv_seq_reserve(s, (uint32_t)l->n), 0);
-	for (int32_t i = 0; i < l->n; i++)
-		rows[i] =
-		    (struct row){ s, (uint32_t)i, (uint32_t)l->token[i], true };
-	run_rows(run, rows, (size_t)l->n, out);
-	free(rows);
-	run_free(run);
-	kv_seq_free(s);
-	kv_pool_free(pages);
-	pool_free(pool);
-	return out;
-}
-
-static int32_t
-top(const float *x, int32_t n)
-{
-	int32_t best = 0;
-
-	for (int32_t i = 1; i < n; i++)
-		if (x[i] > x[best])
-			best = i;
-	return best;
 }
 
 static struct model *
@@ -142,7 +73,7 @@ equals(const char *name, enum tensor_type kv, double within)
 	struct model *m;
 	struct net *net;
 	struct logits l;
-	double most = 0;
+	struct likeness like;
 	float *got;
 
 	if (!is_there(name)) {
@@ -153,17 +84,12 @@ equals(const char *name, enum tensor_type kv, double within)
 	net = net_new(model_table(m), &err);
 	assert_non_null(net);
 	read_logits(name, &l);
-	got = compute(net, &l, kv);
-	for (int32_t i = 0; i < l.n * l.vocab; i++)
-		most = fmax(most, fabs((double)l.value[i]));
-	for (int32_t i = 0; i < l.n * l.vocab; i++)
-		assert_true(
-		    fabs((double)got[i] - (double)l.value[i]) <= within * most);
-	for (int32_t i = 0; i < l.n; i++)
-		assert_int_equal(top(&got[i * l.vocab], l.vocab),
-		    top(&l.value[i * l.vocab], l.vocab));
+	got = logits_of(net, &l, kv);
+	like = logits_compare(l.value, got, l.n, l.vocab);
+	assert_true(like.difference <= within);
+	assert_int_equal(like.same, l.n);
 	free(got);
-	free_logits(&l);
+	logits_free(&l);
 	net_free(net);
 	model_close(m);
 }
@@ -245,82 +171,32 @@ free_floats(struct model_table *f)
 }
 
 static double
-log_sum(const float *x, int32_t n, float most)
-{
-	double sum = 0;
-
-	for (int32_t i = 0; i < n; i++)
-		sum += exp((double)x[i] - (double)most);
-	return log(sum) + (double)most;
-}
-
-/* Kullback-Leibler divergence of b's distribution from a's. */
-static double
-divergence(const float *a, const float *b, int32_t n)
-{
-	const double la = log_sum(a, n, a[top(a, n)]);
-	const double lb = log_sum(b, n, b[top(b, n)]);
-	double sum = 0;
-
-	for (int32_t i = 0; i < n; i++) {
-		const double p = (double)a[i] - la, q = (double)b[i] - lb;
-
-		sum += exp(p) * (p - q);
-	}
-	return sum;
-}
-
-static int
-ascending(const void *a, const void *b)
-{
-	const double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-struct quality {
-	double median;
-	int32_t same, n;
-};
-
-static struct quality
-quality(const char *name)
+median_divergence(const char *name)
 {
 	struct error err = { 0 };
 	struct model *m = open_model(name);
 	struct model_table *f = floats_of(model_table(m));
 	struct net *net = net_new(model_table(m), &err),
 		   *plain = net_new(f, &err);
-	struct quality q = { 0 };
+	struct likeness like;
 	struct logits l;
 	float *got, *want;
-	double *kld;
 
 	assert_true(net != NULL && plain != NULL);
 	read_logits(name, &l);
-	got = compute(net, &l, TT_F32);
-	want = compute(plain, &l, TT_F32);
-	kld = xcalloc((size_t)l.n, sizeof(*kld));
-	q.n = l.n;
-	for (int32_t i = 0; i < l.n; i++) {
-		const float *w = &want[i * l.vocab], *g = &got[i * l.vocab];
-
-		kld[i] = divergence(w, g, l.vocab);
-		q.same += top(w, l.vocab) == top(g, l.vocab);
-	}
-	qsort(kld, (size_t)l.n, sizeof(*kld), ascending);
-	q.median = kld[l.n / 2];
+	got = logits_of(net, &l, TT_F32);
+	want = logits_of(plain, &l, TT_F32);
+	like = logits_compare(want, got, l.n, l.vocab);
 	print_message("%s: median KLD %.5f, same top token %d of %d\n", name,
-	    q.median, q.same, q.n);
-	free(kld);
+	    like.median, like.same, l.n);
 	free(got);
 	free(want);
-	free_logits(&l);
+	logits_free(&l);
 	net_free(net);
 	net_free(plain);
 	free_floats(f);
 	model_close(m);
-	return q;
+	return like.median;
 }
 
 static void
@@ -335,7 +211,7 @@ quantised_weights_lose_no_more_than_elsewhere(void **state)
 		skip();
 	}
 	for (size_t i = 0; i < nitems(names); i++)
-		assert_true(quality(names[i]).median <= KLD_MEDIAN);
+		assert_true(median_divergence(names[i]) <= KLD_MEDIAN);
 }
 
 int

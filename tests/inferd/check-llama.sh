@@ -1,0 +1,89 @@
+#!/bin/sh
+# make check-llama: models of every architecture, of random weights, computed
+# here and by the llama.cpp that make bench-infer-peers has unpacked.
+#
+# A line says how far apart the logits are.  Weights in F32 must give the same
+# but for the order of sums, quantised ones what another engine's rounding
+# allows (tests/inferd/same_logits.c).
+set -u
+: "${BRIG_BUILDDIR:?}" "${BRIG_SRCDIR:?}"
+peer=$BRIG_BUILDDIR/tests/bench/llama.cpp
+mk=$BRIG_BUILDDIR/inferd/inferd-mkmodel
+same=$BRIG_BUILDDIR/tests/inferd/same_logits
+lib=$peer/root/usr/lib/x86_64-linux-gnu
+bad=0
+vocab=160
+
+fail() {
+    echo "check-llama: $*" >&2
+    exit 1
+}
+if [ ! -x "$peer/with" ] || [ ! -r "$peer/root/usr/include/llama.h" ]; then
+    fail "no llama.cpp in $peer: make bench-infer-peers"
+fi
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+
+# Its libraries are of a newer C library than this system's.
+${CC:-cc} -O1 -Wall -Werror -o "$work/llama-logits" \
+    -I "$peer/root/usr/include" "$BRIG_SRCDIR/tests/inferd/llama_logits.c" \
+    "$lib/libllama.so" "$lib/libggml.so" "$lib/libggml-base.so" \
+    -Wl,--allow-shlib-undefined || fail "cannot compile what asks llama.cpp"
+echo "# llama.cpp $(cat "$peer/version")"
+
+# compare WHAT MODE ARCH OPTION..: WHAT is said in the line; MODE: of same_logits.
+compare() {
+    what=$1 mode=$2 arch=$3 said=
+    shift 3
+    # As many keys as queries where llama.cpp knows nothing else.
+    if [ "$arch" = olmoe ]; then
+        set -- --kv-heads 4 "$@"
+    fi
+    if "$mk" --arch "$arch" --tokens none --vocab $vocab "$@" \
+        "$work/m.gguf" 2>"$work/errors" &&
+        "$peer/with" "$work/llama-logits" "$work/m.gguf" "$work/m.logits" \
+            <"$work/tokens" 2>>"$work/errors" &&
+        said=$("$same" ${mode:+"$mode"} "$work/m.gguf" "$work/m.logits" \
+            2>>"$work/errors"); then
+        echo "ok $arch $what: $said"
+        return
+    fi
+    bad=1
+    echo "not ok $arch $what: $said"
+    sed 's/^/# /' "$work/errors" | tail -n 5
+}
+
+# Longer than a window and several pages of keys.
+awk -v v=$vocab 'BEGIN {
+    srand(7)
+    for (i = 0; i < 300; i++)
+        print int(rand() * v)
+}' >"$work/tokens"
+
+# What there is beside the defaults of each architecture.
+variants() {
+    case $1 in
+    qwen3moe)
+        compare "YaRN" "" "$1" --type f32 --yarn 4 --ctx 64
+        compare "scaled positions" "" "$1" --type f32 --rope-scale 2
+        ;;
+    llama)
+        compare "dense" "" "$1" --type f32 --experts 0
+        compare "factors" "" "$1" --type f32 --experts 0 --extras
+        ;;
+    esac
+}
+
+known=$("$mk" --help | sed -n 's/^  --arch NAME *//p' | sed 's/,\| or / /g')
+[ -n "$known" ] || fail "which architectures are there?"
+for arch in $known; do
+    for seed in 1 2 3; do
+        compare "F32, seed $seed" "" "$arch" --type f32 --seed $seed
+    done
+    for type in q8_0 q4_k; do
+        compare "$type" --quantised "$arch" --type $type
+    done
+    variants "$arch"
+done
+exit $bad
