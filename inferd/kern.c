@@ -333,6 +333,32 @@ kern_exp(float *x, size_t n)
 }
 
 void
+kern_scale(float *x, size_t n, float a)
+{
+	ops->scale(x, n, a);
+}
+
+void
+kern_gate(const float *g, size_t n, float *y)
+{
+	ops->gate(g, n, y);
+}
+
+void
+kern_conv(const float *const *x, const float *w, size_t w_stride, size_t taps,
+    size_t n, float *y)
+{
+	ops->conv(x, w, w_stride, taps, n, y);
+}
+
+void
+kern_delta(
+    float *s, size_t rows, size_t n, const struct delta_step *x, float *y)
+{
+	ops->delta(s, rows, n, x, y);
+}
+
+void
 kern_dot_rows(enum tensor_type t, const void *rows, size_t stride, size_t nrows,
     const float *x, size_t n, float *y)
 {

@@ -106,6 +106,32 @@ float kern_exp_sum(float *x, size_t n, float max);
 void kern_softmax(float *x, size_t n);
 /* x = exp(x) */
 void kern_exp(float *x, size_t n);
+/* x = a x */
+void kern_scale(float *x, size_t n, float a);
+/* y = y sigmoid(g) */
+void kern_gate(const float *g, size_t n, float *y);
+
+/*
+ * y = silu(sum of x[t][i] w[t][i]) over t below taps; rows of w are w_stride
+ * floats apart.
+ */
+void kern_conv(const float *const *x, const float *w, size_t w_stride,
+    size_t taps, size_t n, float *y);
+
+/*
+ * A step of the gated delta rule (Yang et al., 2024) on a state of `rows` rows
+ * of n values: it fades, what it then says to k is corrected towards v, and q
+ * is asked.
+ *	s = decay s;  s += k (beta (v - s k));  y = s q
+ */
+struct delta_step {
+	const float *k, *q; /* [rows] */
+	const float *v;     /* [n] */
+	float kq;           /* k . q */
+	float decay, beta;
+};
+void kern_delta(
+    float *s, size_t rows, size_t n, const struct delta_step *x, float *y);
 
 /*
  * The inner loops of attention over rows of a cache, stride bytes apart, whose

@@ -5,7 +5,7 @@ libkern_a_CFLAGS = $(AM_CFLAGS) $(KERN_CFLAGS)
 libkern_a_SOURCES = \
 	inferd/kern.c inferd/kern.h inferd/kern_impl.h \
 	inferd/kern_scalar.c inferd/kern_v16_scalar.h inferd/kern_float.h \
-	inferd/kern_group.h inferd/kern_rows.h \
+	inferd/kern_delta.h inferd/kern_group.h inferd/kern_rows.h \
 	inferd/pool.c inferd/pool.h inferd/crowd.c inferd/crowd.h \
 	inferd/thread.c inferd/thread.h \
 	inferd/quant.c inferd/quant.h \

@@ -384,6 +384,7 @@ float_store_row(enum tensor_type t, const float *x, size_t n, void *row)
 	}
 }
 
+#include "inferd/kern_delta.h"
 #include "inferd/kern_group.h"
 
 #define KERN_FLOAT_OPS                                                         \
@@ -393,6 +394,7 @@ float_store_row(enum tensor_type t, const float *x, size_t n, void *row)
 	.exp_sum = float_exp_sum, .scale = float_scale, .exp = float_exp,      \
 	.dot_rows = float_dot_rows, .axpy_rows = float_axpy_rows,              \
 	.dot_group = float_dot_group, .axpy_group = float_axpy_group,          \
-	.store_row = float_store_row
+	.store_row = float_store_row, .gate = float_gate, .conv = float_conv,  \
+	.delta = float_delta
 
 #endif

@@ -231,6 +231,11 @@ struct kern_ops {
 	    float *y, size_t y_stride);
 	void (*store_row)(
 	    enum tensor_type t, const float *x, size_t n, void *row);
+	void (*gate)(const float *g, size_t n, float *y);
+	void (*conv)(const float *const *x, const float *w, size_t w_stride,
+	    size_t taps, size_t n, float *y);
+	void (*delta)(float *s, size_t rows, size_t n,
+	    const struct delta_step *x, float *y);
 };
 
 /* NULL: not in this build. */

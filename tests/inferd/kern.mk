@@ -1,6 +1,6 @@
 # What computes.
-KERN_TESTS = tests/inferd/test_kern tests/inferd/test_pool \
-	tests/inferd/test_crowd tests/inferd/test_warm \
+KERN_TESTS = tests/inferd/test_kern tests/inferd/test_kern_delta \
+	tests/inferd/test_pool tests/inferd/test_crowd tests/inferd/test_warm \
 	tests/inferd/test_quant
 check_PROGRAMS += $(KERN_TESTS)
 TESTS += $(KERN_TESTS)
@@ -14,5 +14,8 @@ tests_inferd_test_pool_LDADD = $(KERN_LIBS) libbase.a -lpthread $(CMOCKA_LIBS)
 tests_inferd_test_quant_SOURCES = tests/inferd/test_quant.c \
 	tests/inferd/random_blocks.h
 tests_inferd_test_quant_LDADD = $(KERN_LIBS) libbase.a -lm $(CMOCKA_LIBS)
+tests_inferd_test_kern_delta_SOURCES = tests/inferd/test_kern_delta.c \
+	tests/inferd/random_blocks.h
+tests_inferd_test_kern_delta_LDADD = $(KERN_LIBS) libbase.a -lm $(CMOCKA_LIBS)
 tests_inferd_test_kern_SOURCES = tests/inferd/test_kern.c
 tests_inferd_test_kern_LDADD = $(KERN_LIBS) libbase.a -lm $(CMOCKA_LIBS)
