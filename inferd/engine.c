@@ -34,7 +34,7 @@ struct engine {
 	struct gen *gens;
 	uint32_t ngens;
 	uint32_t context, positions, batch_max;
-	uint64_t page_bytes;
+	uint64_t page_bytes, state_bytes; /* state_bytes: of one sequence */
 };
 
 static void *
@@ -136,6 +136,15 @@ start_thread(struct engine *e, struct error *err)
 	return 0;
 }
 
+/* So many positions of one sequence find room in these bytes. */
+static uint64_t
+positions_in(const struct engine *e, uint64_t bytes)
+{
+	return bytes <= e->state_bytes
+		   ? 0
+		   : (bytes - e->state_bytes) / e->page_bytes * KV_PAGE;
+}
+
 /* What memory allows. */
 static int
 size_up(struct engine *e, const struct engine_opts *o, struct error *err)
@@ -150,13 +159,18 @@ size_up(struct engine *e, const struct engine_opts *o, struct error *err)
 		    tensor_type_name(o->kv_type));
 	kv = kv_pool_new(hp, o->kv_type, 0);
 	e->page_bytes = kv_page_bytes(kv);
+	/* One that changes, and one to go on from. */
+	e->state_bytes = 2 * (uint64_t)kv_state_bytes(kv);
 	kv_pool_free(kv);
-	n = o->kv_budget / e->page_bytes * KV_PAGE;
+	if (e->page_bytes == 0)
+		return error_set(
+		    err, 0, "a model without keys and values cannot be served");
+	n = positions_in(e, o->kv_budget);
 	if (n == 0)
 		return error_set(err, 0,
 		    "%" PRIu64 " bytes for keys and values are too few: %u "
 		    "tokens take %" PRIu64,
-		    o->kv_budget, KV_PAGE, e->page_bytes);
+		    o->kv_budget, KV_PAGE, e->state_bytes + e->page_bytes);
 	e->context = o->context != 0 ? o->context : hp->ctx_train;
 	e->positions = n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
 	return 0;
@@ -179,6 +193,13 @@ open_draft(struct engine *e, const struct model *m, struct engine_opts *o,
 	if (e->draft == NULL)
 		return -1;
 	kv = kv_pool_new(&e->net->hp, o->kv_type, 0);
+	if (kv_state_bytes(kv) > 0) {
+		kv_pool_free(kv);
+		return error_set(err, 0,
+		    "the draft model: %s keeps a state, and cannot go back "
+		    "when guesses are wrong: leave the draft model out",
+		    arch_name(e->net->hp.arch));
+	}
 	*budget = guesser_budget(
 	    &e->draft->hp, o->kv_type, kv_page_bytes(kv), o->kv_budget);
 	kv_pool_free(kv);
@@ -463,6 +484,6 @@ engine_context(const struct engine *e, const struct agent *a)
 
 	if (a == NULL || a->budget.kv_bytes == 0)
 		return n;
-	own = a->budget.kv_bytes / e->page_bytes * KV_PAGE;
+	own = positions_in(e, a->budget.kv_bytes);
 	return own < n ? (uint32_t)own : n;
 }

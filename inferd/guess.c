@@ -28,13 +28,22 @@ struct net *
 guesser_net(const struct model_table *first, const struct model_table *t,
     struct error *err)
 {
+	struct kv_pool *kv = kv_pool_new(&t->hp, TT_F16, 0);
+	const bool stays = kv_state_bytes(kv) == 0;
 	struct error why = { 0 };
 	struct net *n = NULL;
+
+	kv_pool_free(kv);
 
 	if (first->hp.vocab != t->hp.vocab)
 		error_set(&why, 0,
 		    "its vocabulary has %u tokens, the model's %u", t->hp.vocab,
 		    first->hp.vocab);
+	else if (!stays)
+		error_set(&why, 0,
+		    "%s keeps a state, and cannot go back when guesses are "
+		    "wrong",
+		    arch_name(t->hp.arch));
 	else if (vocab_same(&first->vocab, &t->vocab, &why) == 0)
 		n = net_new(t, &why);
 	if (n == NULL)

@@ -116,10 +116,10 @@ static struct kvseal_master *
 open_master(int dir, const struct kvdisk_opts *o, struct error *err)
 {
 	const uint32_t order = 1;
-	cleanup_free char *binding =
-	    xasprintf(FORMAT "\n%s\n%s\n%s\n%u\n%zu\n%s", PACKAGE_VERSION,
-		o->model, o->type, o->page_tokens, o->page_bytes,
-		*(const uint8_t *)&order == 1 ? "little" : "big");
+	cleanup_free char *binding = xasprintf(FORMAT
+	    "\n%s\n%s\n%s\n%u\n%zu\n%zu\n%s",
+	    PACKAGE_VERSION, o->model, o->type, o->page_tokens, o->page_bytes,
+	    o->state_bytes, *(const uint8_t *)&order == 1 ? "little" : "big");
 	cleanup_fd int fd = open_key(dir, o->key_file, err);
 	cleanup_buf struct buf key = { 0 };
 
@@ -140,6 +140,12 @@ ids_bytes(const struct kvdisk *d)
 	return d->page_tokens * sizeof(int32_t);
 }
 
+uint64_t
+kvdisk_file_bytes(const struct kvdisk *d, size_t n)
+{
+	return KVSEAL_NONCE_SIZE + ids_bytes(d) + n + KVSEAL_TAG_SIZE;
+}
+
 struct kvdisk *
 kvdisk_open(const struct kvdisk_opts *o, struct error *err)
 {
@@ -147,8 +153,7 @@ kvdisk_open(const struct kvdisk_opts *o, struct error *err)
 
 	d->page_tokens = o->page_tokens;
 	d->page_bytes = o->page_bytes;
-	d->file_bytes =
-	    KVSEAL_NONCE_SIZE + ids_bytes(d) + d->page_bytes + KVSEAL_TAG_SIZE;
+	d->state_bytes = o->state_bytes;
 	d->budget = d->room = o->budget;
 	d->fd = open_directory(o->dir, err);
 	if (d->fd >= 0)
@@ -311,7 +316,7 @@ read_sealed(int fd, struct kvseal_stream *st, void *out, size_t n)
 
 static bool
 load(int fd, struct kvdisk_space *s, const uint8_t *name, const int32_t *ids,
-    void *page)
+    void *data, size_t size)
 {
 	const struct kvdisk *d = s->d;
 	const size_t n = ids_bytes(d);
@@ -321,14 +326,14 @@ load(int fd, struct kvdisk_space *s, const uint8_t *name, const int32_t *ids,
 	struct stat file;
 
 	if (fstat(fd, &file) < 0 || !S_ISREG(file.st_mode) ||
-	    (uint64_t)file.st_size != d->file_bytes ||
+	    (uint64_t)file.st_size != kvdisk_file_bytes(d, size) ||
 	    !read_whole(fd, nonce, sizeof(nonce)))
 		return false;
 	st = kvseal_begin(s->seal, false, name, nonce);
 	if (st == NULL)
 		return false;
 	if (!read_sealed(fd, st, sealed, n) ||
-	    !read_sealed(fd, st, page, d->page_bytes) ||
+	    !read_sealed(fd, st, data, size) ||
 	    !read_whole(fd, tag, sizeof(tag))) {
 		kvseal_drop(st);
 		return false;
@@ -362,9 +367,9 @@ is_shortage(int error)
 	       error == ENOBUFS;
 }
 
-int
-kvdisk_load(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
-    const int32_t *ids, void *page)
+static int
+load_named(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
+    const int32_t *ids, void *data, size_t size)
 {
 	struct kvfile *f = kvindex_find(s, name);
 	char text[FILE_TEXT];
@@ -378,7 +383,7 @@ kvdisk_load(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 		fd = openat(dir, text, OLD_FILE);
 	if (fd < 0 && is_shortage(errno))
 		return -1;
-	if (fd < 0 || !load(fd, s, name, ids, page)) {
+	if (fd < 0 || !load(fd, s, name, ids, data, size)) {
 		log_warnx("cache: %s/%s is not what was written: removed",
 		    s->dir, text);
 		kvindex_remove(s, f);
@@ -386,6 +391,48 @@ kvdisk_load(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 	}
 	f->used = stamp(s->d, fd);
 	return 0;
+}
+
+int
+kvdisk_load(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
+    const int32_t *ids, void *page)
+{
+	return load_named(s, name, ids, page, s->d->page_bytes);
+}
+
+/*
+ * A state has the name that a page of no tokens (ids that there are not) would
+ * have behind its page.
+ */
+static int32_t *
+state_name(const struct kvdisk_space *s, const uint8_t page[KVSEAL_NAME_SIZE],
+    uint8_t name[KVSEAL_NAME_SIZE])
+{
+	int32_t *none = xmalloc(ids_bytes(s->d));
+
+	memset(none, 0xff, ids_bytes(s->d));
+	kvdisk_name(s, page, none, name);
+	return none;
+}
+
+bool
+kvdisk_has_state(
+    const struct kvdisk_space *s, const uint8_t page[KVSEAL_NAME_SIZE])
+{
+	uint8_t name[KVSEAL_NAME_SIZE];
+
+	free(state_name(s, page, name));
+	return kvdisk_has(s, name);
+}
+
+int
+kvdisk_load_state(
+    struct kvdisk_space *s, const uint8_t page[KVSEAL_NAME_SIZE], void *state)
+{
+	uint8_t name[KVSEAL_NAME_SIZE];
+	cleanup_free int32_t *none = state_name(s, page, name);
+
+	return load_named(s, name, none, state, s->d->state_bytes);
 }
 
 static bool
@@ -405,7 +452,7 @@ write_sealed(
 
 static bool
 save(int fd, const struct kvdisk_space *s, const uint8_t *name,
-    const int32_t *ids, const void *page)
+    const int32_t *ids, const void *data, size_t size)
 {
 	const struct kvdisk *d = s->d;
 	cleanup_free uint8_t *space = xmalloc(STEP);
@@ -418,7 +465,7 @@ save(int fd, const struct kvdisk_space *s, const uint8_t *name,
 		return false;
 	if (fd_write_all(fd, nonce, sizeof(nonce)) < 0 ||
 	    !write_sealed(fd, st, ids, ids_bytes(d), space) ||
-	    !write_sealed(fd, st, page, d->page_bytes, space)) {
+	    !write_sealed(fd, st, data, size, space)) {
 		kvseal_drop(st);
 		return false;
 	}
@@ -489,9 +536,9 @@ recovered(struct kvdisk *d)
 	d->retry_ms = 0;
 }
 
-int
-kvdisk_save(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
-    const int32_t *ids, const void *page)
+static int
+save_named(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
+    const int32_t *ids, const void *data, size_t size)
 {
 	struct kvdisk *d = s->d;
 	char text[FILE_TEXT];
@@ -511,20 +558,37 @@ kvdisk_save(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
 	if (fd < 0)
 		return failed(d);
 	/* Nothing goes for a page that does not even have a file. */
-	if (!kvindex_make_room(d, s, d->file_bytes)) {
+	if (!kvindex_make_room(d, s, kvdisk_file_bytes(d, size))) {
 		unlinkat(dir, "new", 0);
 		return -1;
 	}
-	if (!save(fd, s, name, ids, page) ||
+	if (!save(fd, s, name, ids, data, size) ||
 	    renameat(dir, "new", dir, text) < 0) {
 		failed(d);
 		unlinkat(dir, "new", 0);
 		return -1;
 	}
 	used = stamp(d, fd);
-	kvindex_add(s, name, d->file_bytes, used);
+	kvindex_add(s, name, kvdisk_file_bytes(d, size), used);
 	recovered(d);
 	return 0;
+}
+
+int
+kvdisk_save(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
+    const int32_t *ids, const void *page)
+{
+	return save_named(s, name, ids, page, s->d->page_bytes);
+}
+
+int
+kvdisk_save_state(struct kvdisk_space *s, const uint8_t page[KVSEAL_NAME_SIZE],
+    const void *state)
+{
+	uint8_t name[KVSEAL_NAME_SIZE];
+	cleanup_free int32_t *none = state_name(s, page, name);
+
+	return save_named(s, name, none, state, s->d->state_bytes);
 }
 
 int

@@ -40,6 +40,7 @@ struct kvdisk_opts {
 	const char *type;     /* of keys and values */
 	uint32_t page_tokens; /* of a page: KV_PAGE */
 	size_t page_bytes;
+	size_t state_bytes; /* 0: there are none */
 	uint64_t budget;
 };
 
@@ -60,6 +61,13 @@ bool kvdisk_has(
 /* Into page.  -1: it was not right, page holds nothing to be used. */
 int kvdisk_load(struct kvdisk_space *s, const uint8_t name[KVSEAL_NAME_SIZE],
     const int32_t *ids, void *page);
+/* The state behind a page, in a file of its own: the same. */
+bool kvdisk_has_state(
+    const struct kvdisk_space *s, const uint8_t page[KVSEAL_NAME_SIZE]);
+int kvdisk_load_state(
+    struct kvdisk_space *s, const uint8_t page[KVSEAL_NAME_SIZE], void *state);
+int kvdisk_save_state(struct kvdisk_space *s,
+    const uint8_t page[KVSEAL_NAME_SIZE], const void *state);
 /*
  * Write it, if it is not there.  It is not synchronised: a file that a crash
  * leaves half-written is found out.  0, or -1 (logged).

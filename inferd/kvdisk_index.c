@@ -211,7 +211,13 @@ time_of(const struct stat *st)
 static bool
 is_size(const struct kvdisk_space *s, uint64_t n)
 {
-	return s->foreign ? n <= KVDISK_FILE_MAX : n == s->d->file_bytes;
+	const struct kvdisk *d = s->d;
+
+	if (s->foreign)
+		return n <= KVDISK_FILE_MAX;
+	return n == kvdisk_file_bytes(d, d->page_bytes) ||
+	       (d->state_bytes > 0 &&
+		   n == kvdisk_file_bytes(d, d->state_bytes));
 }
 
 static void

@@ -43,8 +43,7 @@ struct kvdisk {
 	struct kvseal_master *master;
 	uint8_t model[MODEL_TAG_SIZE];
 	uint32_t page_tokens;
-	size_t page_bytes;
-	uint64_t file_bytes; /* of every file */
+	size_t page_bytes, state_bytes;
 	uint64_t budget, bytes;
 	uint64_t room;     /* the budget, or what the disk had room for */
 	uint64_t retry_ms; /* when there may be more; 0: nothing has failed */
@@ -57,6 +56,9 @@ struct kvdisk {
 
 /* Room for so much is looked for again after a while. */
 #define KVDISK_RETRY_MS 60000u
+
+/* Of a file with so many bytes beside its tokens. */
+uint64_t kvdisk_file_bytes(const struct kvdisk *d, size_t n);
 
 void kvdisk_hex(const uint8_t *p, size_t n, char *out /* 2 * n + 1 */);
 /* 0, or -1 unless text is exactly that. */

@@ -107,12 +107,11 @@ node_free(struct prefix_cache *c, struct space *s, struct node *n)
 		at = &(*at)->next;
 	*at = n->next;
 	unlist(s, n);
-	if (n->charged) {
-		s->bytes -= kv_page_bytes(c->kv);
-		c->bytes -= kv_page_bytes(c->kv);
-	}
+	s->bytes -= n->charge;
+	c->bytes -= n->charge;
 	c->unsaved -= n->unsaved;
 	kv_page_drop(c->kv, n->page);
+	kv_state_drop(c->kv, n->state);
 	explicit_bzero(n->ids, sizeof(n->ids));
 	free(n);
 }
@@ -186,6 +185,10 @@ walk(struct prefix_cache *c, struct space *s, const int32_t *ids, uint32_t n,
 		if (child != NULL) {
 			w->last = child;
 			w->whole += KV_PAGE;
+		}
+		if (child != NULL && child->state != NULL) {
+			w->stated = child;
+			w->at = w->whole;
 		}
 	} while (child != NULL);
 }
@@ -262,21 +265,21 @@ victim(const struct prefix_cache *c, const struct space *mine, bool idle,
 	return best;
 }
 
-/* Room for a page behind `last`, which is to stay. */
+/* Room for so many bytes at or behind `last`, which is to stay. */
 static bool
-make_room(struct prefix_cache *c, struct space *s, const struct node *last)
+make_room(struct prefix_cache *c, struct space *s, const struct node *last,
+    size_t bytes)
 {
-	const size_t page = kv_page_bytes(c->kv);
 	struct space *of;
 	struct node *n;
 
 	/* Of public ones as much is pinned as leaves room for the others. */
-	while (s->id == PREFIX_PUBLIC && s->bytes + page > c->budget / 2) {
+	while (s->id == PREFIX_PUBLIC && s->bytes + bytes > c->budget / 2) {
 		if (s->oldest == NULL || s->oldest == last)
 			return false;
 		evict(c, s, s->oldest);
 	}
-	while (c->bytes + page > c->budget) {
+	while (c->bytes + bytes > c->budget) {
 		n = victim(c, s, false, &of);
 		if (n == NULL || n == last)
 			return false;
@@ -298,6 +301,21 @@ is_public(const struct walk *public, uint32_t at, const struct kv_page *page)
 	return n->page == page;
 }
 
+static void
+charge(struct prefix_cache *c, struct space *s, struct node *n, size_t bytes)
+{
+	n->charge += bytes;
+	s->bytes += bytes;
+	c->bytes += bytes;
+}
+
+static void
+set_unsaved(struct prefix_cache *c, struct node *n)
+{
+	c->unsaved += !n->unsaved;
+	n->unsaved = true;
+}
+
 /* The page with tokens [w->whole, w->whole + k), behind w->last. */
 static bool
 add(struct prefix_cache *c, struct walk *w, const struct walk *public,
@@ -305,10 +323,11 @@ add(struct prefix_cache *c, struct walk *w, const struct walk *public,
 {
 	struct kv_page *page = kv_page_hold(s, w->whole / KV_PAGE);
 	struct space *space = w->space;
-	bool charged = !is_public(public, w->whole, page);
+	const size_t bytes =
+	    is_public(public, w->whole, page) ? 0 : kv_page_bytes(c->kv);
 	struct node *n;
 
-	if (charged && !make_room(c, space, w->last)) {
+	if (bytes > 0 && !make_room(c, space, w->last, bytes)) {
 		kv_page_drop(c->kv, page);
 		return false;
 	}
@@ -323,21 +342,49 @@ add(struct prefix_cache *c, struct walk *w, const struct walk *public,
 	n = xcalloc(1, sizeof(*n));
 	n->parent = w->last;
 	n->page = page;
-	n->charged = charged;
-	n->unsaved = k == KV_PAGE && charged && space->disk != NULL;
-	c->unsaved += n->unsaved;
+	if (k == KV_PAGE && bytes > 0 && space->disk != NULL)
+		set_unsaved(c, n);
 	n->n = k;
 	memcpy(n->ids, ids + w->whole, k * sizeof(*ids));
 	n->next = w->last->child;
 	w->last->child = n;
 	list(space, n, w->last == &space->root ? NULL : w->last);
-	if (charged) {
-		space->bytes += kv_page_bytes(c->kv);
-		c->bytes += kv_page_bytes(c->kv);
-	}
+	charge(c, space, n, bytes);
 	w->last = n;
 	w->whole += k;
 	return true;
+}
+
+/* What is not there yet.  False: as much as there is room for. */
+static bool
+add_all(struct prefix_cache *c, struct walk *w, const struct walk *public,
+    const int32_t *ids, uint32_t n, const struct kv_seq *s)
+{
+	/* A last page of which more is known now. */
+	if (w->more > 0 && w->more == w->partial->n)
+		node_free(c, w->space, w->partial);
+	while (w->whole < n) {
+		const uint32_t left = n - w->whole;
+
+		if (!add(c, w, public, ids, left < KV_PAGE ? left : KV_PAGE, s))
+			return false;
+	}
+	return true;
+}
+
+/* The state behind the pages that w has gone through. */
+static void
+add_state(struct prefix_cache *c, const struct walk *w, struct kv_state *state)
+{
+	struct node *n = w->last;
+	const size_t bytes = kv_state_bytes(c->kv);
+
+	if (n->state != NULL || !make_room(c, w->space, n, bytes))
+		return;
+	n->state = kv_state_hold(state);
+	charge(c, w->space, n, bytes);
+	if (w->space->disk != NULL)
+		set_unsaved(c, n);
 }
 
 void
@@ -346,27 +393,27 @@ prefix_keep(struct prefix_cache *c, uint32_t space, const int32_t *ids,
 {
 	struct space *to = space_get(c, space);
 	struct walk w, public = { 0 };
+	struct kv_state *mark = NULL;
 
 	if (to == NULL)
 		return;
+	/* Pages behind the last state are of no use to anybody. */
+	if (kv_state_bytes(c->kv) > 0) {
+		uint32_t at;
+
+		mark = kv_seq_marked(s, &at);
+		if (mark == NULL || at > n)
+			return;
+		n = at;
+	}
 	walk(c, to, ids, n, &w);
 	touch(to, w.more > 0 ? w.partial : w.last);
 	if (space != PREFIX_PUBLIC)
 		walk(c, prefix_space(c, PREFIX_PUBLIC), ids, n, &public);
-	if (w.whole + w.more >= n)
-		return;
-	/* A last page of which more is known now. */
-	if (w.more > 0 && w.more == w.partial->n)
-		node_free(c, to, w.partial);
-	while (w.whole < n) {
-		const uint32_t left = n - w.whole;
-
-		if (!add(c, &w, &public, ids, left < KV_PAGE ? left : KV_PAGE,
-			s)) {
-			prefix_disk_put(&w, ids, n, s, c->kv);
-			return;
-		}
-	}
+	if (w.whole + w.more < n && !add_all(c, &w, &public, ids, n, s))
+		prefix_disk_put(&w, ids, n, s, c->kv);
+	else if (mark != NULL)
+		add_state(c, &w, mark);
 }
 
 /* What comes from disk is in memory then, too. */
@@ -387,12 +434,39 @@ prefix_more(struct prefix_cache *c, uint32_t space, const int32_t *ids,
 	return have;
 }
 
+/* How many tokens of the prompt need not be computed. */
+static uint32_t
+reach(const struct prefix_cache *c, const struct walk *w)
+{
+	return kv_state_bytes(c->kv) > 0 ? w->at : w->whole + w->more;
+}
+
+/* The whole pages of w into s, and the state behind them; how many tokens. */
+static uint32_t
+attach_whole(struct prefix_cache *c, struct kv_seq *s, const struct walk *w)
+{
+	if (w->space == NULL)
+		return 0;
+	if (kv_state_bytes(c->kv) == 0) {
+		attach(s, w->last);
+		return w->whole;
+	}
+	if (w->stated == NULL)
+		return 0;
+	attach(s, w->stated);
+	if (kv_seq_resume(s, w->stated->state, w->at) == 0)
+		return w->at;
+	kv_seq_cut(s, 0);
+	return 0;
+}
+
 struct kv_seq *
 prefix_find(struct prefix_cache *c, uint32_t space, const int32_t *ids,
     uint32_t n, struct prefix_hit *hit)
 {
 	struct kv_seq *s = kv_seq_new(c->kv);
 	struct walk own, public, *best = &own;
+	uint32_t whole;
 
 	*hit = (struct prefix_hit){ 0 };
 	c->work.finds++;
@@ -400,20 +474,18 @@ prefix_find(struct prefix_cache *c, uint32_t space, const int32_t *ids,
 		return s;
 	walk(c, prefix_space(c, space), ids, n - 1, &own);
 	walk(c, prefix_space(c, PREFIX_PUBLIC), ids, n - 1, &public);
-	if (public.space != NULL &&
-	    public.whole + public.more >= own.whole + own.more)
+	if (public.space != NULL && reach(c, &public) >= reach(c, &own))
 		best = &public;
 	if (own.space != NULL) {
 		touch(own.space, own.more > 0 ? own.partial : own.last);
 		diverged(&own, n - 1, hit);
 	}
-	if (best->space != NULL)
-		attach(s, best->last);
+	whole = attach_whole(c, s, best);
 	/* Pages are held by s: whatever has to go now, they stay. */
-	hit->public = best == &public && best->whole + best->more > 0;
-	hit->n = prefix_more(c, space, ids, n, s, best->whole);
-	hit->from_disk = hit->n > best->whole;
-	if (!hit->from_disk)
+	hit->public = best == &public && reach(c, best) > 0;
+	hit->n = prefix_more(c, space, ids, n, s, whole);
+	hit->from_disk = hit->n > whole;
+	if (!hit->from_disk && kv_state_bytes(c->kv) == 0)
 		hit->n += attach_part(c, s, best);
 	return s;
 }

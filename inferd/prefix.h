@@ -16,6 +16,9 @@
  * neither whose tokens took it nor which they are.  What is public makes room
 for nobody; it takes half the budget at most.
  *
+ * A model with a state goes on only from where that was marked (kv_seq_mark()):
+ * pages are remembered up to the mark, with it, and found up to one.
+ *
  * Keys and values of rows that were steered depend on more than tokens, and
  * are not for here.
  *
@@ -50,7 +53,8 @@ void prefix_free(struct prefix_cache *c); /* NULL is fine */
 void prefix_name(struct prefix_cache *c, uint32_t space, const char *name);
 
 struct prefix_hit {
-	uint32_t n; /* tokens found; a multiple of KV_PAGE if from disk */
+	/* tokens found; a multiple of KV_PAGE if from disk, or with a state */
+	uint32_t n;
 	bool from_disk, public;
 	/* The entry that was nearest parts here from the prompt, and has this
 	 * many tokens; 0: there was none. */

@@ -16,8 +16,9 @@ struct node {
 	struct node *parent, *child, *next; /* next: child of the same parent */
 	struct node *newer, *older;         /* of the space */
 	struct kv_page *page;
-	bool charged; /* not the public space's page */
-	bool unsaved; /* to go to disk */
+	struct kv_state *state; /* behind its last token; NULL: not kept */
+	size_t charge; /* bytes; the public space's page costs nothing */
+	bool unsaved;  /* to go to disk */
 	bool named;
 	uint8_t name[KVSEAL_NAME_SIZE]; /* on disk */
 	uint32_t n;
@@ -54,6 +55,8 @@ struct walk {
 	uint32_t whole;       /* tokens up to and with it */
 	struct node *partial; /* child of last, or NULL */
 	uint32_t more;        /* tokens of it */
+	struct node *stated;  /* the last one with a state, or NULL */
+	uint32_t at;          /* tokens up to and with it */
 };
 
 struct space *prefix_space(const struct prefix_cache *c, uint32_t id);
@@ -65,8 +68,9 @@ void prefix_disk_put(const struct walk *w, const int32_t *ids, uint32_t n,
     const struct kv_seq *s, struct kv_pool *kv);
 /*
  * Append pages behind the first `at` tokens of ids, which s has, as far as they
- * are known on disk and below n.  Returns how many tokens s has then;
- * *npublic: as many of them are public, if that was found on the way.
+ * are known on disk and below n; as far as a state, if the model has any, which
+ * is that of s then.  Returns how many tokens s has then; *npublic: as many of
+ * them are public, if that was found on the way.
  */
 uint32_t prefix_disk_load(struct prefix_cache *c, struct space *own,
     const int32_t *ids, uint32_t n, uint32_t at, struct kv_seq *s,

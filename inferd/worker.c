@@ -44,7 +44,8 @@ worker_new(const struct net *n, const struct tok *t,
 	w->rows = xcalloc(rows, sizeof(*w->rows));
 	w->logits = xcalloc(
 	    (streams + 1 + WORKER_AHEAD) * n->hp.vocab, sizeof(*w->logits));
-	w->drafts = !o->no_drafts;
+	/* From a state there is no way back to what came true. */
+	w->drafts = !o->no_drafts && kv_state_bytes(w->kv) == 0;
 	w->stats.kv_budget = o->kv_budget;
 	return w;
 }
@@ -59,6 +60,7 @@ worker_use_disk(struct worker *w, const struct engine_opts *o,
 		.type = tensor_type_info(o->kv_type)->name,
 		.page_tokens = KV_PAGE,
 		.page_bytes = kv_page_bytes(w->kv),
+		.state_bytes = kv_state_bytes(w->kv),
 		.budget = o->disk_budget,
 	};
 
@@ -327,7 +329,7 @@ make_batch(struct worker *w)
 			add_rows(w, s, s->n - s->at);
 	}
 	if (slice != NULL) {
-		left = slice->n - slice->at;
+		left = worker_next_place(w, slice) - slice->at;
 		add_rows(w, slice, left < SCHED_QUANTUM ? left : SCHED_QUANTUM);
 	}
 	return slice;
@@ -364,6 +366,7 @@ advance_slice(struct worker *w, struct stream *s)
 	s->at += s->rows;
 	sched_slice(w->sched, &s->job, s->rows, s->at < s->n);
 	tell(w, s);
+	worker_mark(w, s);
 	if (s->at < s->n)
 		return true;
 	if (s->c == NULL)
@@ -386,6 +389,7 @@ advance(struct worker *w, struct stream *s)
 	sched_charge(&s->job, s->rows * WORKER_DECODE_ROWS);
 	for (;;) {
 		s->at++;
+		worker_mark(w, s);
 		more = stream_draw(s, w->tok, &w->mask, logits, w->now_us);
 		if (came == s->nahead || s->ids[s->at] != s->ahead[came])
 			break;

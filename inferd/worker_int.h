@@ -57,6 +57,13 @@ void worker_make_room(struct worker *w);
 bool worker_find_room(struct worker *w, struct stream *s, uint32_t *known);
 /* What more is known of its prompt, now that it is its turn again. */
 void worker_find_more(struct worker *w, struct stream *s);
+/*
+ * Of a model with a state, which is worth a copy at some places only: how far
+ * the prompt goes on before the next one, at most to its end.  And it has come
+ * to s->at, perhaps such a place.
+ */
+uint32_t worker_next_place(const struct worker *w, const struct stream *s);
+void worker_mark(struct worker *w, struct stream *s);
 /* Remember what has been computed of it. */
 void worker_keep(struct worker *w, struct stream *s);
 /* Remember, and give back its memory. */

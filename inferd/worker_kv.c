@@ -1,6 +1,11 @@
+#include "base/compat.h"
 #include "base/log.h"
 #include "inferd/steer.h"
 #include "inferd/worker_int.h"
+
+/* Of a long prompt that is not the beginning of another one only: so often a
+ * place to go on from.  States are large. */
+#define STATE_EVERY (64 * KV_PAGE)
 
 static uint64_t
 pages(uint32_t positions)
@@ -11,7 +16,10 @@ pages(uint32_t positions)
 uint64_t
 worker_kv_bytes(const struct worker *w, uint32_t positions)
 {
-	return pages(positions) * kv_page_bytes(w->kv);
+	const uint64_t n = pages(positions) * kv_page_bytes(w->kv);
+
+	/* A state and its mark. */
+	return n == 0 ? 0 : n + 2 * (uint64_t)kv_state_bytes(w->kv);
 }
 
 /* What depends on tokens alone can be remembered by them. */
@@ -229,7 +237,8 @@ keep(struct worker *w, const struct stream *s)
 
 	if (!is_plain(s) || s->at == 0)
 		return;
-	if (g->npublic > 0 && s->at >= g->npublic)
+	if (g->npublic > 0 &&
+	    (s->at >= g->npublic || kv_state_bytes(w->kv) > 0))
 		prefix_keep(w->prefix, PREFIX_PUBLIC, ids, g->npublic, s->kv);
 	prefix_keep(w->prefix, g->space, ids, s->at, s->kv);
 }
@@ -239,6 +248,48 @@ worker_keep(struct worker *w, struct stream *s)
 {
 	keep(w, s);
 	trim(w, s->gen);
+}
+
+/* The last whole page of the first n tokens ends there. */
+static uint32_t
+page_end(uint32_t n)
+{
+	return n / KV_PAGE * KV_PAGE;
+}
+
+/*
+ * What is public is another's beginning; the last page before the last token
+ * is that of whoever comes with the same prompt, or goes on from it.
+ */
+uint32_t
+worker_next_place(const struct worker *w, const struct stream *s)
+{
+	const uint32_t places[] = { page_end(s->gen->npublic),
+		page_end(s->n - 1), (s->at / STATE_EVERY + 1) * STATE_EVERY };
+	uint32_t next = s->n;
+
+	if (kv_state_bytes(w->kv) == 0 || !is_plain(s))
+		return next;
+	for (size_t i = 0; i < nitems(places); i++)
+		if (places[i] > s->at && places[i] < next)
+			next = places[i];
+	return next;
+}
+
+void
+worker_mark(struct worker *w, struct stream *s)
+{
+	const bool decodes = s->at >= s->n;
+
+	if (kv_state_bytes(w->kv) == 0 || !is_plain(s) || s->at % KV_PAGE != 0)
+		return;
+	/* What is drawn is marked at each page; it is one step. */
+	if (!decodes && s->at != page_end(s->gen->npublic) &&
+	    s->at != page_end(s->n - 1) && s->at % STATE_EVERY != 0)
+		return;
+	/* Without room for it there is nothing to go on from. */
+	if (kv_seq_mark(s->kv) == 0 && !decodes)
+		worker_keep(w, s);
 }
 
 void
