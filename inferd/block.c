@@ -22,12 +22,13 @@ add_out(struct run *r)
 }
 
 void
-block_decoder(struct run *r, uint32_t layer)
+block_around(
+    struct run *r, uint32_t layer, void (*attention)(struct run *, uint32_t))
 {
 	const struct layer *l = &r->net->layers[layer];
 
 	block_norm(r, r->x, l->attn_norm, r->norm);
-	block_attention(r, layer);
+	attention(r, layer);
 	add_out(r);
 	block_norm(r, r->x, l->ffn_norm, r->norm);
 	if (l->router.w != NULL)
@@ -35,4 +36,10 @@ block_decoder(struct run *r, uint32_t layer)
 	else
 		block_dense(r, layer);
 	add_out(r);
+}
+
+void
+block_decoder(struct run *r, uint32_t layer)
+{
+	block_around(r, layer, block_attention);
 }

@@ -53,8 +53,11 @@ struct run {
 /* y = x / rms(x) * w over each of n rows. */
 void block_norm(struct run *r, const float *x, const float *w, float *y);
 
-/* x += attention(x), x += ffn(x): a layer of most architectures. */
+/* x += attention(x), x += ffn(x): a layer of most architectures; and one with
+ * another block in place of attention, which writes to r->out as that does. */
 void block_decoder(struct run *r, uint32_t layer);
+void block_around(
+    struct run *r, uint32_t layer, void (*attention)(struct run *, uint32_t));
 
 /*
  * Heads of queries over what a track keeps of each row's sequence, up to the
