@@ -15,7 +15,6 @@ const struct arch_def arch_gpt_oss = {
 	.arch = ARCH_GPT_OSS,
 	.qk_norm = QK_NORM_NONE,
 	.rope = ROPE_HALVES,
-	.router = ROUTER_SOFTMAX_LAST,
 	.glu = GLU_OAI,
 	.ffn_norm = "post_attention_norm",
 	.window = window,

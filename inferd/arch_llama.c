@@ -6,7 +6,6 @@ const struct arch_def arch_llama = {
 	.arch = ARCH_LLAMA,
 	.qk_norm = QK_NORM_NONE,
 	.rope = ROPE_NEXT,
-	.router = ROUTER_SOFTMAX_FIRST,
 	.glu = GLU_SILU,
 	.expert_scales = true,
 	.ffn_norm = "ffn_norm",

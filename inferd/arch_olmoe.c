@@ -7,7 +7,6 @@ const struct arch_def arch_olmoe = {
 	.arch = ARCH_OLMOE,
 	.qk_norm = QK_NORM_FULL,
 	.rope = ROPE_HALVES,
-	.router = ROUTER_SOFTMAX_FIRST,
 	.glu = GLU_SILU,
 	.ffn_norm = "ffn_norm",
 	.layer = block_decoder,

@@ -6,7 +6,6 @@ const struct arch_def arch_qwen3 = {
 	.arch = ARCH_QWEN3,
 	.qk_norm = QK_NORM_HEAD,
 	.rope = ROPE_HALVES,
-	.router = ROUTER_SOFTMAX_FIRST,
 	.glu = GLU_SILU,
 	.ffn_norm = "ffn_norm",
 	.layer = block_decoder,

@@ -6,7 +6,6 @@ const struct arch_def arch_qwen3moe = {
 	.arch = ARCH_QWEN3MOE,
 	.qk_norm = QK_NORM_HEAD,
 	.rope = ROPE_HALVES,
-	.router = ROUTER_SOFTMAX_FIRST,
 	.glu = GLU_SILU,
 	.expert_scales = true,
 	.ffn_norm = "ffn_norm",

@@ -31,7 +31,8 @@ struct run {
 	float *q, *k, *v, *att;
 	float *scratch;    /* as many as the architecture wants */
 	struct acts *acts; /* of norm, att, and the dense layer's hidden */
-	float *hidden;     /* of dense layers [ff] */
+	float *hidden;     /* of dense blocks [2 x ff or shared_ff] */
+	float *shared;     /* what the expert that all rows have says [embd] */
 
 	/* Of experts; a slot is one row at one of its experts. */
 	float *scores;    /* [max][experts] */

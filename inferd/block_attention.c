@@ -12,6 +12,8 @@ norm_heads(const struct net *n, float *x, const float *w, size_t heads)
 {
 	const size_t head = n->hp.head_k;
 
+	if (w == NULL)
+		return;
 	switch (n->def->qk_norm) {
 	case QK_NORM_NONE:
 		break;

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "inferd/block.h"
 #include "inferd/kern.h"
+#include "inferd/router.h"
 
 #define CHUNK 32u  /* rows of weights of a piece of gate and up */
 #define BATCH 128u /* rows of activations that go through it at a time */
@@ -28,41 +29,6 @@ block_dense(struct run *r, uint32_t layer)
 }
 
 /* ---- experts ------------------------------------------------------------ */
-
-/* The best of one row, and their weights; the first of equals wins. */
-static void
-choose(const struct run *r, size_t row)
-{
-	const struct hparams *hp = &r->net->hp;
-	const bool first = r->net->def->router == ROUTER_SOFTMAX_FIRST;
-	float *score = &r->scores[row * hp->experts];
-	float *weight = &r->weight[row * hp->experts_used];
-	uint32_t *chosen = &r->chosen[row * hp->experts_used];
-	float sum = 0;
-
-	if (first)
-		kern_softmax(score, hp->experts);
-	for (uint32_t k = 0; k < hp->experts_used; k++) {
-		uint32_t best = 0;
-
-		for (uint32_t e = 1; e < hp->experts; e++)
-			if (score[e] > score[best])
-				best = e;
-		chosen[k] = best;
-		weight[k] = score[best];
-		score[best] = -__builtin_inff();
-	}
-	if (!first)
-		kern_softmax(weight, hp->experts_used);
-	for (uint32_t k = 0; k < hp->experts_used; k++)
-		sum += weight[k];
-	/* A sum of nothing is left alone. */
-	for (uint32_t k = 0; k < hp->experts_used; k++) {
-		if (first && hp->expert_norm && sum > 0)
-			weight[k] /= sum;
-		weight[k] *= hp->expert_scale;
-	}
-}
 
 /* Slots in order of experts, and of rows within one. */
 static void
@@ -176,18 +142,48 @@ gather(struct run *r, enum tensor_type type, struct gathered *g, size_t *stride)
 	return g->p;
 }
 
+/* The expert that every row goes through, once its hidden values are known. */
+static void
+add_shared(struct run *r, const struct layer *l)
+{
+	const size_t embd = r->net->hp.embd, ff = r->net->hp.shared_ff;
+	const struct product down = { &l->shared_down, r->shared, embd };
+
+	acts_set(r->acts, r->hidden, r->n, ff);
+	mat_mul(r->pool, r->acts, &down, 1);
+	for (size_t i = 0; i < r->n; i++) {
+		float share = 1;
+
+		if (l->shared_share != NULL) {
+			share = kern_dot_f32(
+			    l->shared_share, &r->norm[i * embd], embd);
+			router_sigmoid(&share, 1);
+		}
+		kern_axpy_f32(
+		    share, &r->shared[i * embd], embd, &r->out[i * embd]);
+	}
+}
+
 void
 block_experts(struct run *r, uint32_t layer)
 {
 	const struct hparams *hp = &r->net->hp;
 	const struct layer *l = &r->net->layers[layer];
-	const struct product router = { &l->router, r->scores, hp->experts };
+	const size_t ff = hp->shared_ff;
+	float *up = &r->hidden[r->max * ff];
+	const struct product in[] = { { &l->router, r->scores, hp->experts },
+		{ &l->shared_gate, r->hidden, ff }, { &l->shared_up, up, ff } };
 	struct experts x = { .r = r, .l = l };
 
 	acts_set(r->acts, r->norm, r->n, hp->embd);
-	mat_mul(r->pool, r->acts, &router, 1);
+	mat_mul(r->pool, r->acts, in, ff == 0 ? 1 : 3);
+	if (ff != 0)
+		kern_glu_join(r->net->def->glu, r->hidden, up, NULL, NULL,
+		    r->n * ff, r->hidden);
 	for (size_t i = 0; i < r->n; i++)
-		choose(r, i);
+		router_choose(hp, l->router_bias, &r->scores[i * hp->experts],
+		    &r->chosen[i * hp->experts_used],
+		    &r->weight[i * hp->experts_used]);
 	group(r);
 
 	x.xq = gather(r, l->gate.type, &r->gathered[0], &x.stride);
@@ -208,4 +204,6 @@ block_experts(struct run *r, uint32_t layer)
 		combine_row(0, 0, r);
 	else
 		pool_run(r->pool, r->n, combine_row, r);
+	if (ff != 0)
+		add_shared(r, l);
 }

@@ -126,6 +126,17 @@ type_of(const struct mkmodel *k, const struct tensor_want *w, uint32_t layer)
 	return k->type[w->kind];
 }
 
+static bool
+is_made(const struct mkmodel *k, const struct tensor_want *w)
+{
+	if (str_eq(w->name, "output.weight"))
+		return !k->tied;
+	return !w->optional || k->extras ||
+	       (k->biases && str_ends(w->name, ".bias")) ||
+	       (k->qk_norm && str_ends(w->name, "_norm.weight") &&
+		   str_starts(w->name, "attn_"));
+}
+
 static int
 add_plan(struct maker *m, const char *prefix, uint32_t layer,
     const struct tensor_want *w, struct error *err)
@@ -133,8 +144,7 @@ add_plan(struct maker *m, const char *prefix, uint32_t layer,
 	const struct mkmodel *k = m->k;
 	struct plan *p;
 
-	if (str_eq(w->name, "output.weight") ? k->tied
-					     : w->optional && !k->extras)
+	if (!is_made(k, w))
 		return 0;
 	m->plan = xreallocarray(m->plan, m->n + 1, sizeof(*m->plan));
 	p = &m->plan[m->n++];
@@ -160,14 +170,14 @@ make_plan(struct maker *m, struct error *err)
 	const struct hparams *h = &m->k->hp;
 	struct tensor_want w;
 
-	for (size_t i = 0; model_shape_want(h, false, i, &w); i++)
+	for (size_t i = 0; model_shape_want(h, -1, i, &w); i++)
 		if (add_plan(m, "", 0, &w, err) < 0)
 			return -1;
-	for (uint32_t l = 0; l < h->layers; l++) {
+	for (uint32_t l = 0; l < h->layers + h->idle_layers; l++) {
 		char prefix[32];
 
 		snprintf(prefix, sizeof(prefix), "blk.%u.", l);
-		for (size_t i = 0; model_shape_want(h, true, i, &w); i++)
+		for (size_t i = 0; model_shape_want(h, (int)l, i, &w); i++)
 			if (add_plan(m, prefix, l, &w, err) < 0)
 				return -1;
 	}
@@ -201,7 +211,8 @@ check_request(const struct mkmodel *k, struct error *err)
 	    k->hp.heads > MODEL_HEADS_MAX || k->hp.head_k > MODEL_HEAD_MAX ||
 	    k->hp.head_v > MODEL_HEAD_MAX || k->hp.kv_heads > MODEL_HEADS_MAX ||
 	    k->hp.ff > MODEL_FF_MAX || k->hp.experts > MODEL_EXPERTS_MAX ||
-	    k->hp.expert_ff > MODEL_FF_MAX || k->hp.ctx_train > MODEL_CTX_MAX)
+	    k->hp.expert_ff > MODEL_FF_MAX || k->hp.shared_ff > MODEL_FF_MAX ||
+	    k->hp.ctx_train > MODEL_CTX_MAX)
 		return error_set(err, 0, "the model is too large");
 	return model_shape_numbers(&k->hp, err);
 }
@@ -225,6 +236,45 @@ put_real(struct buf *b, const struct mkmodel *k, const char *name, float v)
 	snprintf(key, sizeof(key), "%s.%s", arch_name(k->hp.arch), name);
 	gguf_put_f32(b, key, v);
 	return 1;
+}
+
+static uint32_t
+put_experts(struct buf *b, const struct mkmodel *k)
+{
+	const struct hparams *h = &k->hp;
+	const unsigned has = model_traits(h->arch);
+	uint32_t n = 3;
+
+	put_number(b, k, "expert_count", h->experts);
+	put_number(b, k, "expert_used_count", h->experts_used);
+	put_number(b, k, "expert_feed_forward_length", h->expert_ff);
+	if (h->expert_scale != 1)
+		n += put_real(b, k, "expert_weights_scale", h->expert_scale);
+	if ((has & TRAIT_LEAD) != 0)
+		n += put_number(
+		    b, k, "leading_dense_block_count", h->dense_layers);
+	if ((has & TRAIT_SHARED) != 0) {
+		n += put_number(
+		    b, k, "expert_shared_count", h->shared_ff / h->expert_ff);
+		n += put_number(
+		    b, k, "expert_shared_feed_forward_length", h->shared_ff);
+	}
+	if (h->expert_groups > 0) {
+		n += put_number(b, k, "expert_group_count", h->expert_groups);
+		n +=
+		    put_number(b, k, "expert_group_used_count", h->groups_used);
+	}
+	if ((has & TRAIT_GATE) != 0) {
+		char key[GGUF_KEY_MAX];
+
+		n += put_number(b, k, "expert_gating_func",
+		    h->gate == GATE_SIGMOID ? 2 : 1);
+		snprintf(key, sizeof(key), "%s.expert_weights_norm",
+		    arch_name(h->arch));
+		gguf_put_bool(b, key, h->expert_norm);
+		n++;
+	}
+	return n;
 }
 
 static uint32_t
@@ -254,11 +304,13 @@ put_hparams(struct buf *b, const struct mkmodel *k)
 	const struct hparams *h = &k->hp;
 	uint32_t n = 0;
 
-	n += put_number(b, k, "block_count", h->layers);
+	n += put_number(b, k, "block_count", h->layers + h->idle_layers);
+	if (h->idle_layers > 0)
+		n += put_number(b, k, "nextn_predict_layers", h->idle_layers);
 	n += put_number(b, k, "context_length", h->ctx_train);
 	n += put_number(b, k, "embedding_length", h->embd);
 	n += put_number(
-	    b, k, "feed_forward_length", h->experts > 0 ? h->expert_ff : h->ff);
+	    b, k, "feed_forward_length", h->ff > 0 ? h->ff : h->expert_ff);
 	n += put_number(b, k, "attention.head_count", h->heads);
 	n += put_number(b, k, "attention.head_count_kv", h->kv_heads);
 	n += put_number(b, k, "attention.key_length", h->head_k);
@@ -268,12 +320,8 @@ put_hparams(struct buf *b, const struct mkmodel *k)
 	n += put_real(b, k, "attention.layer_norm_rms_epsilon", h->rms_eps);
 	n += put_real(b, k, "rope.freq_base", h->rope_base);
 	n += put_scaling(b, k);
-	if (h->experts > 0) {
-		n += put_number(b, k, "expert_count", h->experts);
-		n += put_number(b, k, "expert_used_count", h->experts_used);
-		n += put_number(
-		    b, k, "expert_feed_forward_length", h->expert_ff);
-	}
+	if (h->experts > 0)
+		n += put_experts(b, k);
 	if (h->window > 0)
 		n += put_number(b, k, "attention.sliding_window", h->window);
 	return n;

@@ -34,6 +34,8 @@ struct mkmodel {
 	bool template;   /* have a chat template (ChatML) */
 	bool tied;       /* no output matrix: the embedding is used */
 	bool extras;     /* the optional tensors too: biases, scales */
+	bool biases;     /* of the optional ones the biases */
+	bool qk_norm;    /* and the norms of queries and keys */
 	bool mix;        /* the type of CLASS_DOWN in some layers only */
 	uint32_t files;  /* more than 1: NAME-00001-of-0000N.gguf */
 	uint64_t seed;

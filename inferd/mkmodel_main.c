@@ -12,16 +12,19 @@
 
 static const char usage[] =
     "usage: inferd-mkmodel [options] FILE.gguf\n"
-    "  --arch NAME        qwen3moe, qwen3, llama, olmoe or gpt-oss\n"
+    "  --arch NAME        qwen3moe, qwen3, llama, olmoe, gpt-oss or "
+    "glm4moe\n"
     "  --preset tiny|bench\n"
     "  --layers --embd --heads --kv-heads --head --ff --experts --used\n"
-    "  --expert-ff --vocab --ctx --window --rope-base --rope-scale\n"
+    "  --expert-ff --vocab --ctx --window --rope-dims --rope-base\n"
+    "  --rope-scale --lead --shared --groups --groups-used --nextn\n"
+    "  --expert-scale --gate softmax|sigmoid\n"
     "  --yarn FACTOR      positions by YaRN\n"
     "  --type TYPE        of every matrix but the router's\n"
     "  --type-embd --type-output --type-attn --type-router --type-ffn\n"
     "  --type-down TYPE\n"
     "  --tokens bpe|spm|none  --pre NAME  --no-template\n"
-    "  --tied  --extras  --split N  --seed N  --gain X\n";
+    "  --tied  --extras  --biases  --qk-norm  --split N  --seed N  --gain X\n";
 
 /* Long options without a letter, in the order of the table below. */
 enum {
@@ -33,6 +36,10 @@ enum {
 	OPT_NO_TEMPLATE,
 	OPT_TIED,
 	OPT_EXTRAS,
+	OPT_BIASES,
+	OPT_QK_NORM,
+	OPT_GATE,
+	OPT_EXPERT_SCALE,
 	OPT_SPLIT,
 	OPT_SEED,
 	OPT_GAIN,
@@ -42,6 +49,8 @@ enum {
 	OPT_NUMBER,     /* and on: numbers[] */
 	OPT_CLASS = 512 /* and on: of that class */
 };
+
+#define SHARED_MAX 64u /* of experts that every row goes through */
 
 struct number {
 	uint32_t *v;
@@ -67,6 +76,10 @@ set_arch(struct mkmodel *k, enum arch arch)
 	else
 		h->ff = 0;
 	h->window = arch == ARCH_GPT_OSS ? 128 : 0;
+	h->gate = model_usual_gate(arch);
+	h->expert_norm = arch != ARCH_OLMOE;
+	h->dense_layers = arch == ARCH_GLM4MOE ? 1 : 0;
+	h->rope_dims = 0;
 }
 
 static void
@@ -157,6 +170,18 @@ set_yarn(struct mkmodel *k, const char *text)
 	return set_real(text, 1, &k->hp.yarn.factor);
 }
 
+static int
+set_gate(struct mkmodel *k, const char *text)
+{
+	if (str_eq(text, "sigmoid"))
+		k->hp.gate = GATE_SIGMOID;
+	else if (str_eq(text, "softmax"))
+		k->hp.gate = GATE_SOFTMAX;
+	else
+		return fail("unknown gate", text);
+	return 0;
+}
+
 /* Those that take effect before all others, wherever they stand. */
 static int
 first_options(struct mkmodel *k, int c)
@@ -204,6 +229,16 @@ option(struct mkmodel *k, int c, const struct number *numbers)
 	case OPT_EXTRAS:
 		k->extras = true;
 		return 0;
+	case OPT_BIASES:
+		k->biases = true;
+		return 0;
+	case OPT_QK_NORM:
+		k->qk_norm = true;
+		return 0;
+	case OPT_GATE:
+		return set_gate(k, optarg);
+	case OPT_EXPERT_SCALE:
+		return set_real(optarg, 0, &k->hp.expert_scale);
 	case OPT_SPLIT:
 		if (str_to_u64(optarg, 1, MODEL_FILES_MAX, &v) < 0)
 			return fail("no such number:", optarg);
@@ -230,16 +265,19 @@ option(struct mkmodel *k, int c, const struct number *numbers)
 
 /* What was not said follows from the rest. */
 static void
-complete(struct mkmodel *k, bool dense)
+complete(struct mkmodel *k, bool dense, uint32_t shared)
 {
 	struct hparams *h = &k->hp;
 
 	if (dense)
 		h->experts = h->experts_used = h->expert_ff = 0;
-	if (h->experts == 0 && h->ff == 0)
+	if ((h->experts == 0 || h->dense_layers > 0) && h->ff == 0)
 		h->ff = 2 * h->embd;
+	h->shared_ff = shared * h->expert_ff;
 	h->head_v = h->head_k;
-	h->rope_dims = h->head_k;
+	if (h->rope_dims == 0)
+		h->rope_dims =
+		    h->arch == ARCH_GLM4MOE ? h->head_k / 2 : h->head_k;
 	if (h->yarn.on)
 		h->yarn.ctx_orig = h->ctx_train;
 }
@@ -256,6 +294,10 @@ main(int argc, char **argv)
 		{ "no-template", no_argument, NULL, OPT_NO_TEMPLATE },
 		{ "tied", no_argument, NULL, OPT_TIED },
 		{ "extras", no_argument, NULL, OPT_EXTRAS },
+		{ "biases", no_argument, NULL, OPT_BIASES },
+		{ "qk-norm", no_argument, NULL, OPT_QK_NORM },
+		{ "gate", required_argument, NULL, OPT_GATE },
+		{ "expert-scale", required_argument, NULL, OPT_EXPERT_SCALE },
 		{ "split", required_argument, NULL, OPT_SPLIT },
 		{ "seed", required_argument, NULL, OPT_SEED },
 		{ "gain", required_argument, NULL, OPT_GAIN },
@@ -274,6 +316,12 @@ main(int argc, char **argv)
 		{ "vocab", required_argument, NULL, OPT_NUMBER + 9 },
 		{ "ctx", required_argument, NULL, OPT_NUMBER + 10 },
 		{ "window", required_argument, NULL, OPT_NUMBER + 11 },
+		{ "lead", required_argument, NULL, OPT_NUMBER + 12 },
+		{ "shared", required_argument, NULL, OPT_NUMBER + 13 },
+		{ "groups", required_argument, NULL, OPT_NUMBER + 14 },
+		{ "groups-used", required_argument, NULL, OPT_NUMBER + 15 },
+		{ "nextn", required_argument, NULL, OPT_NUMBER + 16 },
+		{ "rope-dims", required_argument, NULL, OPT_NUMBER + 17 },
 		{ "type-embd", required_argument, NULL,
 		    OPT_CLASS + CLASS_EMBD },
 		{ "type-output", required_argument, NULL,
@@ -291,6 +339,7 @@ main(int argc, char **argv)
 	};
 	struct mkmodel k;
 	struct hparams *h = &k.hp;
+	uint32_t shared = 0;
 	const struct number numbers[] = {
 		{ &h->layers, MODEL_LAYERS_MAX },
 		{ &h->embd, MODEL_EMBD_MAX },
@@ -304,6 +353,12 @@ main(int argc, char **argv)
 		{ &h->vocab, MODEL_VOCAB_MAX },
 		{ &h->ctx_train, MODEL_CTX_MAX },
 		{ &h->window, MODEL_CTX_MAX },
+		{ &h->dense_layers, MODEL_LAYERS_MAX },
+		{ &shared, SHARED_MAX },
+		{ &h->expert_groups, MODEL_EXPERTS_MAX },
+		{ &h->groups_used, MODEL_EXPERTS_MAX },
+		{ &h->idle_layers, MODEL_LAYERS_MAX },
+		{ &h->rope_dims, MODEL_HEAD_MAX },
 	};
 	const char *preset = "tiny";
 	struct error err;
@@ -334,13 +389,14 @@ main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_FAILURE;
 	}
+	shared = (model_traits(h->arch) & TRAIT_SHARED) != 0;
 	if (set_preset(&k, preset) != 0)
 		return EXIT_FAILURE;
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "hV", options, NULL)) != -1)
 		if (option(&k, c, numbers) != 0)
 			return EXIT_FAILURE;
-	complete(&k, h->experts == 0);
+	complete(&k, h->experts == 0, shared);
 	if (mkmodel_write(&k, argv[optind], &err) < 0) {
 		fprintf(stderr, "inferd-mkmodel: %s\n", err.msg);
 		return EXIT_FAILURE;

@@ -16,9 +16,10 @@
 #define YARN_BETA_SLOW 1.0f
 #define REAL_KEY_MAX (GGUF_KEY_MAX + 1)
 
-/* Of experts chosen by other functions than softmax there is none here. */
+/* How files write which function experts are chosen by. */
 #define GATING_NONE 0u
 #define GATING_SOFTMAX 1u
+#define GATING_SIGMOID 2u
 #define GATING_SOFTMAX_WEIGHT 3u
 
 /* One file's metadata, with its architecture's prefix for keys. */
@@ -64,26 +65,46 @@ needed(const struct meta *m, const char *name, uint32_t max, uint32_t *out)
 	return 0;
 }
 
+static int
+truth(const struct meta *m, const char *name, bool *out)
+{
+	char key[REAL_KEY_MAX];
+
+	key_of(m, name, key);
+	return gguf_get_bool(m->g, key, out, m->err);
+}
+
 /* What would change the computation in a way that is not done here. */
 static int
-refuse_extras(const struct meta *m)
+refuse_extras(const struct meta *m, enum arch arch)
 {
-	static const char *const zero[] = { "leading_dense_block_count",
-		"expert_shared_count", "expert_group_count",
-		"moe_every_n_layers", "interleave_moe_layer_step",
-		"nextn_predict_layers", "attention.kv_lora_rank" };
+	static const struct {
+		const char *name;
+		unsigned trait; /* of architectures that have it */
+	} zero[] = {
+		{ "leading_dense_block_count", TRAIT_LEAD },
+		{ "expert_shared_count", TRAIT_SHARED },
+		{ "expert_shared_feed_forward_length", TRAIT_SHARED },
+		{ "expert_group_count", TRAIT_GROUPS },
+		{ "nextn_predict_layers", TRAIT_IDLE },
+		{ "moe_every_n_layers", 0 },
+		{ "interleave_moe_layer_step", 0 },
+		{ "attention.kv_lora_rank", 0 },
+	};
 	static const char *const none[] = { "attention.clamp_kqv",
 		"attention.scale", "attention.max_alibi_bias" };
 
 	for (size_t i = 0; i < nitems(zero); i++) {
 		uint32_t v = 0;
 
-		if (number(m, zero[i], UINT32_MAX, &v) < 0)
+		if ((model_traits(arch) & zero[i].trait) != 0)
+			continue;
+		if (number(m, zero[i].name, UINT32_MAX, &v) < 0)
 			return -1;
 		if (v != 0)
 			return error_set(m->err, 0,
 			    "%s.%s is %u, which is not supported", m->arch,
-			    zero[i], v);
+			    zero[i].name, v);
 	}
 	for (size_t i = 0; i < nitems(none); i++) {
 		float v = 0;
@@ -99,9 +120,66 @@ refuse_extras(const struct meta *m)
 }
 
 static int
+get_gate(const struct meta *m, struct hparams *h)
+{
+	const bool said = (model_traits(h->arch) & TRAIT_GATE) != 0;
+	uint32_t gating = GATING_NONE;
+
+	h->gate = model_usual_gate(h->arch);
+	h->expert_norm = !said && h->arch != ARCH_OLMOE;
+	if (number(m, "expert_gating_func", UINT32_MAX, &gating) < 0 ||
+	    (said && truth(m, "expert_weights_norm", &h->expert_norm) < 0))
+		return -1;
+	if (gating == GATING_NONE ||
+	    (gating == GATING_SOFTMAX && h->arch == ARCH_GPT_OSS) ||
+	    (gating == GATING_SOFTMAX_WEIGHT && h->arch == ARCH_GPT_OSS))
+		return 0;
+	if (gating == GATING_SOFTMAX)
+		h->gate = GATE_SOFTMAX;
+	else if (gating == GATING_SIGMOID && said)
+		h->gate = GATE_SIGMOID;
+	else
+		return error_set(m->err, 0,
+		    "experts of %s are chosen by function %u, which is not "
+		    "supported",
+		    m->arch, gating);
+	return 0;
+}
+
+/* What some architectures have around the experts that others have, too. */
+static int
+get_more_experts(const struct meta *m, struct hparams *h)
+{
+	const unsigned has = model_traits(h->arch);
+	uint32_t shared = 0;
+
+	if ((has & TRAIT_LEAD) != 0 &&
+	    number(m, "leading_dense_block_count", MODEL_LAYERS_MAX,
+		&h->dense_layers) < 0)
+		return -1;
+	if ((has & TRAIT_SHARED) != 0 &&
+	    (number(m, "expert_shared_count", MODEL_EXPERTS_MAX, &shared) < 0 ||
+		number(m, "expert_shared_feed_forward_length", MODEL_FF_MAX,
+		    &h->shared_ff) < 0))
+		return -1;
+	if ((has & TRAIT_GROUPS) != 0 &&
+	    (number(m, "expert_group_count", MODEL_EXPERTS_MAX,
+		 &h->expert_groups) < 0 ||
+		number(m, "expert_group_used_count", MODEL_EXPERTS_MAX,
+		    &h->groups_used) < 0))
+		return -1;
+	/* Together they are as wide as so many. */
+	if (h->shared_ff == 0)
+		h->shared_ff = shared * h->expert_ff;
+	if (h->expert_groups <= 1)
+		h->expert_groups = h->groups_used = 0;
+	return 0;
+}
+
+static int
 get_experts(const struct meta *m, struct hparams *h)
 {
-	uint32_t gating = GATING_NONE, ff = 0;
+	uint32_t ff = 0;
 
 	if (number(m, "expert_count", MODEL_EXPERTS_MAX, &h->experts) < 0 ||
 	    number(m, "feed_forward_length", MODEL_FF_MAX, &ff) < 0)
@@ -114,21 +192,34 @@ get_experts(const struct meta *m, struct hparams *h)
 		&h->experts_used) < 0 ||
 	    number(m, "expert_feed_forward_length", MODEL_FF_MAX,
 		&h->expert_ff) < 0 ||
-	    number(m, "expert_gating_func", UINT32_MAX, &gating) < 0 ||
-	    real(m, "expert_weights_scale", &h->expert_scale) < 0)
+	    real(m, "expert_weights_scale", &h->expert_scale) < 0 ||
+	    get_gate(m, h) < 0)
 		return -1;
 	if (h->expert_ff == 0)
 		h->expert_ff =
 		    h->arch == ARCH_QWEN3MOE ? ff / h->experts_used : ff;
 	if (h->expert_scale == 0)
 		h->expert_scale = 1;
-	h->expert_norm = h->arch != ARCH_OLMOE;
-	if (gating != GATING_NONE && gating != GATING_SOFTMAX &&
-	    !(gating == GATING_SOFTMAX_WEIGHT && h->arch == ARCH_GPT_OSS))
+	if (get_more_experts(m, h) < 0)
+		return -1;
+	h->ff = h->dense_layers > 0 ? ff : 0;
+	return 0;
+}
+
+/* Layers that guess further tokens come last, and count as layers. */
+static int
+get_idle(const struct meta *m, struct hparams *h)
+{
+	if ((model_traits(h->arch) & TRAIT_IDLE) == 0)
+		return 0;
+	if (number(m, "nextn_predict_layers", MODEL_LAYERS_MAX,
+		&h->idle_layers) < 0)
+		return -1;
+	if (h->idle_layers >= h->layers)
 		return error_set(m->err, 0,
-		    "experts of %s are chosen by function %u, which is not "
-		    "supported",
-		    m->arch, gating);
+		    "%s.nextn_predict_layers is %u of %u layers", m->arch,
+		    h->idle_layers, h->layers);
+	h->layers -= h->idle_layers;
 	return 0;
 }
 
@@ -251,9 +342,10 @@ get_hparams(const struct meta *m, uint32_t ntokens, struct hparams *h)
 		    "%s.attention.layer_norm_rms_epsilon is missing or "
 		    "negative",
 		    m->arch);
-	if (get_rope(m, h) < 0 || get_experts(m, h) < 0 || get_window(m, h) < 0)
+	if (get_rope(m, h) < 0 || get_idle(m, h) < 0 || get_experts(m, h) < 0 ||
+	    get_window(m, h) < 0)
 		return -1;
-	return refuse_extras(m);
+	return refuse_extras(m, h->arch);
 }
 
 static int
@@ -272,7 +364,7 @@ get_arch(const struct gguf *g, enum arch *arch, struct error *err)
 	if (*arch == ARCH_NONE)
 		return error_set(err, 0,
 		    "architecture '%.*s' is not supported (qwen3moe, qwen3, "
-		    "llama, olmoe and gpt-oss are)",
+		    "llama, olmoe, gpt-oss and glm4moe are)",
 		    s.n > 64 ? 64 : (int)s.n, s.p);
 	return 0;
 }

@@ -11,6 +11,7 @@ enum dim {
 	D_NONE,
 	D_ONE,
 	D_EMBD,
+	D_EMBD_TWICE,
 	D_VOCAB,
 	D_Q, /* heads x key length */
 	D_K, /* KV heads x key length */
@@ -21,7 +22,8 @@ enum dim {
 	D_ROPE, /* half the rotated values */
 	D_FF,
 	D_EXPERTS,
-	D_EXPERT_FF
+	D_EXPERT_FF,
+	D_SHARED_FF
 };
 
 /* Which models have it. */
@@ -30,13 +32,21 @@ enum dim {
 #define LLAMA (1u << ARCH_LLAMA)
 #define OLMOE (1u << ARCH_OLMOE)
 #define GPT_OSS (1u << ARCH_GPT_OSS)
+#define GLM4MOE (1u << ARCH_GLM4MOE)
 #define QWEN (QWEN3MOE | QWEN3)
-#define ALL (QWEN | LLAMA | OLMOE | GPT_OSS)
+#define ALL (QWEN | LLAMA | OLMOE | GPT_OSS | GLM4MOE)
+/* The norm between attention and feed-forward is called after the former. */
+#define POST_NORM (GPT_OSS | GLM4MOE)
+#define SHARED GLM4MOE
+#define IDLE GLM4MOE
 
+/* In which layers. */
 enum when {
 	ALWAYS,
 	IF_DENSE,
-	IF_EXPERTS
+	IF_EXPERTS,
+	IF_SHARED,
+	IF_IDLE
 };
 
 struct want {
@@ -56,7 +66,7 @@ static const struct want whole[] = {
 	{ "rope_freqs.weight", CLASS_NORM, 0, LLAMA, ALWAYS, { D_ROPE } },
 };
 
-static const struct want layer[] = {
+static const struct want of_layer[] = {
 	{ "attn_norm.weight", CLASS_NORM, ALL, 0, ALWAYS, { D_EMBD } },
 	{ "attn_q.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_EMBD, D_Q } },
 	{ "attn_k.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_EMBD, D_K } },
@@ -66,15 +76,17 @@ static const struct want layer[] = {
 	{ "attn_k.bias", CLASS_NORM, GPT_OSS, ALL, ALWAYS, { D_K } },
 	{ "attn_v.bias", CLASS_NORM, GPT_OSS, ALL, ALWAYS, { D_V } },
 	{ "attn_output.bias", CLASS_NORM, GPT_OSS, LLAMA, ALWAYS, { D_EMBD } },
-	{ "attn_q_norm.weight", CLASS_NORM, QWEN, 0, ALWAYS, { D_HEAD_K } },
-	{ "attn_k_norm.weight", CLASS_NORM, QWEN, 0, ALWAYS, { D_HEAD_K } },
+	{ "attn_q_norm.weight", CLASS_NORM, QWEN, GLM4MOE, ALWAYS,
+	    { D_HEAD_K } },
+	{ "attn_k_norm.weight", CLASS_NORM, QWEN, GLM4MOE, ALWAYS,
+	    { D_HEAD_K } },
 	/* Over all heads at once. */
 	{ "attn_q_norm.weight", CLASS_NORM, OLMOE, 0, ALWAYS, { D_Q } },
 	{ "attn_k_norm.weight", CLASS_NORM, OLMOE, 0, ALWAYS, { D_K } },
 	{ "attn_sinks.weight", CLASS_NORM, GPT_OSS, 0, ALWAYS, { D_HEADS } },
-	{ "ffn_norm.weight", CLASS_NORM, ALL & ~GPT_OSS, 0, ALWAYS,
+	{ "ffn_norm.weight", CLASS_NORM, ALL & ~POST_NORM, 0, ALWAYS,
 	    { D_EMBD } },
-	{ "post_attention_norm.weight", CLASS_NORM, GPT_OSS, 0, ALWAYS,
+	{ "post_attention_norm.weight", CLASS_NORM, POST_NORM, 0, ALWAYS,
 	    { D_EMBD } },
 	{ "ffn_gate.weight", CLASS_FFN, ALL, 0, IF_DENSE, { D_EMBD, D_FF } },
 	{ "ffn_up.weight", CLASS_FFN, ALL, 0, IF_DENSE, { D_EMBD, D_FF } },
@@ -87,6 +99,15 @@ static const struct want layer[] = {
 	    { D_EMBD, D_EXPERT_FF, D_EXPERTS } },
 	{ "ffn_down_exps.weight", CLASS_DOWN, ALL, 0, IF_EXPERTS,
 	    { D_EXPERT_FF, D_EMBD, D_EXPERTS } },
+	/* For the choice alone. */
+	{ "exp_probs_b.bias", CLASS_NORM, GLM4MOE, 0, IF_EXPERTS,
+	    { D_EXPERTS } },
+	{ "ffn_gate_shexp.weight", CLASS_FFN, SHARED, 0, IF_SHARED,
+	    { D_EMBD, D_SHARED_FF } },
+	{ "ffn_up_shexp.weight", CLASS_FFN, SHARED, 0, IF_SHARED,
+	    { D_EMBD, D_SHARED_FF } },
+	{ "ffn_down_shexp.weight", CLASS_DOWN, SHARED, 0, IF_SHARED,
+	    { D_SHARED_FF, D_EMBD } },
 	{ "ffn_gate_inp.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
 	    { D_EXPERTS } },
 	{ "ffn_gate_exps.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
@@ -95,6 +116,17 @@ static const struct want layer[] = {
 	    { D_EXPERT_FF, D_EXPERTS } },
 	{ "ffn_down_exps.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
 	    { D_EMBD, D_EXPERTS } },
+	/* Of layers that guess the token after the next. */
+	{ "nextn.eh_proj.weight", CLASS_FFN, IDLE, 0, IF_IDLE,
+	    { D_EMBD_TWICE, D_EMBD } },
+	{ "nextn.enorm.weight", CLASS_NORM, IDLE, 0, IF_IDLE, { D_EMBD } },
+	{ "nextn.hnorm.weight", CLASS_NORM, IDLE, 0, IF_IDLE, { D_EMBD } },
+	{ "nextn.embed_tokens.weight", CLASS_EMBD, 0, IDLE, IF_IDLE,
+	    { D_EMBD, D_VOCAB } },
+	{ "nextn.shared_head_head.weight", CLASS_OUTPUT, 0, IDLE, IF_IDLE,
+	    { D_EMBD, D_VOCAB } },
+	{ "nextn.shared_head_norm.weight", CLASS_NORM, 0, IDLE, IF_IDLE,
+	    { D_EMBD } },
 	/* Factors of whole matrices, or of the matrices of experts. */
 	{ "attn_q.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
 	{ "attn_k.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
@@ -133,6 +165,8 @@ dim_of(const struct hparams *h, enum dim d)
 		return 1;
 	case D_EMBD:
 		return h->embd;
+	case D_EMBD_TWICE:
+		return 2ull * h->embd;
 	case D_VOCAB:
 		return h->vocab;
 	case D_Q:
@@ -155,24 +189,69 @@ dim_of(const struct hparams *h, enum dim d)
 		return h->experts;
 	case D_EXPERT_FF:
 		return h->expert_ff;
+	case D_SHARED_FF:
+		return h->shared_ff;
 	}
 	return 0;
 }
 
-static bool
-applies(const struct hparams *h, const struct want *w)
+unsigned
+model_traits(enum arch arch)
 {
-	return ((w->must | w->may) & 1u << h->arch) != 0 &&
-	       (w->when == ALWAYS ||
-		   (w->when == IF_EXPERTS) == (h->experts > 0));
+	static const unsigned traits[ARCH_MAX] = {
+		[ARCH_QWEN3MOE] = TRAIT_EXPERTS,
+		[ARCH_QWEN3] = TRAIT_DENSE,
+		[ARCH_LLAMA] = TRAIT_DENSE | TRAIT_EXPERTS,
+		[ARCH_OLMOE] = TRAIT_EXPERTS,
+		[ARCH_GPT_OSS] = TRAIT_EXPERTS,
+		[ARCH_GLM4MOE] = TRAIT_EXPERTS | TRAIT_LEAD | TRAIT_SHARED |
+				 TRAIT_GROUPS | TRAIT_GATE | TRAIT_IDLE,
+	};
+
+	return traits[arch];
+}
+
+enum expert_gate
+model_usual_gate(enum arch arch)
+{
+	if (arch == ARCH_GPT_OSS)
+		return GATE_SOFTMAX_CHOSEN;
+	return arch == ARCH_GLM4MOE ? GATE_SIGMOID : GATE_SOFTMAX;
+}
+
+bool
+model_layer_experts(const struct hparams *hp, uint32_t layer)
+{
+	return hp->experts > 0 && layer >= hp->dense_layers;
+}
+
+static bool
+holds(const struct hparams *h, enum when when, int layer)
+{
+	switch (when) {
+	case ALWAYS:
+		return true;
+	case IF_DENSE:
+		return !model_layer_experts(h, (uint32_t)layer);
+	case IF_EXPERTS:
+		return model_layer_experts(h, (uint32_t)layer);
+	case IF_SHARED:
+		return model_layer_experts(h, (uint32_t)layer) &&
+		       h->shared_ff > 0;
+	case IF_IDLE:
+		return layer >= (int)h->layers;
+	}
+	return false;
 }
 
 static void
-fill(const struct hparams *h, const struct want *w, struct tensor_want *out)
+fill(const struct hparams *h, const struct want *w, int layer,
+    struct tensor_want *out)
 {
 	*out = (struct tensor_want){ .name = w->name,
 		.kind = w->kind,
 		.optional = (w->must & 1u << h->arch) == 0,
+		.idle = layer >= (int)h->layers,
 		.expert = w->dims[2] != D_NONE };
 	for (size_t i = 0; i < nitems(out->dims); i++) {
 		enum dim d = i < nitems(w->dims) ? w->dims[i] : D_NONE;
@@ -184,14 +263,15 @@ fill(const struct hparams *h, const struct want *w, struct tensor_want *out)
 
 bool
 model_shape_want(
-    const struct hparams *hp, bool in_layer, size_t i, struct tensor_want *out)
+    const struct hparams *hp, int layer, size_t i, struct tensor_want *out)
 {
-	const struct want *w = in_layer ? layer : whole;
-	size_t n = in_layer ? nitems(layer) : nitems(whole);
+	const struct want *w = layer < 0 ? whole : of_layer;
+	size_t n = layer < 0 ? nitems(whole) : nitems(of_layer);
 
 	for (size_t k = 0; k < n; k++)
-		if (applies(hp, &w[k]) && i-- == 0) {
-			fill(hp, &w[k], out);
+		if (((w[k].must | w[k].may) & 1u << hp->arch) != 0 &&
+		    holds(hp, w[k].when, layer) && i-- == 0) {
+			fill(hp, &w[k], layer, out);
 			return true;
 		}
 	return false;
@@ -226,18 +306,18 @@ check_one(
 
 /* Checks those of one layer, or of none (prefix ""), and counts them. */
 static int
-check_group(const struct model_table *t, bool in_layer, const char *prefix,
+check_group(const struct model_table *t, int layer, const char *prefix,
     size_t *known, struct error *err)
 {
 	struct tensor_want w;
 
-	for (size_t i = 0; model_shape_want(&t->hp, in_layer, i, &w); i++) {
+	for (size_t i = 0; model_shape_want(&t->hp, layer, i, &w); i++) {
 		const struct tensor *ti;
 		char name[MODEL_NAME_MAX + 1];
 
 		snprintf(name, sizeof(name), "%s%s", prefix, w.name);
 		ti = model_table_find(t, name);
-		if (ti == NULL && w.optional)
+		if (ti == NULL && (w.optional || w.idle))
 			continue;
 		if (ti == NULL)
 			return error_set(err, 0,
@@ -250,21 +330,32 @@ check_group(const struct model_table *t, bool in_layer, const char *prefix,
 	return 0;
 }
 
+/* "blk.N.REST": the layer, and what it calls it; -1: of no layer. */
+static int
+layer_of(const char *name, const char **rest)
+{
+	unsigned long n;
+	char *end;
+
+	*rest = name;
+	if (!str_starts(name, "blk."))
+		return -1;
+	n = strtoul(name + 4, &end, 10);
+	if (*end != '.')
+		return -1;
+	*rest = end + 1;
+	return n < MODEL_LAYERS_MAX ? (int)n : (int)MODEL_LAYERS_MAX;
+}
+
 static bool
 is_wanted(const struct hparams *hp, const char *name)
 {
-	unsigned long n = 0;
+	int layer = layer_of(name, &name);
 	struct tensor_want w;
-	bool in_layer = str_starts(name, "blk.");
-	char *end = NULL;
 
-	if (in_layer) {
-		n = strtoul(name + 4, &end, 10);
-		if (n >= hp->layers || *end != '.')
-			return false;
-		name = end + 1;
-	}
-	for (size_t i = 0; model_shape_want(hp, in_layer, i, &w); i++)
+	if (layer >= (int)(hp->layers + hp->idle_layers))
+		return false;
+	for (size_t i = 0; model_shape_want(hp, layer, i, &w); i++)
 		if (str_eq(name, w.name))
 			return true;
 	return false;
@@ -308,22 +399,76 @@ need(uint32_t v, const char *what, const struct hparams *h, struct error *err)
 			   err, 0, "%s without %s", arch_name(h->arch), what);
 }
 
+/* Nothing of what the architecture has no blocks for. */
+static int
+check_traits(const struct hparams *h, struct error *err)
+{
+	const unsigned has = model_traits(h->arch);
+	const struct {
+		unsigned trait;
+		bool there;
+		const char *what;
+	} parts[] = {
+		{ TRAIT_EXPERTS, h->experts > 0, "experts" },
+		{ TRAIT_LEAD, h->dense_layers > 0, "leading dense layers" },
+		{ TRAIT_SHARED, h->shared_ff > 0, "a shared expert" },
+		{ TRAIT_GROUPS, h->expert_groups > 0, "groups of experts" },
+		{ TRAIT_IDLE, h->idle_layers > 0, "layers for guesses" },
+	};
+
+	for (size_t i = 0; i < nitems(parts); i++)
+		if (parts[i].there && (has & parts[i].trait) == 0)
+			return error_set(err, 0, "%s with %s",
+			    arch_name(h->arch), parts[i].what);
+	if (h->experts == 0 || h->gate == model_usual_gate(h->arch) ||
+	    ((has & TRAIT_GATE) != 0 && h->gate != GATE_SOFTMAX_CHOSEN))
+		return 0;
+	return error_set(
+	    err, 0, "%s with another choice of experts", arch_name(h->arch));
+}
+
+static int
+check_groups(const struct hparams *h, struct error *err)
+{
+	uint32_t each;
+
+	if (h->expert_groups == 0)
+		return h->groups_used == 0
+			   ? 0
+			   : error_set(err, 0, "%u of no groups of experts",
+				 h->groups_used);
+	each = h->experts / h->expert_groups;
+	if (each * h->expert_groups != h->experts || h->groups_used < 1 ||
+	    h->groups_used > h->expert_groups ||
+	    h->experts_used > each * h->groups_used)
+		return error_set(err, 0,
+		    "%u of %u experts out of %u of %u groups", h->experts_used,
+		    h->experts, h->groups_used, h->expert_groups);
+	return 0;
+}
+
 static int
 check_experts(const struct hparams *h, struct error *err)
 {
-	bool moe = h->arch == ARCH_QWEN3MOE || h->arch == ARCH_OLMOE ||
-		   h->arch == ARCH_GPT_OSS;
-
 	if (h->experts == 0) {
-		if (moe)
+		if ((model_traits(h->arch) & TRAIT_DENSE) == 0)
+			return need(0, "experts", h, err);
+		if (h->dense_layers != 0 || h->shared_ff != 0 ||
+		    h->expert_groups != 0)
 			return need(0, "experts", h, err);
 		return need(h->ff, "a feed-forward length", h, err);
 	}
-	if (h->arch == ARCH_QWEN3)
-		return error_set(err, 0, "qwen3 with experts is qwen3moe");
 	if (h->experts_used < 1 || h->experts_used > h->experts)
 		return error_set(err, 0, "%u of %u experts are used",
 		    h->experts_used, h->experts);
+	if (h->dense_layers > h->layers)
+		return error_set(err, 0, "%u of %u layers are dense",
+		    h->dense_layers, h->layers);
+	if (h->dense_layers > 0 &&
+	    need(h->ff, "a feed-forward length", h, err) < 0)
+		return -1;
+	if (check_groups(h, err) < 0)
+		return -1;
 	return need(h->expert_ff, "a feed-forward length of experts", h, err);
 }
 
@@ -338,8 +483,12 @@ model_shape_numbers(const struct hparams *h, struct error *err)
 	    need(h->head_v, "a value length", h, err) < 0 ||
 	    need(h->vocab, "a vocabulary", h, err) < 0 ||
 	    need(h->ctx_train, "a context length", h, err) < 0 ||
-	    check_experts(h, err) < 0)
+	    check_experts(h, err) < 0 || check_traits(h, err) < 0)
 		return -1;
+	if (h->layers > MODEL_LAYERS_MAX ||
+	    h->idle_layers > MODEL_LAYERS_MAX - h->layers)
+		return error_set(
+		    err, 0, "more than %u layers", MODEL_LAYERS_MAX);
 	if (h->heads % h->kv_heads != 0)
 		return error_set(err, 0, "%u heads share %u KV heads unevenly",
 		    h->heads, h->kv_heads);
@@ -373,13 +522,13 @@ model_shape_check(const struct model_table *t, struct error *err)
 	if (t->vocab.n != 0 && t->vocab.n != h->vocab)
 		return error_set(
 		    err, 0, "%u tokens, not %u", t->vocab.n, h->vocab);
-	if (check_group(t, false, "", &known, err) < 0)
+	if (check_group(t, -1, "", &known, err) < 0)
 		return -1;
-	for (uint32_t i = 0; i < h->layers; i++) {
+	for (uint32_t i = 0; i < h->layers + h->idle_layers; i++) {
 		char prefix[32];
 
 		snprintf(prefix, sizeof(prefix), "blk.%u.", i);
-		if (check_group(t, true, prefix, &known, err) < 0) {
+		if (check_group(t, (int)i, prefix, &known, err) < 0) {
 			/* Perhaps another name explains it better. */
 			for (size_t k = 0; k < t->ntensors; k++)
 				if (is_single_expert(t->tensors[k].name))
@@ -395,8 +544,12 @@ static void
 share(const struct model_table *t, const struct tensor *ti, uint64_t *used,
     uint64_t *all)
 {
+	const char *rest;
+
 	*used = *all = 1;
-	if (strstr(ti->name, "_exps.") != NULL && t->hp.experts > 0) {
+	if (layer_of(ti->name, &rest) >= (int)t->hp.layers)
+		*used = 0;
+	else if (strstr(ti->name, "_exps.") != NULL && t->hp.experts > 0) {
 		*used = t->hp.experts_used;
 		*all = t->hp.experts;
 	} else if (str_eq(ti->name, "token_embd.weight") &&

@@ -23,6 +23,24 @@ int model_shape_check(const struct model_table *t, struct error *err);
 /* Of this, what concerns the numbers alone. */
 int model_shape_numbers(const struct hparams *hp, struct error *err);
 
+/* What an architecture may have. */
+enum model_trait {
+	TRAIT_DENSE = 1 << 0,   /* layers without experts alone */
+	TRAIT_EXPERTS = 1 << 1, /* layers with experts */
+	TRAIT_LEAD = 1 << 2,    /* dense layers in front of those */
+	TRAIT_SHARED = 1 << 3,  /* an expert that every row goes through */
+	TRAIT_GROUPS = 1 << 4,  /* experts out of the best groups alone */
+	TRAIT_GATE = 1 << 5,    /* softmax or sigmoid, made to sum to one or
+				 * not: the file says */
+	TRAIT_IDLE = 1 << 6     /* layers for guesses, which we leave out */
+};
+unsigned model_traits(enum arch arch);
+/* How it chooses experts where its files do not say. */
+enum expert_gate model_usual_gate(enum arch arch);
+
+/* This layer has experts; else it has one dense block. */
+bool model_layer_experts(const struct hparams *hp, uint32_t layer);
+
 /* Bytes of weights that are read for one token. */
 uint64_t model_bytes_per_token(const struct model_table *t);
 /* All parameters, and those that one token uses. */
@@ -46,11 +64,12 @@ struct tensor_want {
 	const char *name; /* after "blk.N." for those of layers */
 	enum tensor_class kind;
 	bool optional;
+	bool idle;   /* in a layer that is not computed: may be missing */
 	bool expert; /* one of experts_used out of experts is read */
 	uint32_t ndims;
 	uint64_t dims[4];
 };
 bool model_shape_want(
-    const struct hparams *hp, bool layer, size_t i, struct tensor_want *out);
+    const struct hparams *hp, int layer, size_t i, struct tensor_want *out);
 
 #endif

@@ -19,6 +19,7 @@ static const char *const arch_names[ARCH_MAX] = {
 	[ARCH_LLAMA] = "llama",
 	[ARCH_OLMOE] = "olmoe",
 	[ARCH_GPT_OSS] = "gpt-oss",
+	[ARCH_GLM4MOE] = "glm4moe",
 };
 
 const char *
@@ -98,7 +99,8 @@ put_hparams(struct buf *b, const struct hparams *h)
 	const uint32_t v[] = { h->arch, h->layers, h->embd, h->ff, h->heads,
 		h->kv_heads, h->head_k, h->head_v, h->rope_dims, h->experts,
 		h->experts_used, h->expert_ff, h->vocab, h->ctx_train,
-		h->window, h->yarn.ctx_orig };
+		h->window, h->yarn.ctx_orig, h->idle_layers, h->dense_layers,
+		h->shared_ff, h->expert_groups, h->groups_used, h->gate };
 	const float f[] = { h->rms_eps, h->rope_base, h->rope_scale,
 		h->yarn.factor, h->yarn.beta_fast, h->yarn.beta_slow,
 		h->expert_scale };
@@ -120,6 +122,7 @@ struct range {
 static int
 get_numbers(struct cur *c, struct hparams *h, struct error *err)
 {
+	uint32_t gate = 0;
 	const struct range want[] = {
 		{ &h->layers, "layers", 0, MODEL_LAYERS_MAX },
 		{ &h->embd, "embedding", 0, MODEL_EMBD_MAX },
@@ -136,6 +139,12 @@ get_numbers(struct cur *c, struct hparams *h, struct error *err)
 		{ &h->ctx_train, "context", 0, MODEL_CTX_MAX },
 		{ &h->window, "window", 0, MODEL_CTX_MAX },
 		{ &h->yarn.ctx_orig, "YaRN context", 0, MODEL_CTX_MAX },
+		{ &h->idle_layers, "idle layers", 0, MODEL_LAYERS_MAX },
+		{ &h->dense_layers, "dense layers", 0, MODEL_LAYERS_MAX },
+		{ &h->shared_ff, "shared feed-forward", 0, MODEL_FF_MAX },
+		{ &h->expert_groups, "groups", 0, MODEL_EXPERTS_MAX },
+		{ &h->groups_used, "used groups", 0, MODEL_EXPERTS_MAX },
+		{ &gate, "gate of experts", 0, GATE_MAX - 1 },
 	};
 
 	for (size_t i = 0; i < nitems(want); i++) {
@@ -145,6 +154,7 @@ get_numbers(struct cur *c, struct hparams *h, struct error *err)
 			    "model table: %s %u not in %u-%u", want[i].name,
 			    *want[i].v, want[i].min, want[i].max);
 	}
+	h->gate = (enum expert_gate)gate;
 	return 0;
 }
 

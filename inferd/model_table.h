@@ -57,16 +57,30 @@ enum arch {
 	ARCH_LLAMA,
 	ARCH_OLMOE,
 	ARCH_GPT_OSS,
+	ARCH_GLM4MOE,
 	ARCH_MAX
+};
+
+/* What scores of experts are turned into before the best are chosen. */
+enum expert_gate {
+	GATE_SOFTMAX,        /* over all experts */
+	GATE_SOFTMAX_CHOSEN, /* over the best, chosen as they are */
+	GATE_SIGMOID,        /* each by itself */
+	GATE_MAX
 };
 
 struct hparams {
 	enum arch arch;
 	uint32_t layers, embd;
-	uint32_t ff; /* of dense layers; 0: there are none */
+	uint32_t idle_layers; /* behind them in the file, not computed */
+	uint32_t ff;          /* of dense layers; 0: there are none */
 	uint32_t heads, kv_heads, head_k, head_v;
 	uint32_t rope_dims;
 	uint32_t experts, experts_used, expert_ff; /* all 0: dense */
+	uint32_t dense_layers; /* the first ones, where others have experts */
+	uint32_t shared_ff;    /* of the expert that every row goes through */
+	uint32_t expert_groups, groups_used; /* 0: chosen out of all */
+	enum expert_gate gate;
 	uint32_t vocab;
 	uint32_t ctx_train;
 	uint32_t window; /* 0: none */

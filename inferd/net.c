@@ -8,6 +8,7 @@
 #include "base/compat.h"
 #include "base/str.h"
 #include "inferd/kv.h"
+#include "inferd/model_shape.h"
 #include "inferd/net_bind.h"
 #include "inferd/rope.h"
 
@@ -15,7 +16,8 @@ const struct arch_def *
 arch_def(enum arch arch)
 {
 	static const struct arch_def *const all[] = { &arch_qwen3moe,
-		&arch_qwen3, &arch_llama, &arch_olmoe, &arch_gpt_oss };
+		&arch_qwen3, &arch_llama, &arch_olmoe, &arch_gpt_oss,
+		&arch_glm4moe };
 
 	for (size_t i = 0; i < nitems(all); i++)
 		if (all[i]->arch == arch)
@@ -112,7 +114,8 @@ net_bind_attention(struct binding *b, const struct net *net, struct layer *l)
 		     k = (size_t)hp->kv_heads * hp->head_k,
 		     v = (size_t)hp->kv_heads * hp->head_v,
 		     o = (size_t)hp->heads * hp->head_v;
-	const bool full = d->qk_norm == QK_NORM_FULL;
+	const bool full = d->qk_norm == QK_NORM_FULL,
+		   norm = !d->qk_norm_optional;
 
 	l->q = net_matrix(b, "attn_q", q, hp->embd, 0, true);
 	l->k = net_matrix(b, "attn_k", k, hp->embd, 0, true);
@@ -120,15 +123,52 @@ net_bind_attention(struct binding *b, const struct net *net, struct layer *l)
 	l->o = net_matrix(b, "attn_output", hp->embd, o, 0, true);
 	if (d->qk_norm != QK_NORM_NONE) {
 		l->q_norm = net_vector(
-		    b, "attn_q_norm", ".weight", full ? q : hp->head_k, true);
+		    b, "attn_q_norm", ".weight", full ? q : hp->head_k, norm);
 		l->k_norm = net_vector(
-		    b, "attn_k_norm", ".weight", full ? k : hp->head_k, true);
+		    b, "attn_k_norm", ".weight", full ? k : hp->head_k, norm);
 	}
 	l->sinks = net_vector(
 	    b, "attn_sinks", ".weight", hp->heads, hp->arch == ARCH_GPT_OSS);
 	l->window = d->window == NULL
 			? hp->window
 			: d->window((uint32_t)b->layer, hp->window);
+}
+
+static void
+bind_shared(struct binding *b, const struct hparams *hp, struct layer *l)
+{
+	const size_t ff = hp->shared_ff, embd = hp->embd;
+
+	if (ff == 0)
+		return;
+	l->shared_gate = net_matrix(b, "ffn_gate_shexp", ff, embd, 0, true);
+	l->shared_up = net_matrix(b, "ffn_up_shexp", ff, embd, 0, true);
+	l->shared_down = net_matrix(b, "ffn_down_shexp", embd, ff, 0, true);
+	l->shared_share =
+	    net_vector(b, "ffn_gate_inp_shexp", ".weight", embd, false);
+}
+
+static void
+bind_feed_forward(struct binding *b, const struct net *net, struct layer *l)
+{
+	const struct hparams *hp = &net->hp;
+	const size_t ff = hp->expert_ff, embd = hp->embd, n = hp->experts;
+
+	l->ffn_norm = net_vector(b, net->def->ffn_norm, ".weight", embd, true);
+	if (!model_layer_experts(hp, (uint32_t)b->layer)) {
+		l->gate = net_matrix(b, "ffn_gate", hp->ff, embd, 0, true);
+		l->up = net_matrix(b, "ffn_up", hp->ff, embd, 0, true);
+		l->down = net_matrix(b, "ffn_down", embd, hp->ff, 0, true);
+		return;
+	}
+	l->router = net_matrix(b, "ffn_gate_inp", n, embd, 0, true);
+	l->router_bias = net_vector(b, "exp_probs_b", ".bias", n, false);
+	l->gate = net_matrix(b, "ffn_gate_exps", ff, embd, n, true);
+	l->up = net_matrix(b, "ffn_up_exps", ff, embd, n, true);
+	l->down = net_matrix(b, "ffn_down_exps", embd, ff, n, true);
+	if (!net->def->expert_scales)
+		l->gate.scale = l->up.scale = l->down.scale = NULL;
+	bind_shared(b, hp, l);
 }
 
 static void
@@ -142,23 +182,7 @@ bind_layer(struct binding *b, const struct net *net, struct layer *l)
 		d->bind(b, net, l);
 	else
 		net_bind_attention(b, net, l);
-	l->ffn_norm = net_vector(b, d->ffn_norm, ".weight", hp->embd, true);
-	if (hp->experts == 0) {
-		l->gate = net_matrix(b, "ffn_gate", hp->ff, hp->embd, 0, true);
-		l->up = net_matrix(b, "ffn_up", hp->ff, hp->embd, 0, true);
-		l->down = net_matrix(b, "ffn_down", hp->embd, hp->ff, 0, true);
-		return;
-	}
-	l->router =
-	    net_matrix(b, "ffn_gate_inp", hp->experts, hp->embd, 0, true);
-	l->gate = net_matrix(
-	    b, "ffn_gate_exps", hp->expert_ff, hp->embd, hp->experts, true);
-	l->up = net_matrix(
-	    b, "ffn_up_exps", hp->expert_ff, hp->embd, hp->experts, true);
-	l->down = net_matrix(
-	    b, "ffn_down_exps", hp->embd, hp->expert_ff, hp->experts, true);
-	if (!d->expert_scales)
-		l->gate.scale = l->up.scale = l->down.scale = NULL;
+	bind_feed_forward(b, net, l);
 }
 
 static void

@@ -41,8 +41,12 @@ struct layer {
 	uint32_t window;              /* positions seen, this one too; 0: all */
 	const float *ffn_norm;        /* [embd] */
 	struct matrix router;         /* none: a dense layer */
+	const float *router_bias; /* [experts] of the choice alone, or NULL */
 	struct matrix gate, up,
 	    down; /* of each expert where there is a router */
+	struct matrix shared_gate, shared_up,
+	    shared_down; /* of the expert that all rows have, or none */
+	const float *shared_share; /* [embd]: how much of it; NULL: all */
 };
 
 enum qk_norm {
@@ -56,16 +60,11 @@ enum rope_pairs {
 	ROPE_NEXT,   /* 2 i and 2 i + 1 */
 };
 
-enum router_order {
-	ROUTER_SOFTMAX_FIRST, /* over all experts, then the best are taken */
-	ROUTER_SOFTMAX_LAST,  /* over the best */
-};
-
 struct arch_def {
 	enum arch arch;
 	enum qk_norm qk_norm;
+	bool qk_norm_optional; /* where its tensors are there */
 	enum rope_pairs rope;
-	enum router_order router;
 	enum glu glu;
 	bool expert_scales;   /* tensors ffn_*_exps.scale count, if there */
 	const char *ffn_norm; /* name of the tensor in a layer */
@@ -108,6 +107,6 @@ const struct arch_def *arch_def(enum arch arch);
 bool net_kv_shape(const struct hparams *hp, uint32_t i, struct kv_shape *out);
 
 extern const struct arch_def arch_qwen3moe, arch_qwen3, arch_llama, arch_olmoe,
-    arch_gpt_oss;
+    arch_gpt_oss, arch_glm4moe;
 
 #endif

@@ -45,7 +45,8 @@ run_new(
 {
 	const struct hparams *hp = &n->hp;
 	const size_t q = (size_t)hp->heads * hp->head_k,
-		     o = (size_t)hp->heads * hp->head_v;
+		     o = (size_t)hp->heads * hp->head_v,
+		     ff = max(hp->ff, hp->shared_ff);
 	struct run *r = xcalloc(1, sizeof(*r));
 
 	r->net = n;
@@ -62,11 +63,11 @@ run_new(
 	r->att = floats(most, o);
 	if (n->def->scratch != NULL)
 		r->scratch = floats(most, n->def->scratch(hp));
-	r->acts = acts_new(pool, most, max(max(hp->embd, o), hp->ff));
+	r->acts = acts_new(pool, most, max(max(hp->embd, o), ff));
+	r->hidden = floats(most, 2 * ff);
+	r->shared = floats(most, hp->shared_ff > 0 ? hp->embd : 0);
 	if (hp->experts > 0)
 		experts_new(r);
-	else
-		r->hidden = floats(most, 2 * (size_t)hp->ff);
 	return r;
 }
 
@@ -85,6 +86,7 @@ run_free(struct run *r)
 	free(r->att);
 	free(r->scratch);
 	free(r->hidden);
+	free(r->shared);
 	free(r->scores);
 	free(r->weight);
 	free(r->chosen);

@@ -1,5 +1,6 @@
 # What computes a net: architectures, blocks, keys and values, draws.
 libinferd_a_SOURCES += \
+	inferd/arch_glm4moe.c \
 	inferd/arch_gpt_oss.c \
 	inferd/arch_llama.c \
 	inferd/arch_olmoe.c \
@@ -14,6 +15,7 @@ libinferd_a_SOURCES += \
 	inferd/mat.c inferd/mat.h \
 	inferd/net.c inferd/net.h inferd/net_bind.h \
 	inferd/rope.c inferd/rope.h \
+	inferd/router.c inferd/router.h \
 	inferd/run.c inferd/run.h \
 	inferd/sample.c inferd/sample.h \
 	inferd/steer.c inferd/steer.h

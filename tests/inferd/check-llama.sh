@@ -72,6 +72,15 @@ variants() {
         compare "dense" "" "$1" --type f32 --experts 0
         compare "factors" "" "$1" --type f32 --experts 0 --extras
         ;;
+    glm4moe)
+        compare "biases, norms" "" "$1" --type f32 --biases --qk-norm
+        compare "groups" "" "$1" --type f32 --groups 4 --groups-used 2 \
+            --expert-scale 2.5
+        compare "two leading layers, two shared experts, layers for guesses" \
+            "" "$1" --type f32 --lead 2 --shared 2 --nextn 2
+        compare "softmax, all layers with experts" "" "$1" --type f32 \
+            --lead 0 --gate softmax --rope-dims 64
+        ;;
     esac
 }
 

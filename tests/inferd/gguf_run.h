@@ -93,12 +93,12 @@ pieces_tensor(struct pieces *s, const char *name, uint32_t type, uint32_t ndims,
 }
 
 static inline void
-pieces_tensors(struct pieces *s, const struct hparams *hp, const char *prefix,
-    bool in_layer)
+pieces_tensors(
+    struct pieces *s, const struct hparams *hp, const char *prefix, int layer)
 {
 	struct tensor_want w;
 
-	for (size_t i = 0; model_shape_want(hp, in_layer, i, &w); i++) {
+	for (size_t i = 0; model_shape_want(hp, layer, i, &w); i++) {
 		uint64_t n = 4;
 		char name[72];
 
@@ -165,36 +165,63 @@ static const struct hparams pieces_hp = { .arch = ARCH_QWEN3MOE,
 	.vocab = 8,
 	.ctx_train = 64 };
 
+/* A number of its architecture. */
 static inline void
-pieces_make(struct pieces *s)
+pieces_number(
+    struct pieces *s, const struct hparams *h, const char *name, uint32_t v)
 {
-	const struct hparams *h = &pieces_hp;
+	char key[72];
 
+	snprintf(key, sizeof(key), "%s.%s", arch_name(h->arch), name);
+	pieces_u32(s, key, v);
+}
+
+static inline void
+pieces_real(
+    struct pieces *s, const struct hparams *h, const char *name, float v)
+{
+	char key[72];
+
+	snprintf(key, sizeof(key), "%s.%s", arch_name(h->arch), name);
+	gguf_put_f32(pieces_pair(s, key), key, v);
+}
+
+/* Of this shape, with experts. */
+static inline void
+pieces_make_of(struct pieces *s, const struct hparams *h)
+{
 	memset(s, 0, sizeof(*s));
 	gguf_put_str(pieces_pair(s, "general.architecture"),
-	    "general.architecture", "qwen3moe");
+	    "general.architecture", arch_name(h->arch));
 	gguf_put_str(
 	    pieces_pair(s, "general.name"), "general.name", "a small one");
 	pieces_u32(s, "general.alignment", 32);
-	pieces_u32(s, "qwen3moe.block_count", h->layers);
-	pieces_u32(s, "qwen3moe.context_length", h->ctx_train);
-	pieces_u32(s, "qwen3moe.embedding_length", h->embd);
-	pieces_u32(s, "qwen3moe.attention.head_count", h->heads);
-	pieces_u32(s, "qwen3moe.attention.head_count_kv", h->kv_heads);
-	pieces_u32(s, "qwen3moe.attention.key_length", h->head_k);
-	pieces_u32(s, "qwen3moe.attention.value_length", h->head_v);
-	gguf_put_f32(
-	    pieces_pair(s, "qwen3moe.attention.layer_norm_rms_epsilon"),
-	    "qwen3moe.attention.layer_norm_rms_epsilon", 1e-6f);
-	gguf_put_f32(pieces_pair(s, "qwen3moe.rope.freq_base"),
-	    "qwen3moe.rope.freq_base", 1e6f);
-	pieces_u32(s, "qwen3moe.expert_count", h->experts);
-	pieces_u32(s, "qwen3moe.expert_used_count", h->experts_used);
-	pieces_u32(s, "qwen3moe.expert_feed_forward_length", h->expert_ff);
+	pieces_number(s, h, "block_count", h->layers + h->idle_layers);
+	pieces_number(s, h, "context_length", h->ctx_train);
+	pieces_number(s, h, "embedding_length", h->embd);
+	pieces_number(s, h, "attention.head_count", h->heads);
+	pieces_number(s, h, "attention.head_count_kv", h->kv_heads);
+	pieces_number(s, h, "attention.key_length", h->head_k);
+	pieces_number(s, h, "attention.value_length", h->head_v);
+	pieces_real(s, h, "attention.layer_norm_rms_epsilon", 1e-6f);
+	pieces_real(s, h, "rope.freq_base", 1e6f);
+	pieces_number(s, h, "expert_count", h->experts);
+	pieces_number(s, h, "expert_used_count", h->experts_used);
+	pieces_number(s, h, "expert_feed_forward_length", h->expert_ff);
 	pieces_vocab(s);
-	pieces_tensors(s, h, "", false);
-	pieces_tensors(s, h, "blk.0.", true);
-	pieces_tensors(s, h, "blk.1.", true);
+	pieces_tensors(s, h, "", -1);
+	for (uint32_t i = 0; i < h->layers + h->idle_layers; i++) {
+		char prefix[32];
+
+		snprintf(prefix, sizeof(prefix), "blk.%u.", i);
+		pieces_tensors(s, h, prefix, (int)i);
+	}
+}
+
+static inline void
+pieces_make(struct pieces *s)
+{
+	pieces_make_of(s, &pieces_hp);
 }
 
 static inline void

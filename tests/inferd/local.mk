@@ -4,11 +4,15 @@ TESTS += tests/inferd/test_model_table
 tests_inferd_test_model_table_SOURCES = tests/inferd/test_model_table.c
 tests_inferd_test_model_table_LDADD = libgguf.a libbase.a $(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/inferd/test_gguf
-TESTS += tests/inferd/test_gguf
+check_PROGRAMS += tests/inferd/test_gguf tests/inferd/test_gguf_mixed
+TESTS += tests/inferd/test_gguf tests/inferd/test_gguf_mixed
 tests_inferd_test_gguf_SOURCES = tests/inferd/test_gguf.c \
 	tests/inferd/gguf_run.h
 tests_inferd_test_gguf_LDADD = libgguf.a libbase.a $(MD_LIBS) $(CMOCKA_LIBS)
+tests_inferd_test_gguf_mixed_SOURCES = tests/inferd/test_gguf_mixed.c \
+	tests/inferd/gguf_run.h
+tests_inferd_test_gguf_mixed_LDADD = libgguf.a libbase.a $(MD_LIBS) \
+	$(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/inferd/test_model_load
 TESTS += tests/inferd/test_model_load

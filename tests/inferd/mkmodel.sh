@@ -45,7 +45,7 @@ fails() {
         grep -q "$pattern" "$dir/said"
 }
 
-for arch in qwen3moe qwen3 llama olmoe gpt-oss; do
+for arch in qwen3moe qwen3 llama olmoe gpt-oss glm4moe; do
     ok "a model of $arch is read" checks "\"arch\":\"$arch\"" \
         --arch $arch --layers 2
     ok "a model of $arch with every tensor that it may have is read" \
@@ -74,6 +74,14 @@ ok "where malloc asks for large pages, too" \
     "$dir/m.gguf"
 ok "positions by YaRN" checks '"arch":"gpt-oss"' --arch gpt-oss --yarn 4 \
     --rope-base 150000 --window 64
+
+ok "layers of different kinds, and some that are not computed" \
+    checks '"layers":3,.*"experts":8,' --arch glm4moe --layers 3 --nextn 1 \
+    --lead 2 --shared 2 --groups 4 --groups-used 2 --expert-scale 2.5 \
+    --rope-dims 16 --biases --qk-norm
+ok "leading layers of an architecture without are refused" fails \
+    "qwen3moe with leading dense layers" "$bin/inferd-mkmodel" --lead 1 \
+    --ff 256 "$dir/m.gguf"
 
 split() {
     make_model --split 3 && [ -e "$dir/m-00003-of-00003.gguf" ] &&

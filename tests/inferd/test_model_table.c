@@ -45,6 +45,12 @@ make(struct fixture *f)
 	f->t.hp = (struct hparams){ .arch = ARCH_LLAMA,
 		.layers = 2,
 		.embd = 64,
+		.idle_layers = 1,
+		.dense_layers = 3,
+		.shared_ff = 96,
+		.expert_groups = 8,
+		.groups_used = 4,
+		.gate = GATE_SIGMOID,
 		.rms_eps = 1e-5f,
 		.rope_base = 10000,
 		.rope_scale = 1 };
@@ -95,6 +101,12 @@ table_survives_its_encoding(void **state)
 	assert_int_equal(t->hp.arch, ARCH_LLAMA);
 	assert_int_equal(t->hp.embd, 64);
 	assert_true(t->hp.rope_base == 10000);
+	assert_int_equal(t->hp.idle_layers, 1);
+	assert_int_equal(t->hp.dense_layers, 3);
+	assert_int_equal(t->hp.shared_ff, 96);
+	assert_int_equal(t->hp.expert_groups, 8);
+	assert_int_equal(t->hp.groups_used, 4);
+	assert_int_equal(t->hp.gate, GATE_SIGMOID);
 	assert_string_equal(t->vocab.pre, "qwen2");
 	assert_int_equal(t->vocab.n, 3);
 	assert_memory_equal(t->vocab.tokens[2].p, "ab", 2);
@@ -161,6 +173,12 @@ wrong_numbers_are_refused(void **state)
 	REFUSES(f.t.hp.arch = ARCH_MAX);
 	REFUSES(f.t.hp.layers = MODEL_LAYERS_MAX + 1);
 	REFUSES(f.t.hp.embd = UINT32_MAX);
+	REFUSES(f.t.hp.idle_layers = MODEL_LAYERS_MAX + 1);
+	REFUSES(f.t.hp.dense_layers = MODEL_LAYERS_MAX + 1);
+	REFUSES(f.t.hp.shared_ff = MODEL_FF_MAX + 1);
+	REFUSES(f.t.hp.expert_groups = MODEL_EXPERTS_MAX + 1);
+	REFUSES(f.t.hp.groups_used = UINT32_MAX);
+	REFUSES(f.t.hp.gate = GATE_MAX);
 	REFUSES(f.t.hp.rms_eps = -1);
 	REFUSES(f.t.hp.rope_base = __builtin_inff());
 	REFUSES(f.t.template_sha256[0] = 'z');

@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "inferd/kern.h"
+#include "inferd/model_shape.h"
 
 #define EMBD 64u
 #define LAYERS 3u
@@ -15,6 +16,7 @@
 #define KV_HEADS 2u
 #define HEAD 32u
 #define FF 96u
+#define SHARED_FF 160u
 
 struct maker {
 	struct model_table *t;
@@ -87,6 +89,7 @@ layer(struct maker *m, int i)
 	const struct hparams *hp = &m->t->hp;
 	const bool oss = hp->arch == ARCH_GPT_OSS;
 	const bool full = hp->arch == ARCH_OLMOE;
+	const bool glm = hp->arch == ARCH_GLM4MOE;
 	const uint64_t q = HEADS * HEAD, k = KV_HEADS * HEAD;
 
 	vector(m, i, "attn_norm.weight", EMBD, 1);
@@ -94,19 +97,25 @@ layer(struct maker *m, int i)
 	matrix(m, i, "attn_k", m->type, k, EMBD, 1);
 	matrix(m, i, "attn_v", m->type, k, EMBD, 1);
 	matrix(m, i, "attn_output", m->type, EMBD, q, 1);
-	vector(m, i, oss ? "post_attention_norm.weight" : "ffn_norm.weight",
-	    EMBD, 1);
+	vector(m, i,
+	    oss || glm ? "post_attention_norm.weight" : "ffn_norm.weight", EMBD,
+	    1);
 	if (oss) {
 		vector(m, i, "attn_sinks.weight", HEADS, 0);
 		vector(m, i, "attn_q.bias", q, 0);
 		vector(m, i, "attn_output.bias", EMBD, 0);
 		vector(m, i, "ffn_gate_inp.bias", hp->experts, 0);
 		vector(m, i, "ffn_up_exps.bias", (uint64_t)FF * hp->experts, 0);
-	} else if (hp->arch != ARCH_LLAMA) {
+	} else if (hp->arch != ARCH_LLAMA && !(glm && hp->experts < 8)) {
 		vector(m, i, "attn_q_norm.weight", full ? q : HEAD, 1);
 		vector(m, i, "attn_k_norm.weight", full ? k : HEAD, 1);
 	}
-	if (hp->experts == 0) {
+	if (glm) {
+		vector(m, i, "attn_q.bias", q, 0);
+		vector(m, i, "attn_k.bias", k, 0);
+		vector(m, i, "attn_v.bias", k, 0);
+	}
+	if (!model_layer_experts(hp, (uint32_t)i)) {
 		matrix(m, i, "ffn_gate", m->type, FF, EMBD, 1);
 		matrix(m, i, "ffn_up", m->type, FF, EMBD, 1);
 		matrix(m, i, "ffn_down", m->type, EMBD, FF, 1);
@@ -116,6 +125,14 @@ layer(struct maker *m, int i)
 	matrix(m, i, "ffn_gate_exps", m->type, FF, EMBD, hp->experts);
 	matrix(m, i, "ffn_up_exps", m->type, FF, EMBD, hp->experts);
 	matrix(m, i, "ffn_down_exps", m->type, EMBD, FF, hp->experts);
+	if (!glm)
+		return;
+	vector(m, i, "exp_probs_b.bias", hp->experts, 0);
+	matrix(m, i, "ffn_gate_shexp", m->type, SHARED_FF, EMBD, 1);
+	matrix(m, i, "ffn_up_shexp", m->type, SHARED_FF, EMBD, 1);
+	matrix(m, i, "ffn_down_shexp", m->type, EMBD, SHARED_FF, 1);
+	if (hp->experts < 8)
+		vector(m, i, "ffn_gate_inp_shexp.weight", EMBD, 0);
 }
 
 static int
@@ -150,6 +167,7 @@ tiny_new(enum arch arch, enum tensor_type type, uint32_t experts, uint64_t seed)
 		.rms_eps = 1e-6f,
 		.rope_base = 10000,
 		.rope_scale = 1,
+		.gate = model_usual_gate(arch),
 		.expert_norm = arch != ARCH_OLMOE,
 		.expert_scale = 1 };
 	if (arch == ARCH_GPT_OSS) {
@@ -158,6 +176,15 @@ tiny_new(enum arch arch, enum tensor_type type, uint32_t experts, uint64_t seed)
 		t->hp.yarn.beta_fast = 32;
 		t->hp.yarn.beta_slow = 1;
 		t->hp.yarn.ctx_orig = 128;
+	}
+	if (arch == ARCH_GLM4MOE) {
+		t->hp.rope_dims = HEAD / 2;
+		t->hp.dense_layers = 1;
+		t->hp.ff = FF;
+		t->hp.shared_ff = SHARED_FF;
+		t->hp.expert_scale = 2.5f;
+		t->hp.expert_groups = experts < 8 ? 0 : 4;
+		t->hp.groups_used = experts < 8 ? 0 : 2;
 	}
 	matrix(&m, -1, "token_embd", type, TINY_VOCAB, EMBD, 1);
 	matrix(&m, -1, "output", type, TINY_VOCAB, EMBD, 1);
