@@ -539,15 +539,22 @@ model_shape_check(const struct model_table *t, struct error *err)
 	return known == t->ntensors ? 0 : unwanted(t, err);
 }
 
+bool
+model_tensor_idle(const struct model_table *t, const struct tensor *ti)
+{
+	const char *rest;
+
+	return t->hp.idle_layers > 0 &&
+	       layer_of(ti->name, &rest) >= (int)t->hp.layers;
+}
+
 /* Which share of a tensor one token reads, as used out of all. */
 static void
 share(const struct model_table *t, const struct tensor *ti, uint64_t *used,
     uint64_t *all)
 {
-	const char *rest;
-
 	*used = *all = 1;
-	if (layer_of(ti->name, &rest) >= (int)t->hp.layers)
+	if (model_tensor_idle(t, ti))
 		*used = 0;
 	else if (strstr(ti->name, "_exps.") != NULL && t->hp.experts > 0) {
 		*used = t->hp.experts_used;

@@ -41,6 +41,9 @@ enum expert_gate model_usual_gate(enum arch arch);
 /* This layer has experts; else it has one dense block. */
 bool model_layer_experts(const struct hparams *hp, uint32_t layer);
 
+/* It belongs to a layer that is not computed. */
+bool model_tensor_idle(const struct model_table *t, const struct tensor *ti);
+
 /* Bytes of weights that are read for one token. */
 uint64_t model_bytes_per_token(const struct model_table *t);
 /* All parameters, and those that one token uses. */

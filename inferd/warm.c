@@ -8,6 +8,7 @@
 
 #include "base/compat.h"
 #include "base/str.h"
+#include "inferd/model_shape.h"
 #include "inferd/thread.h"
 
 #ifndef MADV_POPULATE_READ
@@ -43,6 +44,8 @@ warm_main(void *arg)
 	for (size_t i = 0; i < w->t->ntensors; i++) {
 		const struct tensor *t = &w->t->tensors[i];
 
+		if (model_tensor_idle(w->t, t))
+			continue;
 		for (uint64_t at = 0; at < t->bytes; at += STEP)
 			if (atomic_load(&w->stop) ||
 			    !touch((const uint8_t *)t->data + at,
@@ -60,7 +63,8 @@ has_room(const struct model_table *t)
 	uint64_t bytes = 0;
 
 	for (size_t i = 0; i < t->ntensors; i++)
-		bytes += t->tensors[i].bytes;
+		if (!model_tensor_idle(t, &t->tensors[i]))
+			bytes += t->tensors[i].bytes;
 	return pages > 0 && page > 0 &&
 	       bytes / WARM_OF_MEMORY <= (uint64_t)pages * (uint64_t)page / 100;
 }

@@ -83,6 +83,29 @@ all_weights_come_and_nothing_else(void **state)
 }
 
 static void
+layers_that_are_not_computed_stay_where_they_are(void **state)
+{
+	static char computed[] = "blk.0.x", idle[] = "blk.1.x";
+	int fd;
+	uint8_t *p = map_new_file(&fd);
+	struct tensor t[2];
+	struct model_table table = two_tensors(p, t);
+	struct warm *w;
+
+	table.hp.layers = table.hp.idle_layers = 1;
+	t[0].name = idle;
+	t[1].name = computed;
+	w = warm_start(&table);
+	assert_non_null(w);
+	warm_wait(w);
+	assert_true(is_present(p + (20u << 20) + 32));
+	assert_false(is_present(p + (5u << 20)));
+	warm_free(w);
+	munmap(p, SIZE);
+	close(fd);
+}
+
+static void
 it_can_be_left_off_at_once(void **state)
 {
 	int fd;
@@ -129,6 +152,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_weights_come_and_nothing_else),
+		cmocka_unit_test(
+		    layers_that_are_not_computed_stay_where_they_are),
 		cmocka_unit_test(it_can_be_left_off_at_once),
 		cmocka_unit_test(what_is_gone_from_the_file_does_no_harm),
 		cmocka_unit_test(more_than_memory_is_not_begun),
