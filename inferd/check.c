@@ -51,11 +51,12 @@ put_json(struct buf *b, const struct model *m, const struct model *draft)
 	    ",\"files\":%u,\"bytes\":%" PRIu64 ",\"params\":%" PRIu64
 	    ",\"params_active\":%" PRIu64 ",\"bytes_per_token\":%" PRIu64
 	    ",\"layers\":%u,\"embedding\":%u,\"heads\":%u,\"kv_heads\":%u,"
-	    "\"experts\":%u,\"experts_used\":%u,\"context\":%u,"
-	    "\"vocabulary\":%u",
+	    "\"experts\":%u,\"experts_used\":%u,\"dense_layers\":%u,"
+	    "\"idle_layers\":%u,\"context\":%u,\"vocabulary\":%u",
 	    t->nfiles, model_bytes(m), all, active, model_bytes_per_token(t),
 	    h->layers, h->embd, h->heads, h->kv_heads, h->experts,
-	    h->experts_used, h->ctx_train, h->vocab);
+	    h->experts_used, h->experts > 0 ? h->dense_layers : h->layers,
+	    h->idle_layers, h->ctx_train, h->vocab);
 	put_member(b, "tokeniser", t->vocab.model);
 	put_member(b, "pre", t->vocab.pre);
 	put_member(b, "template_sha256", t->template_sha256);
@@ -103,9 +104,14 @@ put_shape(struct buf *b, const struct model_table *t)
 	    (double)all / 1e6, (double)active / 1e6,
 	    (double)model_bytes_per_token(t) / 1e6, h->layers, h->embd,
 	    h->heads, h->kv_heads);
+	if (h->idle_layers > 0)
+		buf_printf(b, "idle layers   %u behind those, left out\n",
+		    h->idle_layers);
 	if (h->experts > 0)
-		buf_printf(
-		    b, "experts       %u of %u\n", h->experts_used, h->experts);
+		buf_printf(b, "experts       %u of %u%s\n", h->experts_used,
+		    h->experts, h->shared_ff > 0 ? ", and a shared one" : "");
+	if (h->dense_layers > 0)
+		buf_printf(b, "dense layers  %u in front\n", h->dense_layers);
 	buf_printf(b, "context       %u tokens\n", h->ctx_train);
 }
 

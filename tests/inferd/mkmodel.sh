@@ -76,7 +76,8 @@ ok "positions by YaRN" checks '"arch":"gpt-oss"' --arch gpt-oss --yarn 4 \
     --rope-base 150000 --window 64
 
 ok "layers of different kinds, and some that are not computed" \
-    checks '"layers":3,.*"experts":8,' --arch glm4moe --layers 3 --nextn 1 \
+    checks '"layers":3,.*"experts":8,.*"dense_layers":2,"idle_layers":1,' \
+    --arch glm4moe --layers 3 --nextn 1 \
     --lead 2 --shared 2 --groups 4 --groups-used 2 --expert-scale 2.5 \
     --rope-dims 16 --biases --qk-norm
 ok "leading layers of an architecture without are refused" fails \
