@@ -102,6 +102,17 @@ check "tokens" json -m "$T/m.gguf" --tokenize --json
 check "speed" json -m "$T/m.gguf" --bench=4,2,1 --json
 check "perplexity" json -m "$T/m.gguf" --perplexity - --context 64 --json
 
+# And with layers of different kinds, some of them left out.
+"$BRIG_BUILDDIR/inferd/inferd-mkmodel" --arch glm4moe --nextn 1 --biases \
+    --vocab 300 --type Q8_0 "$T/glm.gguf" || exit 1
+check "of a glm4moe: speed" json -m "$T/glm.gguf" --bench=4,2,1 --json
+check "perplexity" json -m "$T/glm.gguf" --perplexity - --context 64 --json
+chats() {
+    echo hello | timeout 60 "$inferd" -m "$T/glm.gguf" --chat --context 128 \
+        >"$T/said" && [ "$(wc -c <"$T/said")" -gt 20 ]
+}
+check "and a chat" chats
+
 # A model whose weights are no numbers says so.
 python3 - "$T/m.gguf" "$T/nan.gguf" <<'EOT'
 import sys
