@@ -52,11 +52,12 @@ put_json(struct buf *b, const struct model *m, const struct model *draft)
 	    ",\"params_active\":%" PRIu64 ",\"bytes_per_token\":%" PRIu64
 	    ",\"layers\":%u,\"embedding\":%u,\"heads\":%u,\"kv_heads\":%u,"
 	    "\"experts\":%u,\"experts_used\":%u,\"dense_layers\":%u,"
-	    "\"idle_layers\":%u,\"context\":%u,\"vocabulary\":%u",
+	    "\"idle_layers\":%u,\"q_rank\":%u,\"kv_rank\":%u,"
+	    "\"context\":%u,\"vocabulary\":%u",
 	    t->nfiles, model_bytes(m), all, active, model_bytes_per_token(t),
 	    h->layers, h->embd, h->heads, h->kv_heads, h->experts,
 	    h->experts_used, h->experts > 0 ? h->dense_layers : h->layers,
-	    h->idle_layers, h->ctx_train, h->vocab);
+	    h->idle_layers, h->q_rank, h->kv_rank, h->ctx_train, h->vocab);
 	put_member(b, "tokeniser", t->vocab.model);
 	put_member(b, "pre", t->vocab.pre);
 	put_member(b, "template_sha256", t->template_sha256);
@@ -107,6 +108,13 @@ put_shape(struct buf *b, const struct model_table *t)
 	if (h->idle_layers > 0)
 		buf_printf(b, "idle layers   %u behind those, left out\n",
 		    h->idle_layers);
+	if (h->kv_rank > 0)
+		buf_printf(
+		    b, "ranks         %u of keys and values", h->kv_rank);
+	if (h->q_rank > 0)
+		buf_printf(b, ", %u of queries", h->q_rank);
+	if (h->kv_rank > 0)
+		buf_printf(b, "\n");
 	if (h->experts > 0)
 		buf_printf(b, "experts       %u of %u%s\n", h->experts_used,
 		    h->experts, h->shared_ff > 0 ? ", and a shared one" : "");

@@ -119,6 +119,11 @@ type_of(const struct mkmodel *k, const struct tensor_want *w, uint32_t layer)
 	const bool more =
 	    layer < eighth || layer >= k->hp.layers - eighth || layer % 3 == 2;
 
+	/* Too short for whole blocks of most types, which is done likewise
+	 * where models are quantised. */
+	if (str_eq(w->name, "attn_k_b.weight") &&
+	    tensor_row_bytes(k->type[w->kind], w->dims[0]) == 0)
+		return TT_Q8_0;
 	if (k->mix && !more && w->kind == CLASS_DOWN)
 		return k->type[CLASS_FFN];
 	if (k->mix && more && str_eq(w->name, "attn_v.weight"))
@@ -212,6 +217,7 @@ check_request(const struct mkmodel *k, struct error *err)
 	    k->hp.head_v > MODEL_HEAD_MAX || k->hp.kv_heads > MODEL_HEADS_MAX ||
 	    k->hp.ff > MODEL_FF_MAX || k->hp.experts > MODEL_EXPERTS_MAX ||
 	    k->hp.expert_ff > MODEL_FF_MAX || k->hp.shared_ff > MODEL_FF_MAX ||
+	    k->hp.q_rank > MODEL_EMBD_MAX || k->hp.kv_rank > MODEL_HEAD_MAX ||
 	    k->hp.ctx_train > MODEL_CTX_MAX)
 		return error_set(err, 0, "the model is too large");
 	return model_shape_numbers(&k->hp, err);
@@ -295,7 +301,32 @@ put_scaling(struct buf *b, const struct mkmodel *k)
 	    b, k, "rope.scaling.original_context_length", h->yarn.ctx_orig);
 	put_real(b, k, "rope.scaling.yarn_beta_fast", h->yarn.beta_fast);
 	put_real(b, k, "rope.scaling.yarn_beta_slow", h->yarn.beta_slow);
-	return 5;
+	if (h->yarn.log_mul == 0)
+		return 5;
+	put_real(b, k, "rope.scaling.yarn_log_multiplier", h->yarn.log_mul);
+	return 6;
+}
+
+/* The length of a head, or of the row that all heads are made of. */
+static uint32_t
+put_lengths(struct buf *b, const struct mkmodel *k)
+{
+	const struct hparams *h = &k->hp;
+
+	if (h->kv_rank == 0) {
+		put_number(b, k, "attention.key_length", h->head_k);
+		put_number(b, k, "attention.value_length", h->head_v);
+		return 2;
+	}
+	put_number(b, k, "attention.key_length", h->kv_rank + h->rope_dims);
+	put_number(b, k, "attention.value_length", h->kv_rank);
+	put_number(b, k, "attention.key_length_mla", h->head_k);
+	put_number(b, k, "attention.value_length_mla", h->head_v);
+	put_number(b, k, "attention.kv_lora_rank", h->kv_rank);
+	if (h->q_rank == 0)
+		return 5;
+	put_number(b, k, "attention.q_lora_rank", h->q_rank);
+	return 6;
 }
 
 static uint32_t
@@ -313,8 +344,7 @@ put_hparams(struct buf *b, const struct mkmodel *k)
 	    b, k, "feed_forward_length", h->ff > 0 ? h->ff : h->expert_ff);
 	n += put_number(b, k, "attention.head_count", h->heads);
 	n += put_number(b, k, "attention.head_count_kv", h->kv_heads);
-	n += put_number(b, k, "attention.key_length", h->head_k);
-	n += put_number(b, k, "attention.value_length", h->head_v);
+	n += put_lengths(b, k);
 	n += put_number(b, k, "rope.dimension_count", h->rope_dims);
 	n += put_number(b, k, "vocab_size", h->vocab);
 	n += put_real(b, k, "attention.layer_norm_rms_epsilon", h->rms_eps);

@@ -12,14 +12,16 @@
 
 static const char usage[] =
     "usage: inferd-mkmodel [options] FILE.gguf\n"
-    "  --arch NAME        qwen3moe, qwen3, llama, olmoe, gpt-oss or "
-    "glm4moe\n"
+    "  --arch NAME        qwen3moe, qwen3, llama, olmoe, gpt-oss,\n"
+    "                     glm4moe or deepseek2\n"
     "  --preset tiny|bench\n"
     "  --layers --embd --heads --kv-heads --head --ff --experts --used\n"
     "  --expert-ff --vocab --ctx --window --rope-dims --rope-base\n"
     "  --rope-scale --lead --shared --groups --groups-used --nextn\n"
-    "  --expert-scale --gate softmax|sigmoid\n"
+    "  --q-rank --kv-rank --expert-scale --gate softmax|sigmoid\n"
+    "  --raw-weights      of experts, which do not sum to one\n"
     "  --yarn FACTOR      positions by YaRN\n"
+    "  --yarn-scores X    where that makes scores larger: by how much\n"
     "  --type TYPE        of every matrix but the router's\n"
     "  --type-embd --type-output --type-attn --type-router --type-ffn\n"
     "  --type-down TYPE\n"
@@ -40,10 +42,12 @@ enum {
 	OPT_QK_NORM,
 	OPT_GATE,
 	OPT_EXPERT_SCALE,
+	OPT_RAW_WEIGHTS,
 	OPT_SPLIT,
 	OPT_SEED,
 	OPT_GAIN,
 	OPT_YARN,
+	OPT_YARN_SCORES,
 	OPT_ROPE_BASE,
 	OPT_ROPE_SCALE,
 	OPT_NUMBER,     /* and on: numbers[] */
@@ -80,6 +84,12 @@ set_arch(struct mkmodel *k, enum arch arch)
 	h->expert_norm = arch != ARCH_OLMOE;
 	h->dense_layers = arch == ARCH_GLM4MOE ? 1 : 0;
 	h->rope_dims = 0;
+	if (arch == ARCH_DEEPSEEK2) {
+		h->dense_layers = 1;
+		h->q_rank = h->kv_rank = 256;
+		h->kv_heads = 1;
+		h->head_k = 96;
+	}
 }
 
 static void
@@ -90,8 +100,10 @@ set_bench(struct mkmodel *k)
 	h->layers = 24;
 	h->embd = 2048;
 	h->heads = 16;
-	h->kv_heads = 4;
-	h->head_k = h->head_v = 128;
+	h->kv_heads = h->kv_rank == 0 ? 4 : 1;
+	h->head_k = h->kv_rank == 0 ? 128 : 192;
+	h->q_rank = h->q_rank == 0 ? 0 : 768;
+	h->kv_rank = h->kv_rank == 0 ? 0 : 512;
 	h->ff = h->ff == 0 ? 0 : 6144;
 	if (h->experts > 0) {
 		h->experts = 64;
@@ -237,6 +249,11 @@ option(struct mkmodel *k, int c, const struct number *numbers)
 		return 0;
 	case OPT_GATE:
 		return set_gate(k, optarg);
+	case OPT_RAW_WEIGHTS:
+		k->hp.expert_norm = false;
+		return 0;
+	case OPT_YARN_SCORES:
+		return set_real(optarg, 0, &k->hp.yarn.log_mul);
 	case OPT_EXPERT_SCALE:
 		return set_real(optarg, 0, &k->hp.expert_scale);
 	case OPT_SPLIT:
@@ -276,10 +293,15 @@ complete(struct mkmodel *k, bool dense, uint32_t shared)
 	h->shared_ff = shared * h->expert_ff;
 	h->head_v = h->head_k;
 	if (h->rope_dims == 0)
-		h->rope_dims =
-		    h->arch == ARCH_GLM4MOE ? h->head_k / 2 : h->head_k;
+		h->rope_dims = h->arch == ARCH_GLM4MOE     ? h->head_k / 2
+			       : h->arch == ARCH_DEEPSEEK2 ? h->head_k / 6 * 2
+							   : h->head_k;
+	if (h->kv_rank > 0 && h->rope_dims < h->head_k)
+		h->head_v = h->head_k - h->rope_dims;
 	if (h->yarn.on)
 		h->yarn.ctx_orig = h->ctx_train;
+	if (h->yarn.on && h->kv_rank > 0 && h->yarn.log_mul == 0)
+		h->yarn.log_mul = 0.1f;
 }
 
 int
@@ -298,10 +320,12 @@ main(int argc, char **argv)
 		{ "qk-norm", no_argument, NULL, OPT_QK_NORM },
 		{ "gate", required_argument, NULL, OPT_GATE },
 		{ "expert-scale", required_argument, NULL, OPT_EXPERT_SCALE },
+		{ "raw-weights", no_argument, NULL, OPT_RAW_WEIGHTS },
 		{ "split", required_argument, NULL, OPT_SPLIT },
 		{ "seed", required_argument, NULL, OPT_SEED },
 		{ "gain", required_argument, NULL, OPT_GAIN },
 		{ "yarn", required_argument, NULL, OPT_YARN },
+		{ "yarn-scores", required_argument, NULL, OPT_YARN_SCORES },
 		{ "rope-base", required_argument, NULL, OPT_ROPE_BASE },
 		{ "rope-scale", required_argument, NULL, OPT_ROPE_SCALE },
 		{ "layers", required_argument, NULL, OPT_NUMBER },
@@ -322,6 +346,8 @@ main(int argc, char **argv)
 		{ "groups-used", required_argument, NULL, OPT_NUMBER + 15 },
 		{ "nextn", required_argument, NULL, OPT_NUMBER + 16 },
 		{ "rope-dims", required_argument, NULL, OPT_NUMBER + 17 },
+		{ "q-rank", required_argument, NULL, OPT_NUMBER + 18 },
+		{ "kv-rank", required_argument, NULL, OPT_NUMBER + 19 },
 		{ "type-embd", required_argument, NULL,
 		    OPT_CLASS + CLASS_EMBD },
 		{ "type-output", required_argument, NULL,
@@ -359,6 +385,8 @@ main(int argc, char **argv)
 		{ &h->groups_used, MODEL_EXPERTS_MAX },
 		{ &h->idle_layers, MODEL_LAYERS_MAX },
 		{ &h->rope_dims, MODEL_HEAD_MAX },
+		{ &h->q_rank, MODEL_EMBD_MAX },
+		{ &h->kv_rank, MODEL_HEAD_MAX },
 	};
 	const char *preset = "tiny";
 	struct error err;

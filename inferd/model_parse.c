@@ -22,6 +22,8 @@
 #define GATING_SIGMOID 2u
 #define GATING_SOFTMAX_WEIGHT 3u
 
+#define GLM_FLASH_VOCAB 154880u
+
 /* One file's metadata, with its architecture's prefix for keys. */
 struct meta {
 	const struct gguf *g;
@@ -89,10 +91,12 @@ refuse_extras(const struct meta *m, enum arch arch)
 		{ "nextn_predict_layers", TRAIT_IDLE },
 		{ "moe_every_n_layers", 0 },
 		{ "interleave_moe_layer_step", 0 },
-		{ "attention.kv_lora_rank", 0 },
+		{ "attention.q_lora_rank", TRAIT_LOW_RANK },
+		{ "attention.kv_lora_rank", TRAIT_LOW_RANK },
 	};
 	static const char *const none[] = { "attention.clamp_kqv",
-		"attention.scale", "attention.max_alibi_bias" };
+		"attention.scale", "attention.max_alibi_bias",
+		"attention.temperature_scale" };
 
 	for (size_t i = 0; i < nitems(zero); i++) {
 		uint32_t v = 0;
@@ -119,6 +123,13 @@ refuse_extras(const struct meta *m, enum arch arch)
 	return 0;
 }
 
+/* Early files of GLM-4.7-Flash do not say how experts are chosen. */
+static bool
+is_glm_flash(const struct hparams *h)
+{
+	return h->arch == ARCH_DEEPSEEK2 && h->vocab == GLM_FLASH_VOCAB;
+}
+
 static int
 get_gate(const struct meta *m, struct hparams *h)
 {
@@ -130,6 +141,8 @@ get_gate(const struct meta *m, struct hparams *h)
 	if (number(m, "expert_gating_func", UINT32_MAX, &gating) < 0 ||
 	    (said && truth(m, "expert_weights_norm", &h->expert_norm) < 0))
 		return -1;
+	if (gating == GATING_NONE && is_glm_flash(h))
+		gating = GATING_SIGMOID;
 	if (gating == GATING_NONE ||
 	    (gating == GATING_SOFTMAX && h->arch == ARCH_GPT_OSS) ||
 	    (gating == GATING_SOFTMAX_WEIGHT && h->arch == ARCH_GPT_OSS))
@@ -226,7 +239,8 @@ get_idle(const struct meta *m, struct hparams *h)
 static int
 get_yarn(const struct meta *m, struct hparams *h, float factor)
 {
-	float attn = 1, log_mul = 0;
+	const bool grows = (model_traits(h->arch) & TRAIT_LOW_RANK) != 0;
+	float attn = 1;
 
 	h->yarn.on = true;
 	h->yarn.factor = factor;
@@ -237,11 +251,12 @@ get_yarn(const struct meta *m, struct hparams *h, float factor)
 	    real(m, "rope.scaling.yarn_beta_fast", &h->yarn.beta_fast) < 0 ||
 	    real(m, "rope.scaling.yarn_beta_slow", &h->yarn.beta_slow) < 0 ||
 	    real(m, "rope.scaling.attn_factor", &attn) < 0 ||
-	    real(m, "rope.scaling.yarn_log_multiplier", &log_mul) < 0)
+	    real(m, "rope.scaling.yarn_log_multiplier", &h->yarn.log_mul) < 0)
 		return -1;
-	if ((attn != 0 && attn != 1) || log_mul != 0)
+	if ((attn != 0 && attn != 1) || (h->yarn.log_mul != 0) != grows)
 		return error_set(m->err, 0,
-		    "YaRN with an attention factor is not supported");
+		    "YaRN of %s with%s an attention factor is not supported",
+		    m->arch, grows && h->yarn.log_mul == 0 ? "out" : "");
 	return 0;
 }
 
@@ -273,6 +288,40 @@ get_rope(const struct meta *m, struct hparams *h)
 		return error_set(m->err, 0,
 		    "rope scaling '%.*s' is not supported",
 		    kind.n > 32 ? 32 : (int)kind.n, kind.p);
+	return 0;
+}
+
+/*
+ * What files call keys and values is then the row that is kept; heads made of
+ * it have lengths of their own.
+ */
+static int
+get_low_rank(const struct meta *m, struct hparams *h)
+{
+	const uint32_t key = h->head_k, value = h->head_v;
+
+	if ((model_traits(h->arch) & TRAIT_LOW_RANK) == 0)
+		return 0;
+	h->head_k = h->head_v = 0;
+	if (needed(m, "attention.kv_lora_rank", MODEL_HEAD_MAX, &h->kv_rank) <
+		0 ||
+	    number(m, "attention.q_lora_rank", MODEL_EMBD_MAX, &h->q_rank) <
+		0 ||
+	    number(m, "attention.key_length_mla", MODEL_HEAD_MAX, &h->head_k) <
+		0 ||
+	    number(m, "attention.value_length_mla", MODEL_HEAD_MAX,
+		&h->head_v) < 0)
+		return -1;
+	if (h->head_k == 0 || h->head_v == 0)
+		return error_set(m->err, 0,
+		    "%s.attention.key_length_mla is missing: this old file "
+		    "has keys and values in one tensor; convert the model anew",
+		    m->arch);
+	if (key != h->kv_rank + h->rope_dims || value != h->kv_rank)
+		return error_set(m->err, 0,
+		    "rows of %u and %u values are not of rank %u with %u "
+		    "rotated",
+		    key, value, h->kv_rank, h->rope_dims);
 	return 0;
 }
 
@@ -342,8 +391,8 @@ get_hparams(const struct meta *m, uint32_t ntokens, struct hparams *h)
 		    "%s.attention.layer_norm_rms_epsilon is missing or "
 		    "negative",
 		    m->arch);
-	if (get_rope(m, h) < 0 || get_idle(m, h) < 0 || get_experts(m, h) < 0 ||
-	    get_window(m, h) < 0)
+	if (get_rope(m, h) < 0 || get_low_rank(m, h) < 0 ||
+	    get_idle(m, h) < 0 || get_experts(m, h) < 0 || get_window(m, h) < 0)
 		return -1;
 	return refuse_extras(m, h->arch);
 }
@@ -364,7 +413,7 @@ get_arch(const struct gguf *g, enum arch *arch, struct error *err)
 	if (*arch == ARCH_NONE)
 		return error_set(err, 0,
 		    "architecture '%.*s' is not supported (qwen3moe, qwen3, "
-		    "llama, olmoe, gpt-oss and glm4moe are)",
+		    "llama, olmoe, gpt-oss, glm4moe and deepseek2 are)",
 		    s.n > 64 ? 64 : (int)s.n, s.p);
 	return 0;
 }

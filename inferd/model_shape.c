@@ -6,6 +6,8 @@
 
 #include "base/str.h"
 
+#define ROW_BLOCK 32u /* values that are kept together in 8 bits */
+
 /* Lengths that shapes are made of. */
 enum dim {
 	D_NONE,
@@ -19,7 +21,12 @@ enum dim {
 	D_O, /* heads x value length */
 	D_HEADS,
 	D_HEAD_K,
-	D_ROPE, /* half the rotated values */
+	D_PLAIN, /* of a key the values that are not rotated */
+	D_HEAD_V,
+	D_Q_RANK,
+	D_KV_RANK,
+	D_KV_ROW, /* what a position keeps: of low rank, and rotated */
+	D_ROPE,   /* half the rotated values */
 	D_FF,
 	D_EXPERTS,
 	D_EXPERT_FF,
@@ -33,12 +40,17 @@ enum dim {
 #define OLMOE (1u << ARCH_OLMOE)
 #define GPT_OSS (1u << ARCH_GPT_OSS)
 #define GLM4MOE (1u << ARCH_GLM4MOE)
+#define DEEPSEEK2 (1u << ARCH_DEEPSEEK2)
 #define QWEN (QWEN3MOE | QWEN3)
-#define ALL (QWEN | LLAMA | OLMOE | GPT_OSS | GLM4MOE)
+#define ALL (QWEN | LLAMA | OLMOE | GPT_OSS | GLM4MOE | DEEPSEEK2)
+/* Keys and values of all heads are made of one row. */
+#define LOW_RANK DEEPSEEK2
+#define PLAIN (ALL & ~LOW_RANK)
+#define SCALED PLAIN /* whose files may have factors of matrices */
 /* The norm between attention and feed-forward is called after the former. */
 #define POST_NORM (GPT_OSS | GLM4MOE)
-#define SHARED GLM4MOE
-#define IDLE GLM4MOE
+#define SHARED (GLM4MOE | DEEPSEEK2)
+#define IDLE (GLM4MOE | DEEPSEEK2)
 
 /* In which layers. */
 enum when {
@@ -46,7 +58,9 @@ enum when {
 	IF_DENSE,
 	IF_EXPERTS,
 	IF_SHARED,
-	IF_IDLE
+	IF_IDLE,
+	IF_Q_RANK,
+	IF_NO_Q_RANK
 };
 
 struct want {
@@ -68,13 +82,28 @@ static const struct want whole[] = {
 
 static const struct want of_layer[] = {
 	{ "attn_norm.weight", CLASS_NORM, ALL, 0, ALWAYS, { D_EMBD } },
-	{ "attn_q.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_EMBD, D_Q } },
-	{ "attn_k.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_EMBD, D_K } },
-	{ "attn_v.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_EMBD, D_V } },
+	{ "attn_q.weight", CLASS_ATTN, ALL, 0, IF_NO_Q_RANK, { D_EMBD, D_Q } },
+	{ "attn_k.weight", CLASS_ATTN, PLAIN, 0, ALWAYS, { D_EMBD, D_K } },
+	{ "attn_v.weight", CLASS_ATTN, PLAIN, 0, ALWAYS, { D_EMBD, D_V } },
+	{ "attn_q_a.weight", CLASS_ATTN, LOW_RANK, 0, IF_Q_RANK,
+	    { D_EMBD, D_Q_RANK } },
+	{ "attn_q_a_norm.weight", CLASS_NORM, LOW_RANK, 0, IF_Q_RANK,
+	    { D_Q_RANK } },
+	{ "attn_q_b.weight", CLASS_ATTN, LOW_RANK, 0, IF_Q_RANK,
+	    { D_Q_RANK, D_Q } },
+	{ "attn_kv_a_mqa.weight", CLASS_ATTN, LOW_RANK, 0, ALWAYS,
+	    { D_EMBD, D_KV_ROW } },
+	{ "attn_kv_a_norm.weight", CLASS_NORM, LOW_RANK, 0, ALWAYS,
+	    { D_KV_RANK } },
+	/* One for each head. */
+	{ "attn_k_b.weight", CLASS_ATTN, LOW_RANK, 0, ALWAYS,
+	    { D_PLAIN, D_KV_RANK, D_HEADS } },
+	{ "attn_v_b.weight", CLASS_ATTN, LOW_RANK, 0, ALWAYS,
+	    { D_KV_RANK, D_HEAD_V, D_HEADS } },
 	{ "attn_output.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_O, D_EMBD } },
-	{ "attn_q.bias", CLASS_NORM, GPT_OSS, ALL, ALWAYS, { D_Q } },
-	{ "attn_k.bias", CLASS_NORM, GPT_OSS, ALL, ALWAYS, { D_K } },
-	{ "attn_v.bias", CLASS_NORM, GPT_OSS, ALL, ALWAYS, { D_V } },
+	{ "attn_q.bias", CLASS_NORM, GPT_OSS, PLAIN, ALWAYS, { D_Q } },
+	{ "attn_k.bias", CLASS_NORM, GPT_OSS, PLAIN, ALWAYS, { D_K } },
+	{ "attn_v.bias", CLASS_NORM, GPT_OSS, PLAIN, ALWAYS, { D_V } },
 	{ "attn_output.bias", CLASS_NORM, GPT_OSS, LLAMA, ALWAYS, { D_EMBD } },
 	{ "attn_q_norm.weight", CLASS_NORM, QWEN, GLM4MOE, ALWAYS,
 	    { D_HEAD_K } },
@@ -100,7 +129,7 @@ static const struct want of_layer[] = {
 	{ "ffn_down_exps.weight", CLASS_DOWN, ALL, 0, IF_EXPERTS,
 	    { D_EXPERT_FF, D_EMBD, D_EXPERTS } },
 	/* For the choice alone. */
-	{ "exp_probs_b.bias", CLASS_NORM, GLM4MOE, 0, IF_EXPERTS,
+	{ "exp_probs_b.bias", CLASS_NORM, GLM4MOE, DEEPSEEK2, IF_EXPERTS,
 	    { D_EXPERTS } },
 	{ "ffn_gate_shexp.weight", CLASS_FFN, SHARED, 0, IF_SHARED,
 	    { D_EMBD, D_SHARED_FF } },
@@ -128,31 +157,32 @@ static const struct want of_layer[] = {
 	{ "nextn.shared_head_norm.weight", CLASS_NORM, 0, IDLE, IF_IDLE,
 	    { D_EMBD } },
 	/* Factors of whole matrices, or of the matrices of experts. */
-	{ "attn_q.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
-	{ "attn_k.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
-	{ "attn_v.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
-	{ "attn_output.scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
-	{ "ffn_gate.scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
-	{ "ffn_up.scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
-	{ "ffn_down.scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
-	{ "ffn_gate_exps.scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	{ "attn_q.scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "attn_k.scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "attn_v.scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "attn_output.scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "ffn_gate.scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
+	{ "ffn_up.scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
+	{ "ffn_down.scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
+	{ "ffn_gate_exps.scale", CLASS_NORM, 0, SCALED, IF_EXPERTS,
 	    { D_EXPERTS } },
-	{ "ffn_up_exps.scale", CLASS_NORM, 0, ALL, IF_EXPERTS, { D_EXPERTS } },
-	{ "ffn_down_exps.scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	{ "ffn_up_exps.scale", CLASS_NORM, 0, SCALED, IF_EXPERTS,
+	    { D_EXPERTS } },
+	{ "ffn_down_exps.scale", CLASS_NORM, 0, SCALED, IF_EXPERTS,
 	    { D_EXPERTS } },
 	/* For engines that quantise activations to types of their own. */
-	{ "attn_q.input_scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
-	{ "attn_k.input_scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
-	{ "attn_v.input_scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
-	{ "attn_output.input_scale", CLASS_NORM, 0, ALL, ALWAYS, { D_ONE } },
-	{ "ffn_gate.input_scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
-	{ "ffn_up.input_scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
-	{ "ffn_down.input_scale", CLASS_NORM, 0, ALL, IF_DENSE, { D_ONE } },
-	{ "ffn_gate_exps.input_scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	{ "attn_q.input_scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "attn_k.input_scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "attn_v.input_scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "attn_output.input_scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "ffn_gate.input_scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
+	{ "ffn_up.input_scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
+	{ "ffn_down.input_scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
+	{ "ffn_gate_exps.input_scale", CLASS_NORM, 0, SCALED, IF_EXPERTS,
 	    { D_EXPERTS } },
-	{ "ffn_up_exps.input_scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	{ "ffn_up_exps.input_scale", CLASS_NORM, 0, SCALED, IF_EXPERTS,
 	    { D_EXPERTS } },
-	{ "ffn_down_exps.input_scale", CLASS_NORM, 0, ALL, IF_EXPERTS,
+	{ "ffn_down_exps.input_scale", CLASS_NORM, 0, SCALED, IF_EXPERTS,
 	    { D_EXPERTS } },
 };
 
@@ -181,6 +211,16 @@ dim_of(const struct hparams *h, enum dim d)
 		return h->heads;
 	case D_HEAD_K:
 		return h->head_k;
+	case D_PLAIN:
+		return h->head_k - h->rope_dims;
+	case D_HEAD_V:
+		return h->head_v;
+	case D_Q_RANK:
+		return h->q_rank;
+	case D_KV_RANK:
+		return h->kv_rank;
+	case D_KV_ROW:
+		return h->kv_rank + h->rope_dims;
 	case D_ROPE:
 		return h->rope_dims / 2;
 	case D_FF:
@@ -206,6 +246,9 @@ model_traits(enum arch arch)
 		[ARCH_GPT_OSS] = TRAIT_EXPERTS,
 		[ARCH_GLM4MOE] = TRAIT_EXPERTS | TRAIT_LEAD | TRAIT_SHARED |
 				 TRAIT_GROUPS | TRAIT_GATE | TRAIT_IDLE,
+		[ARCH_DEEPSEEK2] = TRAIT_DENSE | TRAIT_EXPERTS | TRAIT_LEAD |
+				   TRAIT_SHARED | TRAIT_GROUPS | TRAIT_GATE |
+				   TRAIT_IDLE | TRAIT_LOW_RANK,
 	};
 
 	return traits[arch];
@@ -240,6 +283,10 @@ holds(const struct hparams *h, enum when when, int layer)
 		       h->shared_ff > 0;
 	case IF_IDLE:
 		return layer >= (int)h->layers;
+	case IF_Q_RANK:
+		return h->q_rank > 0;
+	case IF_NO_Q_RANK:
+		return h->q_rank == 0;
 	}
 	return false;
 }
@@ -372,6 +419,13 @@ is_single_expert(const char *name)
 	return s[1] >= '0' && s[1] <= '9';
 }
 
+/* Keys and values of all heads in one. */
+static bool
+is_both(const char *name)
+{
+	return str_ends(name, ".attn_kv_b.weight");
+}
+
 static int
 unwanted(const struct model_table *t, struct error *err)
 {
@@ -384,6 +438,11 @@ unwanted(const struct model_table *t, struct error *err)
 			return error_set(err, 0,
 			    "tensor %s: this old file has one tensor for each "
 			    "expert; convert the model anew",
+			    name);
+		if (is_both(name))
+			return error_set(err, 0,
+			    "tensor %s: this old file has keys and values in "
+			    "one tensor; convert the model anew",
 			    name);
 		return error_set(err, 0, "tensor %s is none that %s has", name,
 		    arch_name(t->hp.arch));
@@ -414,6 +473,8 @@ check_traits(const struct hparams *h, struct error *err)
 		{ TRAIT_SHARED, h->shared_ff > 0, "a shared expert" },
 		{ TRAIT_GROUPS, h->expert_groups > 0, "groups of experts" },
 		{ TRAIT_IDLE, h->idle_layers > 0, "layers for guesses" },
+		{ TRAIT_LOW_RANK, h->kv_rank > 0 || h->q_rank > 0,
+		    "queries or keys of low rank" },
 	};
 
 	for (size_t i = 0; i < nitems(parts); i++)
@@ -472,6 +533,26 @@ check_experts(const struct hparams *h, struct error *err)
 	return need(h->expert_ff, "a feed-forward length of experts", h, err);
 }
 
+/* One row of whole blocks that every head's keys and values are made of. */
+static int
+check_low_rank(const struct hparams *h, struct error *err)
+{
+	if ((model_traits(h->arch) & TRAIT_LOW_RANK) == 0)
+		return h->yarn.log_mul == 0
+			   ? 0
+			   : error_set(err, 0, "%s with scores that grow",
+				 arch_name(h->arch));
+	if (need(h->kv_rank, "a rank of keys and values", h, err) < 0)
+		return -1;
+	if (h->kv_heads != 1 || h->kv_rank % ROW_BLOCK != 0 ||
+	    h->kv_rank + h->rope_dims > MODEL_HEAD_MAX ||
+	    h->rope_dims >= h->head_k)
+		return error_set(err, 0,
+		    "%u KV heads of rank %u with %u of %u values rotated",
+		    h->kv_heads, h->kv_rank, h->rope_dims, h->head_k);
+	return 0;
+}
+
 int
 model_shape_numbers(const struct hparams *h, struct error *err)
 {
@@ -483,7 +564,8 @@ model_shape_numbers(const struct hparams *h, struct error *err)
 	    need(h->head_v, "a value length", h, err) < 0 ||
 	    need(h->vocab, "a vocabulary", h, err) < 0 ||
 	    need(h->ctx_train, "a context length", h, err) < 0 ||
-	    check_experts(h, err) < 0 || check_traits(h, err) < 0)
+	    check_experts(h, err) < 0 || check_traits(h, err) < 0 ||
+	    check_low_rank(h, err) < 0)
 		return -1;
 	if (h->layers > MODEL_LAYERS_MAX ||
 	    h->idle_layers > MODEL_LAYERS_MAX - h->layers)
@@ -498,6 +580,7 @@ model_shape_numbers(const struct hparams *h, struct error *err)
 		    h->rope_dims, h->head_k);
 	if (!(h->rms_eps < 1) || !(h->rope_base >= 1) || !(h->rope_scale > 0) ||
 	    !(h->expert_scale > 0) ||
+	    !(h->yarn.log_mul >= 0 && h->yarn.log_mul <= 1) ||
 	    (h->yarn.on &&
 		(!(h->yarn.factor >= 1) || h->yarn.ctx_orig == 0 ||
 		    !(h->yarn.beta_fast > 0) || !(h->yarn.beta_slow > 0))))
@@ -531,7 +614,8 @@ model_shape_check(const struct model_table *t, struct error *err)
 		if (check_group(t, (int)i, prefix, &known, err) < 0) {
 			/* Perhaps another name explains it better. */
 			for (size_t k = 0; k < t->ntensors; k++)
-				if (is_single_expert(t->tensors[k].name))
+				if (is_single_expert(t->tensors[k].name) ||
+				    is_both(t->tensors[k].name))
 					return unwanted(t, err);
 			return -1;
 		}

@@ -32,7 +32,8 @@ enum model_trait {
 	TRAIT_GROUPS = 1 << 4,  /* experts out of the best groups alone */
 	TRAIT_GATE = 1 << 5,    /* softmax or sigmoid, made to sum to one or
 				 * not: the file says */
-	TRAIT_IDLE = 1 << 6     /* layers for guesses, which we leave out */
+	TRAIT_IDLE = 1 << 6,    /* layers for guesses, which we leave out */
+	TRAIT_LOW_RANK = 1 << 7 /* heads are made of one row of low rank */
 };
 unsigned model_traits(enum arch arch);
 /* How it chooses experts where its files do not say. */

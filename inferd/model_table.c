@@ -20,6 +20,7 @@ static const char *const arch_names[ARCH_MAX] = {
 	[ARCH_OLMOE] = "olmoe",
 	[ARCH_GPT_OSS] = "gpt-oss",
 	[ARCH_GLM4MOE] = "glm4moe",
+	[ARCH_DEEPSEEK2] = "deepseek2",
 };
 
 const char *
@@ -100,10 +101,11 @@ put_hparams(struct buf *b, const struct hparams *h)
 		h->kv_heads, h->head_k, h->head_v, h->rope_dims, h->experts,
 		h->experts_used, h->expert_ff, h->vocab, h->ctx_train,
 		h->window, h->yarn.ctx_orig, h->idle_layers, h->dense_layers,
-		h->shared_ff, h->expert_groups, h->groups_used, h->gate };
+		h->shared_ff, h->expert_groups, h->groups_used, h->gate,
+		h->q_rank, h->kv_rank };
 	const float f[] = { h->rms_eps, h->rope_base, h->rope_scale,
 		h->yarn.factor, h->yarn.beta_fast, h->yarn.beta_slow,
-		h->expert_scale };
+		h->expert_scale, h->yarn.log_mul };
 
 	for (size_t i = 0; i < nitems(v); i++)
 		buf_put_u32(b, v[i]);
@@ -145,6 +147,8 @@ get_numbers(struct cur *c, struct hparams *h, struct error *err)
 		{ &h->expert_groups, "groups", 0, MODEL_EXPERTS_MAX },
 		{ &h->groups_used, "used groups", 0, MODEL_EXPERTS_MAX },
 		{ &gate, "gate of experts", 0, GATE_MAX - 1 },
+		{ &h->q_rank, "rank of queries", 0, MODEL_EMBD_MAX },
+		{ &h->kv_rank, "rank of keys", 0, MODEL_HEAD_MAX },
 	};
 
 	for (size_t i = 0; i < nitems(want); i++) {
@@ -163,7 +167,7 @@ get_hparams(struct cur *c, struct hparams *h, struct error *err)
 {
 	float *f[] = { &h->rms_eps, &h->rope_base, &h->rope_scale,
 		&h->yarn.factor, &h->yarn.beta_fast, &h->yarn.beta_slow,
-		&h->expert_scale };
+		&h->expert_scale, &h->yarn.log_mul };
 	uint32_t arch = cur_u32(c);
 
 	if (arch >= ARCH_MAX)

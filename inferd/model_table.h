@@ -58,6 +58,7 @@ enum arch {
 	ARCH_OLMOE,
 	ARCH_GPT_OSS,
 	ARCH_GLM4MOE,
+	ARCH_DEEPSEEK2,
 	ARCH_MAX
 };
 
@@ -76,6 +77,9 @@ struct hparams {
 	uint32_t ff;          /* of dense layers; 0: there are none */
 	uint32_t heads, kv_heads, head_k, head_v;
 	uint32_t rope_dims;
+	uint32_t q_rank;  /* of queries; 0: they are made in one step */
+	uint32_t kv_rank; /* of the row that all heads' keys and values are made
+			     of; 0: each head has its own */
 	uint32_t experts, experts_used, expert_ff; /* all 0: dense */
 	uint32_t dense_layers; /* the first ones, where others have experts */
 	uint32_t shared_ff;    /* of the expert that every row goes through */
@@ -91,6 +95,9 @@ struct hparams {
 		bool on;
 		float factor, beta_fast, beta_slow;
 		uint32_t ctx_orig;
+		/* Not 0: scores grow, by the square of 1 + this * ln(factor),
+		 * in place of cosines and sines. */
+		float log_mul;
 	} yarn;
 	bool expert_norm;   /* chosen weights are made to sum to 1 */
 	float expert_scale; /* and multiplied by this */

@@ -17,7 +17,7 @@ arch_def(enum arch arch)
 {
 	static const struct arch_def *const all[] = { &arch_qwen3moe,
 		&arch_qwen3, &arch_llama, &arch_olmoe, &arch_gpt_oss,
-		&arch_glm4moe };
+		&arch_glm4moe, &arch_deepseek2 };
 
 	for (size_t i = 0; i < nitems(all); i++)
 		if (all[i]->arch == arch)
@@ -212,7 +212,7 @@ net_new(const struct model_table *t, struct error *err)
 	n = xcalloc(1, sizeof(*n));
 	n->def = def;
 	n->hp = t->hp;
-	n->attn_scale = 1.0f / sqrtf((float)n->hp.head_k);
+	n->attn_scale = rope_grows(&n->hp) / sqrtf((float)n->hp.head_k);
 	n->embd =
 	    net_matrix(&b, "token_embd", n->hp.vocab, n->hp.embd, 0, true);
 	n->output = net_matrix(&b, "output", n->hp.vocab, n->hp.embd, 0, false);

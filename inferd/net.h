@@ -36,6 +36,9 @@ struct matrix {
 struct layer {
 	const float *attn_norm; /* [embd] */
 	struct matrix q, k, v, o;
+	/* Of low rank: what q is multiplied with is made by q_low, if there is
+	 * one, what k and v of each head are by kv_low. */
+	struct matrix q_low, kv_low;
 	const float *q_norm, *k_norm; /* as enum qk_norm says */
 	const float *sinks;           /* [heads], or NULL */
 	uint32_t window;              /* positions seen, this one too; 0: all */
@@ -107,6 +110,6 @@ const struct arch_def *arch_def(enum arch arch);
 bool net_kv_shape(const struct hparams *hp, uint32_t i, struct kv_shape *out);
 
 extern const struct arch_def arch_qwen3moe, arch_qwen3, arch_llama, arch_olmoe,
-    arch_gpt_oss, arch_glm4moe;
+    arch_gpt_oss, arch_glm4moe, arch_deepseek2;
 
 #endif

@@ -32,7 +32,8 @@ rope_frequencies(
 
 		low = clamp(floorf(yarn_dim(hp, hp->yarn.beta_fast)), 0, last);
 		high = clamp(ceilf(yarn_dim(hp, hp->yarn.beta_slow)), 0, last);
-		*gain = 1 + 0.1f * logf(hp->yarn.factor);
+		if (hp->yarn.log_mul == 0)
+			*gain = 1 + 0.1f * logf(hp->yarn.factor);
 	}
 	for (uint32_t i = 0; i < pairs; i++) {
 		double f = pow(
@@ -51,6 +52,14 @@ rope_frequencies(
 			f /= (double)hp->rope_scale;
 		freq[i] = (float)f;
 	}
+}
+
+float
+rope_grows(const struct hparams *hp)
+{
+	const float side = 1 + hp->yarn.log_mul * logf(hp->yarn.factor);
+
+	return hp->yarn.on ? side * side : 1;
 }
 
 void

@@ -19,6 +19,9 @@
 void rope_frequencies(
     const struct hparams *hp, const float *factors, float *freq, float *gain);
 
+/* What scores are multiplied by where *gain is left at 1. */
+float rope_grows(const struct hparams *hp);
+
 /* Cosines, then sines, of one position: turn[rope_dims]. */
 void rope_turn(const struct net *n, uint32_t pos, float *turn);
 

@@ -1,6 +1,7 @@
 # What computes a net: architectures, blocks, keys and values, draws.
 libinferd_a_SOURCES += \
 	inferd/arch_glm4moe.c \
+	inferd/arch_deepseek2.c \
 	inferd/arch_gpt_oss.c \
 	inferd/arch_llama.c \
 	inferd/arch_olmoe.c \
@@ -10,6 +11,7 @@ libinferd_a_SOURCES += \
 	inferd/block_attend.c \
 	inferd/block_attention.c \
 	inferd/block_ffn.c \
+	inferd/block_mla.c inferd/block_mla.h \
 	inferd/kv.c inferd/kv.h inferd/kv_int.h \
 	inferd/kv_state.c \
 	inferd/mat.c inferd/mat.h \

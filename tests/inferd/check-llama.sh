@@ -72,6 +72,23 @@ variants() {
         compare "dense" "" "$1" --type f32 --experts 0
         compare "factors" "" "$1" --type f32 --experts 0 --extras
         ;;
+    deepseek2)
+        # So many layers are what llama.cpp takes it from.
+        compare "queries of full rank, softmax, raw weights" "" "$1" \
+            --type f32 --layers 27 --q-rank 0 --raw-weights
+        compare "sigmoid, bias, scale" "" "$1" --type f32 --gate sigmoid \
+            --extras --expert-scale 2.5
+        compare "groups" "" "$1" --type f32 --gate sigmoid --biases \
+            --groups 4 --groups-used 2
+        compare "YaRN" "" "$1" --type f32 --yarn 40 --ctx 64 \
+            --yarn-scores 0.0707
+        compare "YaRN as of Kimi K2" "" "$1" --type f32 --yarn 32 --ctx 64 \
+            --yarn-scores 0.1 --gate sigmoid
+        compare "two leading layers, two shared experts, short heads" "" \
+            "$1" --type f32 --lead 2 --shared 2 --kv-rank 64 --q-rank 32 \
+            --head 48 --rope-dims 16
+        compare "a layer for guesses" "" "$1" --type f32 --nextn 1
+        ;;
     glm4moe)
         compare "biases, norms" "" "$1" --type f32 --biases --qk-norm
         compare "groups" "" "$1" --type f32 --groups 4 --groups-used 2 \
@@ -84,7 +101,8 @@ variants() {
     esac
 }
 
-known=$("$mk" --help | sed -n 's/^  --arch NAME *//p' | sed 's/,\| or / /g')
+known=$("$mk" --help | sed -n '/^  --arch NAME/,/^  --preset/p' |
+    sed 's/^  --arch NAME//; /^  --/d; s/,\| or / /g; s/ or$//' | tr '\n' ' ')
 [ -n "$known" ] || fail "which architectures are there?"
 for arch in $known; do
     for seed in 1 2 3; do

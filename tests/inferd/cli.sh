@@ -113,6 +113,12 @@ chats() {
 }
 check "and a chat" chats
 
+# And with heads of low rank.
+"$BRIG_BUILDDIR/inferd/inferd-mkmodel" --arch deepseek2 --gate sigmoid \
+    --vocab 300 --type Q8_0 "$T/mla.gguf" || exit 1
+check "of a deepseek2: speed" json -m "$T/mla.gguf" --bench=4,2,1 --json
+check "perplexity" json -m "$T/mla.gguf" --perplexity - --context 64 --json
+
 # A model whose weights are no numbers says so.
 python3 - "$T/m.gguf" "$T/nan.gguf" <<'EOT'
 import sys

@@ -45,7 +45,7 @@ fails() {
         grep -q "$pattern" "$dir/said"
 }
 
-for arch in qwen3moe qwen3 llama olmoe gpt-oss glm4moe; do
+for arch in qwen3moe qwen3 llama olmoe gpt-oss glm4moe deepseek2; do
     ok "a model of $arch is read" checks "\"arch\":\"$arch\"" \
         --arch $arch --layers 2
     ok "a model of $arch with every tensor that it may have is read" \
@@ -80,6 +80,12 @@ ok "layers of different kinds, and some that are not computed" \
     --arch glm4moe --layers 3 --nextn 1 \
     --lead 2 --shared 2 --groups 4 --groups-used 2 --expert-scale 2.5 \
     --rope-dims 16 --biases --qk-norm
+ok "heads of low rank" checks '"q_rank":0,"kv_rank":64,' --arch deepseek2 \
+    --q-rank 0 --kv-rank 64 --head 48 --rope-dims 16 --gate sigmoid --biases \
+    --raw-weights --yarn 40 --yarn-scores 0.0707 --type Q8_0
+ok "a rank of an architecture without is refused" fails \
+    "qwen3moe with queries or keys of low rank" "$bin/inferd-mkmodel" \
+    --kv-rank 64 "$dir/m.gguf"
 ok "leading layers of an architecture without are refused" fails \
     "qwen3moe with leading dense layers" "$bin/inferd-mkmodel" --lead 1 \
     --ff 256 "$dir/m.gguf"

@@ -8,40 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/inferd/gguf_run.h"
-
-static struct model_table *
-run(const struct pieces *s, struct error *err)
-{
-	struct model_table *t;
-	struct buf b;
-
-	pieces_write(s, &b, NULL, NULL);
-	err->msg[0] = '\0';
-	t = gguf_run(buf_head(&b), buf_len(&b), false, err);
-	buf_free(&b);
-	return t;
-}
-
-static struct piece *
-piece_of(struct piece *p, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(p[i].name, name) == 0)
-			return &p[i];
-	fail_msg("no piece %s", name);
-	return NULL;
-}
-
-/* Of that key, without its value. */
-static struct buf *
-pair_of(struct pieces *s, const char *key)
-{
-	struct buf *b = &piece_of(s->pair, s->npairs, key)->b;
-
-	buf_clear(b);
-	return b;
-}
+#include "tests/inferd/gguf_change.h"
 
 /* A dense layer, one with experts and a shared one, and one for guesses. */
 static const struct hparams mixed_hp = { .arch = ARCH_GLM4MOE,
@@ -80,17 +47,6 @@ mixed_make(struct pieces *s)
 }
 
 static void
-take(struct pieces *s, const char *name)
-{
-	struct piece *p = piece_of(s->tensor, s->ntensors, name);
-	struct piece *last = &s->tensor[--s->ntensors];
-
-	buf_free(&p->b);
-	memmove(p, p + 1, (size_t)(last - p) * sizeof(*p));
-	memset(last, 0, sizeof(*last));
-}
-
-static void
 layers_of_different_kinds_are_read(void **state)
 {
 	cleanup_model_table struct model_table *t = NULL, *less = NULL;
@@ -99,7 +55,7 @@ layers_of_different_kinds_are_read(void **state)
 	struct error err;
 
 	mixed_make(s);
-	t = run(s, &err);
+	t = pieces_run(s, &err);
 	if (t == NULL)
 		fail_msg("%s", err.msg);
 	assert_int_equal(t->hp.layers, 2);
@@ -116,9 +72,9 @@ layers_of_different_kinds_are_read(void **state)
 	assert_non_null(model_table_find(t, "blk.1.ffn_up_shexp.weight"));
 	assert_non_null(model_table_find(t, "blk.2.nextn.eh_proj.weight"));
 	/* What is not computed is not read, and need not be there. */
-	take(s, "blk.2.ffn_up_exps.weight");
-	take(s, "blk.2.nextn.hnorm.weight");
-	less = run(s, &err);
+	pieces_take(s, "blk.2.ffn_up_exps.weight");
+	pieces_take(s, "blk.2.nextn.hnorm.weight");
+	less = pieces_run(s, &err);
 	if (less == NULL)
 		fail_msg("%s", err.msg);
 	assert_true(model_params(less, &rest) < model_params(t, &active));
@@ -132,21 +88,7 @@ layers_of_different_kinds_are_read(void **state)
 	free(s);
 }
 
-/* The model with this change is refused, with WHY in the reason. */
-#define REFUSED(why, change)                                                   \
-	do {                                                                   \
-		struct pieces *s = xcalloc(1, sizeof(*s));                     \
-		struct model_table *t_;                                        \
-		struct error err_;                                             \
-		mixed_make(s);                                                 \
-		change;                                                        \
-		t_ = run(s, &err_);                                            \
-		if (t_ != NULL || strstr(err_.msg, why) == NULL)               \
-			fail_msg("line %d: %s", __LINE__,                      \
-			    t_ == NULL ? err_.msg : "taken");                  \
-		pieces_free(s);                                                \
-		free(s);                                                       \
-	} while (0)
+#define REFUSED(why, change) PIECES_REFUSED(mixed_make, why, change)
 
 static void
 mixed(struct pieces *s, const char *name, uint32_t v)
@@ -154,7 +96,7 @@ mixed(struct pieces *s, const char *name, uint32_t v)
 	char key[72];
 
 	snprintf(key, sizeof(key), "glm4moe.%s", name);
-	gguf_put_u32(pair_of(s, key), key, v);
+	gguf_put_u32(pieces_pair_of(s, key), key, v);
 }
 
 static void
@@ -177,8 +119,9 @@ layers_of_different_kinds_that_do_not_fit_are_refused(void **state)
 	REFUSED("of shape", mixed(s, "feed_forward_length", 32));
 	REFUSED("of shape", mixed(s, "expert_shared_count", 1));
 	REFUSED("blk.1.ffn_gate_shexp.weight",
-	    take(s, "blk.1.ffn_gate_shexp.weight"));
-	REFUSED("blk.1.exp_probs_b.bias", take(s, "blk.1.exp_probs_b.bias"));
+	    pieces_take(s, "blk.1.ffn_gate_shexp.weight"));
+	REFUSED(
+	    "blk.1.exp_probs_b.bias", pieces_take(s, "blk.1.exp_probs_b.bias"));
 	REFUSED("shexp", mixed(s, "expert_shared_count", 0));
 	REFUSED("of shape",
 	    pieces_u32(s, "glm4moe.expert_shared_feed_forward_length", 8));
@@ -190,7 +133,7 @@ layers_of_different_kinds_that_do_not_fit_are_refused(void **state)
 	REFUSED("function 4", pieces_u32(s, "glm4moe.expert_gating_func", 4));
 	REFUSED("without experts", mixed(s, "expert_count", 0));
 	REFUSED("expert_weights_norm",
-	    gguf_put_u32(pair_of(s, "glm4moe.expert_weights_norm"),
+	    gguf_put_u32(pieces_pair_of(s, "glm4moe.expert_weights_norm"),
 		"glm4moe.expert_weights_norm", 1));
 }
 

@@ -51,6 +51,9 @@ make(struct fixture *f)
 		.expert_groups = 8,
 		.groups_used = 4,
 		.gate = GATE_SIGMOID,
+		.q_rank = 768,
+		.kv_rank = 512,
+		.yarn.log_mul = 0.1f,
 		.rms_eps = 1e-5f,
 		.rope_base = 10000,
 		.rope_scale = 1 };
@@ -107,6 +110,9 @@ table_survives_its_encoding(void **state)
 	assert_int_equal(t->hp.expert_groups, 8);
 	assert_int_equal(t->hp.groups_used, 4);
 	assert_int_equal(t->hp.gate, GATE_SIGMOID);
+	assert_int_equal(t->hp.q_rank, 768);
+	assert_int_equal(t->hp.kv_rank, 512);
+	assert_true(t->hp.yarn.log_mul == 0.1f);
 	assert_string_equal(t->vocab.pre, "qwen2");
 	assert_int_equal(t->vocab.n, 3);
 	assert_memory_equal(t->vocab.tokens[2].p, "ab", 2);
@@ -179,6 +185,9 @@ wrong_numbers_are_refused(void **state)
 	REFUSES(f.t.hp.expert_groups = MODEL_EXPERTS_MAX + 1);
 	REFUSES(f.t.hp.groups_used = UINT32_MAX);
 	REFUSES(f.t.hp.gate = GATE_MAX);
+	REFUSES(f.t.hp.q_rank = MODEL_EMBD_MAX + 1);
+	REFUSES(f.t.hp.kv_rank = MODEL_HEAD_MAX + 1);
+	REFUSES(f.t.hp.yarn.log_mul = -1);
 	REFUSES(f.t.hp.rms_eps = -1);
 	REFUSES(f.t.hp.rope_base = __builtin_inff());
 	REFUSES(f.t.template_sha256[0] = 'z');

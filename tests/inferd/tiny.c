@@ -17,6 +17,7 @@
 #define HEAD 32u
 #define FF 96u
 #define SHARED_FF 160u
+#define RANK 64u
 
 struct maker {
 	struct model_table *t;
@@ -83,8 +84,30 @@ matrix(struct maker *m, int layer, const char *name, enum tensor_type type,
 	add(m, full, type, cols, rows, mats, 0, 2 / sqrtf((float)cols));
 }
 
+/* Attention over rows of low rank. */
 static void
-layer(struct maker *m, int i)
+low_rank(struct maker *m, int i)
+{
+	const struct hparams *hp = &m->t->hp;
+	const uint64_t q = (uint64_t)HEADS * hp->head_k;
+
+	if (hp->q_rank > 0) {
+		matrix(m, i, "attn_q_a", m->type, hp->q_rank, EMBD, 1);
+		vector(m, i, "attn_q_a_norm.weight", hp->q_rank, 1);
+		matrix(m, i, "attn_q_b", m->type, q, hp->q_rank, 1);
+	} else
+		matrix(m, i, "attn_q", m->type, q, EMBD, 1);
+	matrix(m, i, "attn_kv_a_mqa", m->type, hp->kv_rank + hp->rope_dims,
+	    EMBD, 1);
+	vector(m, i, "attn_kv_a_norm.weight", hp->kv_rank, 1);
+	matrix(m, i, "attn_k_b", m->type, hp->kv_rank,
+	    hp->head_k - hp->rope_dims, HEADS);
+	matrix(m, i, "attn_v_b", m->type, hp->head_v, hp->kv_rank, HEADS);
+	matrix(m, i, "attn_output", m->type, EMBD, HEADS * hp->head_v, 1);
+}
+
+static void
+attention(struct maker *m, int i)
 {
 	const struct hparams *hp = &m->t->hp;
 	const bool oss = hp->arch == ARCH_GPT_OSS;
@@ -92,14 +115,10 @@ layer(struct maker *m, int i)
 	const bool glm = hp->arch == ARCH_GLM4MOE;
 	const uint64_t q = HEADS * HEAD, k = KV_HEADS * HEAD;
 
-	vector(m, i, "attn_norm.weight", EMBD, 1);
 	matrix(m, i, "attn_q", m->type, q, EMBD, 1);
 	matrix(m, i, "attn_k", m->type, k, EMBD, 1);
 	matrix(m, i, "attn_v", m->type, k, EMBD, 1);
 	matrix(m, i, "attn_output", m->type, EMBD, q, 1);
-	vector(m, i,
-	    oss || glm ? "post_attention_norm.weight" : "ffn_norm.weight", EMBD,
-	    1);
 	if (oss) {
 		vector(m, i, "attn_sinks.weight", HEADS, 0);
 		vector(m, i, "attn_q.bias", q, 0);
@@ -115,6 +134,23 @@ layer(struct maker *m, int i)
 		vector(m, i, "attn_k.bias", k, 0);
 		vector(m, i, "attn_v.bias", k, 0);
 	}
+}
+
+static void
+layer(struct maker *m, int i)
+{
+	const struct hparams *hp = &m->t->hp;
+	const bool glm = hp->arch == ARCH_GLM4MOE;
+
+	vector(m, i, "attn_norm.weight", EMBD, 1);
+	if (hp->kv_rank > 0)
+		low_rank(m, i);
+	else
+		attention(m, i);
+	vector(m, i,
+	    glm || hp->arch == ARCH_GPT_OSS ? "post_attention_norm.weight"
+					    : "ffn_norm.weight",
+	    EMBD, 1);
 	if (!model_layer_experts(hp, (uint32_t)i)) {
 		matrix(m, i, "ffn_gate", m->type, FF, EMBD, 1);
 		matrix(m, i, "ffn_up", m->type, FF, EMBD, 1);
@@ -125,13 +161,13 @@ layer(struct maker *m, int i)
 	matrix(m, i, "ffn_gate_exps", m->type, FF, EMBD, hp->experts);
 	matrix(m, i, "ffn_up_exps", m->type, FF, EMBD, hp->experts);
 	matrix(m, i, "ffn_down_exps", m->type, EMBD, FF, hp->experts);
-	if (!glm)
+	if (hp->shared_ff == 0)
 		return;
 	vector(m, i, "exp_probs_b.bias", hp->experts, 0);
 	matrix(m, i, "ffn_gate_shexp", m->type, SHARED_FF, EMBD, 1);
 	matrix(m, i, "ffn_up_shexp", m->type, SHARED_FF, EMBD, 1);
 	matrix(m, i, "ffn_down_shexp", m->type, EMBD, SHARED_FF, 1);
-	if (hp->experts < 8)
+	if (glm && hp->experts < 8)
 		vector(m, i, "ffn_gate_inp_shexp.weight", EMBD, 0);
 }
 
@@ -185,6 +221,17 @@ tiny_new(enum arch arch, enum tensor_type type, uint32_t experts, uint64_t seed)
 		t->hp.expert_scale = 2.5f;
 		t->hp.expert_groups = experts < 8 ? 0 : 4;
 		t->hp.groups_used = experts < 8 ? 0 : 2;
+	}
+	if (arch == ARCH_DEEPSEEK2) {
+		t->hp.head_k = 2 * HEAD;
+		t->hp.kv_heads = 1;
+		t->hp.kv_rank = RANK;
+		t->hp.q_rank = experts < 8 ? 0 : RANK / 2;
+		t->hp.gate = experts < 8 ? GATE_SOFTMAX : GATE_SIGMOID;
+		t->hp.expert_norm = experts >= 8;
+		t->hp.dense_layers = 1;
+		t->hp.ff = FF;
+		t->hp.shared_ff = SHARED_FF;
 	}
 	matrix(&m, -1, "token_embd", type, TINY_VOCAB, EMBD, 1);
 	matrix(&m, -1, "output", type, TINY_VOCAB, EMBD, 1);
