@@ -25,15 +25,24 @@ struct warm {
 	atomic_bool stop;
 };
 
-/* Kernels before 5.14 do not know it: the weights come as they are used. */
+/*
+ * Kernels before 5.14 do not know it: the weights come as they are used.  In a
+ * virtual machine a page that is here may still be elsewhere for the host: it
+ * comes back when it is read.
+ */
 static bool
 touch(const uint8_t *p, uint64_t n)
 {
 	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	const uintptr_t first = (uintptr_t)p & ~(page - 1);
+	const volatile uint8_t *end = p + n;
 
-	return madvise((void *)first, (uintptr_t)p + n - first,
-		   MADV_POPULATE_READ) == 0;
+	if (madvise((void *)first, (uintptr_t)p + n - first,
+		MADV_POPULATE_READ) != 0)
+		return false;
+	for (const volatile uint8_t *q = p; q < end; q += page)
+		(void)*q;
+	return true;
 }
 
 static void *
