@@ -90,7 +90,7 @@ backend_open(struct backend *b, const struct backend_opts *o, struct ev *ev,
 	t = model_table(b->model);
 	/* The smaller one may never be asked. */
 	if (!model_is_sealed(b->model))
-		b->warm = warm_start(t);
+		b->warm = warm_model(b->model);
 	b->family = o->family;
 	if (b->family == CHAT_NONE)
 		b->family =

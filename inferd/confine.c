@@ -333,6 +333,7 @@ static const int allowed[] = {
 	SYS_close_range,
 	SYS_dup,
 	SYS_dup3,
+	SYS_fadvise64,
 	SYS_fcntl,
 	SYS_fdatasync, /* of the record */
 	SYS_fstat,

@@ -88,6 +88,14 @@ model_bytes(const struct model *m)
 	return m->bytes;
 }
 
+struct model_map
+model_map(const struct model *m, uint32_t i)
+{
+	const struct model_file *f = &m->files[i];
+
+	return (struct model_map){ f->fd, f->map, f->size };
+}
+
 const char *
 model_sha256(const struct model *m, uint32_t i)
 {

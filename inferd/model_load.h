@@ -43,6 +43,13 @@ const struct tensor *model_tensor(const struct model *m, const char *name);
 
 /* Bytes of all files. */
 uint64_t model_bytes(const struct model *m);
+/* File i of them, as long as the model is open. */
+struct model_map {
+	int fd;
+	const uint8_t *p; /* its first byte */
+	uint64_t bytes;
+};
+struct model_map model_map(const struct model *m, uint32_t i);
 /* SHA-256 of file i as hexadecimal text; "" unless sealed. */
 const char *model_sha256(const struct model *m, uint32_t i);
 /*

@@ -187,7 +187,7 @@ speed_print(const char *path, const struct model_opts *opts,
 	}
 	m.t = model_table(model);
 	if (!model_is_sealed(model))
-		warm = warm_start(m.t);
+		warm = warm_model(model);
 	warm_wait(warm);
 	measure(&m, net, s, threads, json);
 	print_rest(json, loaded);
