@@ -13,6 +13,9 @@ static const struct guide_call mistral = { "[TOOL_CALLS][{\"name\": \"", '"',
 	", \"arguments\": ", "}]", "}" };
 static const struct guide_call llama3 = { "{\"name\": \"", '"',
 	", \"parameters\": ", "}", "}" };
+/* Of GLM-4.7 the name ends with the next tag, which is not known yet. */
+static const struct guide_call glm = { "<tool_call>", '\n', "", "</tool_call>",
+	"</tool_call>" };
 static const struct guide_call harmony[] = {
 	{ " to=functions.", ' ', CHANNEL, "<|call|>", "<|call|>" },
 	{ "commentary to=functions.", ' ', "json<|message|>", "<|call|>",
@@ -35,6 +38,9 @@ guide_call(enum chat_family family, bool json)
 	case CHAT_QWEN35:
 	case CHAT_QWEN_CODER:
 		return json ? &as_json : &as_tags;
+	case CHAT_GLM45:
+	case CHAT_GLM47:
+		return json ? &as_json : &glm;
 	case CHAT_HARMONY:
 		return &harmony[4];
 	case CHAT_MISTRAL:
@@ -73,6 +79,10 @@ guide_header(struct chat_text header, bool behind)
 const char *
 guide_think_end(enum chat_family family, bool again)
 {
+	if (family == CHAT_GLM45)
+		return "</think>\n";
+	if (family == CHAT_GLM47)
+		return "</think>";
 	if (family != CHAT_HARMONY)
 		return "\n</think>\n\n";
 	return again ? "<|end|><|start|>assistant<|channel|>final<|message|>"
@@ -91,6 +101,8 @@ guide_rest(enum chat_family family, struct chat_text text)
 	case CHAT_QWEN3:
 	case CHAT_QWEN35:
 	case CHAT_QWEN_CODER:
+	case CHAT_GLM45:
+	case CHAT_GLM47:
 		rest = tags;
 		break;
 	case CHAT_MISTRAL:

@@ -15,6 +15,8 @@ static const char *const family_names[CHAT_FAMILIES] = {
 	[CHAT_MISTRAL] = "mistral",
 	[CHAT_MIXTRAL] = "mixtral",
 	[CHAT_LLAMA3] = "llama3",
+	[CHAT_GLM45] = "glm45",
+	[CHAT_GLM47] = "glm47",
 	[CHAT_PLAIN] = "plain",
 };
 
@@ -61,6 +63,25 @@ static const struct {
 	    CHAT_LLAMA3 },
 	{ "e10ca381b1ccc5cf9db52e371f3b6651576caee0a630b452e2816b2d404d4b65",
 	    CHAT_LLAMA3 },
+	/* GLM-4.5 */
+	{ "c5b4f04ea931bbf75997887958997737ca053fc040d6090907b16447440c22e1",
+	    CHAT_GLM45 },
+	{ "e246f0caf04b8c04fd6d74ed404ced477522a08e89e3b9ead2e56816c3558c69",
+	    CHAT_GLM45 },
+	/* GLM-4.6, in two forms */
+	{ "44f815868bf02fa458dd2f741a338046f4bf45f398eb6d067766726b9d96cce3",
+	    CHAT_GLM45 },
+	{ "46ca6d642d0c6e53e62e858750fbdf6cc200f0c6f6f8e0e0f1021daa80903e00",
+	    CHAT_GLM45 },
+	{ "b1e56a48a6c16b1ccc8c3c8f2e2a28d6627efb93f15fbfe13eb1bbd175a4756b",
+	    CHAT_GLM45 },
+	{ "46786fd637de2728b41928ac3b6983e2d8a04706e51778de031fa933eb6f566f",
+	    CHAT_GLM45 },
+	/* GLM-4.7 and 4.7-Flash */
+	{ "d63ad536c3c81880043e22ec7fd08db42b4d8fb7c89c7138bc562bfa25281375",
+	    CHAT_GLM47 },
+	{ "f0309250278561554b1d29ddb1a5c8380edbe4657ccb57180b6550b3bc4e569e",
+	    CHAT_GLM47 },
 	/* generated ones */
 	{ "d49f4fefa2bc8e957861580f20943dfc59604f789a425e49a18fcd4ed0a117c8",
 	    CHAT_CHATML },
@@ -124,6 +145,10 @@ template_stop(enum chat_family family, unsigned int i)
 		[CHAT_MIXTRAL] = { "</s>" },
 		[CHAT_LLAMA3] = { "<|eot_id|>", "<|eom_id|>",
 		    "<|end_of_text|>" },
+		[CHAT_GLM45] = { "<|user|>", "<|observation|>",
+		    "<|endoftext|>" },
+		[CHAT_GLM47] = { "<|user|>", "<|observation|>",
+		    "<|endoftext|>" },
 		[CHAT_PLAIN] = { "\nUser:" },
 	};
 
@@ -403,6 +428,9 @@ template_render(enum chat_family family, const struct chat *chat,
 		return render_mixtral(chat, p, err);
 	case CHAT_LLAMA3:
 		return render_llama3(chat, p, err);
+	case CHAT_GLM45:
+	case CHAT_GLM47:
+		return render_glm(family, chat, p, err);
 	case CHAT_PLAIN:
 		return render_plain(chat, p, err);
 	case CHAT_NONE:

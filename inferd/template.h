@@ -29,6 +29,8 @@ enum chat_family {
 	CHAT_MISTRAL,    /* with tools */
 	CHAT_MIXTRAL,    /* without */
 	CHAT_LLAMA3,
+	CHAT_GLM45, /* and 4.6 */
+	CHAT_GLM47, /* without newlines, thoughts begun */
 	CHAT_PLAIN, /* no markup: models that were not trained to chat */
 	CHAT_FAMILIES
 };

@@ -40,6 +40,8 @@ int render_chatml(enum chat_family family, const struct chat *c,
 int render_harmony(const struct chat *c, struct prompt *p, struct error *err);
 int render_mistral(const struct chat *c, struct prompt *p, struct error *err);
 int render_mixtral(const struct chat *c, struct prompt *p, struct error *err);
+int render_glm(enum chat_family family, const struct chat *c, struct prompt *p,
+    struct error *err);
 int render_llama3(const struct chat *c, struct prompt *p, struct error *err);
 int render_plain(const struct chat *c, struct prompt *p, struct error *err);
 

@@ -19,6 +19,9 @@ enum mark {
 	MARK_FUNCTION_END,
 	MARK_PARAM,
 	MARK_PARAM_END,
+	MARK_KEY,
+	MARK_KEY_END,
+	MARK_VALUE,
 	MARK_MISTRAL,
 	MARK_MISTRAL_ARGS,
 	MARK_PYTHON,
@@ -31,35 +34,47 @@ enum mark {
 #define IN(mode) (1u << (mode))
 #define WORDS (IN(MODE_TEXT) | IN(MODE_THINK))
 
+/* In whose answers. */
+enum whose {
+	MOST,
+	GLMS,
+	HARMONYS,
+};
+
 /* The marks and where each is one. */
 static const struct {
 	const char *text;
 	enum mark mark;
-	bool harmony;
+	enum whose whose;
 	unsigned int modes;
 } marks[] = {
-	{ "<tool_call>", MARK_CALL, false, WORDS | IN(MODE_TAGS) },
-	{ "</tool_call>", MARK_CALL_END, false,
+	{ "<tool_call>", MARK_CALL, MOST, WORDS | IN(MODE_TAGS) },
+	{ "</tool_call>", MARK_CALL_END, MOST,
 	    WORDS | IN(MODE_OPEN) | IN(MODE_JSON) | IN(MODE_TAGS) |
-		IN(MODE_PARAM) },
-	{ "<think>", MARK_THINK, false, WORDS },
-	{ "</think>", MARK_THINK_END, false, WORDS },
-	{ "<function=", MARK_FUNCTION, false,
+		IN(MODE_PARAM) | IN(MODE_NAME) | IN(MODE_KEY) },
+	{ "<think>", MARK_THINK, MOST, WORDS },
+	{ "</think>", MARK_THINK_END, MOST, WORDS },
+	{ "<function=", MARK_FUNCTION, MOST,
 	    WORDS | IN(MODE_OPEN) | IN(MODE_TAGS) },
-	{ "</function>", MARK_FUNCTION_END, false,
+	{ "</function>", MARK_FUNCTION_END, MOST,
 	    IN(MODE_TEXT) | IN(MODE_TAGS) | IN(MODE_PARAM) },
-	{ "<parameter=", MARK_PARAM, false, IN(MODE_TAGS) | IN(MODE_PARAM) },
-	{ "</parameter>", MARK_PARAM_END, false,
+	{ "<parameter=", MARK_PARAM, MOST, IN(MODE_TAGS) | IN(MODE_PARAM) },
+	{ "</parameter>", MARK_PARAM_END, MOST,
 	    IN(MODE_TEXT) | IN(MODE_TAGS) | IN(MODE_PARAM) },
-	{ "[TOOL_CALLS]", MARK_MISTRAL, false, WORDS | IN(MODE_MISTRAL) },
-	{ "[ARGS]", MARK_MISTRAL_ARGS, false, IN(MODE_MISTRAL) },
-	{ "<|python_tag|>", MARK_PYTHON, false, IN(MODE_TEXT) },
-	{ "<|channel|>", MARK_CHANNEL, true, WORDS },
-	{ "<|start|>", MARK_START, true, WORDS | IN(MODE_ARGS) },
-	{ "<|message|>", MARK_MESSAGE, true, IN(MODE_HEADER) },
-	{ "<|end|>", MARK_OVER, true, WORDS | IN(MODE_ARGS) },
-	{ "<|return|>", MARK_OVER, true, WORDS | IN(MODE_ARGS) },
-	{ "<|call|>", MARK_OVER, true, WORDS | IN(MODE_ARGS) },
+	{ "<arg_key>", MARK_KEY, GLMS,
+	    IN(MODE_NAME) | IN(MODE_TAGS) | IN(MODE_PARAM) },
+	{ "</arg_key>", MARK_KEY_END, GLMS, IN(MODE_KEY) },
+	{ "<arg_value>", MARK_VALUE, GLMS, IN(MODE_TAGS) | IN(MODE_KEY) },
+	{ "</arg_value>", MARK_PARAM_END, GLMS, IN(MODE_PARAM) },
+	{ "[TOOL_CALLS]", MARK_MISTRAL, MOST, WORDS | IN(MODE_MISTRAL) },
+	{ "[ARGS]", MARK_MISTRAL_ARGS, MOST, IN(MODE_MISTRAL) },
+	{ "<|python_tag|>", MARK_PYTHON, MOST, IN(MODE_TEXT) },
+	{ "<|channel|>", MARK_CHANNEL, HARMONYS, WORDS },
+	{ "<|start|>", MARK_START, HARMONYS, WORDS | IN(MODE_ARGS) },
+	{ "<|message|>", MARK_MESSAGE, HARMONYS, IN(MODE_HEADER) },
+	{ "<|end|>", MARK_OVER, HARMONYS, WORDS | IN(MODE_ARGS) },
+	{ "<|return|>", MARK_OVER, HARMONYS, WORDS | IN(MODE_ARGS) },
+	{ "<|call|>", MARK_OVER, HARMONYS, WORDS | IN(MODE_ARGS) },
 };
 
 struct toolcall *
@@ -212,6 +227,20 @@ json_over(struct toolcall *t)
 		toolcall_words(t, (const char *)buf_head(&raw), buf_len(&raw));
 }
 
+/* The end of a name; false: it looked like one and is text. */
+static bool
+name_over(struct toolcall *t)
+{
+	if (call_name_end(t))
+		return true;
+	t->mode = MODE_TEXT;
+	toolcall_words(t, "<tool_call>", 11);
+	if (buf_len(&t->fname) > 0)
+		toolcall_words(
+		    t, (const char *)buf_head(&t->fname), buf_len(&t->fname));
+	return false;
+}
+
 /* Whatever is going on ends here, without its mark. */
 static void
 cut(struct toolcall *t)
@@ -227,7 +256,12 @@ cut(struct toolcall *t)
 		call_param_end(t);
 		call_tags_end(t);
 		break;
+	case MODE_NAME:
+		if (name_over(t))
+			call_tags_end(t);
+		break;
 	case MODE_TAGS:
+	case MODE_KEY:
 		call_tags_end(t);
 		break;
 	case MODE_TEXT:
@@ -308,6 +342,18 @@ tag(struct toolcall *t, enum mark mark, const char *name, size_t n)
 	call_param_begin(t, name, n);
 }
 
+/* Of the parameter that was named before. */
+static void
+value_begins(struct toolcall *t)
+{
+	cleanup_buf struct buf name = t->pname;
+
+	memset(&t->pname, 0, sizeof(t->pname));
+	if (buf_len(&name) > 0)
+		call_param_begin(
+		    t, (const char *)buf_head(&name), buf_len(&name));
+}
+
 static void
 on_mark(struct toolcall *t, enum mark mark)
 {
@@ -335,6 +381,22 @@ on_mark(struct toolcall *t, enum mark mark)
 	case MARK_PARAM_END:
 		if (t->mode == MODE_PARAM)
 			call_param_end(t);
+		buf_clear(&t->pname);
+		break;
+	case MARK_KEY:
+		if (t->mode == MODE_PARAM)
+			call_param_end(t);
+		if (t->mode == MODE_NAME && !name_over(t))
+			break;
+		buf_clear(&t->pname);
+		t->mode = MODE_KEY;
+		break;
+	case MARK_KEY_END:
+		t->mode = MODE_TAGS;
+		break;
+	case MARK_VALUE:
+		t->mode = MODE_TAGS;
+		value_begins(t);
 		break;
 	case MARK_MISTRAL:
 		turn_to(t, MODE_MISTRAL);
@@ -379,11 +441,14 @@ static enum mark
 mark_here(const struct toolcall *t, size_t *n, bool final)
 {
 	size_t left = buf_len(&t->in), i, len;
+	enum whose other = is_glm(t) ? GLMS : MOST;
 
 	*n = 1;
 	for (i = 0; i < nitems(marks); i++) {
 		if ((marks[i].modes & IN(t->mode)) == 0 ||
-		    marks[i].harmony != (t->family == CHAT_HARMONY) ||
+		    (t->family == CHAT_HARMONY ? marks[i].whose != HARMONYS
+					       : marks[i].whose != MOST &&
+						     marks[i].whose != other) ||
 		    (t->no_calls && is_call(marks[i].mark)) ||
 		    (t->no_bare && marks[i].mark == MARK_FUNCTION &&
 			(WORDS & IN(t->mode)) != 0))
@@ -416,10 +481,20 @@ is_content(const struct toolcall *t, enum mark mark)
 		return false;
 	if (t->mode == MODE_JSON || t->mode == MODE_ARGS)
 		return json_mend_in_string(&t->json.mend);
+	if (t->mode == MODE_PARAM && is_glm(t))
+		return mark == MARK_CALL_END || mark == MARK_KEY;
 	if (t->mode == MODE_PARAM &&
 	    (mark == MARK_PARAM || mark == MARK_FUNCTION_END))
 		return buf_len(v) == 0 || buf_head(v)[buf_len(v) - 1] != '\n';
 	return false;
+}
+
+/* The newline behind a name is no part of it. */
+static void
+name_byte(struct toolcall *t, char c)
+{
+	if (c == '\n' || !call_name_push(t, c))
+		(void)name_over(t);
 }
 
 /* Bytes behind <tool_call>: what kind of call is it? */
@@ -432,6 +507,12 @@ open_call(struct toolcall *t, const char *p, size_t n)
 		t->bare = false;
 		call_json_begin(t);
 		call_json_push(t, p, n);
+		return;
+	}
+	if (is_glm(t)) {
+		buf_clear(&t->fname);
+		t->mode = MODE_NAME;
+		name_byte(t, *p);
 		return;
 	}
 	t->mode = MODE_TEXT;
@@ -518,6 +599,12 @@ on_bytes(struct toolcall *t, const char *p, size_t n)
 	case MODE_PARAM:
 		call_param_push(t, p, n);
 		break;
+	case MODE_NAME:
+		name_byte(t, *p);
+		break;
+	case MODE_KEY:
+		call_key_push(t, p, n);
+		break;
 	case MODE_HEADER:
 		buf_put(&t->fname, p, n);
 		if (buf_len(&t->fname) < HEADER_MAX)
@@ -541,7 +628,8 @@ plain_run(const struct toolcall *t)
 	size_t left = buf_len(&t->in), n = 1;
 
 	if (t->mode == MODE_OPEN || t->mode == MODE_MISTRAL ||
-	    t->mode == MODE_HEADER || (!t->said && t->mode == MODE_TEXT))
+	    t->mode == MODE_HEADER || t->mode == MODE_NAME ||
+	    (!t->said && t->mode == MODE_TEXT))
 		return 1;
 	if ((t->mode == MODE_JSON || t->mode == MODE_ARGS) &&
 	    first_of(&t->in) == '}')

@@ -15,6 +15,8 @@ enum toolcall_mode {
 	MODE_ARGS,    /* arguments alone, their call has begun */
 	MODE_TAGS,    /* between the tags of a call */
 	MODE_PARAM,   /* the value of a parameter */
+	MODE_NAME,    /* GLM: the name of a call, up to a newline or tag */
+	MODE_KEY,     /* GLM: the name of a parameter */
 	MODE_HEADER,  /* Harmony: before <|message|> */
 	MODE_MISTRAL, /* behind [TOOL_CALLS] */
 };
@@ -83,11 +85,23 @@ void call_args_push(struct toolcall *t, const char *p, size_t n);
 void call_args_end(struct toolcall *t);
 void call_json_free(struct call_json *j);
 
+/* Names stand behind tags there, and values between them as they are. */
+static inline bool
+is_glm(const struct toolcall *t)
+{
+	return t->family == CHAT_GLM45 || t->family == CHAT_GLM47;
+}
+
 /* toolcall_tags.c */
 void call_tags_begin(struct toolcall *t, const char *name, size_t n);
 void call_param_begin(struct toolcall *t, const char *name, size_t n);
 void call_param_push(struct toolcall *t, const char *p, size_t n);
 void call_param_end(struct toolcall *t);
 void call_tags_end(struct toolcall *t);
+/* GLM.  A byte of a call's name; false: it is none. */
+bool call_name_push(struct toolcall *t, char c);
+/* The call begins, if it has a name. */
+bool call_name_end(struct toolcall *t);
+void call_key_push(struct toolcall *t, const char *p, size_t n);
 
 #endif

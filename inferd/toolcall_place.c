@@ -79,8 +79,11 @@ toolcall_place(const struct toolcall *t)
 		return place_json(&t->json.mend);
 	case MODE_PARAM:
 		return TOOLCALL_IN_VALUE;
+	case MODE_KEY:
+		return TOOLCALL_IN_ARGS;
 	case MODE_OPEN:
 	case MODE_TAGS:
+	case MODE_NAME:
 	case MODE_MISTRAL:
 		break;
 	}

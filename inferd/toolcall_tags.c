@@ -1,6 +1,7 @@
 /*
- * Calls that a model writes as tags: <function=NAME><parameter=KEY>VALUE.  The
- * value is text; the tool's schema says what it stands for.
+ * Calls that a model writes as tags: <function=NAME><parameter=KEY>VALUE, or
+ * <tool_call>NAME<arg_key>KEY</arg_key><arg_value>VALUE.  The value is text;
+ * the tool's schema says what it stands for.
  */
 #include "inferd/toolcall_int.h"
 
@@ -91,7 +92,7 @@ call_param_push(struct toolcall *t, const char *p, size_t n)
 
 	if (!t->started && n > 0) {
 		t->started = true;
-		if (*p == '\n') {
+		if (*p == '\n' && !is_glm(t)) {
 			p++;
 			n--;
 		}
@@ -99,7 +100,8 @@ call_param_push(struct toolcall *t, const char *p, size_t n)
 	buf_put(&t->pvalue, p, n);
 	if (!t->is_text || buf_len(&t->pvalue) == 0)
 		return;
-	keep = buf_head(&t->pvalue)[buf_len(&t->pvalue) - 1] == '\n' ? 1 : 0;
+	keep =
+	    !is_glm(t) && buf_head(&t->pvalue)[buf_len(&t->pvalue) - 1] == '\n';
 	json_quote(
 	    &b, (const char *)buf_head(&t->pvalue), buf_len(&t->pvalue) - keep);
 	/* More of the string may come: without the quotes. */
@@ -123,7 +125,7 @@ call_param_end(struct toolcall *t)
 		toolcall_say(t, TOOLCALL_ARGS, "\"", 1);
 		return;
 	}
-	if (n > 0 && p[n - 1] == '\n')
+	if (n > 0 && p[n - 1] == '\n' && !is_glm(t))
 		n--;
 	type_of(t, &type);
 	json_mend_init(&m, &b);
@@ -143,4 +145,40 @@ call_tags_end(struct toolcall *t)
 {
 	toolcall_say(t, TOOLCALL_ARGS, "}", 1);
 	toolcall_say(t, TOOLCALL_END, NULL, 0);
+}
+
+bool
+call_name_push(struct toolcall *t, char c)
+{
+	buf_put_u8(&t->fname, (uint8_t)c);
+	return c > ' ' && c != '<' && c != '>' && c != 0x7f &&
+	       buf_len(&t->fname) <= TOOLCALL_NAME_MAX;
+}
+
+bool
+call_name_end(struct toolcall *t)
+{
+	cleanup_buf struct buf name = t->fname;
+	const char *p = (const char *)buf_head(&name);
+	size_t n = buf_len(&name);
+	bool good = n > 0 && n <= TOOLCALL_NAME_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		good = good && p[i] > ' ' && p[i] != '<' && p[i] != '>';
+	if (!good) {
+		/* It is the caller's to say as text. */
+		memset(&name, 0, sizeof(name));
+		return false;
+	}
+	memset(&t->fname, 0, sizeof(t->fname));
+	call_tags_begin(t, p, n);
+	return true;
+}
+
+/* Of a name that has no end nobody hears more. */
+void
+call_key_push(struct toolcall *t, const char *p, size_t n)
+{
+	if (buf_len(&t->pname) + n <= TOOLCALL_HOLD_MAX)
+		buf_put(&t->pname, p, n);
 }

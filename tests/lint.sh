@@ -36,7 +36,7 @@ run "clang-format" $format --dry-run -Werror $sources
 run "shellcheck" shellcheck -x -P SCRIPTDIR -e SC1091,SC2154,SC2016,SC2119,SC2317 $scripts
 # shellcheck disable=SC2086
 run "codespell" codespell -q 3 -S '*/corpus/*,*.policy' \
-    -L 'fo,ans,te,ue,crate,nd,inout,alow,allos,sharable,inh,nin,anothe' \
+    -L 'fo,ans,te,ue,crate,nd,inout,alow,allos,sharable,inh,nin,anothe,nothink' \
     $sources $scripts $pages ./*.md contrib
 # Debian's own pages are not this tree's business.
 for page in $pages; do

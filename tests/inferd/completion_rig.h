@@ -96,7 +96,7 @@ rig_open(struct rig *r, const char *family)
 	static const char *const more[] = { "</think>", "<tool_call>",
 		"</tool_call>", "<|endoftext|>", "<|start|>", "<|end|>",
 		"<|message|>", "<|channel|>", "<|return|>", "<|call|>",
-		"[TOOL_CALLS]", "</s>", "<|eot_id|>", "<|odd|>" };
+		"[TOOL_CALLS]", "</s>", "<|eot_id|>", "<|user|>", "<|odd|>" };
 	static const char *const words[] = { "ab", "abc", "\",", "}}", "read",
 		"name\"", "St", "op", "aSt", "opb" };
 	struct error err = { 0 };
@@ -196,6 +196,9 @@ play_ids(struct rig *r, const struct tok_ids *ids)
 			next = (int32_t)token(r, "</s>");
 		if (r->p.family == CHAT_LLAMA3 && at >= ids->n)
 			next = (int32_t)token(r, "<|eot_id|>");
+		if ((r->p.family == CHAT_GLM45 || r->p.family == CHAT_GLM47) &&
+		    at >= ids->n)
+			next = (int32_t)token(r, "<|user|>");
 		n = completion_forced(c, &forced);
 		k = n > 0 ? (uint32_t)forced[0] : 0;
 		want(r, logits, next);

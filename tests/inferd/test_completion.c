@@ -133,6 +133,12 @@ thoughts_end_with_their_budget(void **state)
 	assert_string_equal(play(&r, "<think>abcdOk."), "?:abcdT:Ok.|stop");
 	assert_string_equal(play(&r, "<think>a</think>Ok."), "?:aT:Ok.|stop");
 	rig_close(&r);
+	rig_open(&r, "glm47");
+	r.p.thinking_max = 2;
+	r.p.thinking = true;
+	assert_string_equal(play(&r, "abOk."), "?:abT:Ok.|stop");
+	assert_string_equal(r.bytes, "ab</think>Ok.");
+	rig_close(&r);
 	rig_open(&r, "harmony");
 	r.p.thinking_max = 2;
 	assert_string_equal(
@@ -163,6 +169,13 @@ a_call_that_has_to_be_is_begun(void **state)
 		    "<tool_call>\n<function=write>\n<parameter=n>\n1\n"
 		    "</parameter>\n</function>\n" },
 		{ "qwen3-coder", "</function>", "(write {})|calls", NULL },
+		{ "glm45",
+		    "<arg_key>n</arg_key>\n<arg_value>1</arg_value>\n"
+		    "</tool_call>",
+		    "(write {\"n\": 1})|calls",
+		    "<tool_call>write\n<arg_key>n</arg_key>\n"
+		    "<arg_value>1</arg_value>\n</tool_call>" },
+		{ "glm47", "</tool_call>", "(write {})|calls", NULL },
 		{ "mistral", "{\"n\": 2}}]", "(write {\"n\":2})|calls",
 		    "[TOOL_CALLS][{\"name\": \"write\", \"arguments\": "
 		    "{\"n\": 2}}]" },
@@ -211,16 +224,17 @@ static void
 a_required_call_has_one_of_the_names(void **state)
 {
 	static const char *const families[] = { "qwen3", "qwen35", "mistral",
-		"llama3", "harmony" };
+		"llama3", "harmony", "glm45", "glm47" };
 	struct rig r;
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < nitems(families); i++) {
 		static const char *const args[] = { "{}}", "</function>",
-			"{}}]", "{}}", "{}<|call|>" };
+			"{}}]", "{}}", "{}<|call|>", "</tool_call>",
+			"</tool_call>" };
 		cleanup_free char *text = NULL, *all = NULL, *off = NULL;
-		const char *ends[] = { "\"", ">", "\"", "\"", " " };
+		const char *ends[] = { "\"", ">", "\"", "\"", " ", "\n", "\n" };
 
 		rig_open(&r, families[i]);
 		r.p.tool_choice = TOOLS_REQUIRED;

@@ -78,7 +78,8 @@ static void
 any_model_matches(void **state)
 {
 	static const char *const families[] = { "qwen3", "qwen35", "mistral",
-		"llama3", "harmony", "chatml", "qwen3-coder" };
+		"llama3", "harmony", "chatml", "qwen3-coder", "glm45",
+		"glm47" };
 	static const char list[] =
 	    "{\"type\":\"array\",\"items\":{\"enum\":[\"read\",\"abc\",7]},"
 	    "\"minItems\":1,\"maxItems\":3}";
@@ -146,6 +147,9 @@ a_call_that_the_model_begins_matches(void **state)
 		    "Ok<tool_call>\n{\"name\": \"write\", \"arguments\": "
 		    "{\"n\": 1}}\n</tool_call>" },
 		{ "qwen35", "<tool_call>w{\"n\": 1}", "(write {\"n\":1})|calls",
+		    "<tool_call>\n{\"name\": \"write\", \"arguments\": "
+		    "{\"n\": 1}}\n</tool_call>" },
+		{ "glm45", "<tool_call>w{\"n\": 1}", "(write {\"n\":1})|calls",
 		    "<tool_call>\n{\"name\": \"write\", \"arguments\": "
 		    "{\"n\": 1}}\n</tool_call>" },
 		{ "mistral", "[TOOL_CALLS]w{\"n\": 1}",

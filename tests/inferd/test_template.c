@@ -400,6 +400,74 @@ thinking_can_be_off(void **state)
 }
 
 static void
+thinking_of_glm_can_be_off(void **state)
+{
+	struct chat c = chat_named("one");
+	cleanup_prompt struct prompt older = { 0 }, on = { 0 }, off = { 0 };
+	const struct chat_message said = { .role = CHAT_USER,
+		.text = T("Hi /nothink") };
+	cleanup_prompt struct prompt asked = { 0 };
+	const char *text;
+
+	(void)state;
+	(void)render("glm47", &c, &on);
+	assert_true(on.thinking);
+	c.no_thinking = true;
+	text = render("glm45", &c, &older);
+	assert_true(str_ends(
+	    text, "Hi <|im_end|>/nothink<|assistant|>\n<think></think>"));
+	assert_false(older.thinking);
+	text = render("glm47", &c, &off);
+	assert_true(str_ends(text, "Hi <|im_end|><|assistant|></think>"));
+	assert_false(off.thinking);
+	/* Somebody has said so already. */
+	c.messages = &said;
+	c.nmessages = 1;
+	text = render("glm45", &c, &asked);
+	assert_string_equal(text,
+	    "[gMASK]<sop><|user|>\nHi /nothink<|assistant|>\n"
+	    "<think></think>");
+}
+
+static void
+sampled_turns_of_glm_go_on_where_they_began(void **state)
+{
+	static const char thought[] = "hm</think>Ok<tool_call>now</tool_call>";
+	static const char plain[] = "Well";
+	const struct chat_message m[] = {
+		{ .role = CHAT_USER, .text = T("Q1") },
+		{ .role = CHAT_ASSISTANT,
+		    .sampled = { plain, sizeof(plain) - 1 } },
+		{ .role = CHAT_USER, .text = T("Q2") },
+		{ .role = CHAT_ASSISTANT,
+		    .sampled = { thought, sizeof(thought) - 1 },
+		    .calls = now_call,
+		    .ncalls = 1 },
+		{ .role = CHAT_TOOL, .text = T("noon") },
+		{ .role = CHAT_ASSISTANT,
+		    .text = T("Noon."),
+		    .sampled = T("so</think>Noon.") },
+		{ .role = CHAT_USER, .text = T("Q3") },
+	};
+	const struct chat going = { .messages = m, .nmessages = 5 };
+	const struct chat over = { .messages = m, .nmessages = 7 };
+	cleanup_prompt struct prompt a = { 0 }, b = { 0 };
+
+	(void)state;
+	assert_string_equal(render("glm47", &going, &a),
+	    "[gMASK]<sop><|user|>Q1<|assistant|></think>Well<|user|>Q2"
+	    "<|assistant|><think>hm</think>Ok<tool_call>now</tool_call>"
+	    "<|observation|><tool_response>noon</tool_response>"
+	    "<|assistant|><think>");
+	/* Thoughts of a turn that is over are left out. */
+	assert_string_equal(render("glm47", &over, &b),
+	    "[gMASK]<sop><|user|>Q1<|assistant|></think>Well<|user|>Q2"
+	    "<|assistant|></think><tool_call>now</tool_call>"
+	    "<|observation|><tool_response>noon</tool_response>"
+	    "<|assistant|></think>Noon.<|user|>Q3<|assistant|><think>");
+}
+
+static void
 template_is_chosen_by_its_hash(void **state)
 {
 	struct error err = { 0 };
@@ -411,6 +479,11 @@ template_is_chosen_by_its_hash(void **state)
 			     "8bb078900e33396b5",
 			     &err),
 	    CHAT_QWEN3);
+	assert_int_equal(template_choose(ARCH_GLM4MOE,
+			     "d63ad536c3c81880043e22ec7fd08db42b4d8fb7c89c713"
+			     "8bc562bfa25281375",
+			     &err),
+	    CHAT_GLM47);
 	assert_int_equal(
 	    template_choose(ARCH_GPT_OSS, "00", &err), CHAT_HARMONY);
 	assert_int_equal(err.msg[0], '\0');
@@ -506,6 +579,8 @@ main(void)
 		cmocka_unit_test(results_are_of_the_call_with_their_id),
 		cmocka_unit_test(tools_that_grow_beyond_a_prompt_are_refused),
 		cmocka_unit_test(thinking_can_be_off),
+		cmocka_unit_test(thinking_of_glm_can_be_off),
+		cmocka_unit_test(sampled_turns_of_glm_go_on_where_they_began),
 		cmocka_unit_test(template_is_chosen_by_its_hash),
 		cmocka_unit_test(history_that_cannot_be_said_is_refused),
 		cmocka_unit_test(json_is_read_strictly),

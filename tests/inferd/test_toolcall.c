@@ -170,6 +170,57 @@ calls_as_tags_are_told(void **state)
 }
 
 static void
+calls_of_glm_are_told(void **state)
+{
+	static const struct one cases[] = {
+		{ "glm45",
+		    "\n<think>hm</think>\nOk.\n<tool_call>write\n"
+		    "<arg_key>text</arg_key>\n<arg_value>a\nb\n</arg_value>\n"
+		    "<arg_key>n</arg_key>\n<arg_value>2</arg_value>\n"
+		    "</tool_call>\n<tool_call>now\n</tool_call>",
+		    "?:hmT:Ok.(write {\"text\": \"a\\nb\\n\", \"n\": 2})"
+		    "(now {})" },
+		{ "glm47",
+		    "\1hm</think>Ok.<tool_call>write<arg_key>text</arg_key>"
+		    "<arg_value>\n a </arg_value><arg_key>list</arg_key>"
+		    "<arg_value>[1, 2]</arg_value></tool_call><tool_call>now"
+		    "</tool_call>",
+		    "?:hmT:Ok.(write {\"text\": \"\\n a \", \"list\": [1, "
+		    "2]})(now {})" },
+		/* What stands in a text is its own. */
+		{ "glm47",
+		    "<tool_call>write<arg_key>text</arg_key><arg_value>"
+		    "</tool_call><arg_key> <b></arg_value></tool_call>",
+		    "(write {\"text\": \"</tool_call><arg_key> <b>\"})" },
+		/* Something is missing. */
+		{ "glm45", "<tool_call>now", "(now {})" },
+		{ "glm45", "<tool_call>now\n", "(now {})" },
+		{ "glm45", "<tool_call>write\n<arg_key>n", "(write {})" },
+		{ "glm45", "<tool_call>write\n<arg_key>n</arg_key>",
+		    "(write {})" },
+		{ "glm45",
+		    "<tool_call>write\n<arg_key>n<arg_value>2</arg_value>"
+		    "<arg_value>3</arg_value></tool_call>!",
+		    "(write {\"n\": 2})T:!" },
+		{ "glm45", "<tool_call>write<arg_key>n</arg_key><arg_value>2",
+		    "(write {\"n\": 2})" },
+		/* Calls of other families are understood, or are text. */
+		{ "glm45",
+		    "<tool_call>\n{\"name\": \"now\", \"arguments\": {}}\n"
+		    "</tool_call>",
+		    "(now {})" },
+		{ "glm45", "Use <tool_call> tags here",
+		    "T:Use <tool_call>tags"
+		    " here" },
+		{ "glm47", "<tool_call></tool_call>x", "T:x" },
+		{ "qwen3", "a <arg_key>", "T:a <arg_key>" },
+	};
+
+	(void)state;
+	check(cases, nitems(cases));
+}
+
+static void
 harmony_channels_are_told_apart(void **state)
 {
 	static const struct one cases[] = {
@@ -378,6 +429,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(calls_as_json_are_told),
 		cmocka_unit_test(calls_as_tags_are_told),
+		cmocka_unit_test(calls_of_glm_are_told),
 		cmocka_unit_test(harmony_channels_are_told_apart),
 		cmocka_unit_test(malformed_calls_are_repaired),
 		cmocka_unit_test(a_call_that_is_cut_off_has_no_end),
