@@ -79,6 +79,8 @@ void block_attend(struct run *r, const struct attend *a);
 
 /* What attention says, into r->out. */
 void block_attention(struct run *r, uint32_t layer);
+/* What a layer with a state says instead. */
+void block_delta(struct run *r, uint32_t layer);
 /* What the dense feed-forward block says, or the experts, into r->out. */
 void block_dense(struct run *r, uint32_t layer);
 void block_experts(struct run *r, uint32_t layer);

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "inferd/block.h"
 #include "inferd/kern.h"
 #include "inferd/rope.h"
@@ -28,6 +30,28 @@ norm_heads(const struct net *n, float *x, const float *w, size_t heads)
 	}
 }
 
+/* Behind each head's query, in r->scratch, is the gate of what it says. */
+static float *
+query_and_gate(const struct run *r, size_t row, size_t head)
+{
+	const struct hparams *hp = &r->net->hp;
+
+	return &r->scratch[(row * hp->heads + head) * 2 * hp->head_k];
+}
+
+static void
+gate(size_t i, unsigned thread, void *arg)
+{
+	const struct run *r = arg;
+	const struct hparams *hp = &r->net->hp;
+	float *out = &r->att[i * hp->heads * hp->head_v];
+
+	(void)thread;
+	for (size_t h = 0; h < hp->heads; h++)
+		kern_gate(query_and_gate(r, i, h) + hp->head_k, hp->head_v,
+		    &out[h * hp->head_v]);
+}
+
 /* Queries and keys normed and turned; keys and values into their page. */
 static void
 store(size_t i, unsigned thread, void *arg)
@@ -45,6 +69,9 @@ store(size_t i, unsigned thread, void *arg)
 	const float *v = &r->v[i * hp->kv_heads * hp->head_v];
 
 	(void)thread;
+	for (size_t h = 0; n->def->q_gate && h < hp->heads; h++)
+		memcpy(&q[h * hp->head_k], query_and_gate(r, i, h),
+		    hp->head_k * sizeof(*q));
 	norm_heads(n, q, l->q_norm, hp->heads);
 	norm_heads(n, k, l->k_norm, hp->kv_heads);
 	for (uint32_t h = 0; h < hp->heads; h++)
@@ -58,6 +85,15 @@ store(size_t i, unsigned thread, void *arg)
 		kern_store_row(
 		    r->kv, &v[h * vn], vn, kv.values + at * kv.value);
 	}
+}
+
+static void
+each_row(struct run *r, void (*fn)(size_t, unsigned, void *), void *arg)
+{
+	if (r->n == 1)
+		fn(0, 0, arg);
+	else
+		pool_run(r->pool, r->n, fn, arg);
 }
 
 void
@@ -76,8 +112,10 @@ block_attention(struct run *r, uint32_t layer)
 		.sinks = l->sinks,
 		.q = r->q,
 		.out = r->att };
+	const bool gated = r->net->def->q_gate;
+	const size_t q = (size_t)hp->heads * hp->head_k;
 	const struct product in[] = {
-		{ &l->q, r->q, (size_t)hp->heads * hp->head_k },
+		{ &l->q, gated ? r->scratch : r->q, gated ? 2 * q : q },
 		{ &l->k, r->k, (size_t)hp->kv_heads * hp->head_k },
 		{ &l->v, r->v, (size_t)hp->kv_heads * hp->head_v },
 	};
@@ -85,11 +123,10 @@ block_attention(struct run *r, uint32_t layer)
 
 	acts_set(r->acts, r->norm, r->n, hp->embd);
 	mat_mul(r->pool, r->acts, in, 3);
-	if (r->n == 1)
-		store(0, 0, &a);
-	else
-		pool_run(r->pool, r->n, store, &a);
+	each_row(r, store, &a);
 	block_attend(r, &see);
+	if (gated)
+		each_row(r, gate, r);
 	acts_set(r->acts, r->att, r->n, (size_t)hp->heads * hp->head_v);
 	mat_mul(r->pool, r->acts, &out, 1);
 }

@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "inferd/guess.h"
+#include "inferd/kv.h"
 #include "inferd/model_shape.h"
 #include "proxy/json_string.h"
 
@@ -34,6 +35,21 @@ put_member(struct buf *b, const char *name, const char *value)
 	buf_printf(b, "\"");
 }
 
+/* Layers that keep a state, and bytes of it for each sequence. */
+static uint32_t
+states(const struct hparams *h, size_t *bytes)
+{
+	struct kv_shape shape;
+	uint32_t n = 0;
+
+	*bytes = 0;
+	for (uint32_t i = 0; net_kv_shape(h, i, &shape); i++) {
+		n += shape.state > 0;
+		*bytes += shape.state;
+	}
+	return n;
+}
+
 /* The model that guesses; draft: NULL if there is none. */
 static void
 put_json(struct buf *b, const struct model *m, const struct model *draft)
@@ -43,6 +59,8 @@ put_json(struct buf *b, const struct model *m, const struct model *draft)
 	struct use use[TT_MAX];
 	uint64_t active, all = model_params(t, &active);
 	const char *comma = "";
+	size_t bytes;
+	const uint32_t nstates = states(h, &bytes);
 
 	buf_printf(b, "{\"arch\":\"%s\"", arch_name(h->arch));
 	put_member(b, "name", t->name);
@@ -53,11 +71,13 @@ put_json(struct buf *b, const struct model *m, const struct model *draft)
 	    ",\"layers\":%u,\"embedding\":%u,\"heads\":%u,\"kv_heads\":%u,"
 	    "\"experts\":%u,\"experts_used\":%u,\"dense_layers\":%u,"
 	    "\"idle_layers\":%u,\"q_rank\":%u,\"kv_rank\":%u,"
+	    "\"state_layers\":%u,\"state_bytes\":%zu,"
 	    "\"context\":%u,\"vocabulary\":%u",
 	    t->nfiles, model_bytes(m), all, active, model_bytes_per_token(t),
 	    h->layers, h->embd, h->heads, h->kv_heads, h->experts,
 	    h->experts_used, h->experts > 0 ? h->dense_layers : h->layers,
-	    h->idle_layers, h->q_rank, h->kv_rank, h->ctx_train, h->vocab);
+	    h->idle_layers, h->q_rank, h->kv_rank, nstates, bytes, h->ctx_train,
+	    h->vocab);
 	put_member(b, "tokeniser", t->vocab.model);
 	put_member(b, "pre", t->vocab.pre);
 	put_member(b, "template_sha256", t->template_sha256);
@@ -97,6 +117,8 @@ put_shape(struct buf *b, const struct model_table *t)
 {
 	const struct hparams *h = &t->hp;
 	uint64_t active, all = model_params(t, &active);
+	size_t bytes;
+	const uint32_t nstates = states(h, &bytes);
 
 	buf_printf(b,
 	    "parameters    %.3f million, %.3f million of them for a token\n"
@@ -118,6 +140,10 @@ put_shape(struct buf *b, const struct model_table *t)
 	if (h->experts > 0)
 		buf_printf(b, "experts       %u of %u%s\n", h->experts_used,
 		    h->experts, h->shared_ff > 0 ? ", and a shared one" : "");
+	if (nstates > 0)
+		buf_printf(b,
+		    "states        in %u layers, %.1f MB for each sequence\n",
+		    nstates, (double)bytes / 1e6);
 	if (h->dense_layers > 0)
 		buf_printf(b, "dense layers  %u in front\n", h->dense_layers);
 	buf_printf(b, "context       %u tokens\n", h->ctx_train);

@@ -7,6 +7,7 @@ libgguf_a_SOURCES = \
 	inferd/gguf.c inferd/gguf.h \
 	inferd/gguf_write.c inferd/gguf_write.h \
 	inferd/model_child.c inferd/model_child.h \
+	inferd/model_numbers.c \
 	inferd/model_parse.c inferd/model_parse.h \
 	inferd/model_scan.c inferd/model_scan.h \
 	inferd/model_shape.c inferd/model_shape.h \

@@ -218,7 +218,11 @@ check_request(const struct mkmodel *k, struct error *err)
 	    k->hp.ff > MODEL_FF_MAX || k->hp.experts > MODEL_EXPERTS_MAX ||
 	    k->hp.expert_ff > MODEL_FF_MAX || k->hp.shared_ff > MODEL_FF_MAX ||
 	    k->hp.q_rank > MODEL_EMBD_MAX || k->hp.kv_rank > MODEL_HEAD_MAX ||
-	    k->hp.ctx_train > MODEL_CTX_MAX)
+	    k->hp.ctx_train > MODEL_CTX_MAX ||
+	    k->hp.delta.heads > MODEL_HEADS_MAX ||
+	    k->hp.delta.key_heads > MODEL_HEADS_MAX ||
+	    k->hp.delta.key > MODEL_HEAD_MAX ||
+	    k->hp.delta.value > MODEL_HEAD_MAX)
 		return error_set(err, 0, "the model is too large");
 	return model_shape_numbers(&k->hp, err);
 }
@@ -281,6 +285,34 @@ put_experts(struct buf *b, const struct mkmodel *k)
 		n++;
 	}
 	return n;
+}
+
+static uint32_t
+put_delta(struct buf *b, const struct mkmodel *k)
+{
+	const struct delta_shape *d = &k->hp.delta;
+	const uint32_t pairs = k->hp.rope_dims / 2;
+	char key[GGUF_KEY_MAX];
+
+	if (d->every == 0)
+		return 0;
+	put_number(b, k, "full_attention_interval", d->every);
+	put_number(b, k, "ssm.conv_kernel", d->taps);
+	put_number(b, k, "ssm.group_count", d->key_heads);
+	put_number(b, k, "ssm.time_step_rank", d->heads);
+	put_number(b, k, "ssm.state_size", d->key);
+	put_number(b, k, "ssm.inner_size", d->heads * d->value);
+	if (k->hp.arch != ARCH_QWEN35MOE)
+		return 6;
+	/* What it would do with images: a third of the rotation each by time,
+	 * height and width. */
+	snprintf(key, sizeof(key), "%s.rope.dimension_sections",
+	    arch_name(k->hp.arch));
+	gguf_put_array(b, key, GGUF_I32, 4);
+	for (uint32_t i = 0; i < 3; i++)
+		buf_put_u32(b, (pairs + 2 - i) / 3);
+	buf_put_u32(b, 0);
+	return 7;
 }
 
 static uint32_t
@@ -352,6 +384,7 @@ put_hparams(struct buf *b, const struct mkmodel *k)
 	n += put_scaling(b, k);
 	if (h->experts > 0)
 		n += put_experts(b, k);
+	n += put_delta(b, k);
 	if (h->window > 0)
 		n += put_number(b, k, "attention.sliding_window", h->window);
 	return n;
@@ -426,6 +459,16 @@ spread(const struct mkmodel *k, const struct tensor_want *w)
 static float
 small_value(const char *name, uint64_t *s)
 {
+	/* from a state that is gone at once to one that stays */
+	if (str_ends(name, "ssm_a"))
+		return -0.02f - uniform(s);
+	if (strstr(name, "ssm_conv1d") != NULL)
+		return 0.5f * bell(s);
+	if (strstr(name, "ssm_dt") != NULL)
+		return 2 * bell(s);
+	/* so that a state does not drown out attention, which is a mean */
+	if (strstr(name, "ssm_norm") != NULL)
+		return 0.5f * (0.5f + uniform(s));
 	if (str_ends(name, ".bias"))
 		return 0.05f * bell(s);
 	if (strstr(name, "sinks") != NULL)

@@ -13,13 +13,14 @@
 static const char usage[] =
     "usage: inferd-mkmodel [options] FILE.gguf\n"
     "  --arch NAME        qwen3moe, qwen3, llama, olmoe, gpt-oss,\n"
-    "                     glm4moe or deepseek2\n"
+    "                     glm4moe, deepseek2, qwen3next or qwen35moe\n"
     "  --preset tiny|bench\n"
     "  --layers --embd --heads --kv-heads --head --ff --experts --used\n"
     "  --expert-ff --vocab --ctx --window --rope-dims --rope-base\n"
     "  --rope-scale --lead --shared --groups --groups-used --nextn\n"
     "  --q-rank --kv-rank --expert-scale --gate softmax|sigmoid\n"
     "  --raw-weights      of experts, which do not sum to one\n"
+    "  --interval --taps --state --state-keys --states --fused\n"
     "  --yarn FACTOR      positions by YaRN\n"
     "  --yarn-scores X    where that makes scores larger: by how much\n"
     "  --type TYPE        of every matrix but the router's\n"
@@ -43,6 +44,7 @@ enum {
 	OPT_GATE,
 	OPT_EXPERT_SCALE,
 	OPT_RAW_WEIGHTS,
+	OPT_FUSED,
 	OPT_SPLIT,
 	OPT_SEED,
 	OPT_GAIN,
@@ -90,6 +92,13 @@ set_arch(struct mkmodel *k, enum arch arch)
 		h->kv_heads = 1;
 		h->head_k = 96;
 	}
+	h->delta = (struct delta_shape){ 0 };
+	if ((model_traits(arch) & TRAIT_DELTA) != 0)
+		h->delta = (struct delta_shape){ .every = 4,
+			.taps = 4,
+			.key_heads = 2,
+			.heads = 4,
+			.key = 64 };
 }
 
 static void
@@ -109,6 +118,11 @@ set_bench(struct mkmodel *k)
 		h->experts = 64;
 		h->experts_used = 8;
 		h->expert_ff = 768;
+	}
+	if (h->delta.every > 0) {
+		h->delta.key_heads = 16;
+		h->delta.heads = 32;
+		h->delta.key = 128;
 	}
 	h->vocab = 32000;
 	h->ctx_train = 32768;
@@ -247,6 +261,9 @@ option(struct mkmodel *k, int c, const struct number *numbers)
 	case OPT_QK_NORM:
 		k->qk_norm = true;
 		return 0;
+	case OPT_FUSED:
+		k->hp.delta.fused = true;
+		return 0;
 	case OPT_GATE:
 		return set_gate(k, optarg);
 	case OPT_RAW_WEIGHTS:
@@ -280,6 +297,17 @@ option(struct mkmodel *k, int c, const struct number *numbers)
 	}
 }
 
+/* Values of a head that are rotated. */
+static uint32_t
+usual_rotation(const struct hparams *h)
+{
+	if ((model_traits(h->arch) & TRAIT_DELTA) != 0)
+		return h->head_k / 4;
+	if (h->arch == ARCH_DEEPSEEK2)
+		return h->head_k / 6 * 2;
+	return h->arch == ARCH_GLM4MOE ? h->head_k / 2 : h->head_k;
+}
+
 /* What was not said follows from the rest. */
 static void
 complete(struct mkmodel *k, bool dense, uint32_t shared)
@@ -292,10 +320,11 @@ complete(struct mkmodel *k, bool dense, uint32_t shared)
 		h->ff = 2 * h->embd;
 	h->shared_ff = shared * h->expert_ff;
 	h->head_v = h->head_k;
+	h->delta.value = h->delta.key;
+	if (h->delta.every > h->layers)
+		h->delta.every = h->layers;
 	if (h->rope_dims == 0)
-		h->rope_dims = h->arch == ARCH_GLM4MOE     ? h->head_k / 2
-			       : h->arch == ARCH_DEEPSEEK2 ? h->head_k / 6 * 2
-							   : h->head_k;
+		h->rope_dims = usual_rotation(h);
 	if (h->kv_rank > 0 && h->rope_dims < h->head_k)
 		h->head_v = h->head_k - h->rope_dims;
 	if (h->yarn.on)
@@ -321,6 +350,7 @@ main(int argc, char **argv)
 		{ "gate", required_argument, NULL, OPT_GATE },
 		{ "expert-scale", required_argument, NULL, OPT_EXPERT_SCALE },
 		{ "raw-weights", no_argument, NULL, OPT_RAW_WEIGHTS },
+		{ "fused", no_argument, NULL, OPT_FUSED },
 		{ "split", required_argument, NULL, OPT_SPLIT },
 		{ "seed", required_argument, NULL, OPT_SEED },
 		{ "gain", required_argument, NULL, OPT_GAIN },
@@ -348,6 +378,11 @@ main(int argc, char **argv)
 		{ "rope-dims", required_argument, NULL, OPT_NUMBER + 17 },
 		{ "q-rank", required_argument, NULL, OPT_NUMBER + 18 },
 		{ "kv-rank", required_argument, NULL, OPT_NUMBER + 19 },
+		{ "interval", required_argument, NULL, OPT_NUMBER + 20 },
+		{ "taps", required_argument, NULL, OPT_NUMBER + 21 },
+		{ "state", required_argument, NULL, OPT_NUMBER + 22 },
+		{ "state-keys", required_argument, NULL, OPT_NUMBER + 23 },
+		{ "states", required_argument, NULL, OPT_NUMBER + 24 },
 		{ "type-embd", required_argument, NULL,
 		    OPT_CLASS + CLASS_EMBD },
 		{ "type-output", required_argument, NULL,
@@ -387,6 +422,11 @@ main(int argc, char **argv)
 		{ &h->rope_dims, MODEL_HEAD_MAX },
 		{ &h->q_rank, MODEL_EMBD_MAX },
 		{ &h->kv_rank, MODEL_HEAD_MAX },
+		{ &h->delta.every, MODEL_LAYERS_MAX },
+		{ &h->delta.taps, DELTA_TAPS_MAX },
+		{ &h->delta.key, MODEL_HEAD_MAX },
+		{ &h->delta.key_heads, MODEL_HEADS_MAX },
+		{ &h->delta.heads, MODEL_HEADS_MAX },
 	};
 	const char *preset = "tiny";
 	struct error err;

@@ -12,6 +12,7 @@
 #include "inferd/model_vocab.h"
 
 #define ROPE_BASE 10000.0f
+#define DELTA_EVERY 4u
 #define YARN_BETA_FAST 32.0f
 #define YARN_BETA_SLOW 1.0f
 #define REAL_KEY_MAX (GGUF_KEY_MAX + 1)
@@ -325,6 +326,30 @@ get_low_rank(const struct meta *m, struct hparams *h)
 	return 0;
 }
 
+static int
+get_sections(const struct meta *m, struct hparams *h)
+{
+	const struct gguf_pair *p;
+	char key[REAL_KEY_MAX];
+	struct cur c;
+
+	key_of(m, "rope.dimension_sections", key);
+	if (h->arch != ARCH_QWEN35MOE || (p = gguf_find(m->g, key)) == NULL)
+		return 0;
+	cur_init(&c, p->value, p->bytes);
+	if (p->type != GGUF_ARRAY || (p->of != GGUF_I32 && p->of != GGUF_U32))
+		return error_set(m->err, 0, "%s is no array of numbers", key);
+	(void)cur_u32(&c);
+	if (cur_u64(&c) != nitems(h->rope_sections))
+		return error_set(m->err, 0, "%s is not of four numbers", key);
+	for (size_t i = 0; i < nitems(h->rope_sections); i++) {
+		h->rope_sections[i] = cur_u32(&c);
+		if (c.failed || h->rope_sections[i] > MODEL_HEAD_MAX)
+			return error_set(m->err, 0, "%s is out of range", key);
+	}
+	return 0;
+}
+
 /* Every other layer of gpt-oss sees a window, the first does. */
 static int
 get_window(const struct meta *m, struct hparams *h)
@@ -363,6 +388,60 @@ get_window(const struct meta *m, struct hparams *h)
 	return 0;
 }
 
+/* Does this say of each layer what the interval says? */
+static int
+check_interval(const struct meta *m, const struct hparams *h)
+{
+	const struct gguf_pair *p;
+	char key[REAL_KEY_MAX];
+	struct cur c;
+
+	key_of(m, "attention.recurrent_layers", key);
+	if ((p = gguf_find(m->g, key)) == NULL)
+		return 0;
+	if (p->type != GGUF_ARRAY)
+		return error_set(m->err, 0, "%s is no array", key);
+	cur_init(&c, p->value, p->bytes);
+	(void)cur_u32(&c);
+	(void)cur_u64(&c);
+	for (uint32_t i = 0; i < h->layers; i++) {
+		uint32_t v = p->of == GGUF_BOOL ? cur_u8(&c) : cur_u32(&c);
+
+		if (c.failed || (v != 0) != model_layer_delta(h, i))
+			return error_set(m->err, 0,
+			    "layers of %s with a state are not those between "
+			    "each %u-th",
+			    m->arch, h->delta.every);
+	}
+	return 0;
+}
+
+static int
+get_delta(const struct meta *m, struct hparams *h)
+{
+	struct delta_shape *d = &h->delta;
+	uint32_t values = 0;
+
+	if ((model_traits(h->arch) & TRAIT_DELTA) == 0)
+		return 0;
+	d->every = DELTA_EVERY;
+	if (number(m, "full_attention_interval", MODEL_LAYERS_MAX, &d->every) <
+		0 ||
+	    needed(m, "ssm.conv_kernel", DELTA_TAPS_MAX, &d->taps) < 0 ||
+	    needed(m, "ssm.group_count", MODEL_HEADS_MAX, &d->key_heads) < 0 ||
+	    needed(m, "ssm.time_step_rank", MODEL_HEADS_MAX, &d->heads) < 0 ||
+	    needed(m, "ssm.state_size", MODEL_HEAD_MAX, &d->key) < 0 ||
+	    needed(m, "ssm.inner_size", MODEL_HEADS_MAX * MODEL_HEAD_MAX,
+		&values) < 0)
+		return -1;
+	d->value = values / d->heads;
+	if (d->value * d->heads != values || d->value > MODEL_HEAD_MAX)
+		return error_set(m->err, 0,
+		    "%s.ssm.inner_size %u is not of %u heads", m->arch, values,
+		    d->heads);
+	return check_interval(m, h);
+}
+
 static int
 get_hparams(const struct meta *m, uint32_t ntokens, struct hparams *h)
 {
@@ -392,7 +471,9 @@ get_hparams(const struct meta *m, uint32_t ntokens, struct hparams *h)
 		    "negative",
 		    m->arch);
 	if (get_rope(m, h) < 0 || get_low_rank(m, h) < 0 ||
-	    get_idle(m, h) < 0 || get_experts(m, h) < 0 || get_window(m, h) < 0)
+	    get_sections(m, h) < 0 || get_idle(m, h) < 0 ||
+	    get_experts(m, h) < 0 || get_window(m, h) < 0 ||
+	    get_delta(m, h) < 0)
 		return -1;
 	return refuse_extras(m, h->arch);
 }
@@ -400,9 +481,11 @@ get_hparams(const struct meta *m, uint32_t ntokens, struct hparams *h)
 static int
 get_arch(const struct gguf *g, enum arch *arch, struct error *err)
 {
+	cleanup_buf struct buf names = { 0 };
 	struct gguf_str s = { "", 0 };
 	char name[64] = "";
 
+	buf_init(&names, 0);
 	if (gguf_get_str(g, "general.architecture", &s, err) < 0)
 		return -1;
 	if (s.n < sizeof(name)) {
@@ -410,12 +493,15 @@ get_arch(const struct gguf *g, enum arch *arch, struct error *err)
 		name[s.n] = '\0';
 		*arch = arch_find(name);
 	}
-	if (*arch == ARCH_NONE)
-		return error_set(err, 0,
-		    "architecture '%.*s' is not supported (qwen3moe, qwen3, "
-		    "llama, olmoe, gpt-oss, glm4moe and deepseek2 are)",
-		    s.n > 64 ? 64 : (int)s.n, s.p);
-	return 0;
+	if (*arch != ARCH_NONE)
+		return 0;
+	for (size_t i = ARCH_NONE + 1; i < ARCH_MAX; i++)
+		buf_printf(&names, "%s%s", i == ARCH_NONE + 1 ? "" : ", ",
+		    arch_name((enum arch)i));
+	buf_put_u8(&names, 0);
+	return error_set(err, 0,
+	    "architecture '%.*s' is not supported (%s are)",
+	    s.n > 64 ? 64 : (int)s.n, s.p, (const char *)buf_head(&names));
 }
 
 /* The names in a table stand in the order of strcmp(3). */
@@ -573,5 +659,7 @@ model_parse(const struct model_bytes *files, uint32_t nfiles, bool vocab_only,
 			    t->tensors[i].name);
 			return NULL;
 		}
+	t->hp.delta.fused = t->hp.arch == ARCH_QWEN3NEXT &&
+			    model_table_find(t, "blk.0.ssm_in.weight") != NULL;
 	return model_shape_check(t, err) < 0 ? NULL : steal_ptr(&t);
 }

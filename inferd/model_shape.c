@@ -6,8 +6,6 @@
 
 #include "base/str.h"
 
-#define ROW_BLOCK 32u /* values that are kept together in 8 bits */
-
 /* Lengths that shapes are made of. */
 enum dim {
 	D_NONE,
@@ -16,6 +14,7 @@ enum dim {
 	D_EMBD_TWICE,
 	D_VOCAB,
 	D_Q, /* heads x key length */
+	D_Q_TWICE,
 	D_K, /* KV heads x key length */
 	D_V, /* KV heads x value length */
 	D_O, /* heads x value length */
@@ -30,7 +29,14 @@ enum dim {
 	D_FF,
 	D_EXPERTS,
 	D_EXPERT_FF,
-	D_SHARED_FF
+	D_SHARED_FF,
+	D_TAPS,
+	D_STATES, /* heads that keep a state */
+	D_STATES_TWICE,
+	D_STATE_V,   /* values of one of them */
+	D_STATES_V,  /* of all */
+	D_CHANNELS,  /* their queries, keys and values */
+	D_CHANNELS_V /* and as many again as values */
 };
 
 /* Which models have it. */
@@ -41,16 +47,19 @@ enum dim {
 #define GPT_OSS (1u << ARCH_GPT_OSS)
 #define GLM4MOE (1u << ARCH_GLM4MOE)
 #define DEEPSEEK2 (1u << ARCH_DEEPSEEK2)
+#define QWEN3NEXT (1u << ARCH_QWEN3NEXT)
+#define QWEN35MOE (1u << ARCH_QWEN35MOE)
 #define QWEN (QWEN3MOE | QWEN3)
-#define ALL (QWEN | LLAMA | OLMOE | GPT_OSS | GLM4MOE | DEEPSEEK2)
+#define DELTA (QWEN3NEXT | QWEN35MOE)
+#define ALL (QWEN | LLAMA | OLMOE | GPT_OSS | GLM4MOE | DEEPSEEK2 | DELTA)
 /* Keys and values of all heads are made of one row. */
 #define LOW_RANK DEEPSEEK2
 #define PLAIN (ALL & ~LOW_RANK)
 #define SCALED PLAIN /* whose files may have factors of matrices */
 /* The norm between attention and feed-forward is called after the former. */
-#define POST_NORM (GPT_OSS | GLM4MOE)
-#define SHARED (GLM4MOE | DEEPSEEK2)
-#define IDLE (GLM4MOE | DEEPSEEK2)
+#define POST_NORM (GPT_OSS | GLM4MOE | DELTA)
+#define SHARED (GLM4MOE | DEEPSEEK2 | DELTA)
+#define IDLE (GLM4MOE | DEEPSEEK2 | QWEN35MOE)
 
 /* In which layers. */
 enum when {
@@ -60,7 +69,11 @@ enum when {
 	IF_SHARED,
 	IF_IDLE,
 	IF_Q_RANK,
-	IF_NO_Q_RANK
+	IF_NO_Q_RANK,
+	IF_ATTENTION,
+	IF_STATE,
+	IF_STATE_FUSED,
+	IF_STATE_APART
 };
 
 struct want {
@@ -82,9 +95,15 @@ static const struct want whole[] = {
 
 static const struct want of_layer[] = {
 	{ "attn_norm.weight", CLASS_NORM, ALL, 0, ALWAYS, { D_EMBD } },
-	{ "attn_q.weight", CLASS_ATTN, ALL, 0, IF_NO_Q_RANK, { D_EMBD, D_Q } },
-	{ "attn_k.weight", CLASS_ATTN, PLAIN, 0, ALWAYS, { D_EMBD, D_K } },
-	{ "attn_v.weight", CLASS_ATTN, PLAIN, 0, ALWAYS, { D_EMBD, D_V } },
+	{ "attn_q.weight", CLASS_ATTN, ALL & ~DELTA, 0, IF_NO_Q_RANK,
+	    { D_EMBD, D_Q } },
+	/* With a gate behind each query. */
+	{ "attn_q.weight", CLASS_ATTN, DELTA, 0, IF_ATTENTION,
+	    { D_EMBD, D_Q_TWICE } },
+	{ "attn_k.weight", CLASS_ATTN, PLAIN, 0, IF_ATTENTION,
+	    { D_EMBD, D_K } },
+	{ "attn_v.weight", CLASS_ATTN, PLAIN, 0, IF_ATTENTION,
+	    { D_EMBD, D_V } },
 	{ "attn_q_a.weight", CLASS_ATTN, LOW_RANK, 0, IF_Q_RANK,
 	    { D_EMBD, D_Q_RANK } },
 	{ "attn_q_a_norm.weight", CLASS_NORM, LOW_RANK, 0, IF_Q_RANK,
@@ -100,19 +119,41 @@ static const struct want of_layer[] = {
 	    { D_PLAIN, D_KV_RANK, D_HEADS } },
 	{ "attn_v_b.weight", CLASS_ATTN, LOW_RANK, 0, ALWAYS,
 	    { D_KV_RANK, D_HEAD_V, D_HEADS } },
-	{ "attn_output.weight", CLASS_ATTN, ALL, 0, ALWAYS, { D_O, D_EMBD } },
-	{ "attn_q.bias", CLASS_NORM, GPT_OSS, PLAIN, ALWAYS, { D_Q } },
-	{ "attn_k.bias", CLASS_NORM, GPT_OSS, PLAIN, ALWAYS, { D_K } },
-	{ "attn_v.bias", CLASS_NORM, GPT_OSS, PLAIN, ALWAYS, { D_V } },
+	{ "attn_output.weight", CLASS_ATTN, ALL, 0, IF_ATTENTION,
+	    { D_O, D_EMBD } },
+	{ "attn_q.bias", CLASS_NORM, GPT_OSS, PLAIN & ~DELTA, ALWAYS, { D_Q } },
+	{ "attn_k.bias", CLASS_NORM, GPT_OSS, PLAIN & ~DELTA, ALWAYS, { D_K } },
+	{ "attn_v.bias", CLASS_NORM, GPT_OSS, PLAIN & ~DELTA, ALWAYS, { D_V } },
 	{ "attn_output.bias", CLASS_NORM, GPT_OSS, LLAMA, ALWAYS, { D_EMBD } },
-	{ "attn_q_norm.weight", CLASS_NORM, QWEN, GLM4MOE, ALWAYS,
+	{ "attn_q_norm.weight", CLASS_NORM, QWEN | DELTA, GLM4MOE, IF_ATTENTION,
 	    { D_HEAD_K } },
-	{ "attn_k_norm.weight", CLASS_NORM, QWEN, GLM4MOE, ALWAYS,
+	{ "attn_k_norm.weight", CLASS_NORM, QWEN | DELTA, GLM4MOE, IF_ATTENTION,
 	    { D_HEAD_K } },
 	/* Over all heads at once. */
-	{ "attn_q_norm.weight", CLASS_NORM, OLMOE, 0, ALWAYS, { D_Q } },
-	{ "attn_k_norm.weight", CLASS_NORM, OLMOE, 0, ALWAYS, { D_K } },
-	{ "attn_sinks.weight", CLASS_NORM, GPT_OSS, 0, ALWAYS, { D_HEADS } },
+	{ "attn_q_norm.weight", CLASS_NORM, OLMOE, 0, IF_ATTENTION, { D_Q } },
+	{ "attn_k_norm.weight", CLASS_NORM, OLMOE, 0, IF_ATTENTION, { D_K } },
+	{ "attn_sinks.weight", CLASS_NORM, GPT_OSS, 0, IF_ATTENTION,
+	    { D_HEADS } },
+	/* Of layers that keep a state. */
+	{ "ssm_in.weight", CLASS_ATTN, QWEN3NEXT, 0, IF_STATE_FUSED,
+	    { D_EMBD, D_CHANNELS_V } },
+	{ "attn_qkv.weight", CLASS_ATTN, DELTA, 0, IF_STATE_APART,
+	    { D_EMBD, D_CHANNELS } },
+	{ "attn_gate.weight", CLASS_ATTN, DELTA, 0, IF_STATE_APART,
+	    { D_EMBD, D_STATES_V } },
+	{ "ssm_ba.weight", CLASS_ATTN, QWEN3NEXT, 0, IF_STATE,
+	    { D_EMBD, D_STATES_TWICE } },
+	{ "ssm_beta.weight", CLASS_ATTN, QWEN35MOE, 0, IF_STATE,
+	    { D_EMBD, D_STATES } },
+	{ "ssm_alpha.weight", CLASS_ATTN, QWEN35MOE, 0, IF_STATE,
+	    { D_EMBD, D_STATES } },
+	{ "ssm_conv1d.weight", CLASS_NORM, DELTA, 0, IF_STATE,
+	    { D_TAPS, D_CHANNELS } },
+	{ "ssm_dt.bias", CLASS_NORM, DELTA, 0, IF_STATE, { D_STATES } },
+	{ "ssm_a", CLASS_NORM, DELTA, 0, IF_STATE, { D_STATES } },
+	{ "ssm_norm.weight", CLASS_NORM, DELTA, 0, IF_STATE, { D_STATE_V } },
+	{ "ssm_out.weight", CLASS_ATTN, DELTA, 0, IF_STATE,
+	    { D_STATES_V, D_EMBD } },
 	{ "ffn_norm.weight", CLASS_NORM, ALL & ~POST_NORM, 0, ALWAYS,
 	    { D_EMBD } },
 	{ "post_attention_norm.weight", CLASS_NORM, POST_NORM, 0, ALWAYS,
@@ -137,6 +178,9 @@ static const struct want of_layer[] = {
 	    { D_EMBD, D_SHARED_FF } },
 	{ "ffn_down_shexp.weight", CLASS_DOWN, SHARED, 0, IF_SHARED,
 	    { D_SHARED_FF, D_EMBD } },
+	/* How much of it, row by row. */
+	{ "ffn_gate_inp_shexp.weight", CLASS_NORM, DELTA, 0, IF_SHARED,
+	    { D_EMBD } },
 	{ "ffn_gate_inp.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
 	    { D_EXPERTS } },
 	{ "ffn_gate_exps.bias", CLASS_NORM, GPT_OSS, 0, IF_EXPERTS,
@@ -157,10 +201,10 @@ static const struct want of_layer[] = {
 	{ "nextn.shared_head_norm.weight", CLASS_NORM, 0, IDLE, IF_IDLE,
 	    { D_EMBD } },
 	/* Factors of whole matrices, or of the matrices of experts. */
-	{ "attn_q.scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
-	{ "attn_k.scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
-	{ "attn_v.scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
-	{ "attn_output.scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "attn_q.scale", CLASS_NORM, 0, SCALED, IF_ATTENTION, { D_ONE } },
+	{ "attn_k.scale", CLASS_NORM, 0, SCALED, IF_ATTENTION, { D_ONE } },
+	{ "attn_v.scale", CLASS_NORM, 0, SCALED, IF_ATTENTION, { D_ONE } },
+	{ "attn_output.scale", CLASS_NORM, 0, SCALED, IF_ATTENTION, { D_ONE } },
 	{ "ffn_gate.scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
 	{ "ffn_up.scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
 	{ "ffn_down.scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
@@ -171,10 +215,14 @@ static const struct want of_layer[] = {
 	{ "ffn_down_exps.scale", CLASS_NORM, 0, SCALED, IF_EXPERTS,
 	    { D_EXPERTS } },
 	/* For engines that quantise activations to types of their own. */
-	{ "attn_q.input_scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
-	{ "attn_k.input_scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
-	{ "attn_v.input_scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
-	{ "attn_output.input_scale", CLASS_NORM, 0, SCALED, ALWAYS, { D_ONE } },
+	{ "attn_q.input_scale", CLASS_NORM, 0, SCALED, IF_ATTENTION,
+	    { D_ONE } },
+	{ "attn_k.input_scale", CLASS_NORM, 0, SCALED, IF_ATTENTION,
+	    { D_ONE } },
+	{ "attn_v.input_scale", CLASS_NORM, 0, SCALED, IF_ATTENTION,
+	    { D_ONE } },
+	{ "attn_output.input_scale", CLASS_NORM, 0, SCALED, IF_ATTENTION,
+	    { D_ONE } },
 	{ "ffn_gate.input_scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
 	{ "ffn_up.input_scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
 	{ "ffn_down.input_scale", CLASS_NORM, 0, SCALED, IF_DENSE, { D_ONE } },
@@ -201,6 +249,8 @@ dim_of(const struct hparams *h, enum dim d)
 		return h->vocab;
 	case D_Q:
 		return (uint64_t)h->heads * h->head_k;
+	case D_Q_TWICE:
+		return 2ull * h->heads * h->head_k;
 	case D_K:
 		return (uint64_t)h->kv_heads * h->head_k;
 	case D_V:
@@ -231,6 +281,21 @@ dim_of(const struct hparams *h, enum dim d)
 		return h->expert_ff;
 	case D_SHARED_FF:
 		return h->shared_ff;
+	case D_TAPS:
+		return h->delta.taps;
+	case D_STATES:
+		return h->delta.heads;
+	case D_STATES_TWICE:
+		return 2ull * h->delta.heads;
+	case D_STATE_V:
+		return h->delta.value;
+	case D_STATES_V:
+		return (uint64_t)h->delta.heads * h->delta.value;
+	case D_CHANNELS:
+		return delta_channels(h);
+	case D_CHANNELS_V:
+		return delta_channels(h) +
+		       (uint64_t)h->delta.heads * h->delta.value;
 	}
 	return 0;
 }
@@ -249,6 +314,9 @@ model_traits(enum arch arch)
 		[ARCH_DEEPSEEK2] = TRAIT_DENSE | TRAIT_EXPERTS | TRAIT_LEAD |
 				   TRAIT_SHARED | TRAIT_GROUPS | TRAIT_GATE |
 				   TRAIT_IDLE | TRAIT_LOW_RANK,
+		[ARCH_QWEN3NEXT] = TRAIT_EXPERTS | TRAIT_SHARED | TRAIT_DELTA,
+		[ARCH_QWEN35MOE] =
+		    TRAIT_EXPERTS | TRAIT_SHARED | TRAIT_DELTA | TRAIT_IDLE,
 	};
 
 	return traits[arch];
@@ -266,6 +334,21 @@ bool
 model_layer_experts(const struct hparams *hp, uint32_t layer)
 {
 	return hp->experts > 0 && layer >= hp->dense_layers;
+}
+
+bool
+model_layer_delta(const struct hparams *hp, uint32_t layer)
+{
+	return hp->delta.every > 0 && layer < hp->layers &&
+	       (layer + 1) % hp->delta.every != 0;
+}
+
+uint64_t
+delta_channels(const struct hparams *hp)
+{
+	const struct delta_shape *d = &hp->delta;
+
+	return 2ull * d->key_heads * d->key + (uint64_t)d->heads * d->value;
 }
 
 static bool
@@ -287,6 +370,14 @@ holds(const struct hparams *h, enum when when, int layer)
 		return h->q_rank > 0;
 	case IF_NO_Q_RANK:
 		return h->q_rank == 0;
+	case IF_ATTENTION:
+		return !model_layer_delta(h, (uint32_t)layer);
+	case IF_STATE:
+		return model_layer_delta(h, (uint32_t)layer);
+	case IF_STATE_FUSED:
+		return model_layer_delta(h, (uint32_t)layer) && h->delta.fused;
+	case IF_STATE_APART:
+		return model_layer_delta(h, (uint32_t)layer) && !h->delta.fused;
 	}
 	return false;
 }
@@ -448,146 +539,6 @@ unwanted(const struct model_table *t, struct error *err)
 		    arch_name(t->hp.arch));
 	}
 	return error_set(err, 0, "tensors are missing");
-}
-
-static int
-need(uint32_t v, const char *what, const struct hparams *h, struct error *err)
-{
-	return v > 0 ? 0
-		     : error_set(
-			   err, 0, "%s without %s", arch_name(h->arch), what);
-}
-
-/* Nothing of what the architecture has no blocks for. */
-static int
-check_traits(const struct hparams *h, struct error *err)
-{
-	const unsigned has = model_traits(h->arch);
-	const struct {
-		unsigned trait;
-		bool there;
-		const char *what;
-	} parts[] = {
-		{ TRAIT_EXPERTS, h->experts > 0, "experts" },
-		{ TRAIT_LEAD, h->dense_layers > 0, "leading dense layers" },
-		{ TRAIT_SHARED, h->shared_ff > 0, "a shared expert" },
-		{ TRAIT_GROUPS, h->expert_groups > 0, "groups of experts" },
-		{ TRAIT_IDLE, h->idle_layers > 0, "layers for guesses" },
-		{ TRAIT_LOW_RANK, h->kv_rank > 0 || h->q_rank > 0,
-		    "queries or keys of low rank" },
-	};
-
-	for (size_t i = 0; i < nitems(parts); i++)
-		if (parts[i].there && (has & parts[i].trait) == 0)
-			return error_set(err, 0, "%s with %s",
-			    arch_name(h->arch), parts[i].what);
-	if (h->experts == 0 || h->gate == model_usual_gate(h->arch) ||
-	    ((has & TRAIT_GATE) != 0 && h->gate != GATE_SOFTMAX_CHOSEN))
-		return 0;
-	return error_set(
-	    err, 0, "%s with another choice of experts", arch_name(h->arch));
-}
-
-static int
-check_groups(const struct hparams *h, struct error *err)
-{
-	uint32_t each;
-
-	if (h->expert_groups == 0)
-		return h->groups_used == 0
-			   ? 0
-			   : error_set(err, 0, "%u of no groups of experts",
-				 h->groups_used);
-	each = h->experts / h->expert_groups;
-	if (each * h->expert_groups != h->experts || h->groups_used < 1 ||
-	    h->groups_used > h->expert_groups ||
-	    h->experts_used > each * h->groups_used)
-		return error_set(err, 0,
-		    "%u of %u experts out of %u of %u groups", h->experts_used,
-		    h->experts, h->groups_used, h->expert_groups);
-	return 0;
-}
-
-static int
-check_experts(const struct hparams *h, struct error *err)
-{
-	if (h->experts == 0) {
-		if ((model_traits(h->arch) & TRAIT_DENSE) == 0)
-			return need(0, "experts", h, err);
-		if (h->dense_layers != 0 || h->shared_ff != 0 ||
-		    h->expert_groups != 0)
-			return need(0, "experts", h, err);
-		return need(h->ff, "a feed-forward length", h, err);
-	}
-	if (h->experts_used < 1 || h->experts_used > h->experts)
-		return error_set(err, 0, "%u of %u experts are used",
-		    h->experts_used, h->experts);
-	if (h->dense_layers > h->layers)
-		return error_set(err, 0, "%u of %u layers are dense",
-		    h->dense_layers, h->layers);
-	if (h->dense_layers > 0 &&
-	    need(h->ff, "a feed-forward length", h, err) < 0)
-		return -1;
-	if (check_groups(h, err) < 0)
-		return -1;
-	return need(h->expert_ff, "a feed-forward length of experts", h, err);
-}
-
-/* One row of whole blocks that every head's keys and values are made of. */
-static int
-check_low_rank(const struct hparams *h, struct error *err)
-{
-	if ((model_traits(h->arch) & TRAIT_LOW_RANK) == 0)
-		return h->yarn.log_mul == 0
-			   ? 0
-			   : error_set(err, 0, "%s with scores that grow",
-				 arch_name(h->arch));
-	if (need(h->kv_rank, "a rank of keys and values", h, err) < 0)
-		return -1;
-	if (h->kv_heads != 1 || h->kv_rank % ROW_BLOCK != 0 ||
-	    h->kv_rank + h->rope_dims > MODEL_HEAD_MAX ||
-	    h->rope_dims >= h->head_k)
-		return error_set(err, 0,
-		    "%u KV heads of rank %u with %u of %u values rotated",
-		    h->kv_heads, h->kv_rank, h->rope_dims, h->head_k);
-	return 0;
-}
-
-int
-model_shape_numbers(const struct hparams *h, struct error *err)
-{
-	if (need(h->layers, "layers", h, err) < 0 ||
-	    need(h->embd, "an embedding length", h, err) < 0 ||
-	    need(h->heads, "heads", h, err) < 0 ||
-	    need(h->kv_heads, "KV heads", h, err) < 0 ||
-	    need(h->head_k, "a key length", h, err) < 0 ||
-	    need(h->head_v, "a value length", h, err) < 0 ||
-	    need(h->vocab, "a vocabulary", h, err) < 0 ||
-	    need(h->ctx_train, "a context length", h, err) < 0 ||
-	    check_experts(h, err) < 0 || check_traits(h, err) < 0 ||
-	    check_low_rank(h, err) < 0)
-		return -1;
-	if (h->layers > MODEL_LAYERS_MAX ||
-	    h->idle_layers > MODEL_LAYERS_MAX - h->layers)
-		return error_set(
-		    err, 0, "more than %u layers", MODEL_LAYERS_MAX);
-	if (h->heads % h->kv_heads != 0)
-		return error_set(err, 0, "%u heads share %u KV heads unevenly",
-		    h->heads, h->kv_heads);
-	if (h->rope_dims < 2 || h->rope_dims % 2 != 0 ||
-	    h->rope_dims > h->head_k)
-		return error_set(err, 0, "%u of %u values of a key are rotated",
-		    h->rope_dims, h->head_k);
-	if (!(h->rms_eps < 1) || !(h->rope_base >= 1) || !(h->rope_scale > 0) ||
-	    !(h->expert_scale > 0) ||
-	    !(h->yarn.log_mul >= 0 && h->yarn.log_mul <= 1) ||
-	    (h->yarn.on &&
-		(!(h->yarn.factor >= 1) || h->yarn.ctx_orig == 0 ||
-		    !(h->yarn.beta_fast > 0) || !(h->yarn.beta_slow > 0))))
-		return error_set(err, 0,
-		    "the model's epsilon, rotation or expert scale is out of "
-		    "range");
-	return 0;
 }
 
 int

@@ -20,20 +20,21 @@
  */
 int model_shape_check(const struct model_table *t, struct error *err);
 
-/* Of this, what concerns the numbers alone. */
+/* Of this, what concerns the numbers alone (model_numbers.c). */
 int model_shape_numbers(const struct hparams *hp, struct error *err);
 
 /* What an architecture may have. */
 enum model_trait {
-	TRAIT_DENSE = 1 << 0,   /* layers without experts alone */
-	TRAIT_EXPERTS = 1 << 1, /* layers with experts */
-	TRAIT_LEAD = 1 << 2,    /* dense layers in front of those */
-	TRAIT_SHARED = 1 << 3,  /* an expert that every row goes through */
-	TRAIT_GROUPS = 1 << 4,  /* experts out of the best groups alone */
-	TRAIT_GATE = 1 << 5,    /* softmax or sigmoid, made to sum to one or
-				 * not: the file says */
-	TRAIT_IDLE = 1 << 6,    /* layers for guesses, which we leave out */
-	TRAIT_LOW_RANK = 1 << 7 /* heads are made of one row of low rank */
+	TRAIT_DENSE = 1 << 0,    /* layers without experts alone */
+	TRAIT_EXPERTS = 1 << 1,  /* layers with experts */
+	TRAIT_LEAD = 1 << 2,     /* dense layers in front of those */
+	TRAIT_SHARED = 1 << 3,   /* an expert that every row goes through */
+	TRAIT_GROUPS = 1 << 4,   /* experts out of the best groups alone */
+	TRAIT_GATE = 1 << 5,     /* softmax or sigmoid, made to sum to one or
+				  * not: the file says */
+	TRAIT_IDLE = 1 << 6,     /* layers for guesses, which we leave out */
+	TRAIT_LOW_RANK = 1 << 7, /* heads are made of one row of low rank */
+	TRAIT_DELTA = 1 << 8     /* layers with a state */
 };
 unsigned model_traits(enum arch arch);
 /* How it chooses experts where its files do not say. */
@@ -41,6 +42,10 @@ enum expert_gate model_usual_gate(enum arch arch);
 
 /* This layer has experts; else it has one dense block. */
 bool model_layer_experts(const struct hparams *hp, uint32_t layer);
+/* This layer keeps a state; else it is of attention. */
+bool model_layer_delta(const struct hparams *hp, uint32_t layer);
+/* Of its queries, keys and values: how long a row of all is. */
+uint64_t delta_channels(const struct hparams *hp);
 
 /* It belongs to a layer that is not computed. */
 bool model_tensor_idle(const struct model_table *t, const struct tensor *ti);

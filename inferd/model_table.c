@@ -21,6 +21,8 @@ static const char *const arch_names[ARCH_MAX] = {
 	[ARCH_GPT_OSS] = "gpt-oss",
 	[ARCH_GLM4MOE] = "glm4moe",
 	[ARCH_DEEPSEEK2] = "deepseek2",
+	[ARCH_QWEN3NEXT] = "qwen3next",
+	[ARCH_QWEN35MOE] = "qwen35moe",
 };
 
 const char *
@@ -102,7 +104,10 @@ put_hparams(struct buf *b, const struct hparams *h)
 		h->experts_used, h->expert_ff, h->vocab, h->ctx_train,
 		h->window, h->yarn.ctx_orig, h->idle_layers, h->dense_layers,
 		h->shared_ff, h->expert_groups, h->groups_used, h->gate,
-		h->q_rank, h->kv_rank };
+		h->q_rank, h->kv_rank, h->delta.every, h->delta.taps,
+		h->delta.key_heads, h->delta.heads, h->delta.key,
+		h->delta.value, h->rope_sections[0], h->rope_sections[1],
+		h->rope_sections[2], h->rope_sections[3] };
 	const float f[] = { h->rms_eps, h->rope_base, h->rope_scale,
 		h->yarn.factor, h->yarn.beta_fast, h->yarn.beta_slow,
 		h->expert_scale, h->yarn.log_mul };
@@ -113,6 +118,7 @@ put_hparams(struct buf *b, const struct hparams *h)
 		put_f32(b, f[i]);
 	buf_put_u8(b, h->yarn.on);
 	buf_put_u8(b, h->expert_norm);
+	buf_put_u8(b, h->delta.fused);
 }
 
 struct range {
@@ -149,6 +155,16 @@ get_numbers(struct cur *c, struct hparams *h, struct error *err)
 		{ &gate, "gate of experts", 0, GATE_MAX - 1 },
 		{ &h->q_rank, "rank of queries", 0, MODEL_EMBD_MAX },
 		{ &h->kv_rank, "rank of keys", 0, MODEL_HEAD_MAX },
+		{ &h->delta.every, "interval", 0, MODEL_LAYERS_MAX },
+		{ &h->delta.taps, "taps", 0, DELTA_TAPS_MAX },
+		{ &h->delta.key_heads, "heads of keys", 0, MODEL_HEADS_MAX },
+		{ &h->delta.heads, "heads of values", 0, MODEL_HEADS_MAX },
+		{ &h->delta.key, "key of a state", 0, MODEL_HEAD_MAX },
+		{ &h->delta.value, "value of a state", 0, MODEL_HEAD_MAX },
+		{ &h->rope_sections[0], "pairs by time", 0, MODEL_HEAD_MAX },
+		{ &h->rope_sections[1], "pairs by height", 0, MODEL_HEAD_MAX },
+		{ &h->rope_sections[2], "pairs by width", 0, MODEL_HEAD_MAX },
+		{ &h->rope_sections[3], "other pairs", 0, MODEL_HEAD_MAX },
 	};
 
 	for (size_t i = 0; i < nitems(want); i++) {
@@ -183,6 +199,7 @@ get_hparams(struct cur *c, struct hparams *h, struct error *err)
 	}
 	h->yarn.on = cur_bool(c);
 	h->expert_norm = cur_bool(c);
+	h->delta.fused = cur_bool(c);
 	return 0;
 }
 

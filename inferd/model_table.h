@@ -59,6 +59,8 @@ enum arch {
 	ARCH_GPT_OSS,
 	ARCH_GLM4MOE,
 	ARCH_DEEPSEEK2,
+	ARCH_QWEN3NEXT,
+	ARCH_QWEN35MOE,
 	ARCH_MAX
 };
 
@@ -69,6 +71,16 @@ enum expert_gate {
 	GATE_SIGMOID,        /* each by itself */
 	GATE_MAX
 };
+
+/* Of layers that keep a state; each `every`-th is of attention instead. */
+struct delta_shape {
+	uint32_t every;            /* 0: there are none */
+	uint32_t taps;             /* of the convolution */
+	uint32_t key_heads, heads; /* of keys and queries; of values */
+	uint32_t key, value;       /* values of a head */
+	bool fused;                /* in old files: their first matrices */
+};
+#define DELTA_TAPS_MAX 8u
 
 struct hparams {
 	enum arch arch;
@@ -85,12 +97,16 @@ struct hparams {
 	uint32_t shared_ff;    /* of the expert that every row goes through */
 	uint32_t expert_groups, groups_used; /* 0: chosen out of all */
 	enum expert_gate gate;
+	struct delta_shape delta;
 	uint32_t vocab;
 	uint32_t ctx_train;
 	uint32_t window; /* 0: none */
 	float rms_eps;
 	float rope_base;
 	float rope_scale; /* positions are divided by it; 1: plain */
+	/* Pairs of values that turn by time, height, width and another: for a
+	 * text the first three are its position (rope.c); all 0: not so. */
+	uint32_t rope_sections[4];
 	struct {
 		bool on;
 		float factor, beta_fast, beta_slow;

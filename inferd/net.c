@@ -17,7 +17,8 @@ arch_def(enum arch arch)
 {
 	static const struct arch_def *const all[] = { &arch_qwen3moe,
 		&arch_qwen3, &arch_llama, &arch_olmoe, &arch_gpt_oss,
-		&arch_glm4moe, &arch_deepseek2 };
+		&arch_glm4moe, &arch_deepseek2, &arch_qwen3next,
+		&arch_qwen35moe };
 
 	for (size_t i = 0; i < nitems(all); i++)
 		if (all[i]->arch == arch)
@@ -117,7 +118,8 @@ net_bind_attention(struct binding *b, const struct net *net, struct layer *l)
 	const bool full = d->qk_norm == QK_NORM_FULL,
 		   norm = !d->qk_norm_optional;
 
-	l->q = net_matrix(b, "attn_q", q, hp->embd, 0, true);
+	l->q =
+	    net_matrix(b, "attn_q", d->q_gate ? 2 * q : q, hp->embd, 0, true);
 	l->k = net_matrix(b, "attn_k", k, hp->embd, 0, true);
 	l->v = net_matrix(b, "attn_v", v, hp->embd, 0, true);
 	l->o = net_matrix(b, "attn_output", hp->embd, o, 0, true);
@@ -238,6 +240,8 @@ net_free(struct net *n)
 {
 	if (n == NULL)
 		return;
+	for (uint32_t i = 0; n->layers != NULL && i < n->hp.layers; i++)
+		free(n->layers[i].delta.conv);
 	free(n->layers);
 	free(n->rope_freq);
 	free(n);

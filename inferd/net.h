@@ -33,6 +33,18 @@ struct matrix {
 	const float *bias;  /* [experts][rows], or NULL */
 };
 
+/* Of layers that keep a state (block_delta.c). */
+struct delta_weights {
+	struct matrix in;    /* queries, keys and values of all heads */
+	struct matrix gate;  /* of what each head of values says */
+	struct matrix fused; /* instead of both: head by head of keys */
+	struct matrix rates; /* beta, or beta and alpha */
+	struct matrix alpha;
+	float *conv;         /* [taps][channels], the net's own */
+	const float *dt, *a; /* [heads] */
+	const float *norm;   /* [values of a head] */
+};
+
 struct layer {
 	const float *attn_norm; /* [embd] */
 	struct matrix q, k, v, o;
@@ -42,6 +54,7 @@ struct layer {
 	const float *q_norm, *k_norm; /* as enum qk_norm says */
 	const float *sinks;           /* [heads], or NULL */
 	uint32_t window;              /* positions seen, this one too; 0: all */
+	struct delta_weights delta;   /* instead of q, k, v */
 	const float *ffn_norm;        /* [embd] */
 	struct matrix router;         /* none: a dense layer */
 	const float *router_bias; /* [experts] of the choice alone, or NULL */
@@ -69,6 +82,9 @@ struct arch_def {
 	bool qk_norm_optional; /* where its tensors are there */
 	enum rope_pairs rope;
 	enum glu glu;
+	bool q_gate; /* behind each head's query: of what the head says */
+	bool delta_grouped;   /* heads of values that share one of keys are
+			       * neighbours, not apart by their number */
 	bool expert_scales;   /* tensors ffn_*_exps.scale count, if there */
 	const char *ffn_norm; /* name of the tensor in a layer */
 	/* Window of a layer, given that of the model; NULL: the model's. */
@@ -110,6 +126,6 @@ const struct arch_def *arch_def(enum arch arch);
 bool net_kv_shape(const struct hparams *hp, uint32_t i, struct kv_shape *out);
 
 extern const struct arch_def arch_qwen3moe, arch_qwen3, arch_llama, arch_olmoe,
-    arch_gpt_oss, arch_glm4moe, arch_deepseek2;
+    arch_gpt_oss, arch_glm4moe, arch_deepseek2, arch_qwen3next, arch_qwen35moe;
 
 #endif

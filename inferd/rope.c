@@ -19,6 +19,23 @@ yarn_dim(const struct hparams *hp, float turns)
 	       (2 * logf(hp->rope_base));
 }
 
+/*
+ * Models that see images turn pairs by time, height and width in turn, as many
+ * by each as its section says, and those that are left by a fourth number.
+ * Text has the first three of its position, and the fourth is 0.
+ */
+static bool
+is_turned(const struct hparams *hp, uint32_t pair)
+{
+	const uint32_t *s = hp->rope_sections;
+	const uint32_t all = s[0] + s[1] + s[2] + s[3];
+
+	if (all == 0)
+		return true;
+	pair %= all;
+	return pair < 3 * s[pair % 3];
+}
+
 void
 rope_frequencies(
     const struct hparams *hp, const float *factors, float *freq, float *gain)
@@ -50,7 +67,7 @@ rope_frequencies(
 			f = f / (double)hp->yarn.factor * (1 - keep) + f * keep;
 		} else
 			f /= (double)hp->rope_scale;
-		freq[i] = (float)f;
+		freq[i] = is_turned(hp, i) ? (float)f : 0;
 	}
 }
 

@@ -46,6 +46,7 @@ run_new(
 	const struct hparams *hp = &n->hp;
 	const size_t q = (size_t)hp->heads * hp->head_k,
 		     o = (size_t)hp->heads * hp->head_v,
+		     s = (size_t)hp->delta.heads * hp->delta.value,
 		     ff = max(hp->ff, hp->shared_ff);
 	struct run *r = xcalloc(1, sizeof(*r));
 
@@ -63,7 +64,7 @@ run_new(
 	r->att = floats(most, o);
 	if (n->def->scratch != NULL)
 		r->scratch = floats(most, n->def->scratch(hp));
-	r->acts = acts_new(pool, most, max(max(hp->embd, o), ff));
+	r->acts = acts_new(pool, most, max(max(hp->embd, max(o, s)), ff));
 	r->hidden = floats(most, 2 * ff);
 	r->shared = floats(most, hp->shared_ff > 0 ? hp->embd : 0);
 	if (hp->experts > 0)

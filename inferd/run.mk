@@ -6,10 +6,13 @@ libinferd_a_SOURCES += \
 	inferd/arch_llama.c \
 	inferd/arch_olmoe.c \
 	inferd/arch_qwen3.c \
+	inferd/arch_qwen35moe.c \
 	inferd/arch_qwen3moe.c \
+	inferd/arch_qwen3next.c \
 	inferd/block.c inferd/block.h \
 	inferd/block_attend.c \
 	inferd/block_attention.c \
+	inferd/block_delta.c inferd/delta.h \
 	inferd/block_ffn.c \
 	inferd/block_mla.c inferd/block_mla.h \
 	inferd/kv.c inferd/kv.h inferd/kv_int.h \

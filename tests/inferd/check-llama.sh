@@ -89,6 +89,19 @@ variants() {
             --head 48 --rope-dims 16
         compare "a layer for guesses" "" "$1" --type f32 --nextn 1
         ;;
+    qwen3next | qwen35moe)
+        compare "more states to a key, attention in each other layer" "" "$1" \
+            --type f32 --states 6 --interval 2
+        compare "a state to each key, taps, YaRN" "" "$1" --type f32 \
+            --states 2 --taps 3 --yarn 4 --ctx 64
+        compare "sizes as of real ones" "" "$1" --type f32 --state 128 \
+            --state-keys 4 --states 8 --head 256 --layers 8 --rope-dims 64
+        if [ "$1" = qwen3next ]; then
+            compare "as in old files" "" "$1" --type f32 --fused
+        else
+            compare "layers for guesses" "" "$1" --type f32 --nextn 1
+        fi
+        ;;
     glm4moe)
         compare "biases, norms" "" "$1" --type f32 --biases --qk-norm
         compare "groups" "" "$1" --type f32 --groups 4 --groups-used 2 \

@@ -119,6 +119,13 @@ check "and a chat" chats
 check "of a deepseek2: speed" json -m "$T/mla.gguf" --bench=4,2,1 --json
 check "perplexity" json -m "$T/mla.gguf" --perplexity - --context 64 --json
 
+# And with layers that keep a state.
+"$BRIG_BUILDDIR/inferd/inferd-mkmodel" --arch qwen35moe --nextn 1 \
+    --vocab 300 --type Q8_0 "$T/glm.gguf" || exit 1
+check "of a qwen35moe: speed" json -m "$T/glm.gguf" --bench=4,2,1 --json
+check "perplexity" json -m "$T/glm.gguf" --perplexity - --context 64 --json
+check "and a chat" chats
+
 # A model whose weights are no numbers says so.
 python3 - "$T/m.gguf" "$T/nan.gguf" <<'EOT'
 import sys

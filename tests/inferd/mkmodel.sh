@@ -45,7 +45,8 @@ fails() {
         grep -q "$pattern" "$dir/said"
 }
 
-for arch in qwen3moe qwen3 llama olmoe gpt-oss glm4moe deepseek2; do
+for arch in qwen3moe qwen3 llama olmoe gpt-oss glm4moe deepseek2 qwen3next \
+    qwen35moe; do
     ok "a model of $arch is read" checks "\"arch\":\"$arch\"" \
         --arch $arch --layers 2
     ok "a model of $arch with every tensor that it may have is read" \
@@ -86,6 +87,15 @@ ok "heads of low rank" checks '"q_rank":0,"kv_rank":64,' --arch deepseek2 \
 ok "a rank of an architecture without is refused" fails \
     "qwen3moe with queries or keys of low rank" "$bin/inferd-mkmodel" \
     --kv-rank 64 "$dir/m.gguf"
+ok "layers that keep a state" \
+    checks '"layers":5,.*"idle_layers":1,.*"state_layers":4,"state_bytes":6144,' \
+    --arch qwen35moe --layers 5 --nextn 1 --interval 5 --taps 3 --state 8 \
+    --state-keys 2 --states 4 --type Q8_0 --type-attn F16
+ok "the matrices of old files" checks '"arch":"qwen3next"' --arch qwen3next \
+    --fused
+ok "layers of states without one of attention are refused" fails \
+    "without an interval" "$bin/inferd-mkmodel" --arch qwen3next \
+    --interval 0 "$dir/m.gguf"
 ok "leading layers of an architecture without are refused" fails \
     "qwen3moe with leading dense layers" "$bin/inferd-mkmodel" --lead 1 \
     --ff 256 "$dir/m.gguf"

@@ -54,6 +54,14 @@ make(struct fixture *f)
 		.q_rank = 768,
 		.kv_rank = 512,
 		.yarn.log_mul = 0.1f,
+		.delta = { .every = 4,
+		    .taps = 5,
+		    .key_heads = 6,
+		    .heads = 12,
+		    .key = 7,
+		    .value = 9,
+		    .fused = true },
+		.rope_sections = { 11, 12, 10, 3 },
 		.rms_eps = 1e-5f,
 		.rope_base = 10000,
 		.rope_scale = 1 };
@@ -113,6 +121,16 @@ table_survives_its_encoding(void **state)
 	assert_int_equal(t->hp.q_rank, 768);
 	assert_int_equal(t->hp.kv_rank, 512);
 	assert_true(t->hp.yarn.log_mul == 0.1f);
+	assert_int_equal(t->hp.delta.every, 4);
+	assert_int_equal(t->hp.delta.taps, 5);
+	assert_int_equal(t->hp.delta.key_heads, 6);
+	assert_int_equal(t->hp.delta.heads, 12);
+	assert_int_equal(t->hp.delta.key, 7);
+	assert_int_equal(t->hp.delta.value, 9);
+	assert_true(t->hp.delta.fused);
+	for (size_t i = 0; i < 4; i++)
+		assert_int_equal(
+		    t->hp.rope_sections[i], f.t.hp.rope_sections[i]);
 	assert_string_equal(t->vocab.pre, "qwen2");
 	assert_int_equal(t->vocab.n, 3);
 	assert_memory_equal(t->vocab.tokens[2].p, "ab", 2);
@@ -177,6 +195,11 @@ static void
 wrong_numbers_are_refused(void **state)
 {
 	REFUSES(f.t.hp.arch = ARCH_MAX);
+	REFUSES(f.t.hp.delta.every = MODEL_LAYERS_MAX + 1);
+	REFUSES(f.t.hp.delta.taps = DELTA_TAPS_MAX + 1);
+	REFUSES(f.t.hp.delta.heads = MODEL_HEADS_MAX + 1);
+	REFUSES(f.t.hp.delta.key = MODEL_HEAD_MAX + 1);
+	REFUSES(f.t.hp.rope_sections[2] = UINT32_MAX);
 	REFUSES(f.t.hp.layers = MODEL_LAYERS_MAX + 1);
 	REFUSES(f.t.hp.embd = UINT32_MAX);
 	REFUSES(f.t.hp.idle_layers = MODEL_LAYERS_MAX + 1);

@@ -84,6 +84,34 @@ matrix(struct maker *m, int layer, const char *name, enum tensor_type type,
 	add(m, full, type, cols, rows, mats, 0, 2 / sqrtf((float)cols));
 }
 
+/* What the architecture needs, as it says itself. */
+static void
+needed(struct maker *m, int i)
+{
+	struct tensor_want w;
+
+	for (size_t k = 0; model_shape_want(&m->t->hp, i, k, &w); k++) {
+		const float spread = 2 / sqrtf((float)w.dims[0]);
+		char name[MODEL_NAME_MAX];
+
+		snprintf(name, sizeof(name), "blk.%d.%s", i, w.name);
+		if (w.optional)
+			continue;
+		if (str_eq(w.name, "ssm_a"))
+			vector(m, i, w.name, w.dims[0], -0.4f);
+		else if (str_eq(w.name, "ssm_dt.bias"))
+			vector(m, i, w.name, w.dims[0], -1);
+		else if (w.kind != CLASS_NORM)
+			add(m, name, w.kind == CLASS_ROUTER ? TT_F32 : m->type,
+			    w.dims[0], w.dims[1], w.dims[2], 0, spread);
+		else if (w.ndims == 1)
+			vector(m, i, w.name, w.dims[0], 1);
+		else
+			add(m, name, TT_F32, w.dims[0], w.dims[1], 1, 0.1f,
+			    0.6f);
+	}
+}
+
 /* Attention over rows of low rank. */
 static void
 low_rank(struct maker *m, int i)
@@ -233,11 +261,25 @@ tiny_new(enum arch arch, enum tensor_type type, uint32_t experts, uint64_t seed)
 		t->hp.ff = FF;
 		t->hp.shared_ff = SHARED_FF;
 	}
+	if ((model_traits(arch) & TRAIT_DELTA) != 0) {
+		t->hp.rope_dims = HEAD / 4;
+		t->hp.shared_ff = SHARED_FF;
+		t->hp.delta = (struct delta_shape){ .every = 2,
+			.taps = 4,
+			.key_heads = 2,
+			.heads = 6,
+			.key = 24,
+			.value = 16,
+			.fused = arch == ARCH_QWEN3NEXT && experts < 8 };
+	}
 	matrix(&m, -1, "token_embd", type, TINY_VOCAB, EMBD, 1);
 	matrix(&m, -1, "output", type, TINY_VOCAB, EMBD, 1);
 	vector(&m, -1, "output_norm.weight", EMBD, 1);
 	for (int i = 0; i < (int)LAYERS; i++)
-		layer(&m, i);
+		if (t->hp.delta.every > 0)
+			needed(&m, i);
+		else
+			layer(&m, i);
 	qsort(t->tensors, t->ntensors, sizeof(*t->tensors), by_name);
 	return t;
 }
