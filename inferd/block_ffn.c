@@ -108,11 +108,28 @@ down_piece(size_t piece, unsigned thread, void *arg)
 	    x->stride, g->n, &r->slot_out[g->first * embd + r0], embd);
 }
 
-/* What its experts say to one row, in the order in which it chose them. */
+/* How much of what the expert that all rows have says to one. */
+static float
+share_of(const struct layer *l, const float *norm, size_t embd)
+{
+	float share;
+
+	if (l->shared_share == NULL)
+		return 1;
+	share = kern_dot_f32(l->shared_share, norm, embd);
+	router_sigmoid(&share, 1);
+	return share;
+}
+
+/*
+ * What its experts say to one row, in the order in which it chose them, and
+ * then what the one says that all rows have.
+ */
 static void
 combine_row(size_t row, unsigned thread, void *arg)
 {
-	struct run *r = arg;
+	const struct experts *x = arg;
+	struct run *r = x->r;
 	const size_t embd = r->net->hp.embd;
 	const uint32_t used = r->net->hp.experts_used;
 	float *out = &r->out[row * embd];
@@ -122,6 +139,9 @@ combine_row(size_t row, unsigned thread, void *arg)
 	for (uint32_t k = 0; k < used; k++)
 		kern_axpy_f32(r->weight[row * used + k],
 		    &r->slot_out[r->place[row * used + k] * embd], embd, out);
+	if (x->l->shared_down.w != NULL)
+		kern_axpy_f32(share_of(x->l, &r->norm[row * embd], embd),
+		    &r->shared[row * embd], embd, out);
 }
 
 /* The rows' activations in order of slots, each row once for each expert. */
@@ -142,28 +162,6 @@ gather(struct run *r, enum tensor_type type, struct gathered *g, size_t *stride)
 	return g->p;
 }
 
-/* The expert that every row goes through, once its hidden values are known. */
-static void
-add_shared(struct run *r, const struct layer *l)
-{
-	const size_t embd = r->net->hp.embd, ff = r->net->hp.shared_ff;
-	const struct product down = { &l->shared_down, r->shared, embd };
-
-	acts_set(r->acts, r->hidden, r->n, ff);
-	mat_mul(r->pool, r->acts, &down, 1);
-	for (size_t i = 0; i < r->n; i++) {
-		float share = 1;
-
-		if (l->shared_share != NULL) {
-			share = kern_dot_f32(
-			    l->shared_share, &r->norm[i * embd], embd);
-			router_sigmoid(&share, 1);
-		}
-		kern_axpy_f32(
-		    share, &r->shared[i * embd], embd, &r->out[i * embd]);
-	}
-}
-
 void
 block_experts(struct run *r, uint32_t layer)
 {
@@ -173,6 +171,7 @@ block_experts(struct run *r, uint32_t layer)
 	float *up = &r->hidden[r->max * ff];
 	const struct product in[] = { { &l->router, r->scores, hp->experts },
 		{ &l->shared_gate, r->hidden, ff }, { &l->shared_up, up, ff } };
+	const struct product down = { &l->shared_down, r->shared, hp->embd };
 	struct experts x = { .r = r, .l = l };
 
 	acts_set(r->acts, r->norm, r->n, hp->embd);
@@ -200,10 +199,12 @@ block_experts(struct run *r, uint32_t layer)
 	x.chunk = mat_piece(&l->down);
 	x.chunks = (hp->embd + x.chunk - 1) / x.chunk;
 	pool_run(r->pool, r->ngroups * x.chunks, down_piece, &x);
+	if (ff != 0) {
+		acts_set(r->acts, r->hidden, r->n, ff);
+		mat_mul(r->pool, r->acts, &down, 1);
+	}
 	if (r->n == 1)
-		combine_row(0, 0, r);
+		combine_row(0, 0, &x);
 	else
-		pool_run(r->pool, r->n, combine_row, r);
-	if (ff != 0)
-		add_shared(r, l);
+		pool_run(r->pool, r->n, combine_row, &x);
 }
