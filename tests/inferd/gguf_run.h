@@ -50,7 +50,7 @@ gguf_run(const void *p, size_t n, bool vocab_only, struct error *err)
 }
 
 /* What a model is made of; each piece is one pair or one tensor. */
-#define PIECES_MAX 96
+#define PIECES_MAX 160
 struct piece {
 	char name[72]; /* key, or name of the tensor */
 	struct buf b;

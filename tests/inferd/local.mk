@@ -5,7 +5,7 @@ tests_inferd_test_model_table_SOURCES = tests/inferd/test_model_table.c
 tests_inferd_test_model_table_LDADD = libgguf.a libbase.a $(CMOCKA_LIBS)
 
 GGUF_TESTS = tests/inferd/test_gguf tests/inferd/test_gguf_low_rank \
-	tests/inferd/test_gguf_mixed
+	tests/inferd/test_gguf_mixed tests/inferd/test_gguf_state
 check_PROGRAMS += $(GGUF_TESTS)
 TESTS += $(GGUF_TESTS)
 tests_inferd_test_gguf_SOURCES = tests/inferd/test_gguf.c \
@@ -18,6 +18,11 @@ tests_inferd_test_gguf_low_rank_LDADD = libgguf.a libbase.a $(MD_LIBS) \
 tests_inferd_test_gguf_mixed_SOURCES = tests/inferd/test_gguf_mixed.c \
 	tests/inferd/gguf_change.h tests/inferd/gguf_run.h
 tests_inferd_test_gguf_mixed_LDADD = libgguf.a libbase.a $(MD_LIBS) \
+	$(CMOCKA_LIBS)
+
+tests_inferd_test_gguf_state_SOURCES = tests/inferd/test_gguf_state.c \
+	tests/inferd/gguf_change.h tests/inferd/gguf_run.h
+tests_inferd_test_gguf_state_LDADD = libgguf.a libbase.a $(MD_LIBS) \
 	$(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/inferd/test_model_load
