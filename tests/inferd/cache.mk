@@ -1,11 +1,15 @@
 CACHE_TESTS = tests/inferd/test_kvdisk tests/inferd/test_prefix \
-	tests/inferd/test_prefix_state tests/inferd/test_public \
-	tests/inferd/test_tenants tests/inferd/test_volatile
+	tests/inferd/test_prefix_state tests/inferd/test_delta_prefix \
+	tests/inferd/test_public tests/inferd/test_tenants \
+	tests/inferd/test_volatile
 check_PROGRAMS += $(CACHE_TESTS)
 TESTS += $(CACHE_TESTS)
 tests_inferd_test_prefix_SOURCES = tests/inferd/test_prefix.c \
 	tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_prefix_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+tests_inferd_test_delta_prefix_SOURCES = tests/inferd/test_delta_prefix.c \
+	tests/inferd/kvdisk_world.h tests/inferd/tiny.c tests/inferd/tiny.h
+tests_inferd_test_delta_prefix_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_prefix_state_SOURCES = tests/inferd/test_prefix_state.c \
 	tests/inferd/kvdisk_world.h
 tests_inferd_test_prefix_state_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
