@@ -33,6 +33,14 @@ kv_fits(const struct hparams *hp, enum tensor_type type)
 	return true;
 }
 
+static uint32_t
+rows_of(const struct kv_shape *shape)
+{
+	if (shape->every <= 1)
+		return KV_PAGE;
+	return shape->every < KV_PAGE ? KV_PAGE / shape->every : 1;
+}
+
 static void
 add_track(struct kv_pool *p, const struct kv_shape *shape)
 {
@@ -40,15 +48,16 @@ add_track(struct kv_pool *p, const struct kv_shape *shape)
 
 	p->track = xreallocarray(p->track, p->ntracks + 1, sizeof(*p->track));
 	t = &p->track[p->ntracks++];
-	*t = (struct track){
-		.heads = shape->heads, .page = p->all, .state = p->state
-	};
+	*t = (struct track){ .heads = shape->heads,
+		.rows = rows_of(shape),
+		.page = p->all,
+		.state = p->state };
 	if (shape->heads != 0) {
 		t->key = tensor_row_bytes(p->type, shape->key);
 		if (shape->value != 0)
 			t->value = tensor_row_bytes(p->type, shape->value);
 	}
-	p->all += KV_PAGE * t->heads * (t->key + t->value);
+	p->all += (size_t)t->rows * t->heads * (t->key + t->value);
 	p->state +=
 	    (shape->state + STATE_ALIGN - 1) / STATE_ALIGN * STATE_ALIGN;
 }
@@ -282,9 +291,9 @@ kv_page_copy(struct kv_pool *p, const struct kv_page *from, uint32_t n)
 		for (uint32_t h = 0; h < 2 * t->heads; h++) {
 			const size_t row = h < t->heads ? t->key : t->value;
 
-			memcpy(to, at, n * row);
-			to += KV_PAGE * row;
-			at += KV_PAGE * row;
+			memcpy(to, at, n * t->rows / KV_PAGE * row);
+			to += t->rows * row;
+			at += t->rows * row;
 		}
 	}
 	return page;
@@ -346,8 +355,8 @@ kv_rows(const struct kv_seq *s, uint32_t track, uint32_t head, uint32_t page)
 	const struct track *t = &s->pool->track[track];
 	uint8_t *at = see(s->pages[page]) + t->page;
 
-	return (struct kv_rows){ .keys = at + head * KV_PAGE * t->key,
-		.values = at + KV_PAGE * (t->heads * t->key + head * t->value),
+	return (struct kv_rows){ .keys = at + head * t->rows * t->key,
+		.values = at + t->rows * (t->heads * t->key + head * t->value),
 		.key = t->key,
 		.value = t->value };
 }

@@ -38,6 +38,9 @@ struct kv_shape {
 	uint32_t key;   /* values of a row of one head */
 	uint32_t value; /* the same; 0: nothing beside the keys */
 	size_t state;   /* bytes, however many positions there were */
+	/* A row is of so many positions, which are of one page or of whole
+	 * pages, and stands in the page of the last; 0 and 1: of one. */
+	uint32_t every;
 };
 
 /* Can keys and values be kept so?  As F32, F16 or Q8_0 of which heads are whole
@@ -78,8 +81,8 @@ void kv_seq_cut(struct kv_seq *s, uint32_t n);
 struct kv_seq *kv_seq_fork(const struct kv_seq *s, uint32_t n);
 
 /*
- * One head's rows in a page, KV_PAGE of each, one behind another; of the
- * pool's type.
+ * One head's rows in a page, KV_PAGE of each or as many as its shape says, one
+ * behind another; of the pool's type.
  */
 struct kv_rows {
 	uint8_t *keys, *values;
@@ -95,7 +98,8 @@ struct kv_rows kv_rows(
  */
 /* Hold page i of s; give it back with kv_page_drop(). */
 struct kv_page *kv_page_hold(const struct kv_seq *s, uint32_t i);
-/* An empty one, and a copy of the first n positions; NULL: the budget. */
+/* An empty one, and a copy of the first n positions, with the rows of which no
+ * position comes later; NULL: the budget. */
 struct kv_page *kv_page_new(struct kv_pool *p);
 struct kv_page *kv_page_copy(
     struct kv_pool *p, const struct kv_page *from, uint32_t n);

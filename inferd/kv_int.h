@@ -9,6 +9,7 @@
 
 struct track {
 	uint32_t heads;
+	uint32_t rows;     /* in a page, of each head */
 	size_t key, value; /* bytes of a row */
 	size_t page;       /* where it begins in a page */
 	size_t state;      /* and in a state */

@@ -126,6 +126,61 @@ tracks_are_of_their_own_shapes(void **state)
 	kv_pool_free(p);
 }
 
+/* Of each position, of each fourth, of each 128th. */
+static const struct kv_shape sparse[] = {
+	{ .heads = 1, .key = 32, .every = 1 },
+	{ .heads = 2, .key = 32, .value = 64, .every = 4 },
+	{ .heads = 1, .key = 96, .every = 2 * KV_PAGE },
+	{ .heads = 1, .key = 32, .every = KV_PAGE },
+};
+
+static void
+a_row_may_be_of_several_positions(void **state)
+{
+	struct kv_pool *p = kv_pool_of(sparse, 4, TT_F16, SIZE_MAX);
+	struct kv_seq *s = kv_seq_new(p), *f;
+	struct kv_rows a, b, c, d;
+	const size_t row = 2 * sizeof(uint16_t) * 32;
+
+	assert_int_equal(kv_page_bytes(p),
+	    2 * (KV_PAGE * 32 + KV_PAGE / 4 * 2 * (32 + 64) + 96 + 32));
+	assert_int_equal(kv_seq_reserve(s, 2 * KV_PAGE), 0);
+	a = kv_rows(s, 0, 0, 1);
+	b = kv_rows(s, 1, 1, 1);
+	c = kv_rows(s, 2, 0, 1);
+	d = kv_rows(s, 3, 0, 1);
+	assert_ptr_equal(b.keys, a.keys + KV_PAGE * 64 + KV_PAGE / 4 * 64);
+	assert_ptr_equal(
+	    b.values, a.keys + KV_PAGE * 64 + KV_PAGE / 4 * (2 * 64 + 128));
+	assert_ptr_equal(c.keys, b.values + KV_PAGE / 4 * row);
+	assert_ptr_equal(d.keys, c.keys + 2 * 96);
+	assert_ptr_equal(a.keys + kv_page_bytes(p), d.keys + d.key);
+
+	/* Of a part of a page, rows that later positions have no part in. */
+	memset(a.keys, 'x', kv_page_bytes(p));
+	f = kv_seq_fork(s, KV_PAGE + 11);
+	assert_non_null(f);
+	for (uint32_t h = 0; h < 2; h++) {
+		b = kv_rows(f, 1, h, 1);
+		for (uint32_t i = 0; i < KV_PAGE / 4; i++) {
+			assert_int_equal(b.keys[i * b.key], i < 2 ? 'x' : 0);
+			assert_int_equal(
+			    b.values[i * b.value], i < 2 ? 'x' : 0);
+		}
+	}
+	a = kv_rows(f, 0, 0, 1);
+	assert_int_equal(a.keys[10 * a.key], 'x');
+	assert_int_equal(a.keys[11 * a.key], 0);
+	assert_int_equal(kv_rows(f, 2, 0, 1).keys[0], 0);
+	assert_int_equal(kv_rows(f, 3, 0, 1).keys[0], 0);
+	kv_seq_free(f);
+	f = kv_seq_fork(s, 2 * KV_PAGE);
+	assert_ptr_equal(kv_rows(f, 2, 0, 1).keys, c.keys);
+	kv_seq_free(f);
+	kv_seq_free(s);
+	kv_pool_free(p);
+}
+
 static void
 a_state_is_of_one_place(void **state)
 {
@@ -274,6 +329,7 @@ main(void)
 		cmocka_unit_test(
 		    pages_are_cleared_one_at_a_time_and_only_if_they_were_used),
 		cmocka_unit_test(tracks_are_of_their_own_shapes),
+		cmocka_unit_test(a_row_may_be_of_several_positions),
 		cmocka_unit_test(a_state_is_of_one_place),
 		cmocka_unit_test(who_has_the_pages_goes_on_from_a_mark),
 		cmocka_unit_test(states_are_within_the_budget),
