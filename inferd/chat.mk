@@ -29,6 +29,7 @@ libchat_a_SOURCES = \
 	inferd/stoptext.c inferd/stoptext.h \
 	inferd/template.c inferd/template.h inferd/template_int.h \
 	inferd/template_chatml.c inferd/template_harmony.c \
+	inferd/deepseek_marks.h inferd/template_deepseek.c \
 	inferd/template_glm.c inferd/template_mistral.c \
 	inferd/tok.c inferd/tok.h inferd/tok_int.h \
 	inferd/tok_map.c inferd/tok_merge.c \

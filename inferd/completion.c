@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "inferd/deepseek_marks.h"
 #include "inferd/unicode.h"
 
 #define CALL_ID_CHARS 24
@@ -179,7 +180,7 @@ static void
 find_tokens(struct completion *c)
 {
 	static const char *const openers[OPENERS_MAX] = { "<tool_call>",
-		"[TOOL_CALLS]", "<|python_tag|>" };
+		"[TOOL_CALLS]", "<|python_tag|>", DEEPSEEK_CALLS };
 	const char *name;
 	unsigned int i;
 	int32_t id;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "inferd/deepseek_marks.h"
 
 /* Text that it says next.  name: a client's word, never markup. */
 static void
@@ -62,6 +63,23 @@ name_fits(const struct completion *c, const struct chat_tool *tool,
 	return n <= left || ((const char *)p)[left] == c->guide->name_end;
 }
 
+/* Is it the token that ends the name, where that is one of its own? */
+static bool
+ends_name(const struct completion *c, uint32_t token)
+{
+	size_t n;
+	const char *p = tok_piece(c->t, (int32_t)token, &n);
+
+	if (c->guide->name_end != '\0' || p == NULL ||
+	    n != strlen(c->guide->args) || memcmp(p, c->guide->args, n) != 0)
+		return false;
+	for (size_t i = 0; i < c->p->ntools; i++)
+		if (c->p->tools[i].name.n == buf_len(&c->typed) &&
+		    name_fits(c, &c->p->tools[i], "", 0))
+			return true;
+	return false;
+}
+
 static bool
 name_allows(const struct completion *c, uint32_t token)
 {
@@ -69,7 +87,7 @@ name_allows(const struct completion *c, uint32_t token)
 	size_t i;
 
 	if (tok_is_special(c->t, (int32_t)token))
-		return false;
+		return ends_name(c, token);
 	completion_piece(c, token, &b);
 	if (buf_len(&b) == 0)
 		return false;
@@ -124,7 +142,8 @@ completion_draw_name(struct completion *c, const struct sample_params *s,
 {
 	if (!name_allows(c, drawn))
 		drawn = completion_draw_among(c, s, logits, name_allows, drawn);
-	completion_piece(c, drawn, &c->typed);
+	if (!tok_is_special(c->t, (int32_t)drawn))
+		completion_piece(c, drawn, &c->typed);
 	return drawn;
 }
 
@@ -141,6 +160,11 @@ completion_name_on(struct completion *c)
 		rest.n--;
 		args_begin(c, g, rest);
 		completion_say(c, g->args);
+		return;
+	}
+	if (c->tokens.n > 0 &&
+	    ends_name(c, (uint32_t)c->tokens.id[c->tokens.n - 1])) {
+		args_begin(c, g, rest);
 		return;
 	}
 	tool = only_tool(c);
@@ -232,8 +256,13 @@ completion_call_began(struct completion *c)
 			c->guide = guide_call(CHAT_MISTRAL, true);
 		else if (ends_with(c, "<tool_call>"))
 			c->guide = guide_call(CHAT_QWEN3, true);
+		else if (ends_with(c, DEEPSEEK_CALLS) ||
+			 ends_with(c, DEEPSEEK_CALL))
+			c->guide = guide_call(CHAT_DEEPSEEK31, true);
 		/* What opens it is there. */
-		open = c->guide == NULL ? NULL : strpbrk(c->guide->open, ">]");
+		open = c->guide == NULL || ends_with(c, DEEPSEEK_CALL)
+			   ? NULL
+			   : strpbrk(c->guide->open, ">]");
 		if (open != NULL)
 			completion_say(c, open + 1);
 		return;

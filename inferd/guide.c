@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "inferd/deepseek_marks.h"
+
 #define TAGS "\n</tool_call>"
 #define CHANNEL "<|channel|>commentary json<|message|>"
 
@@ -16,6 +18,10 @@ static const struct guide_call llama3 = { "{\"name\": \"", '"',
 /* Of GLM-4.7 the name ends with the next tag, which is not known yet. */
 static const struct guide_call glm = { "<tool_call>", '\n', "", "</tool_call>",
 	"</tool_call>" };
+/* What ends the name is a token of its own. */
+static const struct guide_call deepseek = { DEEPSEEK_CALLS DEEPSEEK_CALL, '\0',
+	DEEPSEEK_ARGS, DEEPSEEK_CALL_END DEEPSEEK_CALLS_END,
+	DEEPSEEK_CALL_END };
 static const struct guide_call harmony[] = {
 	{ " to=functions.", ' ', CHANNEL, "<|call|>", "<|call|>" },
 	{ "commentary to=functions.", ' ', "json<|message|>", "<|call|>",
@@ -41,6 +47,8 @@ guide_call(enum chat_family family, bool json)
 	case CHAT_GLM45:
 	case CHAT_GLM47:
 		return json ? &as_json : &glm;
+	case CHAT_DEEPSEEK31:
+		return &deepseek;
 	case CHAT_HARMONY:
 		return &harmony[4];
 	case CHAT_MISTRAL:
@@ -81,7 +89,7 @@ guide_think_end(enum chat_family family, bool again)
 {
 	if (family == CHAT_GLM45)
 		return "</think>\n";
-	if (family == CHAT_GLM47)
+	if (family == CHAT_GLM47 || family == CHAT_DEEPSEEK31)
 		return "</think>";
 	if (family != CHAT_HARMONY)
 		return "\n</think>\n\n";
@@ -92,7 +100,8 @@ guide_think_end(enum chat_family family, bool again)
 const char *
 guide_rest(enum chat_family family, struct chat_text text)
 {
-	static const char tags[] = TAGS, list[] = "]";
+	static const char tags[] = TAGS, list[] = "]",
+			  calls[] = DEEPSEEK_CALL_END DEEPSEEK_CALLS_END;
 	const char *rest = "";
 	size_t n, k;
 
@@ -107,6 +116,9 @@ guide_rest(enum chat_family family, struct chat_text text)
 		break;
 	case CHAT_MISTRAL:
 		rest = list;
+		break;
+	case CHAT_DEEPSEEK31:
+		rest = calls;
 		break;
 	case CHAT_NONE:
 	case CHAT_HARMONY:

@@ -13,7 +13,7 @@
 
 struct guide_call {
 	const char *open;  /* the name follows */
-	char name_end;     /* stands behind the name */
+	char name_end;     /* stands behind the name; '\0': args does */
 	const char *args;  /* between that and the arguments */
 	const char *close; /* behind the arguments */
 	const char *more;  /* the same, where another call may follow */

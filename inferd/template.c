@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "inferd/deepseek_marks.h"
 
 static const char *const family_names[CHAT_FAMILIES] = {
 	[CHAT_CHATML] = "chatml",
@@ -17,6 +18,7 @@ static const char *const family_names[CHAT_FAMILIES] = {
 	[CHAT_LLAMA3] = "llama3",
 	[CHAT_GLM45] = "glm45",
 	[CHAT_GLM47] = "glm47",
+	[CHAT_DEEPSEEK31] = "deepseek31",
 	[CHAT_PLAIN] = "plain",
 };
 
@@ -82,6 +84,15 @@ static const struct {
 	    CHAT_GLM47 },
 	{ "f0309250278561554b1d29ddb1a5c8380edbe4657ccb57180b6550b3bc4e569e",
 	    CHAT_GLM47 },
+	/* DeepSeek V3.1, in two forms */
+	{ "45690185067ea25c073bff2d3e425a45ee2564d2bbf6cdf7d885e139d460b8e0",
+	    CHAT_DEEPSEEK31 },
+	{ "9bb428ab3b8a81649369c03052fab97934e413193eeed841a5db749801b4af51",
+	    CHAT_DEEPSEEK31 },
+	{ "7fe7159748925dc7d9e2aaeb11e4bd3121c311d8d0e3a0d6377fb8550e64c560",
+	    CHAT_DEEPSEEK31 },
+	{ "2636f461743f269d8019f4cf4d60e27edffa10890733e8aad430df00f042bcc0",
+	    CHAT_DEEPSEEK31 },
 	/* generated ones */
 	{ "d49f4fefa2bc8e957861580f20943dfc59604f789a425e49a18fcd4ed0a117c8",
 	    CHAT_CHATML },
@@ -149,6 +160,7 @@ template_stop(enum chat_family family, unsigned int i)
 		    "<|endoftext|>" },
 		[CHAT_GLM47] = { "<|user|>", "<|observation|>",
 		    "<|endoftext|>" },
+		[CHAT_DEEPSEEK31] = { DEEPSEEK_END },
 		[CHAT_PLAIN] = { "\nUser:" },
 	};
 
@@ -431,6 +443,8 @@ template_render(enum chat_family family, const struct chat *chat,
 	case CHAT_GLM45:
 	case CHAT_GLM47:
 		return render_glm(family, chat, p, err);
+	case CHAT_DEEPSEEK31:
+		return render_deepseek(chat, p, err);
 	case CHAT_PLAIN:
 		return render_plain(chat, p, err);
 	case CHAT_NONE:

@@ -31,6 +31,7 @@ enum chat_family {
 	CHAT_LLAMA3,
 	CHAT_GLM45, /* and 4.6 */
 	CHAT_GLM47, /* without newlines, thoughts begun */
+	CHAT_DEEPSEEK31,
 	CHAT_PLAIN, /* no markup: models that were not trained to chat */
 	CHAT_FAMILIES
 };

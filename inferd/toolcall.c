@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "inferd/deepseek_marks.h"
 #include "inferd/unicode.h"
 
 #define HEADER_MAX 512u
@@ -24,6 +25,9 @@ enum mark {
 	MARK_VALUE,
 	MARK_MISTRAL,
 	MARK_MISTRAL_ARGS,
+	MARK_LIST_CALL,
+	MARK_LIST_CALL_END,
+	MARK_LIST_END,
 	MARK_PYTHON,
 	MARK_CHANNEL,
 	MARK_START,
@@ -39,6 +43,7 @@ enum whose {
 	MOST,
 	GLMS,
 	HARMONYS,
+	DEEPSEEKS,
 };
 
 /* The marks and where each is one. */
@@ -68,6 +73,13 @@ static const struct {
 	{ "</arg_value>", MARK_PARAM_END, GLMS, IN(MODE_PARAM) },
 	{ "[TOOL_CALLS]", MARK_MISTRAL, MOST, WORDS | IN(MODE_MISTRAL) },
 	{ "[ARGS]", MARK_MISTRAL_ARGS, MOST, IN(MODE_MISTRAL) },
+	{ DEEPSEEK_CALLS, MARK_MISTRAL, DEEPSEEKS, WORDS | IN(MODE_MISTRAL) },
+	{ DEEPSEEK_CALL, MARK_LIST_CALL, DEEPSEEKS, IN(MODE_MISTRAL) },
+	{ DEEPSEEK_ARGS, MARK_MISTRAL_ARGS, DEEPSEEKS, IN(MODE_MISTRAL) },
+	{ DEEPSEEK_CALL_END, MARK_LIST_CALL_END, DEEPSEEKS,
+	    IN(MODE_MISTRAL) | IN(MODE_ARGS) | IN(MODE_JSON) },
+	{ DEEPSEEK_CALLS_END, MARK_LIST_END, DEEPSEEKS,
+	    IN(MODE_MISTRAL) | IN(MODE_ARGS) | IN(MODE_JSON) },
 	{ "<|python_tag|>", MARK_PYTHON, MOST, IN(MODE_TEXT) },
 	{ "<|channel|>", MARK_CHANNEL, HARMONYS, WORDS },
 	{ "<|start|>", MARK_START, HARMONYS, WORDS | IN(MODE_ARGS) },
@@ -403,6 +415,26 @@ on_mark(struct toolcall *t, enum mark mark)
 		t->in_list = false;
 		buf_clear(&t->fname);
 		break;
+	case MARK_LIST_CALL:
+		buf_clear(&t->fname);
+		break;
+	case MARK_LIST_CALL_END:
+		/* It needs no arguments. */
+		if (t->mode == MODE_MISTRAL && buf_len(&t->fname) > 0) {
+			toolcall_say(t, TOOLCALL_BEGIN,
+			    (const char *)buf_head(&t->fname),
+			    buf_len(&t->fname));
+			call_args_begin(t);
+		}
+		cut(t);
+		buf_clear(&t->fname);
+		t->mode = MODE_MISTRAL;
+		break;
+	case MARK_LIST_END:
+		cut(t);
+		buf_clear(&t->fname);
+		turn_to(t, MODE_TEXT);
+		break;
 	case MARK_MISTRAL_ARGS:
 	case MARK_PYTHON:
 		break;
@@ -441,7 +473,9 @@ static enum mark
 mark_here(const struct toolcall *t, size_t *n, bool final)
 {
 	size_t left = buf_len(&t->in), i, len;
-	enum whose other = is_glm(t) ? GLMS : MOST;
+	enum whose other = is_glm(t)                      ? GLMS
+			   : t->family == CHAT_DEEPSEEK31 ? DEEPSEEKS
+							  : MOST;
 
 	*n = 1;
 	for (i = 0; i < nitems(marks); i++) {

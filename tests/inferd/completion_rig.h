@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "inferd/completion.h"
+#include "inferd/deepseek_marks.h"
 #include "inferd/toolcall.h"
 #include "inferd/unicode.h"
 #include "inferd/grammar.h"
@@ -96,7 +97,9 @@ rig_open(struct rig *r, const char *family)
 	static const char *const more[] = { "</think>", "<tool_call>",
 		"</tool_call>", "<|endoftext|>", "<|start|>", "<|end|>",
 		"<|message|>", "<|channel|>", "<|return|>", "<|call|>",
-		"[TOOL_CALLS]", "</s>", "<|eot_id|>", "<|user|>", "<|odd|>" };
+		"[TOOL_CALLS]", "</s>", "<|eot_id|>", "<|user|>", "<|odd|>",
+		DEEPSEEK_END, DEEPSEEK_CALLS, DEEPSEEK_CALLS_END, DEEPSEEK_CALL,
+		DEEPSEEK_CALL_END, DEEPSEEK_ARGS };
 	static const char *const words[] = { "ab", "abc", "\",", "}}", "read",
 		"name\"", "St", "op", "aSt", "opb" };
 	struct error err = { 0 };
@@ -199,6 +202,8 @@ play_ids(struct rig *r, const struct tok_ids *ids)
 		if ((r->p.family == CHAT_GLM45 || r->p.family == CHAT_GLM47) &&
 		    at >= ids->n)
 			next = (int32_t)token(r, "<|user|>");
+		if (r->p.family == CHAT_DEEPSEEK31 && at >= ids->n)
+			next = (int32_t)token(r, DEEPSEEK_END);
 		n = completion_forced(c, &forced);
 		k = n > 0 ? (uint32_t)forced[0] : 0;
 		want(r, logits, next);

@@ -2,12 +2,39 @@
  * What published templates make of the conversations in test_template.c.
  * Corrected by hand: what a template writes as broken JSON (Mistral's quotes
  * within descriptions), or leaves out (its system's text, unless a user spoke
- * last).
+ * last).  DeepSeek's says nothing of tools: they stand behind the system's text
+ * in the words of its model card.
  */
 #ifndef BRIG_TESTS_TEMPLATE_GOLDEN_H
 #define BRIG_TESTS_TEMPLATE_GOLDEN_H
 
+#include "inferd/deepseek_marks.h"
+
 /* clang-format off */
+
+#define GOLDEN_DEEPSEEK_TOOLS \
+	"\n\n## Tools\nYou have access to the following tools:\n\n### " \
+	"read_file\nDescription: Reads a \"file\" <b>\xc3" "\xa9" "\n\n" \
+	"Parameters: {\"type\": \"object\", \"properties\": {\"path\": " \
+	"{\"type\": \"string\", \"description\": \"Where\"}, \"mode\": " \
+	"{\"type\": \"string\", \"enum\": [\"r\", \"w\"], \"default\": " \
+	"\"r\"}, \"lines\": {\"type\": \"array\", \"items\": {\"type\": " \
+	"\"integer\"}}, \"deep\": {\"type\": \"object\", \"properties\": " \
+	"{\"x\": {\"type\": \"number\"}, \"y\": {\"type\": \"boolean\"}}, " \
+	"\"required\": [\"x\"]}, \"alt\": {\"oneOf\": [{\"type\": " \
+	"\"string\", \"description\": \"S\", \"default\": \"d\"}, {\"type\": " \
+	"\"integer\"}]}}, \"required\": [\"path\"], " \
+	"\"additionalProperties\": false}\n\n### now\nDescription: The " \
+	"time\n\nParameters: {\"type\": \"object\", \"properties\": {}}\n\n" \
+	"IMPORTANT: ALWAYS adhere to this exact format for tool use:\n" \
+	DEEPSEEK_CALLS DEEPSEEK_CALL "tool_call_name" DEEPSEEK_ARGS \
+	"tool_call_arguments" DEEPSEEK_CALL_END "{{additional_tool_calls}}" \
+	DEEPSEEK_CALLS_END "\n\nWhere:\n\n- `tool_call_name` must be an " \
+	"exact match to one of the available tools\n- `tool_call_arguments` " \
+	"must be valid JSON that strictly follows the tool's Parameters " \
+	"Schema\n- For multiple tool calls, chain them directly without " \
+	"separators or spaces\n"
+
 static const struct {
 	const char *family, *conversation, *prompt;
 } golden[] = {
@@ -708,6 +735,34 @@ static const struct {
 	    "<|assistant|><think>T2</think><tool_call>now</tool_call>"
 	    "<|observation|><tool_response>noon</tool_response>"
 	    "<|assistant|><think>" },
+	{ "deepseek31", "one",
+	    DEEPSEEK_BEGIN "Be brief." DEEPSEEK_USER "Hi <|im_end|>"
+	    DEEPSEEK_ASSISTANT "<think>" },
+	{ "deepseek31", "turns",
+	    DEEPSEEK_BEGIN "Be brief." DEEPSEEK_USER "2+2?" DEEPSEEK_ASSISTANT
+	    "</think>4" DEEPSEEK_END DEEPSEEK_USER "And 3+3?" DEEPSEEK_ASSISTANT
+	    "<think>" },
+	{ "deepseek31", "tools",
+	    DEEPSEEK_BEGIN "Be brief." GOLDEN_DEEPSEEK_TOOLS DEEPSEEK_USER "Read "
+	    "it" DEEPSEEK_ASSISTANT "</think>" DEEPSEEK_CALLS DEEPSEEK_CALL
+	    "read_file" DEEPSEEK_ARGS "{\"path\": \"a \\\"b\\\".txt\", "
+	    "\"lines\": [1, 2], \"deep\": {\"x\": 1.5, \"y\": true}}"
+	    DEEPSEEK_CALL_END DEEPSEEK_CALLS_END DEEPSEEK_END DEEPSEEK_RESULT
+	    "[1, 2]" DEEPSEEK_RESULT_END },
+	{ "deepseek31", "two",
+	    DEEPSEEK_BEGIN "Be brief." GOLDEN_DEEPSEEK_TOOLS DEEPSEEK_USER "Both"
+	    DEEPSEEK_ASSISTANT "</think>Sure." DEEPSEEK_CALLS DEEPSEEK_CALL "now"
+	    DEEPSEEK_ARGS "{}" DEEPSEEK_CALL_END DEEPSEEK_CALL "read_file"
+	    DEEPSEEK_ARGS "{\"path\": \"x\", \"mode\": \"r\"}" DEEPSEEK_CALL_END
+	    DEEPSEEK_CALLS_END DEEPSEEK_END DEEPSEEK_RESULT "noon"
+	    DEEPSEEK_RESULT_END DEEPSEEK_RESULT "text" DEEPSEEK_RESULT_END "Done."
+	    DEEPSEEK_END DEEPSEEK_USER "Thanks" DEEPSEEK_ASSISTANT "</think>" },
+	{ "deepseek31", "think",
+	    DEEPSEEK_BEGIN GOLDEN_DEEPSEEK_TOOLS DEEPSEEK_USER "Q1"
+	    DEEPSEEK_ASSISTANT "</think>A1" DEEPSEEK_END DEEPSEEK_USER "Q2"
+	    DEEPSEEK_ASSISTANT "</think>" DEEPSEEK_CALLS DEEPSEEK_CALL "now"
+	    DEEPSEEK_ARGS "{}" DEEPSEEK_CALL_END DEEPSEEK_CALLS_END DEEPSEEK_END
+	    DEEPSEEK_RESULT "noon" DEEPSEEK_RESULT_END },
 };
 /* clang-format on */
 

@@ -176,6 +176,12 @@ a_call_that_has_to_be_is_begun(void **state)
 		    "<tool_call>write\n<arg_key>n</arg_key>\n"
 		    "<arg_value>1</arg_value>\n</tool_call>" },
 		{ "glm47", "</tool_call>", "(write {})|calls", NULL },
+		{ "deepseek31",
+		    "{\"n\": 2}" DEEPSEEK_CALL_END DEEPSEEK_CALLS_END,
+		    "(write {\"n\":2})|calls",
+		    DEEPSEEK_CALLS DEEPSEEK_CALL
+		    "write" DEEPSEEK_ARGS
+		    "{\"n\": 2}" DEEPSEEK_CALL_END DEEPSEEK_CALLS_END },
 		{ "mistral", "{\"n\": 2}}]", "(write {\"n\":2})|calls",
 		    "[TOOL_CALLS][{\"name\": \"write\", \"arguments\": "
 		    "{\"n\": 2}}]" },
@@ -224,7 +230,7 @@ static void
 a_required_call_has_one_of_the_names(void **state)
 {
 	static const char *const families[] = { "qwen3", "qwen35", "mistral",
-		"llama3", "harmony", "glm45", "glm47" };
+		"llama3", "harmony", "glm45", "glm47", "deepseek31" };
 	struct rig r;
 	size_t i;
 
@@ -232,9 +238,11 @@ a_required_call_has_one_of_the_names(void **state)
 	for (i = 0; i < nitems(families); i++) {
 		static const char *const args[] = { "{}}", "</function>",
 			"{}}]", "{}}", "{}<|call|>", "</tool_call>",
-			"</tool_call>" };
+			"</tool_call>",
+			"{}" DEEPSEEK_CALL_END DEEPSEEK_CALLS_END };
 		cleanup_free char *text = NULL, *all = NULL, *off = NULL;
-		const char *ends[] = { "\"", ">", "\"", "\"", " ", "\n", "\n" };
+		const char *ends[] = { "\"", ">", "\"", "\"", " ", "\n", "\n",
+			DEEPSEEK_ARGS };
 
 		rig_open(&r, families[i]);
 		r.p.tool_choice = TOOLS_REQUIRED;
@@ -321,6 +329,34 @@ one_call_is_the_last(void **state)
 	    "(read {})|calls");
 	assert_string_equal(
 	    r.bytes, "[TOOL_CALLS][{\"name\": \"read\", \"arguments\": {}}]");
+	rig_close(&r);
+}
+
+static void
+one_call_of_deepseek_is_the_last(void **state)
+{
+	static const char one[] = DEEPSEEK_CALLS DEEPSEEK_CALL
+	    "read" DEEPSEEK_ARGS "{}" DEEPSEEK_CALL_END DEEPSEEK_CALLS_END;
+	static const char two[] = DEEPSEEK_CALLS DEEPSEEK_CALL
+	    "read" DEEPSEEK_ARGS "{}" DEEPSEEK_CALL_END DEEPSEEK_CALL
+	    "write" DEEPSEEK_ARGS
+	    "{\"n\": 1}" DEEPSEEK_CALL_END DEEPSEEK_CALLS_END;
+	struct rig r;
+
+	(void)state;
+	rig_open(&r, "deepseek31");
+	assert_string_equal(play(&r, two), "(read {})(write {\"n\":1})|calls");
+	assert_string_equal(r.bytes, two);
+	r.p.one_call = true;
+	assert_string_equal(play(&r, two), "(read {})|calls");
+	assert_string_equal(r.bytes, one);
+	/* Nor is one begun where there is to be none. */
+	r.p.one_call = false;
+	r.p.tool_choice = TOOLS_NONE;
+	r.p.max_tokens = 40;
+	r.heat = 40;
+	assert_null(strchr(play(&r, one), '('));
+	assert_null(strstr(r.bytes, DEEPSEEK_CALLS));
 	rig_close(&r);
 }
 
@@ -552,6 +588,7 @@ main(void)
 		cmocka_unit_test(a_required_call_has_one_of_the_names),
 		cmocka_unit_test(no_calls_where_none_are_wanted),
 		cmocka_unit_test(one_call_is_the_last),
+		cmocka_unit_test(one_call_of_deepseek_is_the_last),
 		cmocka_unit_test(loops_are_broken),
 		cmocka_unit_test(
 		    a_call_that_may_loop_waits_until_it_is_another),

@@ -78,8 +78,8 @@ static void
 any_model_matches(void **state)
 {
 	static const char *const families[] = { "qwen3", "qwen35", "mistral",
-		"llama3", "harmony", "chatml", "qwen3-coder", "glm45",
-		"glm47" };
+		"llama3", "harmony", "chatml", "qwen3-coder", "glm45", "glm47",
+		"deepseek31" };
 	static const char list[] =
 	    "{\"type\":\"array\",\"items\":{\"enum\":[\"read\",\"abc\",7]},"
 	    "\"minItems\":1,\"maxItems\":3}";

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "inferd/json_tree.h"
 #include "inferd/template.h"
+#include "inferd/deepseek_marks.h"
 #include "tests/inferd/template_golden.h"
 #include "tests/inferd/vocab_small.h"
 
@@ -468,6 +469,50 @@ sampled_turns_of_glm_go_on_where_they_began(void **state)
 }
 
 static void
+deepseek_thinks_or_calls(void **state)
+{
+	struct chat c = chat_named("one");
+	cleanup_prompt struct prompt on = { 0 }, off = { 0 }, with = { 0 };
+	const char *text;
+
+	(void)state;
+	text = render("deepseek31", &c, &on);
+	assert_true(on.thinking && str_ends(text, "<think>"));
+	c.no_thinking = true;
+	text = render("deepseek31", &c, &off);
+	assert_true(!off.thinking && str_ends(text, "</think>"));
+	c.no_thinking = false;
+	c.tools = tools;
+	c.ntools = 2;
+	text = render("deepseek31", &c, &with);
+	assert_true(!with.thinking && str_ends(text, "</think>"));
+}
+
+static void
+sampled_turns_of_deepseek_lose_their_thoughts(void **state)
+{
+	const struct chat_message m[] = {
+		{ .role = CHAT_USER, .text = T("Q1") },
+		{ .role = CHAT_ASSISTANT,
+		    .text = T("A1"),
+		    .thinking = T("T1"),
+		    .sampled = T("T1</think>A1") },
+		{ .role = CHAT_USER, .text = T("Q2") },
+		{ .role = CHAT_ASSISTANT,
+		    .text = T("never"),
+		    .sampled = T("A2 as it was") },
+	};
+	const struct chat c = { .messages = m, .nmessages = 4 };
+	cleanup_prompt struct prompt p = { 0 };
+
+	(void)state;
+	assert_string_equal(render("deepseek31", &c, &p),
+	    DEEPSEEK_BEGIN DEEPSEEK_USER
+	    "Q1" DEEPSEEK_ASSISTANT "</think>A1" DEEPSEEK_END DEEPSEEK_USER
+	    "Q2" DEEPSEEK_ASSISTANT "</think>A2 as it was" DEEPSEEK_END);
+}
+
+static void
 template_is_chosen_by_its_hash(void **state)
 {
 	struct error err = { 0 };
@@ -484,6 +529,11 @@ template_is_chosen_by_its_hash(void **state)
 			     "8bc562bfa25281375",
 			     &err),
 	    CHAT_GLM47);
+	assert_int_equal(template_choose(ARCH_DEEPSEEK2,
+			     "45690185067ea25c073bff2d3e425a45ee2564d2bbf6cdf"
+			     "7d885e139d460b8e0",
+			     &err),
+	    CHAT_DEEPSEEK31);
 	assert_int_equal(
 	    template_choose(ARCH_GPT_OSS, "00", &err), CHAT_HARMONY);
 	assert_int_equal(err.msg[0], '\0');
@@ -581,6 +631,8 @@ main(void)
 		cmocka_unit_test(thinking_can_be_off),
 		cmocka_unit_test(thinking_of_glm_can_be_off),
 		cmocka_unit_test(sampled_turns_of_glm_go_on_where_they_began),
+		cmocka_unit_test(deepseek_thinks_or_calls),
+		cmocka_unit_test(sampled_turns_of_deepseek_lose_their_thoughts),
 		cmocka_unit_test(template_is_chosen_by_its_hash),
 		cmocka_unit_test(history_that_cannot_be_said_is_refused),
 		cmocka_unit_test(json_is_read_strictly),

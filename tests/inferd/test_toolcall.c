@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
+#include "inferd/deepseek_marks.h"
 #include "inferd/toolcall.h"
 
 #define T(s)                                                                   \
@@ -214,6 +215,44 @@ calls_of_glm_are_told(void **state)
 		    " here" },
 		{ "glm47", "<tool_call></tool_call>x", "T:x" },
 		{ "qwen3", "a <arg_key>", "T:a <arg_key>" },
+	};
+
+	(void)state;
+	check(cases, nitems(cases));
+}
+
+static void
+calls_of_deepseek_are_told(void **state)
+{
+	static const struct one cases[] = {
+		{ "deepseek31",
+		    "\1hm</think>Ok." DEEPSEEK_CALLS DEEPSEEK_CALL
+		    "write" DEEPSEEK_ARGS
+		    "{\"text\": \"a\", \"n\": 2}" DEEPSEEK_CALL_END
+			DEEPSEEK_CALL "now" DEEPSEEK_ARGS
+		    "{}" DEEPSEEK_CALL_END DEEPSEEK_CALLS_END,
+		    "?:hmT:Ok.(write {\"text\":\"a\",\"n\":2})(now {})" },
+		/* What stands in a text is its own. */
+		{ "deepseek31",
+		    DEEPSEEK_CALLS DEEPSEEK_CALL
+		    "write" DEEPSEEK_ARGS "{\"text\": \"" DEEPSEEK_CALL_END
+		    "\"}" DEEPSEEK_CALL_END DEEPSEEK_CALLS_END "!",
+		    "(write {\"text\":\"" DEEPSEEK_CALL_END "\"})T:!" },
+		/* Something is missing. */
+		{ "deepseek31",
+		    DEEPSEEK_CALLS DEEPSEEK_CALL
+		    "now" DEEPSEEK_CALL_END DEEPSEEK_CALL "write" DEEPSEEK_ARGS
+		    "{\"n\": 2" DEEPSEEK_CALL_END "!",
+		    "(now {})(write {\"n\":2})T:!" },
+		{ "deepseek31",
+		    DEEPSEEK_CALLS DEEPSEEK_CALL
+		    "write" DEEPSEEK_ARGS "{\"n\": 2" DEEPSEEK_CALLS_END "Ok",
+		    "(write {\"n\":2})T:Ok" },
+		{ "deepseek31",
+		    DEEPSEEK_CALLS DEEPSEEK_CALL "write" DEEPSEEK_ARGS
+						 "{\"n\": 2",
+		    "(write {\"n\":2})" },
+		{ "qwen3", "a " DEEPSEEK_CALLS, "T:a " DEEPSEEK_CALLS },
 	};
 
 	(void)state;
@@ -430,6 +469,7 @@ main(void)
 		cmocka_unit_test(calls_as_json_are_told),
 		cmocka_unit_test(calls_as_tags_are_told),
 		cmocka_unit_test(calls_of_glm_are_told),
+		cmocka_unit_test(calls_of_deepseek_are_told),
 		cmocka_unit_test(harmony_channels_are_told_apart),
 		cmocka_unit_test(malformed_calls_are_repaired),
 		cmocka_unit_test(a_call_that_is_cut_off_has_no_end),
