@@ -419,7 +419,8 @@ static int
 check_one(
     const struct tensor *t, const struct tensor_want *w, struct error *err)
 {
-	bool same = t->ndims == w->ndims;
+	/* A vector may be written as a matrix of one row. */
+	bool same = t->ndims == w->ndims || w->ndims == 1;
 
 	for (size_t i = 0; i < nitems(t->dims); i++)
 		same = same && t->dims[i] == w->dims[i];

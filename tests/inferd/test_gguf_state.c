@@ -232,6 +232,25 @@ an_interval_is_four_and_may_be_said_layer_by_layer(void **state)
 	}
 }
 
+/* Some converters write the share of the shared expert as a matrix. */
+static void
+a_vector_may_be_a_matrix_of_one_row(void **state)
+{
+	static const uint64_t dims[] = { 16, 1 };
+	struct pieces *s = pieces_of(make_next);
+	cleanup_model_table struct model_table *t = NULL;
+	const struct tensor *share;
+
+	pieces_take(s, "blk.1.ffn_gate_inp_shexp.weight");
+	pieces_tensor(
+	    s, "blk.1.ffn_gate_inp_shexp.weight", TT_F32, 2, dims, s->data);
+	s->data += 16 * sizeof(float);
+	t = read_model(s);
+	share = model_table_find(t, "blk.1.ffn_gate_inp_shexp.weight");
+	assert_non_null(share);
+	assert_int_equal(share->ndims, 2);
+}
+
 #define REFUSED(why, change) PIECES_REFUSED(make_next, why, change)
 #define REFUSED_35(why, change) PIECES_REFUSED(make_35, why, change)
 
@@ -327,6 +346,7 @@ main(void)
 		cmocka_unit_test(sections_and_layers_for_guesses_are_read),
 		cmocka_unit_test(
 		    an_interval_is_four_and_may_be_said_layer_by_layer),
+		cmocka_unit_test(a_vector_may_be_a_matrix_of_one_row),
 		cmocka_unit_test(states_that_do_not_fit_are_refused),
 		cmocka_unit_test(states_of_other_architectures_are_refused),
 	};
