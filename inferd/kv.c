@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "inferd/kv_int.h"
+#include "inferd/kv_slab.h"
 #include "inferd/net.h"
 
 struct kv_page {
@@ -116,10 +117,8 @@ free_all(struct kv_page **list)
 {
 	struct kv_page *page;
 
-	while ((page = pop(list)) != NULL) {
-		free(page->data);
+	while ((page = pop(list)) != NULL)
 		free(page);
-	}
 }
 
 void
@@ -127,9 +126,9 @@ kv_pool_free(struct kv_pool *p)
 {
 	if (p == NULL)
 		return;
-	while (kv_pool_clear(p))
-		;
+	free_all(&p->full);
 	free_all(&p->empty);
+	kv_slab_free(p->slabs);
 	free(p->track);
 	free(p);
 }
@@ -172,7 +171,7 @@ kv_page_new(struct kv_pool *p)
 	page = pop(&p->empty);
 	if (page == NULL) {
 		page = xcalloc(1, sizeof(*page));
-		page->data = xcalloc(1, p->all);
+		page->data = kv_slab_take(&p->slabs, p->all);
 	}
 	page->refs = 1;
 	return page;

@@ -23,6 +23,7 @@ struct kv_pool {
 	size_t state; /* bytes of a state */
 	size_t budget, used;
 	struct kv_page *empty, *full; /* nobody's; these are cleared first */
+	struct kv_slab *slabs;        /* what all pages are made of */
 };
 
 struct kv_seq {

@@ -16,6 +16,7 @@ libinferd_a_SOURCES += \
 	inferd/block_ffn.c \
 	inferd/block_mla.c inferd/block_mla.h \
 	inferd/kv.c inferd/kv.h inferd/kv_int.h \
+	inferd/kv_slab.c inferd/kv_slab.h \
 	inferd/kv_state.c \
 	inferd/mat.c inferd/mat.h \
 	inferd/net.c inferd/net.h inferd/net_bind.h \

@@ -5,7 +5,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -70,6 +72,73 @@ pages_are_cleared_one_at_a_time_and_only_if_they_were_used(void **state)
 	assert_false(kv_pool_clear(p));
 	kv_pool_free(p);
 	tiny_free(t);
+}
+
+/* KiB of the mapping at p that large pages map. */
+static unsigned long
+large_kib(const uint8_t *p)
+{
+	FILE *f = fopen("/proc/self/smaps", "re");
+	unsigned long begin, end, kib, n = 0;
+	char line[512];
+	bool here = false;
+
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
+			here = (uintptr_t)p >= begin && (uintptr_t)p < end;
+		else if (here && sscanf(line, "AnonHugePages: %lu", &kib) == 1)
+			n = kib;
+	}
+	fclose(f);
+	return n;
+}
+
+/* Does this kernel map memory in large pages, when one asks for it? */
+static bool
+has_large_pages(void)
+{
+	const size_t size = 8u << 20;
+	uint8_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool has;
+
+	assert_true(p != MAP_FAILED);
+	has = madvise(p, size, MADV_HUGEPAGE) == 0;
+	memset(p, 1, size);
+	has = has && large_kib(p) > 0;
+	munmap(p, size);
+	return has;
+}
+
+static void
+pages_are_mapped_in_large_ones(void **state)
+{
+	const struct kv_shape shape = { .heads = 8, .key = 512, .value = 100 };
+	struct kv_pool *p = kv_pool_of(&shape, 1, TT_F16, SIZE_MAX);
+	struct kv_seq *s = kv_seq_new(p);
+	uint8_t *first;
+
+	if (!has_large_pages()) {
+		kv_seq_free(s);
+		kv_pool_free(p);
+		print_message("no large pages\n");
+		skip();
+	}
+	assert_int_equal(kv_seq_reserve(s, 100 * KV_PAGE), 0);
+	first = kv_rows(s, 0, 0, 0).keys;
+	assert_int_equal((uintptr_t)first % (2u << 20), 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		uint8_t *page = kv_rows(s, 0, 0, i).keys;
+
+		assert_int_equal((uintptr_t)page % 64, 0);
+		for (size_t b = 0; b < kv_page_bytes(p); b += 1000)
+			assert_int_equal(page[b], 0);
+		memset(page, 'x', kv_page_bytes(p));
+	}
+	assert_true(large_kib(first) >= 20u << 10);
+	kv_seq_free(s);
+	kv_pool_free(p);
 }
 
 /* Two heads; a state alone; rows that are values as well. */
@@ -328,6 +397,7 @@ main(void)
 		cmocka_unit_test(a_budget_is_kept_and_pages_come_back_empty),
 		cmocka_unit_test(
 		    pages_are_cleared_one_at_a_time_and_only_if_they_were_used),
+		cmocka_unit_test(pages_are_mapped_in_large_ones),
 		cmocka_unit_test(tracks_are_of_their_own_shapes),
 		cmocka_unit_test(a_row_may_be_of_several_positions),
 		cmocka_unit_test(a_state_is_of_one_place),
