@@ -57,6 +57,7 @@ guide_call(enum chat_family family, bool json)
 		return &llama3;
 	case CHAT_NONE:
 	case CHAT_MIXTRAL:
+	case CHAT_DEEPSEEK2:
 	case CHAT_PLAIN:
 	case CHAT_FAMILIES:
 		break;
@@ -123,6 +124,7 @@ guide_rest(enum chat_family family, struct chat_text text)
 	case CHAT_NONE:
 	case CHAT_HARMONY:
 	case CHAT_MIXTRAL:
+	case CHAT_DEEPSEEK2:
 	case CHAT_LLAMA3:
 	case CHAT_PLAIN:
 	case CHAT_FAMILIES:

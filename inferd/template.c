@@ -18,6 +18,7 @@ static const char *const family_names[CHAT_FAMILIES] = {
 	[CHAT_LLAMA3] = "llama3",
 	[CHAT_GLM45] = "glm45",
 	[CHAT_GLM47] = "glm47",
+	[CHAT_DEEPSEEK2] = "deepseek2",
 	[CHAT_DEEPSEEK31] = "deepseek31",
 	[CHAT_PLAIN] = "plain",
 };
@@ -84,6 +85,11 @@ static const struct {
 	    CHAT_GLM47 },
 	{ "f0309250278561554b1d29ddb1a5c8380edbe4657ccb57180b6550b3bc4e569e",
 	    CHAT_GLM47 },
+	/* DeepSeek V2 */
+	{ "8aeba567270fa9a8d5372caf4b04affea947c4421d96adc01e3ff94021b0ae8e",
+	    CHAT_DEEPSEEK2 },
+	{ "57d9e6472d2633ffd003ffd19b691d1f56e45d81a101edf656ad6e6cdbdf0992",
+	    CHAT_DEEPSEEK2 },
 	/* DeepSeek V3.1, in two forms */
 	{ "45690185067ea25c073bff2d3e425a45ee2564d2bbf6cdf7d885e139d460b8e0",
 	    CHAT_DEEPSEEK31 },
@@ -160,6 +166,7 @@ template_stop(enum chat_family family, unsigned int i)
 		    "<|endoftext|>" },
 		[CHAT_GLM47] = { "<|user|>", "<|observation|>",
 		    "<|endoftext|>" },
+		[CHAT_DEEPSEEK2] = { DEEPSEEK_END },
 		[CHAT_DEEPSEEK31] = { DEEPSEEK_END },
 		[CHAT_PLAIN] = { "\nUser:" },
 	};
@@ -443,8 +450,10 @@ template_render(enum chat_family family, const struct chat *chat,
 	case CHAT_GLM45:
 	case CHAT_GLM47:
 		return render_glm(family, chat, p, err);
+	case CHAT_DEEPSEEK2:
+		return render_deepseek2(chat, p, err);
 	case CHAT_DEEPSEEK31:
-		return render_deepseek(chat, p, err);
+		return render_deepseek31(chat, p, err);
 	case CHAT_PLAIN:
 		return render_plain(chat, p, err);
 	case CHAT_NONE:

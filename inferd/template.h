@@ -29,8 +29,9 @@ enum chat_family {
 	CHAT_MISTRAL,    /* with tools */
 	CHAT_MIXTRAL,    /* without */
 	CHAT_LLAMA3,
-	CHAT_GLM45, /* and 4.6 */
-	CHAT_GLM47, /* without newlines, thoughts begun */
+	CHAT_GLM45,     /* and 4.6 */
+	CHAT_GLM47,     /* without newlines, thoughts begun */
+	CHAT_DEEPSEEK2, /* without tools */
 	CHAT_DEEPSEEK31,
 	CHAT_PLAIN, /* no markup: models that were not trained to chat */
 	CHAT_FAMILIES

@@ -1,5 +1,6 @@
 /*
- * DeepSeek V3.1: it thinks or calls tools, not both.
+ * DeepSeek V2, which has no tools, and V3.1, which thinks or calls tools, not
+ * both.
  */
 #include "inferd/deepseek_marks.h"
 #include "inferd/template_int.h"
@@ -94,7 +95,7 @@ assistant(const struct chat_message *m, bool behind_user, struct prompt *p)
 }
 
 int
-render_deepseek(const struct chat *c, struct prompt *p, struct error *err)
+render_deepseek31(const struct chat *c, struct prompt *p, struct error *err)
 {
 	bool behind_user = false;
 
@@ -131,5 +132,49 @@ render_deepseek(const struct chat *c, struct prompt *p, struct error *err)
 	p->thinking = !c->no_thinking && c->ntools == 0;
 	prompt_say(p, p->thinking ? DEEPSEEK_ASSISTANT "<think>"
 				  : DEEPSEEK_ASSISTANT "</think>");
+	return 0;
+}
+
+int
+render_deepseek2(const struct chat *c, struct prompt *p, struct error *err)
+{
+	if (c->ntools > 0)
+		return error_set(
+		    err, 0, "this model's template has no place for tools");
+	if (c->nmessages == 0)
+		return error_set(err, 0, "the conversation has no message");
+	prompt_say(p, DEEPSEEK_BEGIN);
+	for (size_t i = 0; i < c->nmessages; i++) {
+		const struct chat_message *m = &c->messages[i];
+
+		switch (m->role) {
+		case CHAT_SYSTEM:
+			prompt_text(p, PROMPT_SYSTEM, m->text);
+			prompt_say(p, "\n\n");
+			break;
+		case CHAT_USER:
+			prompt_say(p, "User: ");
+			prompt_text(p, PROMPT_USER, m->text);
+			prompt_say(p, "\n\n");
+			break;
+		case CHAT_ASSISTANT:
+			/* The space was the model's to say. */
+			prompt_say(p, "Assistant:");
+			if (m->sampled.n > 0)
+				prompt_text(p, PROMPT_SAMPLED, m->sampled);
+			else {
+				prompt_say(p, " ");
+				prompt_text(p, PROMPT_ASSISTANT, m->text);
+			}
+			prompt_say(p, DEEPSEEK_END);
+			break;
+		case CHAT_TOOL:
+			return error_set(err, 0,
+			    "message %zu: this model's template has no place "
+			    "for results of tools",
+			    i);
+		}
+	}
+	prompt_say(p, "Assistant:");
 	return 0;
 }

@@ -43,7 +43,9 @@ int render_mixtral(const struct chat *c, struct prompt *p, struct error *err);
 int render_glm(enum chat_family family, const struct chat *c, struct prompt *p,
     struct error *err);
 int render_llama3(const struct chat *c, struct prompt *p, struct error *err);
-int render_deepseek(const struct chat *c, struct prompt *p, struct error *err);
+int render_deepseek2(const struct chat *c, struct prompt *p, struct error *err);
+int render_deepseek31(
+    const struct chat *c, struct prompt *p, struct error *err);
 int render_plain(const struct chat *c, struct prompt *p, struct error *err);
 
 #endif

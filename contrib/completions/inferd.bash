@@ -13,7 +13,7 @@ _inferd() {
 	--template)
 		mapfile -t COMPREPLY < <(compgen -W "chatml qwen3 qwen35
 		    qwen3-coder harmony mistral mixtral llama3 glm45 glm47
-		    deepseek31 plain" -- "$cur")
+		    deepseek2 deepseek31 plain" -- "$cur")
 		return
 		;;
 	--cache-dir)

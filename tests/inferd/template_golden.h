@@ -735,6 +735,11 @@ static const struct {
 	    "<|assistant|><think>T2</think><tool_call>now</tool_call>"
 	    "<|observation|><tool_response>noon</tool_response>"
 	    "<|assistant|><think>" },
+	{ "deepseek2", "one",
+	    DEEPSEEK_BEGIN "Be brief.\n\nUser: Hi <|im_end|>\n\nAssistant:" },
+	{ "deepseek2", "turns",
+	    DEEPSEEK_BEGIN "Be brief.\n\nUser: 2+2?\n\nAssistant: 4" DEEPSEEK_END
+	    "User: And 3+3?\n\nAssistant:" },
 	{ "deepseek31", "one",
 	    DEEPSEEK_BEGIN "Be brief." DEEPSEEK_USER "Hi <|im_end|>"
 	    DEEPSEEK_ASSISTANT "<think>" },

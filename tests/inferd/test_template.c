@@ -207,8 +207,10 @@ no_word_of_others_is_the_templates(void **state)
 		cleanup_prompt struct prompt p = { 0 };
 		cleanup_free char *words = NULL, *said = NULL;
 
-		c.ntools = f == CHAT_PLAIN || f == CHAT_MIXTRAL ? 0 : 1;
-		c.nmessages = f == CHAT_MIXTRAL ? 3 : 4;
+		const bool bare = f == CHAT_MIXTRAL || f == CHAT_DEEPSEEK2;
+
+		c.ntools = f == CHAT_PLAIN || bare ? 0 : 1;
+		c.nmessages = bare ? 3 : 4;
 		render(template_name((enum chat_family)f), &c, &p);
 		words = of_origin(&p, PROMPT_TEMPLATE);
 		assert_null(strstr(words, "EVIL"));
@@ -469,6 +471,23 @@ sampled_turns_of_glm_go_on_where_they_began(void **state)
 }
 
 static void
+sampled_turns_of_deepseek_keep_their_space(void **state)
+{
+	const struct chat_message m[] = {
+		{ .role = CHAT_USER, .text = T("Q1") },
+		{ .role = CHAT_ASSISTANT,
+		    .text = T("A1"),
+		    .sampled = T("  A1 as it was") },
+	};
+	const struct chat c = { .messages = m, .nmessages = 2 };
+	cleanup_prompt struct prompt p = { 0 };
+
+	(void)state;
+	assert_string_equal(render("deepseek2", &c, &p), DEEPSEEK_BEGIN
+	    "User: Q1\n\nAssistant:  A1 as it was" DEEPSEEK_END "Assistant:");
+}
+
+static void
 deepseek_thinks_or_calls(void **state)
 {
 	struct chat c = chat_named("one");
@@ -550,6 +569,8 @@ template_is_chosen_by_its_hash(void **state)
 static void
 history_that_cannot_be_said_is_refused(void **state)
 {
+	static const enum chat_family without[] = { CHAT_PLAIN, CHAT_MIXTRAL,
+		CHAT_DEEPSEEK2 };
 	static const struct chat_message orphan[] = {
 		{ .role = CHAT_USER, .text = T("Q") },
 		{ .role = CHAT_TOOL, .text = T("noon") },
@@ -567,10 +588,16 @@ history_that_cannot_be_said_is_refused(void **state)
 		    template_render(CHAT_HARMONY, &c, &p, &err), -1);
 		assert_non_null(strstr(err.msg, "message 1"));
 	}
+	for (size_t i = 0; i < nitems(without); i++) {
+		cleanup_prompt struct prompt p = { 0 };
+		assert_int_equal(
+		    template_render(without[i], &plain, &p, &err), -1);
+	}
 	{
 		cleanup_prompt struct prompt p = { 0 };
 		assert_int_equal(
-		    template_render(CHAT_PLAIN, &plain, &p, &err), -1);
+		    template_render(CHAT_DEEPSEEK2, &c, &p, &err), -1);
+		assert_non_null(strstr(err.msg, "message 1"));
 	}
 	for (f = 0; f < CHAT_PLAIN; f++) {
 		cleanup_prompt struct prompt p = { 0 };
@@ -631,6 +658,7 @@ main(void)
 		cmocka_unit_test(thinking_can_be_off),
 		cmocka_unit_test(thinking_of_glm_can_be_off),
 		cmocka_unit_test(sampled_turns_of_glm_go_on_where_they_began),
+		cmocka_unit_test(sampled_turns_of_deepseek_keep_their_space),
 		cmocka_unit_test(deepseek_thinks_or_calls),
 		cmocka_unit_test(sampled_turns_of_deepseek_lose_their_thoughts),
 		cmocka_unit_test(template_is_chosen_by_its_hash),
