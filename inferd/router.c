@@ -30,17 +30,23 @@ best_of(const float *x, uint32_t n)
 	return best;
 }
 
-/* The two best of a group together; of one expert, that. */
+/*
+ * The two best of a group together, or the best where scores are shares
+ * (DeepSeek-V2; another engine adds up the two there, too); of one expert,
+ * that.
+ */
 static float
-worth(const float *pick, uint32_t n)
+worth(const struct hparams *hp, const float *pick, uint32_t n)
 {
 	const uint32_t first = best_of(pick, n);
 	float second = -INFINITY;
 
+	if (n == 1 || hp->gate == GATE_SOFTMAX)
+		return pick[first];
 	for (uint32_t i = 0; i < n; i++)
 		if (i != first && pick[i] > second)
 			second = pick[i];
-	return n > 1 ? pick[first] + second : pick[first];
+	return pick[first] + second;
 }
 
 /* Nothing is left of the groups that are not among the best. */
@@ -52,7 +58,7 @@ keep_groups(const struct hparams *hp, float *pick)
 	bool kept[MODEL_EXPERTS_MAX] = { false };
 
 	for (uint32_t g = 0; g < hp->expert_groups; g++)
-		of[g] = worth(&pick[g * each], each);
+		of[g] = worth(hp, &pick[g * each], each);
 	for (uint32_t k = 0; k < hp->groups_used; k++) {
 		const uint32_t g = best_of(of, hp->expert_groups);
 

@@ -12,7 +12,8 @@
  * The hp->experts_used best by `score`, best first, and how much each of them
  * counts; the first of equals wins.  bias, if not NULL, is added for the choice
  * alone.  With groups, all come out of those hp->groups_used whose two best are
- * the best together.  Scores are overwritten.
+ * the best together, or whose best is the best where hp->gate is a softmax.
+ * Scores are overwritten.
  */
 void router_choose(const struct hparams *hp, const float *bias, float *score,
     uint32_t *chosen, float *weight);

@@ -70,6 +70,7 @@ static void
 plain_groups(const struct hparams *hp, struct plain *p)
 {
 	const uint32_t each = hp->experts / hp->expert_groups;
+	const bool alone = hp->gate == GATE_SOFTMAX;
 	double worth[EXPERTS];
 	bool used[EXPERTS] = { false };
 
@@ -79,7 +80,8 @@ plain_groups(const struct hparams *hp, struct plain *p)
 		worth[g] = each == 1 ? v[0] : -HUGE_VAL;
 		for (uint32_t a = 0; a < each; a++)
 			for (uint32_t b = 0; b < a; b++)
-				worth[g] = fmax(worth[g], v[a] + v[b]);
+				worth[g] = fmax(worth[g],
+				    alone ? fmax(v[a], v[b]) : v[a] + v[b]);
 	}
 	for (uint32_t k = 0; k < hp->groups_used; k++)
 		used[plain_best(p, worth, used, hp->expert_groups)] = true;
