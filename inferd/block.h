@@ -77,6 +77,28 @@ struct attend {
 };
 void block_attend(struct run *r, const struct attend *a);
 
+/*
+ * The same rows by rows, for who chooses which: begin, any views one after
+ * another, end.  n: of heads of queries [h, h + n) of one row, up to
+ * ATTEND_TOGETHER, that share keys; q and outs: theirs.
+ */
+#define ATTEND_TOGETHER 8u
+struct attend_view {
+	const uint8_t *keys, *values;
+	size_t key, value; /* bytes of a row */
+	uint32_t n;        /* rows, up to KV_PAGE */
+};
+struct attend_sum {
+	float max, total;
+};
+void attend_begin(const struct attend *a, uint32_t h, uint32_t n,
+    struct attend_sum *sums, float *outs);
+void attend_view(const struct run *r, const struct attend *a, const float *q,
+    size_t n, const struct attend_view *w, struct attend_sum *sums,
+    float *outs);
+void attend_end(const struct attend *a, uint32_t n,
+    const struct attend_sum *sums, float *outs);
+
 /* What attention says, into r->out. */
 void block_attention(struct run *r, uint32_t layer);
 /* What a layer with a state says instead. */

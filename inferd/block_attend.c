@@ -5,40 +5,25 @@
 #include "inferd/block.h"
 #include "inferd/kern.h"
 
-/* Some positions of one page. */
-struct view {
-	const uint8_t *keys, *values;
-	size_t key, value; /* bytes of a row */
-	uint32_t n;
-};
-
-struct sum {
-	float max, total;
-};
-
-/* Queries that go through a page together. */
-#define TOGETHER 8u
-
 struct work {
 	struct run *r;
 	const struct attend *a;
 	uint32_t group;  /* heads that share one of keys */
-	uint32_t pieces; /* of a row, TOGETHER heads each or fewer */
+	uint32_t pieces; /* of a row, ATTEND_TOGETHER heads each or fewer */
 };
 
-static void
-see_page(const struct work *x, const float *q, size_t n, const struct view *w,
-    struct sum *sums, float *outs)
+void
+attend_view(const struct run *r, const struct attend *a, const float *q,
+    size_t n, const struct attend_view *w, struct attend_sum *sums, float *outs)
 {
-	const struct attend *a = x->a;
-	const enum tensor_type type = x->r->kv;
-	float ps[TOGETHER][KV_PAGE] attr_uninit;
+	const enum tensor_type type = r->kv;
+	float ps[ATTEND_TOGETHER][KV_PAGE] attr_uninit;
 
 	kern_dot_group(
 	    type, w->keys, w->key, w->n, q, a->key, n, a->key, ps[0], KV_PAGE);
 	for (size_t g = 0; g < n; g++) {
 		float *p = ps[g], *out = outs + g * a->value, most;
-		struct sum *s = &sums[g];
+		struct attend_sum *s = &sums[g];
 
 		for (uint32_t j = 0; j < w->n; j++)
 			p[j] *= a->scale;
@@ -57,7 +42,27 @@ see_page(const struct work *x, const float *q, size_t n, const struct view *w,
 	    a->value, outs, a->value);
 }
 
-static struct view
+void
+attend_begin(const struct attend *a, uint32_t h, uint32_t n,
+    struct attend_sum *sums, float *outs)
+{
+	for (uint32_t g = 0; g < n; g++)
+		sums[g] = a->sinks != NULL
+			      ? (struct attend_sum){ a->sinks[h + g], 1 }
+			      : (struct attend_sum){ -INFINITY, 0 };
+	memset(outs, 0, (size_t)n * a->value * sizeof(*outs));
+}
+
+void
+attend_end(const struct attend *a, uint32_t n, const struct attend_sum *sums,
+    float *outs)
+{
+	for (uint32_t g = 0; g < n; g++)
+		for (size_t d = 0; d < a->value; d++)
+			outs[g * a->value + d] /= sums[g].total;
+}
+
+static struct attend_view
 view(const struct attend *a, const struct row *row, uint32_t kv_head,
     uint32_t page, uint32_t first, uint32_t last)
 {
@@ -66,14 +71,15 @@ view(const struct attend *a, const struct row *row, uint32_t kv_head,
 	const uint8_t *values = apart ? kv.values : kv.keys;
 	const size_t value = apart ? kv.value : kv.key;
 
-	return (struct view){ .keys = kv.keys + first * kv.key,
+	return (struct attend_view){ .keys = kv.keys + first * kv.key,
 		.values = values + first * value,
 		.key = kv.key,
 		.value = value,
 		.n = last - first };
 }
 
-/* Heads [h, h + n) of a row, n up to TOGETHER, that share a head of keys. */
+/* Heads [h, h + n) of a row, n up to ATTEND_TOGETHER, that share a head of
+ * keys. */
 static void
 see_all(
     const struct work *x, size_t i, uint32_t kv_head, uint32_t h, uint32_t n)
@@ -85,23 +91,19 @@ see_all(
 	    a->window != 0 && end > a->window ? end - a->window : 0;
 	const float *q = &a->q[(i * a->heads + h) * a->key];
 	float *out = &a->out[(i * a->heads + h) * a->value];
-	struct sum s[TOGETHER];
+	struct attend_sum s[ATTEND_TOGETHER];
 
-	for (uint32_t g = 0; g < n; g++)
-		s[g] = a->sinks != NULL ? (struct sum){ a->sinks[h + g], 1 }
-					: (struct sum){ -INFINITY, 0 };
-	memset(out, 0, (size_t)n * a->value * sizeof(*out));
+	attend_begin(a, h, n, s, out);
 	for (uint32_t page = begin / KV_PAGE; page * KV_PAGE < end; page++) {
 		const uint32_t at = page * KV_PAGE;
 		const uint32_t first = begin > at ? begin - at : 0;
 		const uint32_t last = end - at < KV_PAGE ? end - at : KV_PAGE;
-		const struct view w = view(a, row, kv_head, page, first, last);
+		const struct attend_view w =
+		    view(a, row, kv_head, page, first, last);
 
-		see_page(x, q, n, &w, s, out);
+		attend_view(x->r, a, q, n, &w, s, out);
 	}
-	for (uint32_t g = 0; g < n; g++)
-		for (size_t d = 0; d < a->value; d++)
-			out[g * a->value + d] /= s[g].total;
+	attend_end(a, n, s, out);
 }
 
 /*
@@ -115,11 +117,11 @@ see_piece(size_t piece, unsigned thread, void *arg)
 	const struct work *x = arg;
 	const size_t i = piece / x->pieces / x->a->kv_heads;
 	const uint32_t kv_head = (uint32_t)(piece / x->pieces % x->a->kv_heads);
-	const uint32_t g = (uint32_t)(piece % x->pieces) * TOGETHER;
+	const uint32_t g = (uint32_t)(piece % x->pieces) * ATTEND_TOGETHER;
 
 	(void)thread;
 	see_all(x, i, kv_head, kv_head * x->group + g,
-	    x->group - g < TOGETHER ? x->group - g : TOGETHER);
+	    x->group - g < ATTEND_TOGETHER ? x->group - g : ATTEND_TOGETHER);
 }
 
 void
@@ -127,6 +129,6 @@ block_attend(struct run *r, const struct attend *a)
 {
 	struct work x = { .r = r, .a = a, .group = a->heads / a->kv_heads };
 
-	x.pieces = (x.group + TOGETHER - 1) / TOGETHER;
+	x.pieces = (x.group + ATTEND_TOGETHER - 1) / ATTEND_TOGETHER;
 	pool_run(r->pool, r->n * a->kv_heads * x.pieces, see_piece, &x);
 }

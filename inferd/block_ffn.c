@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +64,18 @@ struct experts {
 	size_t chunk, chunks; /* rows of a piece; pieces of an expert */
 };
 
+/* Gates up to the limit, values up to it on both sides; 0: there is none. */
+static void
+clip(float limit, float *gate, float *up, size_t n)
+{
+	if (limit == 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		gate[i] = fminf(gate[i], limit);
+		up[i] = fmaxf(fminf(up[i], limit), -limit);
+	}
+}
+
 /* A piece of the hidden values of one expert, for all its rows. */
 static void
 hidden_piece(size_t piece, unsigned thread, void *arg)
@@ -86,10 +99,13 @@ hidden_piece(size_t piece, unsigned thread, void *arg)
 		    x->stride, n, gate, CHUNK);
 		mat_rows(&x->l->up, g->expert, r0, r1,
 		    x->xq_up + at * x->stride_up, x->stride_up, n, up, CHUNK);
-		for (size_t t = 0; t < n; t++)
+		for (size_t t = 0; t < n; t++) {
+			clip(r->net->hp.streams.limit, &gate[t * CHUNK],
+			    &up[t * CHUNK], r1 - r0);
 			kern_glu_join(r->net->def->glu, &gate[t * CHUNK],
 			    &up[t * CHUNK], NULL, NULL, r1 - r0,
 			    &r->slot_hidden[(at + t) * ff + r0]);
+		}
 	}
 }
 
@@ -162,6 +178,22 @@ gather(struct run *r, enum tensor_type type, struct gathered *g, size_t *stride)
 	return g->p;
 }
 
+static void
+choose(struct run *r, const struct layer *l, size_t i)
+{
+	const struct hparams *hp = &r->net->hp;
+	const size_t used = hp->experts_used;
+	float *score = &r->scores[i * hp->experts];
+	float *weight = &r->weight[i * used];
+	uint32_t *chosen = &r->chosen[i * used];
+
+	if (l->fixed != NULL)
+		router_given(hp, &l->fixed[r->rows[i].token * used], score,
+		    chosen, weight);
+	else
+		router_choose(hp, l->router_bias, score, chosen, weight);
+}
+
 void
 block_experts(struct run *r, uint32_t layer)
 {
@@ -176,13 +208,13 @@ block_experts(struct run *r, uint32_t layer)
 
 	acts_set(r->acts, r->norm, r->n, hp->embd);
 	mat_mul(r->pool, r->acts, in, ff == 0 ? 1 : 3);
-	if (ff != 0)
+	if (ff != 0) {
+		clip(hp->streams.shared_limit, r->hidden, up, r->n * ff);
 		kern_glu_join(r->net->def->glu, r->hidden, up, NULL, NULL,
 		    r->n * ff, r->hidden);
+	}
 	for (size_t i = 0; i < r->n; i++)
-		router_choose(hp, l->router_bias, &r->scores[i * hp->experts],
-		    &r->chosen[i * hp->experts_used],
-		    &r->weight[i * hp->experts_used]);
+		choose(r, l, i);
 	group(r);
 
 	x.xq = gather(r, l->gate.type, &r->gathered[0], &x.stride);

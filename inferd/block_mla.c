@@ -142,48 +142,15 @@ store(size_t i, unsigned thread, void *arg)
 	}
 }
 
-/* Of each head a product with a matrix of its own. */
-struct each_head {
-	struct run *r;
-	const struct matrix *m;
-	const uint8_t *xq; /* [rows][heads] */
-	size_t xq_stride;
-	float *y; /* [rows][heads][stride] */
-	size_t stride, heads;
-	size_t chunk, chunks; /* rows of a piece; pieces of a head */
-};
-
-static void
-head_piece(size_t piece, unsigned thread, void *arg)
-{
-	const struct each_head *x = arg;
-	const size_t h = piece / x->chunks;
-	const size_t r0 = piece % x->chunks * x->chunk;
-	const size_t r1 =
-	    r0 + x->chunk < x->m->rows ? r0 + x->chunk : x->m->rows;
-
-	(void)thread;
-	mat_rows(x->m, h, r0, r1, x->xq + h * x->xq_stride,
-	    x->heads * x->xq_stride, x->r->n, &x->y[h * x->stride + r0],
-	    x->heads * x->stride);
-}
-
 /* y[row][head] = m[head] x[row][head]; stride: floats from head to head. */
 static void
 each_head(struct run *r, const struct matrix *m, const float *x, float *y,
     size_t stride)
 {
-	struct each_head e = { .r = r,
-		.m = m,
-		.y = y,
-		.stride = stride,
-		.heads = r->net->hp.heads,
-		.chunk = mat_piece(m) };
+	const size_t heads = r->net->hp.heads;
 
-	acts_set(r->acts, x, r->n * e.heads, m->cols);
-	e.xq = acts_for(r->acts, m->type, &e.xq_stride);
-	e.chunks = (m->rows + e.chunk - 1) / e.chunk;
-	pool_run(r->pool, e.heads * e.chunks, head_piece, &e);
+	acts_set(r->acts, x, r->n * heads, m->cols);
+	mat_mul_each(r->pool, r->acts, m, r->n, heads, y, stride);
 }
 
 void

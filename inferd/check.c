@@ -44,7 +44,9 @@ states(const struct hparams *h, size_t *bytes)
 
 	*bytes = 0;
 	for (uint32_t i = 0; net_kv_shape(h, i, &shape); i++) {
-		n += shape.state > 0;
+		/* One may have two, the second behind all others'. */
+		n +=
+		    shape.state > 0 && (h->streams.n == 0 || i < 2 * h->layers);
 		*bytes += shape.state;
 	}
 	return n;

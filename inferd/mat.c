@@ -173,3 +173,43 @@ mat_mul(struct pool *pool, struct acts *a, const struct product *p, size_t n)
 	}
 	pool_run(pool, pieces, product_piece, &ps);
 }
+
+struct each {
+	const struct matrix *m;
+	const uint8_t *xq; /* [rows][parts] */
+	size_t xq_stride, rows, parts;
+	float *y;
+	size_t stride;
+	size_t chunk, chunks; /* rows of a piece; pieces of a part */
+};
+
+static void
+each_piece(size_t piece, unsigned thread, void *arg)
+{
+	const struct each *x = arg;
+	const size_t part = piece / x->chunks;
+	const size_t r0 = piece % x->chunks * x->chunk;
+	const size_t r1 =
+	    r0 + x->chunk < x->m->rows ? r0 + x->chunk : x->m->rows;
+
+	(void)thread;
+	mat_rows(x->m, part, r0, r1, x->xq + part * x->xq_stride,
+	    x->parts * x->xq_stride, x->rows, &x->y[part * x->stride + r0],
+	    x->parts * x->stride);
+}
+
+void
+mat_mul_each(struct pool *pool, struct acts *a, const struct matrix *m,
+    size_t rows, size_t parts, float *y, size_t stride)
+{
+	struct each e = { .m = m,
+		.rows = rows,
+		.parts = parts,
+		.y = y,
+		.stride = stride,
+		.chunk = mat_piece(m) };
+
+	e.xq = acts_for(a, m->type, &e.xq_stride);
+	e.chunks = (m->rows + e.chunk - 1) / e.chunk;
+	pool_run(pool, parts * e.chunks, each_piece, &e);
+}

@@ -36,6 +36,14 @@ struct product {
 void mat_mul(
     struct pool *pool, struct acts *a, const struct product *p, size_t n);
 
+/*
+ * Of each part of a row a product with a matrix of its own, expert by expert
+ * of m: y[row][part] = m[part] x[row][part].  The activations are set: those
+ * of `parts` for each of `rows`; stride: floats from part to part of y.
+ */
+void mat_mul_each(struct pool *pool, struct acts *a, const struct matrix *m,
+    size_t rows, size_t parts, float *y, size_t stride);
+
 /* Rows [r0, r1) of expert e (0 if there are none), for nt rows in form xq. */
 void mat_rows(const struct matrix *m, size_t e, size_t r0, size_t r1,
     const uint8_t *xq, size_t xq_stride, size_t nt, float *y, size_t stride);

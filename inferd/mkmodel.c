@@ -119,6 +119,8 @@ type_of(const struct mkmodel *k, const struct tensor_want *w, uint32_t layer)
 	const bool more =
 	    layer < eighth || layer >= k->hp.layers - eighth || layer % 3 == 2;
 
+	if (w->kind == CLASS_TABLE)
+		return TT_I32;
 	/* Too short for whole blocks of most types, which is done likewise
 	 * where models are quantised. */
 	if (str_eq(w->name, "attn_k_b.weight") &&
@@ -222,7 +224,12 @@ check_request(const struct mkmodel *k, struct error *err)
 	    k->hp.delta.heads > MODEL_HEADS_MAX ||
 	    k->hp.delta.key_heads > MODEL_HEADS_MAX ||
 	    k->hp.delta.key > MODEL_HEAD_MAX ||
-	    k->hp.delta.value > MODEL_HEAD_MAX)
+	    k->hp.delta.value > MODEL_HEAD_MAX ||
+	    k->hp.window > MODEL_CTX_MAX ||
+	    k->hp.streams.out_groups > MODEL_HEADS_MAX ||
+	    k->hp.streams.out_rank > MODEL_EMBD_MAX ||
+	    k->hp.streams.index_heads > MODEL_HEADS_MAX ||
+	    k->hp.streams.index_key > MODEL_HEAD_MAX)
 		return error_set(err, 0, "the model is too large");
 	return model_shape_numbers(&k->hp, err);
 }
@@ -258,7 +265,7 @@ put_experts(struct buf *b, const struct mkmodel *k)
 	put_number(b, k, "expert_count", h->experts);
 	put_number(b, k, "expert_used_count", h->experts_used);
 	put_number(b, k, "expert_feed_forward_length", h->expert_ff);
-	if (h->expert_scale != 1)
+	if (h->expert_scale != 1 || h->streams.n > 0)
 		n += put_real(b, k, "expert_weights_scale", h->expert_scale);
 	if ((has & TRAIT_LEAD) != 0)
 		n += put_number(
@@ -278,7 +285,9 @@ put_experts(struct buf *b, const struct mkmodel *k)
 		char key[GGUF_KEY_MAX];
 
 		n += put_number(b, k, "expert_gating_func",
-		    h->gate == GATE_SIGMOID ? 2 : 1);
+		    h->gate == GATE_ROOT      ? 4
+		    : h->gate == GATE_SIGMOID ? 2
+					      : 1);
 		snprintf(key, sizeof(key), "%s.expert_weights_norm",
 		    arch_name(h->arch));
 		gguf_put_bool(b, key, h->expert_norm);
@@ -313,6 +322,39 @@ put_delta(struct buf *b, const struct mkmodel *k)
 		buf_put_u32(b, (pairs + 2 - i) / 3);
 	buf_put_u32(b, 0);
 	return 7;
+}
+
+static uint32_t
+put_streams(struct buf *b, const struct mkmodel *k)
+{
+	const struct hparams *h = &k->hp;
+	const struct streams_shape *s = &h->streams;
+	char key[GGUF_KEY_MAX];
+	uint32_t n = 0;
+
+	if (s->n == 0)
+		return 0;
+	n += put_number(b, k, "hyper_connection.count", s->n);
+	n +=
+	    put_number(b, k, "hyper_connection.sinkhorn_iterations", s->rounds);
+	n += put_real(b, k, "hyper_connection.epsilon", s->eps);
+	n += put_number(b, k, "attention.output_group_count", s->out_groups);
+	n += put_number(b, k, "attention.output_lora_rank", s->out_rank);
+	n += put_number(b, k, "attention.q_lora_rank", h->q_rank);
+	n += put_number(b, k, "attention.indexer.head_count", s->index_heads);
+	n += put_number(b, k, "attention.indexer.key_length", s->index_key);
+	n += put_number(b, k, "attention.indexer.top_k", s->index_top);
+	n += put_number(b, k, "hash_layer_count", s->hash_layers);
+	n += put_real(
+	    b, k, "attention.compress_rope_freq_base", s->squeeze_base);
+	n += put_real(b, k, "swiglu_clamp_exp", s->limit);
+	n += put_real(b, k, "swiglu_clamp_shexp", s->shared_limit);
+	snprintf(key, sizeof(key), "%s.attention.compress_ratios",
+	    arch_name(h->arch));
+	gguf_put_array(b, key, GGUF_I32, h->layers + h->idle_layers);
+	for (uint32_t i = 0; i < h->layers + h->idle_layers; i++)
+		buf_put_u32(b, s->squeeze[i]);
+	return n + 1;
 }
 
 static uint32_t
@@ -385,6 +427,7 @@ put_hparams(struct buf *b, const struct mkmodel *k)
 	if (h->experts > 0)
 		n += put_experts(b, k);
 	n += put_delta(b, k);
+	n += put_streams(b, k);
 	if (h->window > 0)
 		n += put_number(b, k, "attention.sliding_window", h->window);
 	return n;
@@ -450,6 +493,7 @@ spread(const struct mkmodel *k, const struct tensor_want *w)
 	case CLASS_FFN:
 		return each;
 	case CLASS_NORM:
+	case CLASS_TABLE:
 		break;
 	}
 	return 1;
@@ -471,7 +515,7 @@ small_value(const char *name, uint64_t *s)
 		return 0.5f * (0.5f + uniform(s));
 	if (str_ends(name, ".bias"))
 		return 0.05f * bell(s);
-	if (strstr(name, "sinks") != NULL)
+	if (strstr(name, "sinks") != NULL || strstr(name, "_base.") != NULL)
 		return bell(s);
 	if (str_starts(name, "rope_freqs"))
 		return 1 + 3 * uniform(s);
@@ -488,6 +532,24 @@ draw_row(const struct mkmodel *k, const struct plan *p, float *row, uint64_t *s)
 	for (uint64_t i = 0; i < p->want.dims[0]; i++)
 		row[i] = p->want.kind == CLASS_NORM ? small_value(p->name, s)
 						    : sigma * bell(s);
+}
+
+/* Numbers of experts, no two of a token alike. */
+static void
+draw_table(
+    const struct mkmodel *k, const struct plan *p, uint8_t *row, uint64_t *s)
+{
+	const uint64_t n = p->want.dims[0];
+
+	for (uint64_t i = 0; i < n;) {
+		const uint32_t e = (uint32_t)(next(s) % k->hp.experts);
+		bool other = true;
+
+		for (uint64_t j = 0; j < i; j++)
+			other = other && memcmp(&row[4 * j], &e, 4) != 0;
+		if (other)
+			memcpy(&row[4 * i++], &e, 4);
+	}
 }
 
 static int
@@ -517,6 +579,10 @@ write_tensor(int fd, const struct mkmodel *k, const struct plan *p)
 		drawn = rows;
 	pool = xcalloc(drawn, bytes);
 	for (uint64_t i = 0; i < drawn; i++) {
+		if (p->want.kind == CLASS_TABLE) {
+			draw_table(k, p, &pool[i * bytes], &s);
+			continue;
+		}
 		draw_row(k, p, row, &s);
 		quantise_row(p->type, row, p->want.dims[0], &pool[i * bytes]);
 	}

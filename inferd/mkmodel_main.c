@@ -13,7 +13,8 @@
 static const char usage[] =
     "usage: inferd-mkmodel [options] FILE.gguf\n"
     "  --arch NAME        qwen3moe, qwen3, llama, olmoe, gpt-oss,\n"
-    "                     glm4moe, deepseek2, qwen3next or qwen35moe\n"
+    "                     glm4moe, deepseek2, qwen3next, qwen35moe or\n"
+    "                     deepseek4\n"
     "  --preset tiny|bench\n"
     "  --layers --embd --heads --kv-heads --head --ff --experts --used\n"
     "  --expert-ff --vocab --ctx --window --rope-dims --rope-base\n"
@@ -21,6 +22,8 @@ static const char usage[] =
     "  --q-rank --kv-rank --expert-scale --gate softmax|sigmoid\n"
     "  --raw-weights      of experts, which do not sum to one\n"
     "  --interval --taps --state --state-keys --states --fused\n"
+    "  --streams --rounds --out-groups --out-rank --choosers --chooser\n"
+    "  --chosen --fixed --limit X\n"
     "  --yarn FACTOR      positions by YaRN\n"
     "  --yarn-scores X    where that makes scores larger: by how much\n"
     "  --type TYPE        of every matrix but the router's\n"
@@ -52,6 +55,7 @@ enum {
 	OPT_YARN_SCORES,
 	OPT_ROPE_BASE,
 	OPT_ROPE_SCALE,
+	OPT_LIMIT,
 	OPT_NUMBER,     /* and on: numbers[] */
 	OPT_CLASS = 512 /* and on: of that class */
 };
@@ -68,6 +72,29 @@ fail(const char *what, const char *of)
 {
 	fprintf(stderr, "inferd-mkmodel: %s '%s'\n", what, of);
 	return EXIT_FAILURE;
+}
+
+/* Layers with no squeezed rows, with rows of few and of many positions. */
+static void
+set_streams(struct hparams *h)
+{
+	h->expert_scale = 1.5f;
+	h->q_rank = 256;
+	h->kv_heads = 1;
+	h->head_k = 128;
+	h->window = 32;
+	h->streams = (struct streams_shape){ .n = 4,
+		.rounds = 20,
+		.eps = 1e-6f,
+		.out_groups = 2,
+		.out_rank = 128,
+		.index_heads = 16,
+		.index_key = 64,
+		.index_top = 32,
+		.hash_layers = 1,
+		.squeeze_base = 160000,
+		.limit = 10,
+		.shared_limit = 10 };
 }
 
 /* What goes with an architecture, before the options have their say. */
@@ -92,6 +119,9 @@ set_arch(struct mkmodel *k, enum arch arch)
 		h->kv_heads = 1;
 		h->head_k = 96;
 	}
+	h->streams = (struct streams_shape){ 0 };
+	if (arch == ARCH_DEEPSEEK4)
+		set_streams(h);
 	h->delta = (struct delta_shape){ 0 };
 	if ((model_traits(arch) & TRAIT_DELTA) != 0)
 		h->delta = (struct delta_shape){ .every = 4,
@@ -290,6 +320,12 @@ option(struct mkmodel *k, int c, const struct number *numbers)
 		return set_real(optarg, 1, &k->hp.rope_base);
 	case OPT_ROPE_SCALE:
 		return set_real(optarg, 0, &k->hp.rope_scale);
+	case OPT_LIMIT:
+		k->hp.streams.shared_limit = 0;
+		if (set_real(optarg, 0, &k->hp.streams.limit) != 0)
+			return EXIT_FAILURE;
+		k->hp.streams.shared_limit = k->hp.streams.limit;
+		return 0;
 	default:
 		if (c >= OPT_CLASS)
 			return set_type(optarg, &k->type[c - OPT_CLASS]);
@@ -305,6 +341,8 @@ usual_rotation(const struct hparams *h)
 		return h->head_k / 4;
 	if (h->arch == ARCH_DEEPSEEK2)
 		return h->head_k / 6 * 2;
+	if (h->arch == ARCH_DEEPSEEK4)
+		return h->head_k / 4;
 	return h->arch == ARCH_GLM4MOE ? h->head_k / 2 : h->head_k;
 }
 
@@ -323,6 +361,9 @@ complete(struct mkmodel *k, bool dense, uint32_t shared)
 	h->delta.value = h->delta.key;
 	if (h->delta.every > h->layers)
 		h->delta.every = h->layers;
+	/* The first two have a window alone; the others take turns. */
+	for (uint32_t i = 2; h->streams.n > 0 && i < h->layers; i++)
+		h->streams.squeeze[i] = i % 2 == 0 ? SQUEEZE_FEW : SQUEEZE_MANY;
 	if (h->rope_dims == 0)
 		h->rope_dims = usual_rotation(h);
 	if (h->kv_rank > 0 && h->rope_dims < h->head_k)
@@ -358,6 +399,7 @@ main(int argc, char **argv)
 		{ "yarn-scores", required_argument, NULL, OPT_YARN_SCORES },
 		{ "rope-base", required_argument, NULL, OPT_ROPE_BASE },
 		{ "rope-scale", required_argument, NULL, OPT_ROPE_SCALE },
+		{ "limit", required_argument, NULL, OPT_LIMIT },
 		{ "layers", required_argument, NULL, OPT_NUMBER },
 		{ "embd", required_argument, NULL, OPT_NUMBER + 1 },
 		{ "heads", required_argument, NULL, OPT_NUMBER + 2 },
@@ -383,6 +425,14 @@ main(int argc, char **argv)
 		{ "state", required_argument, NULL, OPT_NUMBER + 22 },
 		{ "state-keys", required_argument, NULL, OPT_NUMBER + 23 },
 		{ "states", required_argument, NULL, OPT_NUMBER + 24 },
+		{ "streams", required_argument, NULL, OPT_NUMBER + 25 },
+		{ "rounds", required_argument, NULL, OPT_NUMBER + 26 },
+		{ "out-groups", required_argument, NULL, OPT_NUMBER + 27 },
+		{ "out-rank", required_argument, NULL, OPT_NUMBER + 28 },
+		{ "choosers", required_argument, NULL, OPT_NUMBER + 29 },
+		{ "chooser", required_argument, NULL, OPT_NUMBER + 30 },
+		{ "chosen", required_argument, NULL, OPT_NUMBER + 31 },
+		{ "fixed", required_argument, NULL, OPT_NUMBER + 32 },
 		{ "type-embd", required_argument, NULL,
 		    OPT_CLASS + CLASS_EMBD },
 		{ "type-output", required_argument, NULL,
@@ -427,6 +477,14 @@ main(int argc, char **argv)
 		{ &h->delta.key, MODEL_HEAD_MAX },
 		{ &h->delta.key_heads, MODEL_HEADS_MAX },
 		{ &h->delta.heads, MODEL_HEADS_MAX },
+		{ &h->streams.n, STREAMS_MAX },
+		{ &h->streams.rounds, STREAMS_ROUNDS_MAX },
+		{ &h->streams.out_groups, MODEL_HEADS_MAX },
+		{ &h->streams.out_rank, MODEL_EMBD_MAX },
+		{ &h->streams.index_heads, MODEL_HEADS_MAX },
+		{ &h->streams.index_key, MODEL_HEAD_MAX },
+		{ &h->streams.index_top, INDEX_TOP_MAX },
+		{ &h->streams.hash_layers, MODEL_LAYERS_MAX },
 	};
 	const char *preset = "tiny";
 	struct error err;

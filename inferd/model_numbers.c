@@ -27,9 +27,12 @@ check_traits(const struct hparams *h, struct error *err)
 		{ TRAIT_SHARED, h->shared_ff > 0, "a shared expert" },
 		{ TRAIT_GROUPS, h->expert_groups > 0, "groups of experts" },
 		{ TRAIT_IDLE, h->idle_layers > 0, "layers for guesses" },
-		{ TRAIT_LOW_RANK, h->kv_rank > 0 || h->q_rank > 0,
+		{ TRAIT_LOW_RANK, h->kv_rank > 0,
+		    "queries or keys of low rank" },
+		{ TRAIT_LOW_RANK | TRAIT_STREAMS, h->q_rank > 0,
 		    "queries or keys of low rank" },
 		{ TRAIT_DELTA, h->delta.every > 0, "layers with a state" },
+		{ TRAIT_STREAMS, h->streams.n > 0, "several streams" },
 	};
 
 	for (size_t i = 0; i < nitems(parts); i++)
@@ -37,7 +40,8 @@ check_traits(const struct hparams *h, struct error *err)
 			return error_set(err, 0, "%s with %s",
 			    arch_name(h->arch), parts[i].what);
 	if (h->experts == 0 || h->gate == model_usual_gate(h->arch) ||
-	    ((has & TRAIT_GATE) != 0 && h->gate != GATE_SOFTMAX_CHOSEN))
+	    ((has & TRAIT_GATE) != 0 && (has & TRAIT_STREAMS) == 0 &&
+		h->gate != GATE_SOFTMAX_CHOSEN && h->gate != GATE_ROOT))
 		return 0;
 	return error_set(
 	    err, 0, "%s with another choice of experts", arch_name(h->arch));
@@ -142,6 +146,73 @@ check_delta(const struct hparams *h, struct error *err)
 	return 0;
 }
 
+static int
+check_squeeze(const struct hparams *h, struct error *err)
+{
+	const struct streams_shape *s = &h->streams;
+	bool few = false, any = false;
+
+	for (uint32_t i = 0; i < MODEL_LAYERS_MAX; i++) {
+		if (s->squeeze[i] != 0 &&
+		    (i >= h->layers + h->idle_layers ||
+			(s->squeeze[i] != SQUEEZE_FEW &&
+			    s->squeeze[i] != SQUEEZE_MANY)))
+			return error_set(err, 0,
+			    "rows of %u positions in layer %u, not of %u or %u",
+			    s->squeeze[i], i, SQUEEZE_FEW, SQUEEZE_MANY);
+		few = few || s->squeeze[i] == SQUEEZE_FEW;
+		any = any || s->squeeze[i] != 0;
+	}
+	if (any && !(s->squeeze_base >= 1))
+		return error_set(err, 0, "rows turned by the base %g",
+		    (double)s->squeeze_base);
+	if (!few)
+		return 0;
+	if (need(s->index_heads, "heads that choose rows", h, err) < 0 ||
+	    need(s->index_key, "a key length of those", h, err) < 0 ||
+	    need(s->index_top, "a number of chosen rows", h, err) < 0)
+		return -1;
+	if (s->index_key < h->rope_dims || s->index_top > INDEX_TOP_MAX)
+		return error_set(err, 0,
+		    "%u rows are chosen by keys of %u, of which %u are rotated",
+		    s->index_top, s->index_key, h->rope_dims);
+	return 0;
+}
+
+static int
+check_streams(const struct hparams *h, struct error *err)
+{
+	const struct streams_shape *s = &h->streams;
+
+	if ((model_traits(h->arch) & TRAIT_STREAMS) == 0)
+		return 0;
+	if (need(s->n, "streams", h, err) < 0 ||
+	    need(s->rounds, "rounds that even a mixture out", h, err) < 0 ||
+	    need(s->out_groups, "groups of heads", h, err) < 0 ||
+	    need(s->out_rank, "a rank of what they say", h, err) < 0 ||
+	    need(h->q_rank, "a rank of queries", h, err) < 0 ||
+	    need(h->window, "a window", h, err) < 0 ||
+	    need(h->shared_ff, "a shared expert", h, err) < 0)
+		return -1;
+	if (s->n > STREAMS_MAX || s->rounds > STREAMS_ROUNDS_MAX ||
+	    !(s->eps > 0 && s->eps < 1))
+		return error_set(err, 0,
+		    "%u streams, evened out in %u rounds with %g", s->n,
+		    s->rounds, (double)s->eps);
+	if (h->kv_heads != 1 || h->head_k != h->head_v ||
+	    h->heads % s->out_groups != 0)
+		return error_set(err, 0,
+		    "%u heads in %u groups, %u KV heads with keys of %u and "
+		    "values of %u",
+		    h->heads, s->out_groups, h->kv_heads, h->head_k, h->head_v);
+	if (s->hash_layers > h->layers)
+		return error_set(err, 0, "%u of %u layers have fixed experts",
+		    s->hash_layers, h->layers);
+	if (!(s->limit >= 0) || !(s->shared_limit >= 0))
+		return error_set(err, 0, "a limit of experts below 0");
+	return check_squeeze(h, err);
+}
+
 int
 model_shape_numbers(const struct hparams *h, struct error *err)
 {
@@ -154,7 +225,8 @@ model_shape_numbers(const struct hparams *h, struct error *err)
 	    need(h->vocab, "a vocabulary", h, err) < 0 ||
 	    need(h->ctx_train, "a context length", h, err) < 0 ||
 	    check_experts(h, err) < 0 || check_traits(h, err) < 0 ||
-	    check_low_rank(h, err) < 0 || check_delta(h, err) < 0)
+	    check_low_rank(h, err) < 0 || check_delta(h, err) < 0 ||
+	    check_streams(h, err) < 0)
 		return -1;
 	if (h->layers > MODEL_LAYERS_MAX ||
 	    h->idle_layers > MODEL_LAYERS_MAX - h->layers)

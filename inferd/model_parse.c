@@ -1,5 +1,7 @@
 #include "inferd/model_parse.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +24,7 @@
 #define GATING_SOFTMAX 1u
 #define GATING_SIGMOID 2u
 #define GATING_SOFTMAX_WEIGHT 3u
+#define GATING_ROOT 4u
 
 #define GLM_FLASH_VOCAB 154880u
 
@@ -92,7 +95,7 @@ refuse_extras(const struct meta *m, enum arch arch)
 		{ "nextn_predict_layers", TRAIT_IDLE },
 		{ "moe_every_n_layers", 0 },
 		{ "interleave_moe_layer_step", 0 },
-		{ "attention.q_lora_rank", TRAIT_LOW_RANK },
+		{ "attention.q_lora_rank", TRAIT_LOW_RANK | TRAIT_STREAMS },
 		{ "attention.kv_lora_rank", TRAIT_LOW_RANK },
 	};
 	static const char *const none[] = { "attention.clamp_kqv",
@@ -145,6 +148,7 @@ get_gate(const struct meta *m, struct hparams *h)
 	if (gating == GATING_NONE && is_glm_flash(h))
 		gating = GATING_SIGMOID;
 	if (gating == GATING_NONE ||
+	    (gating == GATING_ROOT && h->gate == GATE_ROOT) ||
 	    (gating == GATING_SOFTMAX && h->arch == ARCH_GPT_OSS) ||
 	    (gating == GATING_SOFTMAX_WEIGHT && h->arch == ARCH_GPT_OSS))
 		return 0;
@@ -350,6 +354,102 @@ get_sections(const struct meta *m, struct hparams *h)
 	return 0;
 }
 
+/* A number of all layers, or an array with that of each, the same for all. */
+static int
+get_limit(const struct meta *m, const char *name, uint32_t layers, float *out)
+{
+	const struct gguf_pair *p;
+	char key[REAL_KEY_MAX];
+	uint32_t n = 0;
+	struct cur c;
+
+	key_of(m, name, key);
+	p = gguf_find(m->g, key);
+	if (p == NULL || p->type != GGUF_ARRAY)
+		return gguf_get_f32(m->g, key, out, m->err);
+	if (gguf_get_array(m->g, key, GGUF_F32, UINT32_MAX, &c, &n, m->err) < 0)
+		return -1;
+	for (uint32_t i = 0; i < n; i++) {
+		const uint32_t bits = cur_u32(&c);
+		float v;
+
+		memcpy(&v, &bits, sizeof(v));
+		if (i == 0)
+			*out = v;
+		if (!(v >= 0) || !(fabsf(v) <= FLT_MAX) ||
+		    (i < layers && memcmp(&v, out, sizeof(v)) != 0))
+			return error_set(m->err, 0,
+			    "%s is not the same for all layers", key);
+	}
+	return n >= layers ? 0 : error_set(m->err, 0, "%s is too short", key);
+}
+
+/* Of each layer, of how many positions a row is. */
+static int
+get_squeeze(const struct meta *m, struct hparams *h)
+{
+	const struct gguf_pair *p;
+	char key[REAL_KEY_MAX];
+	struct cur c;
+
+	key_of(m, "attention.compress_ratios", key);
+	if ((p = gguf_find(m->g, key)) == NULL)
+		return error_set(m->err, 0, "%s is missing", key);
+	if (p->type != GGUF_ARRAY || (p->of != GGUF_I32 && p->of != GGUF_U32))
+		return error_set(m->err, 0, "%s is no array of numbers", key);
+	cur_init(&c, p->value, p->bytes);
+	(void)cur_u32(&c);
+	(void)cur_u64(&c);
+	for (uint32_t i = 0; i < h->layers + h->idle_layers; i++) {
+		const uint32_t v = cur_u32(&c);
+
+		if (c.failed ||
+		    (v != 0 && v != SQUEEZE_FEW && v != SQUEEZE_MANY))
+			return error_set(m->err, 0,
+			    "%s does not say 0, %u or %u of layer %u", key,
+			    SQUEEZE_FEW, SQUEEZE_MANY, i);
+		h->streams.squeeze[i] = (uint8_t)v;
+	}
+	return 0;
+}
+
+static int
+get_streams(const struct meta *m, struct hparams *h)
+{
+	struct streams_shape *s = &h->streams;
+
+	if ((model_traits(h->arch) & TRAIT_STREAMS) == 0)
+		return 0;
+	if (needed(m, "hyper_connection.count", STREAMS_MAX, &s->n) < 0 ||
+	    needed(m, "hyper_connection.sinkhorn_iterations",
+		STREAMS_ROUNDS_MAX, &s->rounds) < 0 ||
+	    real(m, "hyper_connection.epsilon", &s->eps) < 0 ||
+	    needed(m, "attention.output_group_count", MODEL_HEADS_MAX,
+		&s->out_groups) < 0 ||
+	    needed(m, "attention.output_lora_rank", MODEL_EMBD_MAX,
+		&s->out_rank) < 0 ||
+	    needed(m, "attention.q_lora_rank", MODEL_EMBD_MAX, &h->q_rank) <
+		0 ||
+	    needed(m, "attention.sliding_window", MODEL_CTX_MAX, &h->window) <
+		0 ||
+	    number(m, "attention.indexer.head_count", MODEL_HEADS_MAX,
+		&s->index_heads) < 0 ||
+	    number(m, "attention.indexer.key_length", MODEL_HEAD_MAX,
+		&s->index_key) < 0 ||
+	    number(m, "attention.indexer.top_k", INDEX_TOP_MAX, &s->index_top) <
+		0 ||
+	    number(m, "hash_layer_count", MODEL_LAYERS_MAX, &s->hash_layers) <
+		0 ||
+	    real(m, "attention.compress_rope_freq_base", &s->squeeze_base) <
+		0 ||
+	    get_limit(m, "swiglu_clamp_exp", h->layers, &s->limit) < 0)
+		return -1;
+	s->shared_limit = s->limit;
+	if (get_limit(m, "swiglu_clamp_shexp", h->layers, &s->shared_limit) < 0)
+		return -1;
+	return get_squeeze(m, h);
+}
+
 /* Every other layer of gpt-oss sees a window, the first does. */
 static int
 get_window(const struct meta *m, struct hparams *h)
@@ -473,7 +573,7 @@ get_hparams(const struct meta *m, uint32_t ntokens, struct hparams *h)
 	if (get_rope(m, h) < 0 || get_low_rank(m, h) < 0 ||
 	    get_sections(m, h) < 0 || get_idle(m, h) < 0 ||
 	    get_experts(m, h) < 0 || get_window(m, h) < 0 ||
-	    get_delta(m, h) < 0)
+	    get_delta(m, h) < 0 || get_streams(m, h) < 0)
 		return -1;
 	return refuse_extras(m, h->arch);
 }
@@ -630,6 +730,21 @@ read_meta(const struct gguf *g, struct model_table *t, bool vocab_only,
 	return get_hparams(&m, ntokens, &t->hp);
 }
 
+/* Files of deepseek4 count layers for guesses that they may not have. */
+static void
+find_guessing(struct model_table *t)
+{
+	struct hparams *h = &t->hp;
+	char name[MODEL_NAME_MAX];
+
+	snprintf(name, sizeof(name), "blk.%u.nextn.eh_proj.weight", h->layers);
+	if ((model_traits(h->arch) & TRAIT_STREAMS) != 0 &&
+	    model_table_find(t, name) == NULL) {
+		h->layers += h->idle_layers;
+		h->idle_layers = 0;
+	}
+}
+
 struct model_table *
 model_parse(const struct model_bytes *files, uint32_t nfiles, bool vocab_only,
     struct error *err)
@@ -659,6 +774,7 @@ model_parse(const struct model_bytes *files, uint32_t nfiles, bool vocab_only,
 			    t->tensors[i].name);
 			return NULL;
 		}
+	find_guessing(t);
 	t->hp.delta.fused = t->hp.arch == ARCH_QWEN3NEXT &&
 			    model_table_find(t, "blk.0.ssm_in.weight") != NULL;
 	return model_shape_check(t, err) < 0 ? NULL : steal_ptr(&t);

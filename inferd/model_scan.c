@@ -106,3 +106,18 @@ model_scan(const struct tensor *t, struct error *err)
 		    t->name);
 	return 0;
 }
+
+int
+model_scan_below(const struct tensor *t, uint32_t below)
+{
+	const uint8_t *p = t->data;
+
+	for (size_t i = 0; i < t->bytes; i += sizeof(uint32_t)) {
+		uint32_t v;
+
+		memcpy(&v, &p[i], sizeof(v));
+		if (v >= below)
+			return -1;
+	}
+	return 0;
+}

@@ -33,10 +33,24 @@ enum dim {
 	D_TAPS,
 	D_STATES, /* heads that keep a state */
 	D_STATES_TWICE,
-	D_STATE_V,   /* values of one of them */
-	D_STATES_V,  /* of all */
-	D_CHANNELS,  /* their queries, keys and values */
-	D_CHANNELS_V /* and as many again as values */
+	D_STATE_V,    /* values of one of them */
+	D_STATES_V,   /* of all */
+	D_CHANNELS,   /* their queries, keys and values */
+	D_CHANNELS_V, /* and as many again as values */
+	D_STREAMS,
+	D_STREAMS_EMBD, /* a row of all */
+	D_MIX,          /* what says how they are mixed */
+	D_THREE,
+	D_OUT_GROUP, /* what a group of heads says */
+	D_OUT_LOW,   /* of all groups, of low rank */
+	D_HEAD_K_TWICE,
+	D_FEW,
+	D_MANY,
+	D_INDEX_HEADS,
+	D_INDEX_Q,
+	D_INDEX_KEY,
+	D_INDEX_KEY_TWICE,
+	D_USED
 };
 
 /* Which models have it. */
@@ -49,17 +63,19 @@ enum dim {
 #define DEEPSEEK2 (1u << ARCH_DEEPSEEK2)
 #define QWEN3NEXT (1u << ARCH_QWEN3NEXT)
 #define QWEN35MOE (1u << ARCH_QWEN35MOE)
+#define STREAMS (1u << ARCH_DEEPSEEK4)
 #define QWEN (QWEN3MOE | QWEN3)
 #define DELTA (QWEN3NEXT | QWEN35MOE)
-#define ALL (QWEN | LLAMA | OLMOE | GPT_OSS | GLM4MOE | DEEPSEEK2 | DELTA)
+#define ALL                                                                    \
+	(QWEN | LLAMA | OLMOE | GPT_OSS | GLM4MOE | DEEPSEEK2 | DELTA | STREAMS)
 /* Keys and values of all heads are made of one row. */
 #define LOW_RANK DEEPSEEK2
-#define PLAIN (ALL & ~LOW_RANK)
+#define PLAIN (ALL & ~LOW_RANK & ~STREAMS)
 #define SCALED PLAIN /* whose files may have factors of matrices */
 /* The norm between attention and feed-forward is called after the former. */
 #define POST_NORM (GPT_OSS | GLM4MOE | DELTA)
-#define SHARED (GLM4MOE | DEEPSEEK2 | DELTA)
-#define IDLE (GLM4MOE | DEEPSEEK2 | QWEN35MOE)
+#define SHARED (GLM4MOE | DEEPSEEK2 | DELTA | STREAMS)
+#define IDLE (GLM4MOE | DEEPSEEK2 | QWEN35MOE | STREAMS)
 
 /* In which layers. */
 enum when {
@@ -73,7 +89,11 @@ enum when {
 	IF_ATTENTION,
 	IF_STATE,
 	IF_STATE_FUSED,
-	IF_STATE_APART
+	IF_STATE_APART,
+	IF_FEW,  /* with rows of a few positions, which are chosen from */
+	IF_MANY, /* with rows of many */
+	IF_HASHED,
+	IF_ROUTED
 };
 
 struct want {
@@ -90,12 +110,17 @@ static const struct want whole[] = {
 	{ "output_norm.weight", CLASS_NORM, ALL, 0, ALWAYS, { D_EMBD } },
 	/* Without it the embedding is used. */
 	{ "output.weight", CLASS_OUTPUT, 0, ALL, ALWAYS, { D_EMBD, D_VOCAB } },
+	{ "output_hc_fn.weight", CLASS_ROUTER, STREAMS, 0, ALWAYS,
+	    { D_STREAMS_EMBD, D_STREAMS } },
+	{ "output_hc_base.weight", CLASS_NORM, STREAMS, 0, ALWAYS,
+	    { D_STREAMS } },
+	{ "output_hc_scale.weight", CLASS_NORM, STREAMS, 0, ALWAYS, { D_ONE } },
 	{ "rope_freqs.weight", CLASS_NORM, 0, LLAMA, ALWAYS, { D_ROPE } },
 };
 
 static const struct want of_layer[] = {
 	{ "attn_norm.weight", CLASS_NORM, ALL, 0, ALWAYS, { D_EMBD } },
-	{ "attn_q.weight", CLASS_ATTN, ALL & ~DELTA, 0, IF_NO_Q_RANK,
+	{ "attn_q.weight", CLASS_ATTN, ALL & ~DELTA & ~STREAMS, 0, IF_NO_Q_RANK,
 	    { D_EMBD, D_Q } },
 	/* With a gate behind each query. */
 	{ "attn_q.weight", CLASS_ATTN, DELTA, 0, IF_ATTENTION,
@@ -104,11 +129,11 @@ static const struct want of_layer[] = {
 	    { D_EMBD, D_K } },
 	{ "attn_v.weight", CLASS_ATTN, PLAIN, 0, IF_ATTENTION,
 	    { D_EMBD, D_V } },
-	{ "attn_q_a.weight", CLASS_ATTN, LOW_RANK, 0, IF_Q_RANK,
+	{ "attn_q_a.weight", CLASS_ATTN, LOW_RANK | STREAMS, 0, IF_Q_RANK,
 	    { D_EMBD, D_Q_RANK } },
-	{ "attn_q_a_norm.weight", CLASS_NORM, LOW_RANK, 0, IF_Q_RANK,
+	{ "attn_q_a_norm.weight", CLASS_NORM, LOW_RANK | STREAMS, 0, IF_Q_RANK,
 	    { D_Q_RANK } },
-	{ "attn_q_b.weight", CLASS_ATTN, LOW_RANK, 0, IF_Q_RANK,
+	{ "attn_q_b.weight", CLASS_ATTN, LOW_RANK | STREAMS, 0, IF_Q_RANK,
 	    { D_Q_RANK, D_Q } },
 	{ "attn_kv_a_mqa.weight", CLASS_ATTN, LOW_RANK, 0, ALWAYS,
 	    { D_EMBD, D_KV_ROW } },
@@ -119,7 +144,7 @@ static const struct want of_layer[] = {
 	    { D_PLAIN, D_KV_RANK, D_HEADS } },
 	{ "attn_v_b.weight", CLASS_ATTN, LOW_RANK, 0, ALWAYS,
 	    { D_KV_RANK, D_HEAD_V, D_HEADS } },
-	{ "attn_output.weight", CLASS_ATTN, ALL, 0, IF_ATTENTION,
+	{ "attn_output.weight", CLASS_ATTN, ALL & ~STREAMS, 0, IF_ATTENTION,
 	    { D_O, D_EMBD } },
 	{ "attn_q.bias", CLASS_NORM, GPT_OSS, PLAIN & ~DELTA, ALWAYS, { D_Q } },
 	{ "attn_k.bias", CLASS_NORM, GPT_OSS, PLAIN & ~DELTA, ALWAYS, { D_K } },
@@ -132,8 +157,56 @@ static const struct want of_layer[] = {
 	/* Over all heads at once. */
 	{ "attn_q_norm.weight", CLASS_NORM, OLMOE, 0, IF_ATTENTION, { D_Q } },
 	{ "attn_k_norm.weight", CLASS_NORM, OLMOE, 0, IF_ATTENTION, { D_K } },
-	{ "attn_sinks.weight", CLASS_NORM, GPT_OSS, 0, IF_ATTENTION,
+	{ "attn_sinks.weight", CLASS_NORM, GPT_OSS | STREAMS, 0, IF_ATTENTION,
 	    { D_HEADS } },
+	/* Of one row that is key and value of all heads. */
+	{ "attn_kv.weight", CLASS_ATTN, STREAMS, 0, ALWAYS,
+	    { D_EMBD, D_HEAD_K } },
+	{ "attn_kv_a_norm.weight", CLASS_NORM, STREAMS, 0, ALWAYS,
+	    { D_HEAD_K } },
+	{ "attn_output_a.weight", CLASS_ATTN, STREAMS, 0, ALWAYS,
+	    { D_OUT_GROUP, D_OUT_LOW } },
+	{ "attn_output_b.weight", CLASS_ATTN, STREAMS, 0, ALWAYS,
+	    { D_OUT_LOW, D_EMBD } },
+	/* Of rows that positions are squeezed into. */
+	{ "attn_compressor_kv.weight", CLASS_ATTN, STREAMS, 0, IF_FEW,
+	    { D_EMBD, D_HEAD_K_TWICE } },
+	{ "attn_compressor_gate.weight", CLASS_ATTN, STREAMS, 0, IF_FEW,
+	    { D_EMBD, D_HEAD_K_TWICE } },
+	{ "attn_compressor_ape.weight", CLASS_ROUTER, STREAMS, 0, IF_FEW,
+	    { D_HEAD_K_TWICE, D_FEW } },
+	{ "attn_compressor_norm.weight", CLASS_NORM, STREAMS, 0, IF_FEW,
+	    { D_HEAD_K } },
+	{ "attn_compressor_kv.weight", CLASS_ATTN, STREAMS, 0, IF_MANY,
+	    { D_EMBD, D_HEAD_K } },
+	{ "attn_compressor_gate.weight", CLASS_ATTN, STREAMS, 0, IF_MANY,
+	    { D_EMBD, D_HEAD_K } },
+	{ "attn_compressor_ape.weight", CLASS_ROUTER, STREAMS, 0, IF_MANY,
+	    { D_HEAD_K, D_MANY } },
+	{ "attn_compressor_norm.weight", CLASS_NORM, STREAMS, 0, IF_MANY,
+	    { D_HEAD_K } },
+	/* And of the choice among them. */
+	{ "indexer.proj.weight", CLASS_ROUTER, STREAMS, 0, IF_FEW,
+	    { D_EMBD, D_INDEX_HEADS } },
+	{ "indexer.attn_q_b.weight", CLASS_ATTN, STREAMS, 0, IF_FEW,
+	    { D_Q_RANK, D_INDEX_Q } },
+	{ "indexer_compressor_kv.weight", CLASS_ATTN, STREAMS, 0, IF_FEW,
+	    { D_EMBD, D_INDEX_KEY_TWICE } },
+	{ "indexer_compressor_gate.weight", CLASS_ATTN, STREAMS, 0, IF_FEW,
+	    { D_EMBD, D_INDEX_KEY_TWICE } },
+	{ "indexer_compressor_ape.weight", CLASS_ROUTER, STREAMS, 0, IF_FEW,
+	    { D_INDEX_KEY_TWICE, D_FEW } },
+	{ "indexer_compressor_norm.weight", CLASS_NORM, STREAMS, 0, IF_FEW,
+	    { D_INDEX_KEY } },
+	/* How streams are mixed around attention and around experts. */
+	{ "hc_attn_fn.weight", CLASS_ROUTER, STREAMS, 0, ALWAYS,
+	    { D_STREAMS_EMBD, D_MIX } },
+	{ "hc_attn_base.weight", CLASS_NORM, STREAMS, 0, ALWAYS, { D_MIX } },
+	{ "hc_attn_scale.weight", CLASS_NORM, STREAMS, 0, ALWAYS, { D_THREE } },
+	{ "hc_ffn_fn.weight", CLASS_ROUTER, STREAMS, 0, ALWAYS,
+	    { D_STREAMS_EMBD, D_MIX } },
+	{ "hc_ffn_base.weight", CLASS_NORM, STREAMS, 0, ALWAYS, { D_MIX } },
+	{ "hc_ffn_scale.weight", CLASS_NORM, STREAMS, 0, ALWAYS, { D_THREE } },
 	/* Of layers that keep a state. */
 	{ "ssm_in.weight", CLASS_ATTN, QWEN3NEXT, 0, IF_STATE_FUSED,
 	    { D_EMBD, D_CHANNELS_V } },
@@ -172,6 +245,11 @@ static const struct want of_layer[] = {
 	/* For the choice alone. */
 	{ "exp_probs_b.bias", CLASS_NORM, GLM4MOE, DEEPSEEK2, IF_EXPERTS,
 	    { D_EXPERTS } },
+	{ "exp_probs_b.bias", CLASS_NORM, STREAMS, 0, IF_ROUTED,
+	    { D_EXPERTS } },
+	/* The experts of each token. */
+	{ "ffn_gate_tid2eid.weight", CLASS_TABLE, STREAMS, 0, IF_HASHED,
+	    { D_USED, D_VOCAB } },
 	{ "ffn_gate_shexp.weight", CLASS_FFN, SHARED, 0, IF_SHARED,
 	    { D_EMBD, D_SHARED_FF } },
 	{ "ffn_up_shexp.weight", CLASS_FFN, SHARED, 0, IF_SHARED,
@@ -296,6 +374,34 @@ dim_of(const struct hparams *h, enum dim d)
 	case D_CHANNELS_V:
 		return delta_channels(h) +
 		       (uint64_t)h->delta.heads * h->delta.value;
+	case D_STREAMS:
+		return h->streams.n;
+	case D_STREAMS_EMBD:
+		return (uint64_t)h->streams.n * h->embd;
+	case D_MIX:
+		return (uint64_t)h->streams.n * (h->streams.n + 2);
+	case D_THREE:
+		return 3;
+	case D_OUT_GROUP:
+		return (uint64_t)h->heads * h->head_v / h->streams.out_groups;
+	case D_OUT_LOW:
+		return (uint64_t)h->streams.out_groups * h->streams.out_rank;
+	case D_HEAD_K_TWICE:
+		return 2ull * h->head_k;
+	case D_FEW:
+		return SQUEEZE_FEW;
+	case D_MANY:
+		return SQUEEZE_MANY;
+	case D_INDEX_HEADS:
+		return h->streams.index_heads;
+	case D_INDEX_Q:
+		return (uint64_t)h->streams.index_heads * h->streams.index_key;
+	case D_INDEX_KEY:
+		return h->streams.index_key;
+	case D_INDEX_KEY_TWICE:
+		return 2ull * h->streams.index_key;
+	case D_USED:
+		return h->experts_used;
 	}
 	return 0;
 }
@@ -317,6 +423,8 @@ model_traits(enum arch arch)
 		[ARCH_QWEN3NEXT] = TRAIT_EXPERTS | TRAIT_SHARED | TRAIT_DELTA,
 		[ARCH_QWEN35MOE] =
 		    TRAIT_EXPERTS | TRAIT_SHARED | TRAIT_DELTA | TRAIT_IDLE,
+		[ARCH_DEEPSEEK4] = TRAIT_EXPERTS | TRAIT_SHARED | TRAIT_GATE |
+				   TRAIT_IDLE | TRAIT_STREAMS,
 	};
 
 	return traits[arch];
@@ -327,6 +435,8 @@ model_usual_gate(enum arch arch)
 {
 	if (arch == ARCH_GPT_OSS)
 		return GATE_SOFTMAX_CHOSEN;
+	if (arch == ARCH_DEEPSEEK4)
+		return GATE_ROOT;
 	return arch == ARCH_GLM4MOE ? GATE_SIGMOID : GATE_SOFTMAX;
 }
 
@@ -341,6 +451,12 @@ model_layer_delta(const struct hparams *hp, uint32_t layer)
 {
 	return hp->delta.every > 0 && layer < hp->layers &&
 	       (layer + 1) % hp->delta.every != 0;
+}
+
+bool
+model_layer_hashed(const struct hparams *hp, uint32_t layer)
+{
+	return layer < hp->streams.hash_layers;
 }
 
 uint64_t
@@ -378,6 +494,14 @@ holds(const struct hparams *h, enum when when, int layer)
 		return model_layer_delta(h, (uint32_t)layer) && h->delta.fused;
 	case IF_STATE_APART:
 		return model_layer_delta(h, (uint32_t)layer) && !h->delta.fused;
+	case IF_FEW:
+		return h->streams.squeeze[layer] == SQUEEZE_FEW;
+	case IF_MANY:
+		return h->streams.squeeze[layer] == SQUEEZE_MANY;
+	case IF_HASHED:
+		return model_layer_hashed(h, (uint32_t)layer);
+	case IF_ROUTED:
+		return !model_layer_hashed(h, (uint32_t)layer);
 	}
 	return false;
 }
@@ -440,6 +564,10 @@ check_one(
 		return error_set(err, 0,
 		    "tensor %s is of type %s; F32 is needed", t->name,
 		    tensor_type_name(t->type));
+	if ((w->kind == CLASS_TABLE) != (t->type == TT_I32))
+		return error_set(err, 0, "tensor %s is of type %s, which %s",
+		    t->name, tensor_type_name(t->type),
+		    w->kind == CLASS_TABLE ? "no table is" : "only tables are");
 	return 0;
 }
 
@@ -597,6 +725,8 @@ share(const struct model_table *t, const struct tensor *ti, uint64_t *used,
 		*all = t->hp.experts;
 	} else if (str_eq(ti->name, "token_embd.weight") &&
 		   model_table_find(t, "output.weight") != NULL)
+		*all = ti->dims[1];
+	else if (ti->type == TT_I32)
 		*all = ti->dims[1];
 }
 

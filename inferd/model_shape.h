@@ -34,7 +34,9 @@ enum model_trait {
 				  * not: the file says */
 	TRAIT_IDLE = 1 << 6,     /* layers for guesses, which we leave out */
 	TRAIT_LOW_RANK = 1 << 7, /* heads are made of one row of low rank */
-	TRAIT_DELTA = 1 << 8     /* layers with a state */
+	TRAIT_DELTA = 1 << 8,    /* layers with a state */
+	TRAIT_STREAMS = 1 << 9   /* several residual streams, and what comes
+				  * with them in struct streams_shape */
 };
 unsigned model_traits(enum arch arch);
 /* How it chooses experts where its files do not say. */
@@ -46,6 +48,9 @@ bool model_layer_experts(const struct hparams *hp, uint32_t layer);
 bool model_layer_delta(const struct hparams *hp, uint32_t layer);
 /* Of its queries, keys and values: how long a row of all is. */
 uint64_t delta_channels(const struct hparams *hp);
+
+/* This layer has the experts of a token in a table. */
+bool model_layer_hashed(const struct hparams *hp, uint32_t layer);
 
 /* It belongs to a layer that is not computed. */
 bool model_tensor_idle(const struct model_table *t, const struct tensor *ti);
@@ -67,7 +72,8 @@ enum tensor_class {
 	CLASS_ATTN,
 	CLASS_ROUTER,
 	CLASS_FFN, /* gate and up */
-	CLASS_DOWN
+	CLASS_DOWN,
+	CLASS_TABLE /* of experts, by token: I32 */
 };
 struct tensor_want {
 	const char *name; /* after "blk.N." for those of layers */

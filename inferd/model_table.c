@@ -23,6 +23,7 @@ static const char *const arch_names[ARCH_MAX] = {
 	[ARCH_DEEPSEEK2] = "deepseek2",
 	[ARCH_QWEN3NEXT] = "qwen3next",
 	[ARCH_QWEN35MOE] = "qwen35moe",
+	[ARCH_DEEPSEEK4] = "deepseek4",
 };
 
 const char *
@@ -107,10 +108,15 @@ put_hparams(struct buf *b, const struct hparams *h)
 		h->q_rank, h->kv_rank, h->delta.every, h->delta.taps,
 		h->delta.key_heads, h->delta.heads, h->delta.key,
 		h->delta.value, h->rope_sections[0], h->rope_sections[1],
-		h->rope_sections[2], h->rope_sections[3] };
+		h->rope_sections[2], h->rope_sections[3], h->streams.n,
+		h->streams.rounds, h->streams.out_groups, h->streams.out_rank,
+		h->streams.index_heads, h->streams.index_key,
+		h->streams.index_top, h->streams.hash_layers };
 	const float f[] = { h->rms_eps, h->rope_base, h->rope_scale,
 		h->yarn.factor, h->yarn.beta_fast, h->yarn.beta_slow,
-		h->expert_scale, h->yarn.log_mul };
+		h->expert_scale, h->yarn.log_mul, h->streams.eps,
+		h->streams.squeeze_base, h->streams.limit,
+		h->streams.shared_limit };
 
 	for (size_t i = 0; i < nitems(v); i++)
 		buf_put_u32(b, v[i]);
@@ -119,6 +125,8 @@ put_hparams(struct buf *b, const struct hparams *h)
 	buf_put_u8(b, h->yarn.on);
 	buf_put_u8(b, h->expert_norm);
 	buf_put_u8(b, h->delta.fused);
+	if (h->streams.n > 0)
+		buf_put(b, h->streams.squeeze, sizeof(h->streams.squeeze));
 }
 
 struct range {
@@ -165,6 +173,17 @@ get_numbers(struct cur *c, struct hparams *h, struct error *err)
 		{ &h->rope_sections[1], "pairs by height", 0, MODEL_HEAD_MAX },
 		{ &h->rope_sections[2], "pairs by width", 0, MODEL_HEAD_MAX },
 		{ &h->rope_sections[3], "other pairs", 0, MODEL_HEAD_MAX },
+		{ &h->streams.n, "streams", 0, STREAMS_MAX },
+		{ &h->streams.rounds, "rounds", 0, STREAMS_ROUNDS_MAX },
+		{ &h->streams.out_groups, "groups of heads", 0,
+		    MODEL_HEADS_MAX },
+		{ &h->streams.out_rank, "rank of a group", 0, MODEL_EMBD_MAX },
+		{ &h->streams.index_heads, "heads that choose", 0,
+		    MODEL_HEADS_MAX },
+		{ &h->streams.index_key, "key of choice", 0, MODEL_HEAD_MAX },
+		{ &h->streams.index_top, "chosen rows", 0, INDEX_TOP_MAX },
+		{ &h->streams.hash_layers, "fixed layers", 0,
+		    MODEL_LAYERS_MAX },
 	};
 
 	for (size_t i = 0; i < nitems(want); i++) {
@@ -179,11 +198,27 @@ get_numbers(struct cur *c, struct hparams *h, struct error *err)
 }
 
 static int
+get_squeeze(struct cur *c, struct hparams *h, struct error *err)
+{
+	for (size_t i = 0; i < nitems(h->streams.squeeze); i++) {
+		const uint8_t v = cur_u8(c);
+
+		if (v != 0 && v != SQUEEZE_FEW && v != SQUEEZE_MANY)
+			return error_set(
+			    err, 0, "model table: rows of %u positions", v);
+		h->streams.squeeze[i] = v;
+	}
+	return 0;
+}
+
+static int
 get_hparams(struct cur *c, struct hparams *h, struct error *err)
 {
 	float *f[] = { &h->rms_eps, &h->rope_base, &h->rope_scale,
 		&h->yarn.factor, &h->yarn.beta_fast, &h->yarn.beta_slow,
-		&h->expert_scale, &h->yarn.log_mul };
+		&h->expert_scale, &h->yarn.log_mul, &h->streams.eps,
+		&h->streams.squeeze_base, &h->streams.limit,
+		&h->streams.shared_limit };
 	uint32_t arch = cur_u32(c);
 
 	if (arch >= ARCH_MAX)
@@ -200,6 +235,8 @@ get_hparams(struct cur *c, struct hparams *h, struct error *err)
 	h->yarn.on = cur_bool(c);
 	h->expert_norm = cur_bool(c);
 	h->delta.fused = cur_bool(c);
+	if (h->streams.n > 0)
+		return get_squeeze(c, h, err);
 	return 0;
 }
 

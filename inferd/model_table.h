@@ -61,6 +61,7 @@ enum arch {
 	ARCH_DEEPSEEK2,
 	ARCH_QWEN3NEXT,
 	ARCH_QWEN35MOE,
+	ARCH_DEEPSEEK4,
 	ARCH_MAX
 };
 
@@ -69,6 +70,7 @@ enum expert_gate {
 	GATE_SOFTMAX,        /* over all experts */
 	GATE_SOFTMAX_CHOSEN, /* over the best, chosen as they are */
 	GATE_SIGMOID,        /* each by itself */
+	GATE_ROOT,           /* each by itself: sqrt(ln(1 + exp(x))) */
 	GATE_MAX
 };
 
@@ -81,6 +83,29 @@ struct delta_shape {
 	bool fused;                /* in old files: their first matrices */
 };
 #define DELTA_TAPS_MAX 8u
+
+/*
+ * Of models with several residual streams, whose layers see a window and, of
+ * what is before, rows that several positions are squeezed into.
+ */
+struct streams_shape {
+	uint32_t n;      /* streams; 0: it is not such a model */
+	uint32_t rounds; /* in which their mixture is evened out */
+	float eps;       /* of it */
+	uint32_t out_groups, out_rank; /* heads speak in groups, of low rank */
+	/* Where one of four positions each is chosen from: */
+	uint32_t index_heads, index_key, index_top;
+	uint32_t hash_layers; /* the first ones: a token's experts are fixed */
+	float squeeze_base;   /* of positions of layers with such rows */
+	float limit, shared_limit;         /* of gates and values of experts */
+	uint8_t squeeze[MODEL_LAYERS_MAX]; /* positions of a row; 0: none */
+};
+#define STREAMS_MAX 8u
+#define STREAMS_ROUNDS_MAX 1000u
+#define INDEX_TOP_MAX 4096u
+/* Positions of a row: such as are chosen, and such as are all seen. */
+#define SQUEEZE_FEW 4u
+#define SQUEEZE_MANY 128u
 
 struct hparams {
 	enum arch arch;
@@ -98,6 +123,7 @@ struct hparams {
 	uint32_t expert_groups, groups_used; /* 0: chosen out of all */
 	enum expert_gate gate;
 	struct delta_shape delta;
+	struct streams_shape streams;
 	uint32_t vocab;
 	uint32_t ctx_train;
 	uint32_t window; /* 0: none */

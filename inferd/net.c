@@ -8,6 +8,7 @@
 #include "base/compat.h"
 #include "base/str.h"
 #include "inferd/kv.h"
+#include "inferd/model_scan.h"
 #include "inferd/model_shape.h"
 #include "inferd/net_bind.h"
 #include "inferd/rope.h"
@@ -18,7 +19,7 @@ arch_def(enum arch arch)
 	static const struct arch_def *const all[] = { &arch_qwen3moe,
 		&arch_qwen3, &arch_llama, &arch_olmoe, &arch_gpt_oss,
 		&arch_glm4moe, &arch_deepseek2, &arch_qwen3next,
-		&arch_qwen35moe };
+		&arch_qwen35moe, &arch_deepseek4 };
 
 	for (size_t i = 0; i < nitems(all); i++)
 		if (all[i]->arch == arch)
@@ -106,6 +107,32 @@ net_matrix(struct binding *b, const char *part, size_t rows, size_t cols,
 	return m;
 }
 
+const int32_t *
+net_table(struct binding *b, const char *part, size_t rows, size_t cols,
+    uint32_t below)
+{
+	const struct tensor *t = find(b, part, ".weight", true);
+	const int32_t *v;
+
+	if (t == NULL)
+		return NULL;
+	/* Of a model that is only looked at there is no data. */
+	v = t->data;
+	if (v == NULL)
+		return NULL;
+	if (t->type != TT_I32 || t->dims[0] != cols || t->dims[1] != rows ||
+	    t->dims[2] != 1 || model_scan_below(t, below) < 0) {
+		if (!b->failed)
+			error_set(b->err, 0,
+			    "model: tensor %s is no table of %zu x %zu numbers "
+			    "below %u",
+			    t->name, cols, rows, below);
+		b->failed = true;
+		return NULL;
+	}
+	return v;
+}
+
 void
 net_bind_attention(struct binding *b, const struct net *net, struct layer *l)
 {
@@ -165,6 +192,9 @@ bind_feed_forward(struct binding *b, const struct net *net, struct layer *l)
 	}
 	l->router = net_matrix(b, "ffn_gate_inp", n, embd, 0, true);
 	l->router_bias = net_vector(b, "exp_probs_b", ".bias", n, false);
+	if (model_layer_hashed(hp, (uint32_t)b->layer))
+		l->fixed = net_table(b, "ffn_gate_tid2eid", hp->vocab,
+		    hp->experts_used, (uint32_t)n);
 	l->gate = net_matrix(b, "ffn_gate_exps", ff, embd, n, true);
 	l->up = net_matrix(b, "ffn_up_exps", ff, embd, n, true);
 	l->down = net_matrix(b, "ffn_down_exps", embd, ff, n, true);
@@ -196,7 +226,27 @@ bind_rope(struct binding *b, struct net *n)
 	b->layer = -1;
 	factors = net_vector(b, "rope_freqs", ".weight", pairs, false);
 	n->rope_freq = xcalloc(pairs, sizeof(*n->rope_freq));
-	rope_frequencies(&n->hp, factors, n->rope_freq, &n->rope_gain);
+	if (n->hp.streams.n == 0) {
+		rope_frequencies(&n->hp, factors, n->rope_freq, &n->rope_gain);
+		return;
+	}
+	n->squeeze_freq = xcalloc(pairs, sizeof(*n->squeeze_freq));
+	rope_streams(&n->hp, n->rope_freq, n->squeeze_freq);
+	n->rope_gain = 1;
+}
+
+static void
+bind_streams(struct binding *b, struct net *n)
+{
+	const size_t streams = n->hp.streams.n;
+
+	if (streams == 0)
+		return;
+	n->mix_out.fn = net_matrix(
+	    b, "output_hc_fn", streams, streams * n->hp.embd, 0, true);
+	n->mix_out.base =
+	    net_vector(b, "output_hc_base", ".weight", streams, true);
+	n->mix_out.scale = net_vector(b, "output_hc_scale", ".weight", 1, true);
 }
 
 struct net *
@@ -222,6 +272,7 @@ net_new(const struct model_table *t, struct error *err)
 		n->output = n->embd;
 	n->output_norm =
 	    net_vector(&b, "output_norm", ".weight", n->hp.embd, true);
+	bind_streams(&b, n);
 	n->layers = xcalloc(n->hp.layers, sizeof(*n->layers));
 	for (uint32_t i = 0; i < n->hp.layers && !b.failed; i++) {
 		b.layer = (int)i;
@@ -240,9 +291,13 @@ net_free(struct net *n)
 {
 	if (n == NULL)
 		return;
-	for (uint32_t i = 0; n->layers != NULL && i < n->hp.layers; i++)
+	for (uint32_t i = 0; n->layers != NULL && i < n->hp.layers; i++) {
 		free(n->layers[i].delta.conv);
+		free(n->layers[i].squeeze.place);
+		free(n->layers[i].index.place);
+	}
 	free(n->layers);
 	free(n->rope_freq);
+	free(n->squeeze_freq);
 	free(n);
 }

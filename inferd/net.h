@@ -45,6 +45,20 @@ struct delta_weights {
 	const float *norm;   /* [values of a head] */
 };
 
+/* How residual streams are mixed before a block, and behind it
+ * (block_streams.c). */
+struct mix_weights {
+	struct matrix fn; /* of all streams of a row */
+	const float *scale, *base;
+};
+
+/* Of positions that are squeezed into a row (block_squeeze.c). */
+struct squeeze_weights {
+	struct matrix value, score; /* two of a position where rows overlap */
+	float *place;      /* [positions][width]: added, the net's own */
+	const float *norm; /* [values of a row] */
+};
+
 struct layer {
 	const float *attn_norm; /* [embd] */
 	struct matrix q, k, v, o;
@@ -55,9 +69,15 @@ struct layer {
 	const float *sinks;           /* [heads], or NULL */
 	uint32_t window;              /* positions seen, this one too; 0: all */
 	struct delta_weights delta;   /* instead of q, k, v */
-	const float *ffn_norm;        /* [embd] */
-	struct matrix router;         /* none: a dense layer */
+	struct mix_weights mix_attn, mix_ffn;
+	struct squeeze_weights squeeze;
+	struct squeeze_weights index;       /* rows by which those are chosen */
+	struct matrix index_q, index_share; /* and who chooses */
+	struct matrix o_low;      /* of each group of heads, before o */
+	const float *ffn_norm;    /* [embd] */
+	struct matrix router;     /* none: a dense layer */
 	const float *router_bias; /* [experts] of the choice alone, or NULL */
+	const int32_t *fixed; /* [vocab][experts_used]: the choice; or NULL */
 	struct matrix gate, up,
 	    down; /* of each expert where there is a router */
 	struct matrix shared_gate, shared_up,
@@ -108,8 +128,10 @@ struct net {
 	struct matrix embd, output;
 	const float *output_norm;
 	struct layer *layers;
-	float *rope_freq; /* [rope_dims / 2]: radians for each position */
-	float rope_gain;  /* of cosine and sine (YaRN's) */
+	struct mix_weights mix_out; /* of residual streams, if several */
+	float *rope_freq;    /* [rope_dims / 2]: radians for each position */
+	float *squeeze_freq; /* of layers with squeezed rows, or NULL */
+	float rope_gain;     /* of cosine and sine (YaRN's) */
 	float attn_scale;
 };
 
@@ -126,6 +148,7 @@ const struct arch_def *arch_def(enum arch arch);
 bool net_kv_shape(const struct hparams *hp, uint32_t i, struct kv_shape *out);
 
 extern const struct arch_def arch_qwen3moe, arch_qwen3, arch_llama, arch_olmoe,
-    arch_gpt_oss, arch_glm4moe, arch_deepseek2, arch_qwen3next, arch_qwen35moe;
+    arch_gpt_oss, arch_glm4moe, arch_deepseek2, arch_qwen3next, arch_qwen35moe,
+    arch_deepseek4;
 
 #endif

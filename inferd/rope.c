@@ -71,6 +71,20 @@ rope_frequencies(
 	}
 }
 
+void
+rope_streams(const struct hparams *hp, float *near, float *far)
+{
+	struct hparams of = *hp;
+	float gain;
+
+	of.rope_base = hp->streams.squeeze_base;
+	rope_frequencies(&of, NULL, far, &gain);
+	of = *hp;
+	of.yarn.on = false;
+	of.rope_scale = 1;
+	rope_frequencies(&of, NULL, near, &gain);
+}
+
 float
 rope_grows(const struct hparams *hp)
 {
@@ -80,20 +94,28 @@ rope_grows(const struct hparams *hp)
 }
 
 void
-rope_turn(const struct net *n, uint32_t pos, float *turn)
+rope_turn_by(const struct net *n, const float *freq, float gain, uint32_t pos,
+    float *turn)
 {
 	const uint32_t pairs = n->hp.rope_dims / 2;
 
 	for (uint32_t i = 0; i < pairs; i++) {
-		const double angle = (double)pos * (double)n->rope_freq[i];
+		const double angle = (double)pos * (double)freq[i];
 
-		turn[i] = (float)cos(angle) * n->rope_gain;
-		turn[pairs + i] = (float)sin(angle) * n->rope_gain;
+		turn[i] = (float)cos(angle) * gain;
+		turn[pairs + i] = (float)sin(angle) * gain;
 	}
 }
 
 void
-rope_apply(const struct net *n, const float *turn, float *head)
+rope_turn(const struct net *n, uint32_t pos, float *turn)
+{
+	rope_turn_by(n, n->rope_freq, n->rope_gain, pos, turn);
+}
+
+/* sign: of the sines. */
+static void
+turn_pairs(const struct net *n, const float *turn, float sign, float *head)
 {
 	const uint32_t pairs = n->hp.rope_dims / 2;
 	const bool next = n->def->rope == ROPE_NEXT;
@@ -101,9 +123,21 @@ rope_apply(const struct net *n, const float *turn, float *head)
 	for (uint32_t i = 0; i < pairs; i++) {
 		float *a = &head[next ? 2 * i : i];
 		float *b = next ? a + 1 : a + pairs;
-		const float x = *a, y = *b;
+		const float x = *a, y = *b, sine = sign * turn[pairs + i];
 
-		*a = x * turn[i] - y * turn[pairs + i];
-		*b = x * turn[pairs + i] + y * turn[i];
+		*a = x * turn[i] - y * sine;
+		*b = x * sine + y * turn[i];
 	}
+}
+
+void
+rope_apply(const struct net *n, const float *turn, float *head)
+{
+	turn_pairs(n, turn, 1, head);
+}
+
+void
+rope_undo(const struct net *n, const float *turn, float *head)
+{
+	turn_pairs(n, turn, -1, head);
 }

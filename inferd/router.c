@@ -8,6 +8,7 @@
 
 /* Weights are divided by no less, as in the peers: the least normal half. */
 #define SUM_LEAST 0x1p-14f
+#define LINEAR 20.0f /* from there on ln(1 + exp(x)) is x */
 
 void
 router_sigmoid(float *x, size_t n)
@@ -88,16 +89,45 @@ weigh(const struct hparams *hp, float *weight)
 		weight[k] *= hp->expert_scale;
 }
 
+/* sqrt(ln(1 + exp(x))): what is large stays near its root. */
+static void
+root_of(float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] = sqrtf(
+		    x[i] > LINEAR ? x[i] : (float)log1p(exp((double)x[i])));
+}
+
+static void
+judge(const struct hparams *hp, float *score)
+{
+	if (hp->gate == GATE_SOFTMAX)
+		kern_softmax(score, hp->experts);
+	else if (hp->gate == GATE_SIGMOID)
+		router_sigmoid(score, hp->experts);
+	else if (hp->gate == GATE_ROOT)
+		root_of(score, hp->experts);
+}
+
+void
+router_given(const struct hparams *hp, const int32_t *given, float *score,
+    uint32_t *chosen, float *weight)
+{
+	judge(hp, score);
+	for (uint32_t k = 0; k < hp->experts_used; k++) {
+		chosen[k] = (uint32_t)given[k];
+		weight[k] = score[chosen[k]];
+	}
+	weigh(hp, weight);
+}
+
 void
 router_choose(const struct hparams *hp, const float *bias, float *score,
     uint32_t *chosen, float *weight)
 {
 	float pick[MODEL_EXPERTS_MAX] attr_uninit;
 
-	if (hp->gate == GATE_SOFTMAX)
-		kern_softmax(score, hp->experts);
-	else if (hp->gate == GATE_SIGMOID)
-		router_sigmoid(score, hp->experts);
+	judge(hp, score);
 	memcpy(pick, score, hp->experts * sizeof(*pick));
 	for (uint32_t e = 0; bias != NULL && e < hp->experts; e++)
 		pick[e] += bias[e];

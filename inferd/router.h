@@ -18,6 +18,10 @@
 void router_choose(const struct hparams *hp, const float *bias, float *score,
     uint32_t *chosen, float *weight);
 
+/* The same where the choice is made: how much each of them counts. */
+void router_given(const struct hparams *hp, const int32_t *given, float *score,
+    uint32_t *chosen, float *weight);
+
 /* x = 1 / (1 + exp(-x)) */
 void router_sigmoid(float *x, size_t n);
 

@@ -2,6 +2,7 @@
 libinferd_a_SOURCES += \
 	inferd/arch_glm4moe.c \
 	inferd/arch_deepseek2.c \
+	inferd/arch_deepseek4.c \
 	inferd/arch_gpt_oss.c \
 	inferd/arch_llama.c \
 	inferd/arch_olmoe.c \
@@ -15,6 +16,9 @@ libinferd_a_SOURCES += \
 	inferd/block_delta.c inferd/delta.h \
 	inferd/block_ffn.c \
 	inferd/block_mla.c inferd/block_mla.h \
+	inferd/block_sparse.c inferd/block_sparse.h \
+	inferd/block_squeeze.c inferd/block_squeeze.h \
+	inferd/block_streams.c inferd/block_streams.h \
 	inferd/kv.c inferd/kv.h inferd/kv_int.h \
 	inferd/kv_slab.c inferd/kv_slab.h \
 	inferd/kv_state.c \

@@ -30,6 +30,7 @@ struct steer {
 struct steers {
 	uint32_t layers;
 	size_t embd;
+	bool streams; /* several, of which none is what a vector is for */
 	struct steer *class[STEER_CLASSES_MAX];
 	size_t n;
 };
@@ -41,6 +42,7 @@ steers_new(const struct hparams *hp)
 
 	s->layers = hp->layers;
 	s->embd = hp->embd;
+	s->streams = hp->streams.n > 0;
 	return s;
 }
 
@@ -180,6 +182,11 @@ steers_add_bytes(struct steers *s, const char *class, const char *name,
 		return error_set(err, 0,
 		    "steering %s: more than %u classes, or %u files of one",
 		    name, STEER_CLASSES_MAX, STEER_VECTORS_MAX);
+	if (s->streams)
+		return error_set(err, 0,
+		    "steering %s: the model has several residual streams, "
+		    "which are not steered",
+		    name);
 	v.v = xcalloc(s->layers * s->embd, sizeof(*v.v));
 	v.has = xcalloc(s->layers, sizeof(*v.has));
 	if (take_file(s, &v, name, p, n, err) < 0) {

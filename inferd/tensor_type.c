@@ -16,6 +16,7 @@ static const struct tensor_type_info infos[TT_MAX] = {
 	[TT_Q6_K] = { "Q6_K", 256, 210 },
 	[TT_IQ2_XXS] = { "IQ2_XXS", 256, 66 },
 	[TT_IQ4_NL] = { "IQ4_NL", 32, 18 },
+	[26] = { "I32", 1, 4 },
 	[TT_IQ4_XS] = { "IQ4_XS", 256, 136 },
 	[TT_BF16] = { "BF16", 1, 2 },
 	[TT_MXFP4] = { "MXFP4", 32, 17 },
@@ -35,7 +36,6 @@ static const char *const others[] = {
 	[22] = "IQ2_S",
 	[24] = "I8",
 	[25] = "I16",
-	[26] = "I32",
 	[27] = "I64",
 	[28] = "F64",
 	[29] = "IQ1_M",
@@ -67,7 +67,7 @@ int
 tensor_type_find(const char *name)
 {
 	for (uint32_t i = 0; i < nitems(infos); i++)
-		if (infos[i].name != NULL &&
+		if (infos[i].name != NULL && i != TT_I32 &&
 		    strcasecmp(infos[i].name, name) == 0)
 			return (int)i;
 	return -1;

@@ -26,6 +26,10 @@ enum tensor_type {
 	TT_MAX = 40
 };
 
+/* Of tables, which hold numbers: nothing is multiplied with them, so that it is
+ * none of the above. */
+#define TT_I32 ((enum tensor_type)26)
+
 /* Elements of the largest block: a row of any type is a multiple of it. */
 #define TENSOR_BLOCK_MAX 256u
 
@@ -39,7 +43,8 @@ struct tensor_type_info {
 const struct tensor_type_info *tensor_type_info(uint32_t type);
 /* The name of any type of GGUF, ours or not, for messages; never NULL. */
 const char *tensor_type_name(uint32_t type);
-/* The type of that name (case is ignored); -1: none of ours. */
+/* The type of that name (case is ignored), which weights may be of; -1: none of
+ * ours. */
 int tensor_type_find(const char *name);
 /*
  * Bytes of a row of n elements, n a multiple of the block; 0 if n is not, or

@@ -102,6 +102,21 @@ variants() {
             compare "layers for guesses" "" "$1" --type f32 --nextn 1
         fi
         ;;
+    deepseek4)
+        compare "YaRN" "" "$1" --type f32 --yarn 16 --ctx 64
+        compare "scaled positions" "" "$1" --type f32 --rope-scale 2
+        compare "limits that are met" "" "$1" --type f32 --limit 0.3
+        compare "no limits, raw weights" "" "$1" --type f32 --limit 0 \
+            --raw-weights
+        compare "few rows chosen, few rounds" "" "$1" --type f32 --chosen 3 \
+            --rounds 3 --layers 7
+        compare "all rows seen, three layers of fixed experts" "" "$1" \
+            --type f32 --chosen 100 --fixed 3
+        compare "more groups of heads, two shared experts" "" "$1" \
+            --type f32 --heads 8 --out-groups 4 --out-rank 64 --shared 2 \
+            --window 100 --rope-dims 64
+        compare "layers for guesses" "" "$1" --type f32 --nextn 1
+        ;;
     glm4moe)
         compare "biases, norms" "" "$1" --type f32 --biases --qk-norm
         compare "groups" "" "$1" --type f32 --groups 4 --groups-used 2 \

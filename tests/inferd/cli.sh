@@ -126,6 +126,12 @@ check "of a qwen35moe: speed" json -m "$T/glm.gguf" --bench=4,2,1 --json
 check "perplexity" json -m "$T/glm.gguf" --perplexity - --context 64 --json
 check "and a chat" chats
 
+# And with several residual streams.
+"$BRIG_BUILDDIR/inferd/inferd-mkmodel" --arch deepseek4 --nextn 1 \
+    --vocab 300 --type Q8_0 "$T/streams.gguf" || exit 1
+check "of a deepseek4: speed" json -m "$T/streams.gguf" --bench=4,2,1 --json
+check "perplexity" json -m "$T/streams.gguf" --perplexity - --context 64 --json
+
 # A model whose weights are no numbers says so.
 python3 - "$T/m.gguf" "$T/nan.gguf" <<'EOT'
 import sys

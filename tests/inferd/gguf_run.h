@@ -50,7 +50,7 @@ gguf_run(const void *p, size_t n, bool vocab_only, struct error *err)
 }
 
 /* What a model is made of; each piece is one pair or one tensor. */
-#define PIECES_MAX 160
+#define PIECES_MAX 192
 struct piece {
 	char name[72]; /* key, or name of the tensor */
 	struct buf b;
@@ -107,7 +107,8 @@ pieces_tensors(
 		snprintf(name, sizeof(name), "%s%s", prefix, w.name);
 		for (size_t k = 0; k < nitems(w.dims); k++)
 			n *= w.dims[k];
-		pieces_tensor(s, name, TT_F32, w.ndims, w.dims, s->data);
+		pieces_tensor(s, name, w.kind == CLASS_TABLE ? TT_I32 : TT_F32,
+		    w.ndims, w.dims, s->data);
 		s->data += (n + 31) / 32 * 32;
 	}
 }

@@ -5,7 +5,7 @@ tests_inferd_test_model_table_SOURCES = tests/inferd/test_model_table.c
 tests_inferd_test_model_table_LDADD = libgguf.a libbase.a $(CMOCKA_LIBS)
 
 GGUF_TESTS = tests/inferd/test_gguf tests/inferd/test_gguf_low_rank \
-	tests/inferd/test_gguf_mixed tests/inferd/test_gguf_state
+	tests/inferd/test_gguf_mixed tests/inferd/test_gguf_state tests/inferd/test_gguf_streams
 check_PROGRAMS += $(GGUF_TESTS)
 TESTS += $(GGUF_TESTS)
 tests_inferd_test_gguf_SOURCES = tests/inferd/test_gguf.c \
@@ -14,6 +14,10 @@ tests_inferd_test_gguf_LDADD = libgguf.a libbase.a $(MD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_gguf_low_rank_SOURCES = tests/inferd/test_gguf_low_rank.c \
 	tests/inferd/gguf_change.h tests/inferd/gguf_run.h
 tests_inferd_test_gguf_low_rank_LDADD = libgguf.a libbase.a $(MD_LIBS) \
+	$(CMOCKA_LIBS)
+tests_inferd_test_gguf_streams_SOURCES = tests/inferd/test_gguf_streams.c \
+	tests/inferd/gguf_change.h tests/inferd/gguf_run.h
+tests_inferd_test_gguf_streams_LDADD = libgguf.a libbase.a $(MD_LIBS) \
 	$(CMOCKA_LIBS)
 tests_inferd_test_gguf_mixed_SOURCES = tests/inferd/test_gguf_mixed.c \
 	tests/inferd/gguf_change.h tests/inferd/gguf_run.h

@@ -46,7 +46,7 @@ fails() {
 }
 
 for arch in qwen3moe qwen3 llama olmoe gpt-oss glm4moe deepseek2 qwen3next \
-    qwen35moe; do
+    qwen35moe deepseek4; do
     ok "a model of $arch is read" checks "\"arch\":\"$arch\"" \
         --arch $arch --layers 2
     ok "a model of $arch with every tensor that it may have is read" \
@@ -91,6 +91,16 @@ ok "layers that keep a state" \
     checks '"layers":5,.*"idle_layers":1,.*"state_layers":4,"state_bytes":6144,' \
     --arch qwen35moe --layers 5 --nextn 1 --interval 5 --taps 3 --state 8 \
     --state-keys 2 --states 4 --type Q8_0 --type-attn F16
+ok "several streams and squeezed rows" \
+    checks '"layers":7,.*"idle_layers":1,"q_rank":128,"kv_rank":0,"state_layers":5,' \
+    --arch deepseek4 --layers 7 --nextn 1 --streams 2 --rounds 3 --chosen 9 \
+    --choosers 3 --chooser 96 --fixed 2 --out-groups 1 --out-rank 32 \
+    --q-rank 128 --limit 7 --type Q8_0
+ok "heads that choose rows with no number of them are refused" fails \
+    "without a number of chosen rows" "$bin/inferd-mkmodel" --arch deepseek4 \
+    --chosen 0 "$dir/m.gguf"
+ok "tables are no type of weights" fails "unknown type 'I32'" \
+    "$bin/inferd-mkmodel" --type I32 "$dir/m.gguf"
 ok "the matrices of old files" checks '"arch":"qwen3next"' --arch qwen3next \
     --fused
 ok "layers of states without one of attention are refused" fails \

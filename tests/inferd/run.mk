@@ -1,6 +1,7 @@
 RUN_TESTS = tests/inferd/test_delta tests/inferd/test_kv \
 	tests/inferd/test_mla tests/inferd/test_reference \
-	tests/inferd/test_router tests/inferd/test_run tests/inferd/test_sample
+	tests/inferd/test_router tests/inferd/test_run tests/inferd/test_sample \
+	tests/inferd/test_streams
 check_PROGRAMS += $(RUN_TESTS)
 TESTS += $(RUN_TESTS)
 tests_inferd_test_kv_SOURCES = tests/inferd/test_kv.c \
@@ -14,6 +15,9 @@ tests_inferd_test_mla_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_delta_SOURCES = tests/inferd/test_delta.c \
 	tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_delta_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
+tests_inferd_test_streams_SOURCES = tests/inferd/test_streams.c \
+	tests/inferd/tiny.c tests/inferd/tiny.h
+tests_inferd_test_streams_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_run_SOURCES = tests/inferd/test_run.c \
 	tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_run_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)

@@ -62,6 +62,19 @@ make(struct fixture *f)
 		    .value = 9,
 		    .fused = true },
 		.rope_sections = { 11, 12, 10, 3 },
+		.streams = { .n = 4,
+		    .rounds = 21,
+		    .eps = 1e-5f,
+		    .out_groups = 5,
+		    .out_rank = 96,
+		    .index_heads = 13,
+		    .index_key = 80,
+		    .index_top = 500,
+		    .hash_layers = 1,
+		    .squeeze_base = 160000,
+		    .limit = 9,
+		    .shared_limit = 8,
+		    .squeeze = { 0, SQUEEZE_MANY, SQUEEZE_FEW } },
 		.rms_eps = 1e-5f,
 		.rope_base = 10000,
 		.rope_scale = 1 };
@@ -128,6 +141,8 @@ table_survives_its_encoding(void **state)
 	assert_int_equal(t->hp.delta.key, 7);
 	assert_int_equal(t->hp.delta.value, 9);
 	assert_true(t->hp.delta.fused);
+	assert_memory_equal(
+	    &t->hp.streams, &f.t.hp.streams, sizeof(t->hp.streams));
 	for (size_t i = 0; i < 4; i++)
 		assert_int_equal(
 		    t->hp.rope_sections[i], f.t.hp.rope_sections[i]);
@@ -199,6 +214,16 @@ wrong_numbers_are_refused(void **state)
 	REFUSES(f.t.hp.delta.taps = DELTA_TAPS_MAX + 1);
 	REFUSES(f.t.hp.delta.heads = MODEL_HEADS_MAX + 1);
 	REFUSES(f.t.hp.delta.key = MODEL_HEAD_MAX + 1);
+	REFUSES(f.t.hp.streams.n = STREAMS_MAX + 1);
+	REFUSES(f.t.hp.streams.rounds = STREAMS_ROUNDS_MAX + 1);
+	REFUSES(f.t.hp.streams.out_groups = MODEL_HEADS_MAX + 1);
+	REFUSES(f.t.hp.streams.out_rank = MODEL_EMBD_MAX + 1);
+	REFUSES(f.t.hp.streams.index_heads = MODEL_HEADS_MAX + 1);
+	REFUSES(f.t.hp.streams.index_key = MODEL_HEAD_MAX + 1);
+	REFUSES(f.t.hp.streams.index_top = INDEX_TOP_MAX + 1);
+	REFUSES(f.t.hp.streams.hash_layers = MODEL_LAYERS_MAX + 1);
+	REFUSES(f.t.hp.streams.limit = -1);
+	REFUSES(f.t.hp.streams.squeeze[MODEL_LAYERS_MAX - 1] = 5);
 	REFUSES(f.t.hp.rope_sections[2] = UINT32_MAX);
 	REFUSES(f.t.hp.layers = MODEL_LAYERS_MAX + 1);
 	REFUSES(f.t.hp.embd = UINT32_MAX);

@@ -99,7 +99,7 @@ zeros_and_single_values_encode(void **state)
 	static uint8_t blocks[4 * N];
 
 	for (uint32_t t = 0; t < TT_MAX; t++) {
-		if (tensor_type_info(t) == NULL)
+		if (tensor_type_info(t) == NULL || t == TT_I32)
 			continue;
 		memset(x, 0, sizeof(x));
 		quantise_row((enum tensor_type)t, x, N, blocks);

@@ -44,6 +44,8 @@ plain_scores(const struct hparams *hp, const float *logit, struct plain *p)
 		p->score[e] = (double)logit[e];
 		if (hp->gate == GATE_SIGMOID)
 			p->score[e] = 1 / (1 + exp(-p->score[e]));
+		else if (hp->gate == GATE_ROOT)
+			p->score[e] = sqrt(log1p(exp(p->score[e])));
 		sum += exp((double)logit[e]);
 	}
 	if (hp->gate == GATE_SOFTMAX)
@@ -229,6 +231,37 @@ a_bias_chooses_and_does_not_weigh(void **s)
 	assert_true(fabsf(weight[1] - 0.95257413f) < 1e-6f);
 }
 
+static void
+roots_weigh_and_a_table_may_choose(void **s)
+{
+	static const int32_t given[] = { 9, 2, 9, 23 };
+	struct hparams hp = usual;
+	float logit[EXPERTS] = { 0 }, weight[4];
+	uint32_t chosen[4];
+
+	hp.gate = GATE_ROOT;
+	hp.expert_norm = false;
+	logit[2] = 100;
+	logit[9] = 1;
+	logit[23] = -100;
+	router_given(&hp, given, logit, chosen, weight);
+	for (size_t k = 0; k < nitems(given); k++)
+		assert_int_equal(chosen[k], given[k]);
+	assert_true(weight[1] == 10);
+	assert_true(fabsf(weight[0] - sqrtf(1.3132617f)) < 1e-6f);
+	assert_true(weight[0] == weight[2]);
+	assert_true(weight[3] >= 0 && weight[3] < 1e-20f);
+	assert_true(fabsf(logit[0] - sqrtf(logf(2))) < 1e-6f);
+	hp.expert_norm = true;
+	for (uint32_t e = 0; e < EXPERTS; e++)
+		logit[e] = e == 9 ? 3 : 0;
+	router_choose(&hp, NULL, logit, chosen, weight);
+	assert_int_equal(chosen[0], 9);
+	assert_true(weight[0] > weight[1]);
+	assert_true(
+	    fabsf(weight[0] + weight[1] + weight[2] + weight[3] - 1) < 1e-6f);
+}
+
 /* However little the router says, it is not made much of. */
 static void
 weights_of_next_to_nothing_stay_that(void **s)
@@ -258,6 +291,7 @@ main(void)
 		cmocka_unit_test(a_group_of_one_is_worth_that_one),
 		cmocka_unit_test(the_first_of_equals_wins),
 		cmocka_unit_test(a_bias_chooses_and_does_not_weigh),
+		cmocka_unit_test(roots_weigh_and_a_table_may_choose),
 		cmocka_unit_test(weights_of_next_to_nothing_stay_that),
 	};
 

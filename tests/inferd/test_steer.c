@@ -102,6 +102,20 @@ a_direction_is_added_or_taken_out(void **state)
 }
 
 static void
+several_streams_are_not_steered(void **state)
+{
+	const struct hparams hp = { .layers = 3, .embd = 8, .streams.n = 4 };
+	const struct file f = { "controlvector", "direction.2", 0, 8, 2 };
+	struct steers *s = steers_new(&hp);
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(add(s, &f, 0.5f, false, &err), -1);
+	assert_non_null(strstr(err.msg, "several residual streams"));
+	steers_free(s);
+}
+
+static void
 what_is_no_direction_is_refused(void **state)
 {
 	static const struct {
@@ -299,6 +313,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_direction_is_added_or_taken_out),
+		cmocka_unit_test(several_streams_are_not_steered),
 		cmocka_unit_test(what_is_no_direction_is_refused),
 		cmocka_unit_test(a_file_is_named_with_its_strength),
 		cmocka_unit_test(steered_rows_are_the_same_in_any_company),

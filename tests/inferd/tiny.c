@@ -84,6 +84,26 @@ matrix(struct maker *m, int layer, const char *name, enum tensor_type type,
 	add(m, full, type, cols, rows, mats, 0, 2 / sqrtf((float)cols));
 }
 
+/* Experts of each token. */
+static void
+table(struct maker *m, const char *name, uint64_t cols, uint64_t rows)
+{
+	struct model_table *t = m->t;
+	const size_t n = cols * rows;
+	int32_t *data = xcalloc(n, sizeof(*data));
+
+	t->tensors =
+	    xreallocarray(t->tensors, t->ntensors + 1, sizeof(*t->tensors));
+	t->tensors[t->ntensors++] = (struct tensor){ .name = xstrdup(name),
+		.type = TT_I32,
+		.ndims = 2,
+		.dims = { cols, rows, 1, 1 },
+		.bytes = n * sizeof(*data),
+		.data = data };
+	for (size_t i = 0; i < n; i++)
+		data[i] = (int32_t)((i / cols * 5 + i % cols) % t->hp.experts);
+}
+
 /* What the architecture needs, as it says itself. */
 static void
 needed(struct maker *m, int i)
@@ -101,6 +121,8 @@ needed(struct maker *m, int i)
 			vector(m, i, w.name, w.dims[0], -0.4f);
 		else if (str_eq(w.name, "ssm_dt.bias"))
 			vector(m, i, w.name, w.dims[0], -1);
+		else if (w.kind == CLASS_TABLE)
+			table(m, name, w.dims[0], w.dims[1]);
 		else if (w.kind != CLASS_NORM)
 			add(m, name, w.kind == CLASS_ROUTER ? TT_F32 : m->type,
 			    w.dims[0], w.dims[1], w.dims[2], 0, spread);
@@ -199,6 +221,35 @@ layer(struct maker *m, int i)
 		vector(m, i, "ffn_gate_inp_shexp.weight", EMBD, 0);
 }
 
+/* A layer with a window alone, one that chooses rows, one that sees all. */
+static void
+streams(struct maker *m)
+{
+	struct hparams *hp = &m->t->hp;
+
+	hp->kv_heads = 1;
+	hp->q_rank = RANK;
+	hp->rope_dims = HEAD / 2;
+	hp->window = 20;
+	hp->shared_ff = SHARED_FF;
+	hp->streams = (struct streams_shape){ .n = 4,
+		.rounds = 5,
+		.eps = 1e-6f,
+		.out_groups = 2,
+		.out_rank = 32,
+		.index_heads = 10,
+		.index_key = 32,
+		.index_top = 8,
+		.hash_layers = 1,
+		.squeeze_base = 40000,
+		.limit = 0.7f,
+		.shared_limit = 0.5f,
+		.squeeze = { 0, SQUEEZE_FEW, SQUEEZE_MANY } };
+	matrix(m, -1, "output_hc_fn", TT_F32, 4, 4 * EMBD, 1);
+	vector(m, -1, "output_hc_base.weight", 4, 0);
+	vector(m, -1, "output_hc_scale.weight", 1, 1);
+}
+
 static int
 by_name(const void *a, const void *b)
 {
@@ -272,11 +323,13 @@ tiny_new(enum arch arch, enum tensor_type type, uint32_t experts, uint64_t seed)
 			.value = 16,
 			.fused = arch == ARCH_QWEN3NEXT && experts < 8 };
 	}
+	if (arch == ARCH_DEEPSEEK4)
+		streams(&m);
 	matrix(&m, -1, "token_embd", type, TINY_VOCAB, EMBD, 1);
 	matrix(&m, -1, "output", type, TINY_VOCAB, EMBD, 1);
 	vector(&m, -1, "output_norm.weight", EMBD, 1);
 	for (int i = 0; i < (int)LAYERS; i++)
-		if (t->hp.delta.every > 0)
+		if (t->hp.delta.every > 0 || t->hp.streams.n > 0)
 			needed(&m, i);
 		else
 			layer(&m, i);
