@@ -107,30 +107,33 @@ net_matrix(struct binding *b, const char *part, size_t rows, size_t cols,
 	return m;
 }
 
-const int32_t *
+int32_t *
 net_table(struct binding *b, const char *part, size_t rows, size_t cols,
     uint32_t below)
 {
 	const struct tensor *t = find(b, part, ".weight", true);
-	const int32_t *v;
+	struct tensor own;
+	int32_t *v;
 
-	if (t == NULL)
-		return NULL;
 	/* Of a model that is only looked at there is no data. */
-	v = t->data;
-	if (v == NULL)
+	if (t == NULL || t->data == NULL)
 		return NULL;
-	if (t->type != TT_I32 || t->dims[0] != cols || t->dims[1] != rows ||
-	    t->dims[2] != 1 || model_scan_below(t, below) < 0) {
-		if (!b->failed)
-			error_set(b->err, 0,
-			    "model: tensor %s is no table of %zu x %zu numbers "
-			    "below %u",
-			    t->name, cols, rows, below);
-		b->failed = true;
-		return NULL;
+	if (t->type == TT_I32 && t->dims[0] == cols && t->dims[1] == rows &&
+	    t->dims[2] == 1) {
+		own = *t;
+		own.data = v = xmalloc(t->bytes);
+		memcpy(v, t->data, t->bytes);
+		if (model_scan_below(&own, below) == 0)
+			return v;
+		free(v);
 	}
-	return v;
+	if (!b->failed)
+		error_set(b->err, 0,
+		    "model: tensor %s is no table of %zu x %zu numbers "
+		    "below %u",
+		    t->name, cols, rows, below);
+	b->failed = true;
+	return NULL;
 }
 
 void
@@ -292,6 +295,7 @@ net_free(struct net *n)
 	if (n == NULL)
 		return;
 	for (uint32_t i = 0; n->layers != NULL && i < n->hp.layers; i++) {
+		free(n->layers[i].fixed);
 		free(n->layers[i].delta.conv);
 		free(n->layers[i].squeeze.place);
 		free(n->layers[i].index.place);

@@ -77,7 +77,7 @@ struct layer {
 	const float *ffn_norm;    /* [embd] */
 	struct matrix router;     /* none: a dense layer */
 	const float *router_bias; /* [experts] of the choice alone, or NULL */
-	const int32_t *fixed; /* [vocab][experts_used]: the choice; or NULL */
+	int32_t *fixed; /* [vocab][experts_used]: the choice; or NULL */
 	struct matrix gate, up,
 	    down; /* of each expert where there is a router */
 	struct matrix shared_gate, shared_up,

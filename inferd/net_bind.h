@@ -24,9 +24,10 @@ const float *net_vector(struct binding *b, const char *part, const char *suffix,
 struct matrix net_matrix(struct binding *b, const char *part, size_t rows,
     size_t cols, size_t experts, bool needed);
 
-/* PART.weight with rows of numbers below `below`, by all of which it is
- * checked. */
-const int32_t *net_table(struct binding *b, const char *part, size_t rows,
+/* A copy of PART.weight with rows of numbers below `below`: whoever writes to a
+ * mapped file changes none of them after they were checked.  The caller's to
+ * free; NULL: it is not there, or has no data. */
+int32_t *net_table(struct binding *b, const char *part, size_t rows,
     size_t cols, uint32_t below);
 
 /* Attention by heads of queries that share those of keys and values. */
