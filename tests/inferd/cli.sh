@@ -107,9 +107,14 @@ check "perplexity" json -m "$T/m.gguf" --perplexity - --context 64 --json
     --vocab 300 --type Q8_0 "$T/glm.gguf" || exit 1
 check "of a glm4moe: speed" json -m "$T/glm.gguf" --bench=4,2,1 --json
 check "perplexity" json -m "$T/glm.gguf" --perplexity - --context 64 --json
+# What is said is drawn, and may be over soon: one of some has more to say.
 chats() {
-    echo hello | timeout 60 "$inferd" -m "$T/glm.gguf" --chat --context 128 \
-        >"$T/said" && [ "$(wc -c <"$T/said")" -gt 20 ]
+    for chats_try in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        echo "hello $chats_try" | timeout 60 "$inferd" -m "$T/glm.gguf" \
+            --chat --context 128 >"$T/said" || return 1
+        [ "$(wc -c <"$T/said")" -le 20 ] || return 0
+    done
+    return 1
 }
 check "and a chat" chats
 
