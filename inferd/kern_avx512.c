@@ -106,6 +106,7 @@ rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
 {
 	const size_t bytes = tensor_type_bytes(t);
 	const int zero = (int)quant_zero_of(t);
+	const uint8_t *next = p[0] + ahead;
 	__m256 acc = _mm256_setzero_ps();
 
 	for (; n > 0; n -= QUANT_SUPER, x++) {
@@ -122,7 +123,8 @@ rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
 			struct super s;
 
 			load_super(t, p[r], &s);
-			fetch(p[r] + ahead, bytes);
+			fetch(next, bytes);
+			next += bytes;
 			p[r] += bytes;
 			sum[r] = block_sum(is_wide(t), &s, m, xq);
 			off[r] =
@@ -237,6 +239,7 @@ rows_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
     size_t n, const struct act_small *x)
 {
 	const size_t bytes = tensor_type_bytes(t), blocks = n / QUANT_SMALL;
+	const uint8_t *next = p[0] + ahead;
 	__m256 acc = _mm256_setzero_ps();
 	size_t b = 0, at = 0;
 
@@ -253,7 +256,8 @@ rows_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
 				_mm512_castsi256_si512(load_small(t, w)),
 				load_small(t, w + bytes), 1),
 			    q);
-			fetch(w + ahead, 1);
+			fetch(next, 2 * bytes);
+			next += 2 * bytes;
 		}
 		all = join_halves(sum);
 		acc =

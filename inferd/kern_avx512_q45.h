@@ -220,7 +220,7 @@ rows_q45(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
 		EACH_ROW
 		{
 			sum[r] = block_q45(t, p[r] + at, h.sc[r], xq);
-			fetch(p[r] + at + ahead, bytes);
+			fetch(p[0] + ahead + ROWS * at + r * bytes, bytes);
 		}
 		acc = _mm256_fmadd_ps(_mm256_mul_ps(half_floats(h.dw), dx),
 		    _mm256_cvtepi32_ps(join_wide(sum)), acc);

@@ -51,6 +51,7 @@ always_inline v8
 rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
     const struct act_super *x)
 {
+	const uint8_t *next = p[0] + ahead;
 	v8 acc = v8_zero();
 
 	for (; n > 0; n -= QUANT_SUPER, x++) {
@@ -68,7 +69,8 @@ rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
 				dmin[r] = block_dmin(t, p[r]);
 				off[r] = words_sum(s.mn, x->sum);
 			}
-			fetch(p[r] + ahead, tensor_type_bytes(t));
+			fetch(next, tensor_type_bytes(t));
+			next += tensor_type_bytes(t);
 			p[r] += tensor_type_bytes(t);
 		}
 		acc = v8_fma(v8_mul(v8_load(d), dx), v8_of(join(sum)), acc);
@@ -84,6 +86,7 @@ rows_small(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
     const struct act_small *x)
 {
 	const int zero = zero_here(t);
+	const uint8_t *next = p[0] + ahead;
 	v8 acc = v8_zero();
 
 	for (size_t b = 0; b < n / QUANT_SMALL; b++) {
@@ -94,7 +97,8 @@ rows_small(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
 			sum[r] = small_sum(
 			    t, load_small(t, p[r]), x->q + QUANT_SMALL * b);
 			d[r] = block_d(t, p[r]);
-			fetch(p[r] + ahead, 1);
+			fetch(next, 1);
+			next += tensor_type_bytes(t);
 			p[r] += tensor_type_bytes(t);
 		}
 		acc = v8_fma(v8_mul(v8_load(d), v8_set1(x->d[b])),
