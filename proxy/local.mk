@@ -65,6 +65,7 @@ libproxy_a_SOURCES += \
 	proxy/scan.c proxy/scan.h \
 	proxy/scrub.c proxy/scrub.h \
 	proxy/shape.c proxy/shape.h \
+	proxy/stub_prefix.c proxy/stub_prefix.h \
 	proxy/seek.c proxy/seek.h proxy/seek_filter.c proxy/seek_int.h \
 	proxy/seek_match.c proxy/seek_rewrite.c \
 	proxy/swap.c proxy/swap.h proxy/swap_int.h \

@@ -4,6 +4,7 @@
 
 #include "base/str.h"
 #include "proxy/seek.h"
+#include "proxy/stub_prefix.h"
 
 /* Of a beginning that is looked for; fewer bytes are found everywhere. */
 #define PREFIX_MIN 3u
@@ -15,7 +16,7 @@
 #define EDGES_MAX 64u
 
 struct shape {
-	struct seek *prefix; /* what values and their stubs begin with */
+	struct seek *prefix; /* what vendors have values begin with */
 	bool bare;           /* for some that is nothing */
 	bool in[256];        /* bytes that a value may be written with */
 	size_t reach;
@@ -55,9 +56,11 @@ shape_free(struct shape *s)
 void
 shape_add(struct shape *s, const uint8_t *real, const uint8_t *stub, size_t n)
 {
+	const size_t known = stub_prefix(real, n);
 	size_t same = 0, reach = UNIT_MAX * n + EDGES_MAX;
 
-	while (same < n && real[same] == stub[same])
+	/* What they have in common by chance behind it is not public. */
+	while (same < known && real[same] == stub[same])
 		same++;
 	if (same >= PREFIX_MIN)
 		seek_add_start(s->prefix, real, same);

@@ -4,7 +4,9 @@
  * in when they come.  If it were held where a value does begin, an agent that
  * has a server repeat guesses could find out a value character by character.
  * So it is held where a value may begin for all that an agent knows: its stub
- * has the length of the value, and the same public beginning ("ghp_").
+ * has the length of the value, and the same public beginning ("ghp_").  What
+ * value and stub have in common beyond that, one in ten to one in 26 has, is
+ * chance, and whether they do is not told either.
  *
  * Pure; used by proxy/scrub.c alone.
  */
