@@ -2,6 +2,15 @@
 
 #include "inferd/kern.h"
 
+bool
+block_row_is_first(const struct run *r, size_t row)
+{
+	for (size_t i = row; i-- > 0;)
+		if (r->rows[i].seq == r->rows[row].seq)
+			return false;
+	return true;
+}
+
 void
 block_norm(struct run *r, const float *x, const float *w, float *y)
 {

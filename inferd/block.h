@@ -51,6 +51,8 @@ struct run {
 	} gathered[2]; /* activations in order of slots */
 };
 
+/* Does no row before it belong to the same sequence? */
+bool block_row_is_first(const struct run *r, size_t row);
 /* y = x / rms(x) * w over each of n rows. */
 void block_norm(struct run *r, const float *x, const float *w, float *y);
 

@@ -87,15 +87,6 @@ store(size_t i, unsigned thread, void *arg)
 	}
 }
 
-static void
-each_row(struct run *r, void (*fn)(size_t, unsigned, void *), void *arg)
-{
-	if (r->n == 1)
-		fn(0, 0, arg);
-	else
-		pool_run(r->pool, r->n, fn, arg);
-}
-
 void
 block_attention(struct run *r, uint32_t layer)
 {
@@ -123,10 +114,10 @@ block_attention(struct run *r, uint32_t layer)
 
 	acts_set(r->acts, r->norm, r->n, hp->embd);
 	mat_mul(r->pool, r->acts, in, 3);
-	each_row(r, store, &a);
+	pool_run(r->pool, r->n, store, &a);
 	block_attend(r, &see);
 	if (gated)
-		each_row(r, gate, r);
+		pool_run(r->pool, r->n, gate, r);
 	acts_set(r->acts, r->att, r->n, (size_t)hp->heads * hp->head_v);
 	mat_mul(r->pool, r->acts, &out, 1);
 }

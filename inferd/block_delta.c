@@ -357,15 +357,6 @@ head_piece(size_t piece, unsigned thread, void *arg)
 		}
 }
 
-static bool
-is_first(const struct run *r, size_t i)
-{
-	for (size_t j = i; j-- > 0;)
-		if (r->rows[j].seq == r->rows[i].seq)
-			return false;
-	return true;
-}
-
 void
 block_delta(struct run *r, uint32_t layer)
 {
@@ -380,7 +371,7 @@ block_delta(struct run *r, uint32_t layer)
 	pool_run(r->pool, r->n * ((heads + PIECE - 1) / PIECE), conv_piece, &x);
 	x.seqs = 0;
 	for (size_t i = 0; i < r->n; i++) {
-		if (is_first(r, i))
+		if (block_row_is_first(r, i))
 			x.begin[x.seqs++] = i;
 		if (x.seqs == SEQS || (i + 1 == r->n && x.seqs > 0)) {
 			pool_run(r->pool, x.seqs * d->heads, head_piece, &x);

@@ -170,10 +170,7 @@ block_mla(struct run *r, uint32_t layer)
 	const struct product out = { &l->o, r->out, hp->embd };
 
 	project(&m);
-	if (r->n == 1)
-		store(0, 0, &m);
-	else
-		pool_run(r->pool, r->n, store, &m);
+	pool_run(r->pool, r->n, store, &m);
 	each_head(r, &l->k, m.plain, m.wide, kept(hp));
 	block_attend(r, &see);
 	each_head(r, &l->v, m.seen, r->att, hp->head_v);

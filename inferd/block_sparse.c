@@ -141,15 +141,6 @@ work(struct run *r, uint32_t layer)
 	return x;
 }
 
-static void
-each_row(struct work *x, void (*fn)(size_t, unsigned, void *))
-{
-	if (x->r->n == 1)
-		fn(0, 0, x);
-	else
-		pool_run(x->r->pool, x->r->n, fn, x);
-}
-
 /* ---- projections -------------------------------------------------------- */
 
 static void
@@ -189,7 +180,7 @@ project(struct work *x)
 	mat_mul(r->pool, r->acts, in, x->every != 0 ? 4 : 2);
 	if (few)
 		mat_mul(r->pool, r->acts, index, 3);
-	each_row(x, norm_low);
+	pool_run(x->r->pool, x->r->n, norm_low, x);
 	acts_set(r->acts, x->low, r->n, hp->q_rank);
 	mat_mul(r->pool, r->acts, q, few ? 2 : 1);
 }
@@ -502,7 +493,7 @@ squeeze(struct work *x)
 	s.score = x->iscore;
 	s.made = x->imade;
 	block_squeeze(&s);
-	each_row(x, choose);
+	pool_run(x->r->pool, x->r->n, choose, x);
 }
 
 void
@@ -518,7 +509,7 @@ block_sparse(struct run *r, uint32_t layer)
 			rope_turn_by(n, n->squeeze_freq, n->rope_gain,
 			    r->rows[i].pos, &x.far[i * n->hp.rope_dims]);
 	project(&x);
-	each_row(&x, store);
+	pool_run(r->pool, r->n, store, &x);
 	squeeze(&x);
 	attend(&x);
 	acts_set(r->acts, r->att, r->n * s->out_groups, x.l->o_low.cols);

@@ -149,15 +149,6 @@ keep(const struct squeeze *x, size_t i, size_t at, size_t n)
 }
 
 static bool
-is_first(const struct run *r, size_t i)
-{
-	for (size_t k = i; k-- > 0;)
-		if (r->rows[k].seq == r->rows[i].seq)
-			return false;
-	return true;
-}
-
-static bool
 ends(const struct squeeze *x, size_t i)
 {
 	return (x->r->rows[i].pos + 1) % x->every == 0;
@@ -174,7 +165,7 @@ seq_piece(size_t piece, unsigned thread, void *arg)
 	const size_t n = x->width - at < CHUNK ? x->width - at : CHUNK;
 
 	(void)thread;
-	if (!is_first(r, first))
+	if (!block_row_is_first(r, first))
 		return;
 	for (size_t i = first; i < r->n; i++) {
 		if (r->rows[i].seq != r->rows[first].seq)

@@ -42,15 +42,6 @@ work(struct run *r)
 	return x;
 }
 
-static void
-each_row(struct run *r, void (*fn)(size_t, unsigned, void *), void *arg)
-{
-	if (r->n == 1)
-		fn(0, 0, arg);
-	else
-		pool_run(r->pool, r->n, fn, arg);
-}
-
 /* ---- weights ------------------------------------------------------------ */
 
 static void
@@ -161,8 +152,8 @@ join(struct work *x, const struct mix_weights *w)
 	x->w = w;
 	acts_set(r->acts, x->streams, r->n, x->n * x->embd);
 	mat_mul(r->pool, r->acts, &p, 1);
-	each_row(r, weigh_row, x);
-	each_row(r, join_row, x);
+	pool_run(r->pool, r->n, weigh_row, x);
+	pool_run(r->pool, r->n, join_row, x);
 }
 
 /* Some values of all streams of a row, with what the block has said. */
@@ -207,7 +198,7 @@ streams_layer(
 	struct work x = work(r);
 
 	if (layer == 0)
-		each_row(r, begin_row, &x);
+		pool_run(r->pool, r->n, begin_row, &x);
 	join(&x, &l->mix_attn);
 	block_norm(r, r->x, l->attn_norm, r->norm);
 	attention(r, layer);
