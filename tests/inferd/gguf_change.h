@@ -20,6 +20,31 @@ pieces_run(const struct pieces *s, struct error *err)
 	return t;
 }
 
+/* As make() writes it; pieces_read() frees it. */
+static inline struct pieces *
+pieces_of(void (*make)(struct pieces *))
+{
+	struct pieces *s = xcalloc(1, sizeof(*s));
+
+	make(s);
+	return s;
+}
+
+/* What is to be good. */
+static inline struct model_table *
+pieces_read(struct pieces *s)
+{
+	struct model_table *t;
+	struct error err;
+
+	t = pieces_run(s, &err);
+	if (t == NULL)
+		fail_msg("%s", err.msg);
+	pieces_free(s);
+	free(s);
+	return t;
+}
+
 /* Of those, the one of that name. */
 static inline struct piece *
 pieces_find(struct piece *p, size_t n, const char *name)

@@ -6,7 +6,8 @@ check_PROGRAMS += $(KERN_TESTS)
 TESTS += $(KERN_TESTS)
 tests_inferd_test_crowd_SOURCES = tests/inferd/test_crowd.c
 tests_inferd_test_crowd_LDADD = $(KERN_LIBS) libbase.a $(CMOCKA_LIBS)
-tests_inferd_test_warm_SOURCES = tests/inferd/test_warm.c
+tests_inferd_test_warm_SOURCES = tests/inferd/test_warm.c \
+	tests/inferd/large_pages.h
 tests_inferd_test_warm_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_pool_SOURCES = tests/inferd/test_pool.c
 tests_inferd_test_pool_LDADD = $(KERN_LIBS) libbase.a -lpthread $(CMOCKA_LIBS)

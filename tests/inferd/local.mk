@@ -9,7 +9,7 @@ GGUF_TESTS = tests/inferd/test_gguf tests/inferd/test_gguf_low_rank \
 check_PROGRAMS += $(GGUF_TESTS)
 TESTS += $(GGUF_TESTS)
 tests_inferd_test_gguf_SOURCES = tests/inferd/test_gguf.c \
-	tests/inferd/gguf_run.h
+	tests/inferd/gguf_change.h tests/inferd/gguf_run.h
 tests_inferd_test_gguf_LDADD = libgguf.a libbase.a $(MD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_gguf_low_rank_SOURCES = tests/inferd/test_gguf_low_rank.c \
 	tests/inferd/gguf_change.h tests/inferd/gguf_run.h

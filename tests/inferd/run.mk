@@ -5,18 +5,18 @@ RUN_TESTS = tests/inferd/test_delta tests/inferd/test_kv \
 check_PROGRAMS += $(RUN_TESTS)
 TESTS += $(RUN_TESTS)
 tests_inferd_test_kv_SOURCES = tests/inferd/test_kv.c \
-	tests/inferd/tiny.c tests/inferd/tiny.h
+	tests/inferd/large_pages.h tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_kv_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_router_SOURCES = tests/inferd/test_router.c
 tests_inferd_test_router_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_mla_SOURCES = tests/inferd/test_mla.c \
-	tests/inferd/tiny.c tests/inferd/tiny.h
+	tests/inferd/layer_run.h tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_mla_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_delta_SOURCES = tests/inferd/test_delta.c \
 	tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_delta_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_streams_SOURCES = tests/inferd/test_streams.c \
-	tests/inferd/tiny.c tests/inferd/tiny.h
+	tests/inferd/layer_run.h tests/inferd/tiny.c tests/inferd/tiny.h
 tests_inferd_test_streams_LDADD = $(INFERD_LIBS) $(CMOCKA_LIBS)
 tests_inferd_test_run_SOURCES = tests/inferd/test_run.c \
 	tests/inferd/tiny.c tests/inferd/tiny.h

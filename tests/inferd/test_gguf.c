@@ -9,59 +9,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/inferd/gguf_run.h"
+#include "tests/inferd/gguf_change.h"
 
 #define ENDS_MAX (2 * PIECES_MAX)
 
 static unsigned mutations;
 
-static struct model_table *
-run(const struct pieces *s, struct error *err)
-{
-	struct model_table *t;
-	struct buf b;
-
-	pieces_write(s, &b, NULL, NULL);
-	err->msg[0] = '\0';
-	t = gguf_run(buf_head(&b), buf_len(&b), false, err);
-	buf_free(&b);
-	return t;
-}
-
-static struct piece *
-find(struct piece *p, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(p[i].name, name) == 0)
-			return &p[i];
-	fail_msg("no piece %s", name);
-	return NULL;
-}
-
-static struct buf *
-fresh(struct pieces *s, const char *key)
-{
-	struct buf *b = &find(s->pair, s->npairs, key)->b;
-
-	buf_clear(b);
-	return b;
-}
-
 /* The model with this change is refused, with WHY in the reason. */
 #define REFUSED(why, change)                                                   \
 	do {                                                                   \
-		struct pieces *s = xcalloc(1, sizeof(*s));                     \
-		struct model_table *t_;                                        \
-		struct error err_;                                             \
-		pieces_make(s);                                                \
-		change;                                                        \
+		PIECES_REFUSED(pieces_make, why, change);                      \
 		mutations++;                                                   \
-		t_ = run(s, &err_);                                            \
-		if (t_ != NULL || strstr(err_.msg, why) == NULL)               \
-			fail_msg("line %d: %s", __LINE__,                      \
-			    t_ == NULL ? err_.msg : "taken");                  \
-		pieces_free(s);                                                \
-		free(s);                                                       \
 	} while (0)
 
 static void
@@ -73,7 +31,7 @@ valid_model_is_read(void **state)
 	uint64_t active;
 
 	pieces_make(s);
-	t = run(s, &err);
+	t = pieces_run(s, &err);
 	if (t == NULL)
 		fail_msg("%s", err.msg);
 	assert_int_equal(t->hp.arch, ARCH_QWEN3MOE);
@@ -166,7 +124,7 @@ tensor(struct pieces *s, const char *name, uint32_t type, uint32_t ndims,
     uint64_t d0, uint64_t d1, uint64_t offset)
 {
 	const uint64_t dims[8] = { d0, d1, 1, 1, 1, 1, 1, 1 };
-	struct buf *b = &find(s->tensor, s->ntensors, name)->b;
+	struct buf *b = &pieces_find(s->tensor, s->ntensors, name)->b;
 
 	buf_clear(b);
 	gguf_put_tensor(b, name, type, ndims, dims, offset);
@@ -193,7 +151,7 @@ wrong_tensors_are_refused(void **state)
 	REFUSED("4294967295 dimensions", {
 		tensor(s, "output.weight", 0, 2, 16, 8, 0);
 		struct buf *b =
-		    &find(s->tensor, s->ntensors, "output.weight")->b;
+		    &pieces_find(s->tensor, s->ntensors, "output.weight")->b;
 		buf_patch_u32(b, 8 + strlen("output.weight"), UINT32_MAX);
 	});
 	REFUSED("of shape", tensor(s, "output.weight", 0, 2, 16, 7, 0));
@@ -284,7 +242,7 @@ wrong_numbers_are_refused(void **state)
 
 	for (size_t i = 0; i < nitems(bad); i++)
 		for (size_t k = 0; k < nitems(bad[i].v); k++)
-			REFUSED("", gguf_put_u32(fresh(s, bad[i].key),
+			REFUSED("", gguf_put_u32(pieces_pair_of(s, bad[i].key),
 					bad[i].key, bad[i].v[k]));
 }
 
@@ -303,19 +261,19 @@ wrong_kinds_are_refused(void **state)
 			continue;
 		if (strcmp(key, "tokenizer.ggml.eos_token_id") != 0) {
 			REFUSED("", {
-				struct buf *b = fresh(s, key);
+				struct buf *b = pieces_pair_of(s, key);
 
 				gguf_put_array(b, key, GGUF_U64, 1);
 				buf_put_u64(b, 1);
 			});
 			REFUSED("", {
-				struct buf *b = fresh(s, key);
+				struct buf *b = pieces_pair_of(s, key);
 
 				gguf_put_array(b, key, GGUF_ARRAY, 0);
 			});
 		}
 		REFUSED("unknown type 13", {
-			struct buf *b = fresh(s, key);
+			struct buf *b = pieces_pair_of(s, key);
 
 			gguf_put_u32(b, key, 1);
 			buf_patch_u32(b, 8 + strlen(key), 13);
@@ -326,7 +284,7 @@ wrong_kinds_are_refused(void **state)
 			gguf_put_u32(b, key, 1);
 		});
 		REFUSED("a key of", {
-			struct buf *b = fresh(s, key);
+			struct buf *b = pieces_pair_of(s, key);
 
 			gguf_put_u32(b, key, 1);
 			buf_patch_u32(b, 0, UINT32_MAX);
@@ -346,17 +304,18 @@ reals_that_are_not_finite_are_refused(void **state)
 
 	for (size_t i = 0; i < nitems(keys); i++)
 		for (size_t k = 0; k < nitems(bad); k++)
-			REFUSED("",
-			    gguf_put_f32(fresh(s, keys[i]), keys[i], bad[k]));
+			REFUSED("", gguf_put_f32(pieces_pair_of(s, keys[i]),
+					keys[i], bad[k]));
 	REFUSED("score of token 3", {
-		struct buf *b = fresh(s, "tokenizer.ggml.scores");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.scores");
 
 		gguf_put_array(b, "tokenizer.ggml.scores", GGUF_F32, 8);
 		for (int i = 0; i < 8; i++)
 			gguf_put_real(b, i == 3 ? bad[0] : 0);
 	});
-	REFUSED("range", gguf_put_f32(fresh(s, "qwen3moe.rope.freq_base"),
-			     "qwen3moe.rope.freq_base", 0));
+	REFUSED(
+	    "range", gguf_put_f32(pieces_pair_of(s, "qwen3moe.rope.freq_base"),
+			 "qwen3moe.rope.freq_base", 0));
 }
 
 static void
@@ -418,7 +377,7 @@ nested_arrays_have_a_limit(void **state)
 	REFUSED("nested", nest(s, 10000));
 	pieces_make(deepest);
 	nest(deepest, GGUF_NESTING_MAX);
-	t = run(deepest, &err);
+	t = pieces_run(deepest, &err);
 	if (t == NULL)
 		fail_msg("%s", err.msg);
 	model_table_free(t);
@@ -443,64 +402,65 @@ strings_have_limits(void **state)
 	REFUSED("byte 10", gguf_put_u32(pieces_pair(s, "x"), "a\n", 1));
 	REFUSED("byte 255", gguf_put_u32(pieces_pair(s, "x"), "\xff", 1));
 	REFUSED("too long",
-	    gguf_put_str(fresh(s, "tokenizer.ggml.pre"), "tokenizer.ggml.pre",
-		"a-very-long-name-of-a-pre-tokeniser"));
+	    gguf_put_str(pieces_pair_of(s, "tokenizer.ggml.pre"),
+		"tokenizer.ggml.pre", "a-very-long-name-of-a-pre-tokeniser"));
 	free(big);
 }
 
 static void
 wrong_vocabularies_are_refused(void **state)
 {
-	REFUSED("'bert'", gguf_put_str(fresh(s, "tokenizer.ggml.model"),
-			      "tokenizer.ggml.model", "bert"));
+	REFUSED(
+	    "'bert'", gguf_put_str(pieces_pair_of(s, "tokenizer.ggml.model"),
+			  "tokenizer.ggml.model", "bert"));
 	REFUSED("merge 0 ('a z')", {
-		struct buf *b = fresh(s, "tokenizer.ggml.merges");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.merges");
 
 		gguf_put_array(b, "tokenizer.ggml.merges", GGUF_STRING, 1);
 		gguf_put_text(b, "a z", 3);
 	});
 	REFUSED("merge 0 ('b a')", {
-		struct buf *b = fresh(s, "tokenizer.ggml.merges");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.merges");
 
 		gguf_put_array(b, "tokenizer.ggml.merges", GGUF_STRING, 1);
 		gguf_put_text(b, "b a", 3);
 	});
 	REFUSED("merge 0", {
-		struct buf *b = fresh(s, "tokenizer.ggml.merges");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.merges");
 
 		gguf_put_array(b, "tokenizer.ggml.merges", GGUF_STRING, 1);
 		gguf_put_text(b, "", 0);
 	});
 	REFUSED("no merges", {
-		struct buf *b = fresh(s, "tokenizer.ggml.merges");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.merges");
 
 		gguf_put_array(b, "tokenizer.ggml.merge", GGUF_STRING, 0);
 	});
 	REFUSED("7 types", {
-		struct buf *b = fresh(s, "tokenizer.ggml.token_type");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.token_type");
 
 		gguf_put_array(b, "tokenizer.ggml.token_type", GGUF_I32, 7);
 		for (int i = 0; i < 7; i++)
 			buf_put_u32(b, 1);
 	});
 	REFUSED("unknown type 7", {
-		struct buf *b = fresh(s, "tokenizer.ggml.token_type");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.token_type");
 
 		gguf_put_array(b, "tokenizer.ggml.token_type", GGUF_I32, 8);
 		for (int i = 0; i < 8; i++)
 			buf_put_u32(b, 7);
 	});
 	REFUSED("of shape", {
-		struct buf *b = fresh(s, "tokenizer.ggml.model");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.model");
 
 		/* Without a tokeniser the size still must be the tensors'. */
 		gguf_put_str(b, "tokenizer.ggml.model", "none");
-		b = fresh(s, "tokenizer.ggml.tokens");
+		b = pieces_pair_of(s, "tokenizer.ggml.tokens");
 		gguf_put_array(b, "tokenizer.ggml.tokens", GGUF_STRING, 1);
 		gguf_put_text(b, "a", 1);
 	});
 	REFUSED("token 0 has 1025 bytes", {
-		struct buf *b = fresh(s, "tokenizer.ggml.tokens");
+		struct buf *b = pieces_pair_of(s, "tokenizer.ggml.tokens");
 		char *text = xcalloc(1, MODEL_TOKEN_MAX + 1);
 
 		gguf_put_array(b, "tokenizer.ggml.tokens", GGUF_STRING, 1);
@@ -513,11 +473,11 @@ static void
 what_is_not_computed_here_is_refused(void **state)
 {
 	REFUSED("architecture 'mamba'",
-	    gguf_put_str(fresh(s, "general.architecture"),
+	    gguf_put_str(pieces_pair_of(s, "general.architecture"),
 		"general.architecture", "mamba"));
-	REFUSED(
-	    "architecture ''", gguf_put_str(fresh(s, "general.architecture"),
-				   "general.architecture", ""));
+	REFUSED("architecture ''",
+	    gguf_put_str(pieces_pair_of(s, "general.architecture"),
+		"general.architecture", ""));
 	REFUSED("expert_shared_count is 1",
 	    pieces_u32(s, "qwen3moe.expert_shared_count", 1));
 	REFUSED("leading_dense_block_count is 3",
@@ -530,7 +490,8 @@ what_is_not_computed_here_is_refused(void **state)
 	    gguf_put_str(pieces_pair(s, "qwen3moe.rope.scaling.type"),
 		"qwen3moe.rope.scaling.type", "yarn"));
 	REFUSED("by layer", {
-		struct buf *b = fresh(s, "qwen3moe.attention.head_count_kv");
+		struct buf *b =
+		    pieces_pair_of(s, "qwen3moe.attention.head_count_kv");
 
 		gguf_put_array(
 		    b, "qwen3moe.attention.head_count_kv", GGUF_U32, 2);

@@ -132,34 +132,11 @@ make_35(struct pieces *s)
 	make(s, &h);
 }
 
-static struct model_table *
-read_model(struct pieces *s)
-{
-	struct model_table *t;
-	struct error err;
-
-	t = pieces_run(s, &err);
-	if (t == NULL)
-		fail_msg("%s", err.msg);
-	pieces_free(s);
-	free(s);
-	return t;
-}
-
-static struct pieces *
-pieces_of(void (*prepare)(struct pieces *))
-{
-	struct pieces *s = xcalloc(1, sizeof(*s));
-
-	prepare(s);
-	return s;
-}
-
 static void
 layers_with_a_state_are_read(void **state)
 {
 	cleanup_model_table struct model_table *t =
-	    read_model(pieces_of(make_next));
+	    pieces_read(pieces_of(make_next));
 
 	assert_int_equal(t->hp.layers, 5);
 	assert_memory_equal(
@@ -184,7 +161,7 @@ static void
 old_files_have_one_matrix_for_two(void **state)
 {
 	cleanup_model_table struct model_table *t =
-	    read_model(pieces_of(make_old));
+	    pieces_read(pieces_of(make_old));
 
 	assert_true(t->hp.delta.fused);
 	assert_non_null(model_table_find(t, "blk.4.ssm_in.weight"));
@@ -198,9 +175,9 @@ sections_and_layers_for_guesses_are_read(void **state)
 	struct pieces *s = pieces_of(make_35);
 	cleanup_model_table struct model_table *t = NULL, *plain = NULL;
 
-	plain = read_model(pieces_of(make_35));
+	plain = pieces_read(pieces_of(make_35));
 	put(s, "rope.dimension_sections", GGUF_I32, sections, 4);
-	t = read_model(s);
+	t = pieces_read(s);
 	assert_memory_equal(t->hp.rope_sections, sections, sizeof(sections));
 	assert_int_equal(plain->hp.rope_sections[0], 0);
 	assert_int_equal(t->hp.layers, 5);
@@ -223,12 +200,12 @@ an_interval_is_four_and_may_be_said_layer_by_layer(void **state)
 	h.delta.every = 4;
 	make(s, &h);
 	take_pair(s, "full_attention_interval");
-	t = read_model(s);
+	t = pieces_read(s);
 	assert_int_equal(t->hp.delta.every, 4);
 	for (size_t i = 0; i < nitems(types); i++) {
 		s = pieces_of(make_next);
 		put(s, "attention.recurrent_layers", types[i], layers, 5);
-		model_table_free(read_model(s));
+		model_table_free(pieces_read(s));
 	}
 }
 
@@ -245,7 +222,7 @@ a_vector_may_be_a_matrix_of_one_row(void **state)
 	pieces_tensor(
 	    s, "blk.1.ffn_gate_inp_shexp.weight", TT_F32, 2, dims, s->data);
 	s->data += 16 * sizeof(float);
-	t = read_model(s);
+	t = pieces_read(s);
 	share = model_table_find(t, "blk.1.ffn_gate_inp_shexp.weight");
 	assert_non_null(share);
 	assert_int_equal(share->ndims, 2);

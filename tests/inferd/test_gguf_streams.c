@@ -154,33 +154,11 @@ make_guessing(struct pieces *s)
 	make_of(s, &h);
 }
 
-static struct model_table *
-read_model(struct pieces *s)
-{
-	struct model_table *t;
-	struct error err;
-
-	t = pieces_run(s, &err);
-	if (t == NULL)
-		fail_msg("%s", err.msg);
-	pieces_free(s);
-	free(s);
-	return t;
-}
-
-static struct pieces *
-pieces_of(void (*prepare)(struct pieces *))
-{
-	struct pieces *s = xcalloc(1, sizeof(*s));
-
-	prepare(s);
-	return s;
-}
-
 static void
 streams_and_squeezed_rows_are_read(void **state)
 {
-	cleanup_model_table struct model_table *t = read_model(pieces_of(make));
+	cleanup_model_table struct model_table *t =
+	    pieces_read(pieces_of(make));
 
 	assert_memory_equal(
 	    &t->hp.streams, &plain_hp.streams, sizeof(plain_hp.streams));
@@ -207,13 +185,13 @@ limits_may_be_said_layer_by_layer(void **state)
 
 	set_reals(s, "swiglu_clamp_exp", same, 4);
 	take_pair(s, "swiglu_clamp_shexp");
-	t = read_model(s);
+	t = pieces_read(s);
 	assert_true(t->hp.streams.limit == 3);
 	assert_true(t->hp.streams.shared_limit == 3);
 	s = pieces_of(make);
 	take_pair(s, "swiglu_clamp_exp");
 	take_pair(s, "swiglu_clamp_shexp");
-	one = read_model(s);
+	one = pieces_read(s);
 	assert_true(one->hp.streams.limit == 0);
 }
 
@@ -222,14 +200,14 @@ static void
 layers_for_guesses_are_those_that_are_there(void **state)
 {
 	struct pieces *s = pieces_of(make_guessing);
-	cleanup_model_table struct model_table *with = read_model(s),
+	cleanup_model_table struct model_table *with = pieces_read(s),
 					       *without = NULL;
 
 	assert_int_equal(with->hp.layers, 3);
 	assert_int_equal(with->hp.idle_layers, 1);
 	s = pieces_of(make);
 	set(s, "nextn_predict_layers", 1);
-	without = read_model(s);
+	without = pieces_read(s);
 	assert_int_equal(without->hp.layers, 3);
 	assert_int_equal(without->hp.idle_layers, 0);
 	assert_int_equal(without->hp.streams.squeeze[2], SQUEEZE_MANY);

@@ -13,7 +13,10 @@
 
 #include "base/compat.h"
 #include "inferd/kv.h"
+#include "tests/inferd/large_pages.h"
 #include "tests/inferd/tiny.h"
+
+#define ANON "AnonHugePages:"
 
 static void
 a_budget_is_kept_and_pages_come_back_empty(void **state)
@@ -74,26 +77,6 @@ pages_are_cleared_one_at_a_time_and_only_if_they_were_used(void **state)
 	tiny_free(t);
 }
 
-/* KiB of the mapping at p that large pages map. */
-static unsigned long
-large_kib(const uint8_t *p)
-{
-	FILE *f = fopen("/proc/self/smaps", "re");
-	unsigned long begin, end, kib, n = 0;
-	char line[512];
-	bool here = false;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
-			here = (uintptr_t)p >= begin && (uintptr_t)p < end;
-		else if (here && sscanf(line, "AnonHugePages: %lu", &kib) == 1)
-			n = kib;
-	}
-	fclose(f);
-	return n;
-}
-
 /* Does this kernel map memory in large pages, when one asks for it? */
 static bool
 has_large_pages(void)
@@ -106,7 +89,7 @@ has_large_pages(void)
 	assert_true(p != MAP_FAILED);
 	has = madvise(p, size, MADV_HUGEPAGE) == 0;
 	memset(p, 1, size);
-	has = has && large_kib(p) > 0;
+	has = has && large_pages_at(p, ANON) > 0;
 	munmap(p, size);
 	return has;
 }
@@ -136,7 +119,7 @@ pages_are_mapped_in_large_ones(void **state)
 			assert_int_equal(page[b], 0);
 		memset(page, 'x', kv_page_bytes(p));
 	}
-	assert_true(large_kib(first) >= 20u << 10);
+	assert_true(large_pages_at(first, ANON) >= 20u << 20);
 	kv_seq_free(s);
 	kv_pool_free(p);
 }

@@ -15,7 +15,7 @@
 
 #include "base/compat.h"
 #include "base/str.h"
-#include "tests/inferd/tiny.h"
+#include "tests/inferd/layer_run.h"
 
 #define POSITIONS 150u /* over two pages */
 
@@ -38,33 +38,6 @@ layer_seen(struct run *r, uint32_t layer)
 		memcpy(&went[at], &r->norm[i * embd], embd * sizeof(float));
 		memcpy(&came[at], &r->out[i * embd], embd * sizeof(float));
 	}
-}
-
-static void
-run_block(const struct net *net, enum tensor_type kv)
-{
-	struct arch_def def = *net->def;
-	struct net copy = *net;
-	struct pool *pool = pool_new(2);
-	struct kv_pool *pages = kv_pool_new(&net->hp, kv, SIZE_MAX);
-	struct kv_seq *s = kv_seq_new(pages);
-	struct run *run;
-	struct row rows[POSITIONS];
-
-	def.layer = layer_seen;
-	copy.def = &def;
-	run = run_new(&copy, pool, kv, POSITIONS);
-	assert_int_equal(kv_seq_reserve(s, POSITIONS), 0);
-	for (uint32_t i = 0; i < POSITIONS; i++)
-		rows[i] =
-		    (struct row){ s, i, (i * 37 + 5) % TINY_VOCAB, false };
-	/* In two goes, so that the second looks back at the first. */
-	run_rows(run, rows, 70, NULL);
-	run_rows(run, &rows[70], POSITIONS - 70, NULL);
-	run_free(run);
-	kv_seq_free(s);
-	kv_pool_free(pages);
-	pool_free(pool);
 }
 
 /* ---- the textbook ------------------------------------------------------- */
@@ -233,7 +206,7 @@ difference(const struct net *n, enum tensor_type kv, double scale)
 
 	went = xcalloc(all, sizeof(*went));
 	came = xcalloc(all, sizeof(*came));
-	run_block(n, kv);
+	layer_run(n, kv, POSITIONS, layer_seen);
 	want = by_the_book(n, scale);
 	for (size_t i = 0; i < all; i++) {
 		const double d = fabs(want[i] - (double)came[i]);

@@ -16,7 +16,7 @@
 #include "base/compat.h"
 #include "base/str.h"
 #include "inferd/block_sparse.h"
-#include "tests/inferd/tiny.h"
+#include "tests/inferd/layer_run.h"
 
 #define POSITIONS 150u /* over two pages, and a row of many positions */
 #define NEAR 3e-6
@@ -53,33 +53,6 @@ norm(double *x, const float *w, size_t n, float eps)
 	for (size_t i = 0; i < n; i++)
 		x[i] *= (w == NULL ? 1 : (double)w[i]) /
 			sqrt(sum / (double)n + (double)eps);
-}
-
-static void
-run_with(const struct net *net, void (*layer)(struct run *, uint32_t))
-{
-	struct arch_def def = *net->def;
-	struct net copy = *net;
-	struct pool *pool = pool_new(2);
-	struct kv_pool *pages = kv_pool_new(&net->hp, TT_F32, SIZE_MAX);
-	struct kv_seq *s = kv_seq_new(pages);
-	struct run *run;
-	struct row rows[POSITIONS];
-
-	def.layer = layer;
-	copy.def = &def;
-	run = run_new(&copy, pool, TT_F32, POSITIONS);
-	assert_int_equal(kv_seq_reserve(s, POSITIONS), 0);
-	for (uint32_t i = 0; i < POSITIONS; i++)
-		rows[i] =
-		    (struct row){ s, i, (i * 37 + 5) % TINY_VOCAB, false };
-	/* In two goes, so that the second looks back at the first. */
-	run_rows(run, rows, 70, NULL);
-	run_rows(run, &rows[70], POSITIONS - 70, NULL);
-	run_free(run);
-	kv_seq_free(s);
-	kv_pool_free(pages);
-	pool_free(pool);
 }
 
 /* The largest difference so far, by the largest value. */
@@ -248,7 +221,7 @@ streams_are_mixed_as_the_formulas_say(void **state)
 		said_first =
 		    xcalloc(POSITIONS * n->hp.embd, sizeof(*said_first));
 		mixed = (struct apart){ 0 };
-		run_with(n, layer_mixed);
+		layer_run(n, TT_F32, POSITIONS, layer_mixed);
 		assert_true(mixed.most > 0.5);
 		assert_true(mixed.apart / mixed.most < NEAR);
 		free(begun);
@@ -526,7 +499,7 @@ squeezed_rows_are_seen_as_the_formulas_say(void **state)
 
 		went = xcalloc(all * n->hp.embd, sizeof(*went));
 		came = xcalloc(all * n->hp.embd, sizeof(*came));
-		run_with(n, layer_attends);
+		layer_run(n, TT_F32, POSITIONS, layer_attends);
 		for (uint32_t i = 0; i < n->hp.layers; i++) {
 			assert_true(difference(n, i) < NEAR);
 			kinds |= 1u << n->hp.streams.squeeze[i] % 5;

@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "tests/inferd/large_pages.h"
+
 #define SIZE (40u << 20)
 #define PRESENT (UINT64_C(1) << 63) /* proc_pid_pagemap(5) */
 
@@ -160,26 +162,6 @@ more_than_memory_is_not_begun(void **state)
 	assert_null(start(&table, NULL, -1));
 }
 
-/* Bytes of the mapping at p that large pages map. */
-static uint64_t
-mapped_large(const uint8_t *p)
-{
-	FILE *f = fopen("/proc/self/smaps", "re");
-	unsigned long begin, end, kib, n = 0;
-	char line[512];
-	bool here = false;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "%lx-%lx ", &begin, &end) == 2)
-			here = (uintptr_t)p >= begin && (uintptr_t)p < end;
-		else if (here && sscanf(line, "FilePmdMapped: %lu", &kib) == 1)
-			n = kib;
-	}
-	fclose(f);
-	return (uint64_t)n << 10;
-}
-
 /* A new file's mapping, in the cache as 4 KiB reads leave it, or not at all. */
 static uint8_t *
 map_written_file(int *fd_out, bool cached)
@@ -210,7 +192,7 @@ has_large_pages(void)
 
 	for (size_t at = 0; at < SIZE; at += 4096)
 		(void)*(volatile uint8_t *)(p + at);
-	has = has && mapped_large(p) > SIZE / 2;
+	has = has && large_pages_at(p, "FilePmdMapped:") > SIZE / 2;
 	munmap(p, SIZE);
 	close(fd);
 	return has;
@@ -235,7 +217,7 @@ small_pages_of_the_cache_become_large_ones(void **state)
 	w = start(&table, p, fd);
 	assert_non_null(w);
 	warm_wait(w);
-	assert_true(mapped_large(p) >= (26u << 20));
+	assert_true(large_pages_at(p, "FilePmdMapped:") >= (26u << 20));
 	for (size_t at = 0; at < SIZE; at++)
 		if (p[at] != (uint8_t)(at >> 12))
 			fail_msg("byte %zu has changed", at);
