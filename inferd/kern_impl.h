@@ -133,9 +133,10 @@ bytes_of_6bit(const uint8_t *p, uint64_t *sc, uint64_t *mn)
 
 /*
  * How far ahead weights are fetched from memory, at least.  They are asked for
- * in the order in which they lie there, and into the second cache: of loads
- * for the first one a processor has too few under way for a memory that is far
- * (24 on Zen 4, 8 GB/s in place of 20 beside busy neighbours).
+ * in the order in which they lie there, and into the second cache.  Row by row
+ * and into the first one, a thread got 8 GB/s in place of 20 (an EPYC with busy
+ * neighbours): a processor has few loads of that kind under way, and the memory
+ * was far.
  */
 #define AHEAD 12288
 #define LINE 64 /* of the caches */

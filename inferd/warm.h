@@ -5,8 +5,8 @@
  * thread touches all weights in order while the engine already answers.
  *
  * A file that has been written or read in small portions is in the kernel's
- * cache in small pages, and a token reads so many weights that looking up
- * addresses takes a good part of its time.  Where the file system has large
+ * cache in small pages, whose addresses take time to look up: one thread reads
+ * a fifth less of it.  Where the file system has large
  * pages (ext4 and XFS of late), what is in small ones is dropped from the cache
  * and read again, some MiB at a time.
  */
