@@ -3,9 +3,12 @@
  * set: weights read by products with one activation row (GB/s), and operations
  * of products with many (GOPS), beside what a plain loop reads.  One JSON
  * object a line.
- *	kern [-m MiB | -k KiB of weights] [-r rounds] [-t threads] [-i isa]
- *[TYPE ...] Figures of one run can be compared.  One thread is measured by its
- *processor time, since the machine may be busy; several are by the clock.
+ *
+ * kern [-m MiB | -k KiB of weights] [-r rounds] [-t threads] [-i isa] [TYPE...]
+ *
+ * isa is a number of enum kern_isa.  Figures of one run can be compared.  One
+ * thread is measured by its processor time, since the machine may be busy;
+ * several are by the clock.
  */
 #include "inferd/kern.h"
 #include "inferd/pool.h"
