@@ -123,8 +123,7 @@ rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
 			struct super s;
 
 			load_super(t, p[r], &s);
-			fetch(next, bytes);
-			next += bytes;
+			fetch_twice(next, bytes, (size_t)r, ROWS);
 			p[r] += bytes;
 			sum[r] = block_sum(is_wide(t), &s, m, xq);
 			off[r] =
@@ -134,6 +133,7 @@ rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
 				    sum[r], _mm256_slli_epi32(off[r],
 						__builtin_ctz((unsigned)zero)));
 		}
+		next += ROWS * bytes;
 		d = half_floats(dw);
 		if (t == TT_IQ2_XXS)
 			d = _mm256_mul_ps(d, _mm256_set1_ps(0.125f));
@@ -256,9 +256,9 @@ rows_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
 				_mm512_castsi256_si512(load_small(t, w)),
 				load_small(t, w + bytes), 1),
 			    q);
-			fetch(next, 2 * bytes);
-			next += 2 * bytes;
+			fetch_twice(next, 2 * bytes, (size_t)r, ROWS);
 		}
+		next += ROWS * 2 * bytes;
 		all = join_halves(sum);
 		acc =
 		    add_small(t, p, at, x, b, _mm512_castsi512_si256(all), acc);

@@ -4,6 +4,31 @@
 
 #include "inferd/kern_impl.h"
 
+/*
+ * Where a product is as fast as memory, what the processor has no room for when
+ * it is asked for is left out: each line is asked for again nearer by.  An
+ * EPYC's decoder went from 21 to 25 tokens/s by it, from 29 to 34 by two
+ * threads; with AVX2, which is slower itself, it cost a tenth.
+ */
+#define AGAIN 6144 /* bytes nearer; less than AHEAD */
+
+/*
+ * Row r's part of the lines of p[0..rows * bytes), which are AHEAD of what is
+ * worked on.  A block is seldom a whole number of them: the rows share them.
+ */
+always_inline void
+fetch_twice(const uint8_t *p, size_t bytes, size_t r, size_t rows)
+{
+	const size_t lines = (rows * bytes + LINE - 1) / LINE;
+
+	_Pragma("GCC unroll 4") for (size_t i = r * lines / rows;
+				     i < (r + 1) * lines / rows; i++)
+	{
+		__builtin_prefetch(p + i * LINE, 0, 2);
+		__builtin_prefetch(p + i * LINE - AGAIN, 0, 2);
+	}
+}
+
 void avx512_matvec(enum tensor_type t, const void *w, size_t n, size_t r0,
     size_t r1, const void *xq, float *y);
 void avx512_matmul(enum tensor_type t, const void *w, size_t n, size_t r0,

@@ -199,6 +199,8 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 	    n / tensor_type_block(t) * tensor_type_bytes(t);
 	const size_t bytes =
 	    QUANT_SUPER / tensor_type_block(t) * tensor_type_bytes(t);
+	const uint8_t *next =
+	    w + r * row_bytes + ahead_of(VECS * LANES * row_bytes);
 	const uint8_t *rows[VECS][LANES];
 	struct panel p[VECS];
 	__m512 f[CHUNK][VECS];
@@ -218,6 +220,8 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 			else
 				pack_small(t, rows[v], b * bytes,
 				    left < 8 ? left : 8, &p[v]);
+		fetch_twice(next + b * VECS * LANES * bytes,
+		    VECS * LANES * bytes, 0, 1);
 		tiles(t, p, xq, stride, nt, n, b, f);
 	}
 	for (size_t i = 0; i < nt; i++)

@@ -8,6 +8,7 @@
 #ifndef BRIG_INFERD_KERN_AVX512_Q45_H
 #define BRIG_INFERD_KERN_AVX512_Q45_H
 
+#include "inferd/kern_avx512.h"
 #include "inferd/kern_avx512_load.h"
 
 struct heads {
@@ -220,7 +221,8 @@ rows_q45(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
 		EACH_ROW
 		{
 			sum[r] = block_q45(t, p[r] + at, h.sc[r], xq);
-			fetch(p[0] + ahead + ROWS * at + r * bytes, bytes);
+			fetch_twice(
+			    p[0] + ahead + ROWS * at, bytes, (size_t)r, ROWS);
 		}
 		acc = _mm256_fmadd_ps(_mm256_mul_ps(half_floats(h.dw), dx),
 		    _mm256_cvtepi32_ps(join_wide(sum)), acc);

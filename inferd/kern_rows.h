@@ -290,11 +290,14 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 {
 	const size_t bytes =
 	    QUANT_SUPER / tensor_type_block(t) * tensor_type_bytes(t);
-	const uint8_t *rows[LANES];
+	const size_t ahead =
+	    ahead_of(LANES * (n / tensor_type_block(t)) * tensor_type_bytes(t));
+	const uint8_t *rows[LANES], *next;
 	struct panel p;
 	v8 f[CHUNK];
 
 	row_pointers(t, w, n, r, r1, rows);
+	next = rows[0] + ahead;
 	for (size_t i = 0; i < (nt + COLS - 1) / COLS * COLS; i++)
 		f[i] = v8_zero();
 	for (size_t b = 0; b * QUANT_SUPER < n; b++) {
@@ -305,6 +308,7 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 			pack_super(t, rows, b * bytes, &p);
 		else
 			pack_small(t, rows, b * bytes, blocks, &p);
+		fetch(next + b * LANES * bytes, LANES * bytes);
 		for (size_t i = 0; i < nt; i += COLS) {
 			const struct act_super *x[COLS];
 			struct act_small s[COLS];
