@@ -64,10 +64,32 @@ crowd_judge(struct crowd *c, int64_t now, bool hit, bool left)
 }
 
 bool
-crowd_steps_aside(struct crowd *c, unsigned stalls, bool left)
+crowd_is_beside(struct crowd *c, int64_t now, bool same)
 {
+	if (!same) {
+		c->beside = 0;
+		return false;
+	}
+	if (c->beside == 0)
+		c->beside = now;
+	if (now - c->beside < CROWD_BESIDE_NS)
+		return false;
+	c->beside = 0;
+	if (!c->polite)
+		c->turns = 0;
+	c->polite = true;
+	return true;
+}
+
+bool
+crowd_steps_aside(struct crowd *c, unsigned stalls, bool left, int cpu)
+{
+	const bool same = sched_getcpu() == cpu;
 	bool hit = false;
 
+	if ((same || c->beside != 0) &&
+	    crowd_is_beside(c, clock_ns(CLOCK_MONOTONIC), same))
+		return true;
 	if (stalls != c->stalls) {
 		hit = was_put_aside(c);
 		c->stalls = stalls;

@@ -8,6 +8,12 @@
  * in the meantime.  Now and then it takes a long turn; when nobody puts it
  * aside in that, the neighbour is gone and it is polite no more.
  *
+ * The neighbour may also have a processor for itself, and the thread be on that
+ * of the one which gives out the jobs: where services have equal shares, the
+ * scheduler puts all threads of one side by side (CPUWeight= in
+ * systemd.resource-control(5)).  They wait for each other all the time then.  A
+ * thread that finds itself there for a while becomes polite as well.
+ *
  * Linux's fair scheduler gives a turn of 0.7 ms times 1 + log2(processors, at
  * most 8) (sched(7), base_slice_ns) and looks at each clock tick whether it is
  * over, so a polite turn is shorter than that and ends before a tick.
@@ -21,6 +27,8 @@
 /* Put aside so often, each within CROWD_NEAR_NS of the last: polite. */
 #define CROWD_HITS 3u
 #define CROWD_NEAR_NS INT64_C(30000000)
+/* So long beside the thread that gives out the jobs: polite. */
+#define CROWD_BESIDE_NS INT64_C(4000000)
 /* A polite turn, what is left to others after it, a long turn. */
 #define CROWD_TURN_NS INT64_C(1200000)
 #define CROWD_ASIDE_NS INT64_C(1400000)
@@ -43,6 +51,7 @@ struct crowd {
 	int64_t hit_at;   /* the last one */
 	int64_t eased_at; /* when it ceased to be polite; 0: never was */
 	int64_t until;    /* this turn's end */
+	int64_t beside;   /* since when; 0: it is not */
 	unsigned stalls;  /* of the pool, at the last look */
 	long switches;    /* involuntary ones, at the last look */
 };
@@ -52,10 +61,10 @@ bool crowd_turn_is_over(const struct crowd *c);
 
 /*
  * A thread has done what it could of a job.  stalls: how often the pool has had
- * to wait long for a piece; left: it went because its turn was over.  True: it
- * steps aside now.
+ * to wait long for a piece; left: it went because its turn was over; cpu: the
+ * processor of the thread that gives out the jobs.  True: it steps aside now.
  */
-bool crowd_steps_aside(struct crowd *c, unsigned stalls, bool left);
+bool crowd_steps_aside(struct crowd *c, unsigned stalls, bool left, int cpu);
 
 /*
  * Sleep, and begin a turn; not on processor `cpu`, that of the thread which
@@ -67,6 +76,9 @@ void crowd_step_aside(struct crowd *c, int cpu);
 
 /* As crowd_steps_aside(); hit: the pool waited and the thread was put aside. */
 bool crowd_judge(struct crowd *c, int64_t now, bool hit, bool left);
+
+/* Whether it has been beside the thread that gives out the jobs for long. */
+bool crowd_is_beside(struct crowd *c, int64_t now, bool same);
 
 /*
  * Begin a turn.  tick: when the clock ticks next.  Returns 0, or for how many

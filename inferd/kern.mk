@@ -7,6 +7,7 @@ libkern_a_SOURCES = \
 	inferd/kern_scalar.c inferd/kern_v16_scalar.h inferd/kern_float.h \
 	inferd/kern_delta.h inferd/kern_group.h inferd/kern_rows.h \
 	inferd/pool.c inferd/pool.h inferd/crowd.c inferd/crowd.h \
+	inferd/gain.c inferd/gain.h \
 	inferd/thread.c inferd/thread.h \
 	inferd/quant.c inferd/quant.h \
 	inferd/quant_iq.c inferd/quant_k.c

@@ -16,6 +16,7 @@
 #include "base/compat.h"
 #include "base/log.h"
 #include "inferd/crowd.h"
+#include "inferd/gain.h"
 #include "inferd/thread.h"
 
 #define CACHE_LINE 64
@@ -26,6 +27,8 @@
 /* The caller had to wait so long for a piece: somebody was put aside with it.
  */
 #define STALL_NS 500000
+/* Who rests looks so often whether the pool ends. */
+#define REST_STEP_NS 50000000
 
 /*
  * Pieces nobody has taken: [first, end) as first << 32 | end.  Each thread goes
@@ -44,6 +47,8 @@ struct worker {
 	/* It left its processor to others: jobs are cut without it. */
 	_Alignas(CACHE_LINE) atomic_bool away;
 	struct crowd crowd;
+	bool shares;    /* its processor: counted in pool.sharing */
+	unsigned rests; /* that it has heard of */
 };
 
 struct pool {
@@ -65,6 +70,12 @@ struct pool {
 	/* Of the caller: its processor at the last job, and its long waits. */
 	_Alignas(CACHE_LINE) atomic_int caller_cpu;
 	atomic_uint stalls;
+	/* Whether those who share their processors are of use. */
+	struct gain gain;
+	/* How many do; how often they have been told to rest, and how long. */
+	_Alignas(CACHE_LINE) atomic_uint sharing;
+	atomic_uint rests;
+	atomic_int_least64_t rest;
 };
 
 static void
@@ -163,18 +174,40 @@ work(struct pool *p, unsigned thread)
 	return true;
 }
 
+/* If they have been told to since the last time. */
+static void
+rest(struct pool *p, struct worker *w)
+{
+	const struct timespec step = { .tv_nsec = REST_STEP_NS };
+	const unsigned rests = atomic_load(&p->rests);
+	int64_t left = atomic_load(&p->rest);
+
+	if (rests == w->rests)
+		return;
+	w->rests = rests;
+	for (; left > 0 && !atomic_load(&p->stop); left -= REST_STEP_NS)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &step, NULL);
+}
+
 /* After some work: leave the processor to a neighbour if there is one. */
 static void
 give_way(struct pool *p, struct worker *w, bool left)
 {
 	const unsigned stalls =
 	    atomic_load_explicit(&p->stalls, memory_order_relaxed);
+	const int cpu =
+	    atomic_load_explicit(&p->caller_cpu, memory_order_relaxed);
+	const bool aside = crowd_steps_aside(&w->crowd, stalls, left, cpu);
 
-	if (!crowd_steps_aside(&w->crowd, stalls, left))
+	if (w->shares != w->crowd.polite) {
+		w->shares = w->crowd.polite;
+		atomic_fetch_add(&p->sharing, w->shares ? 1u : -1u);
+	}
+	if (!aside)
 		return;
 	atomic_store(&w->away, true);
-	crowd_step_aside(&w->crowd,
-	    atomic_load_explicit(&p->caller_cpu, memory_order_relaxed));
+	rest(p, w);
+	crowd_step_aside(&w->crowd, cpu);
 	atomic_store(&w->away, false);
 }
 
@@ -281,8 +314,9 @@ pool_cpu_us(const struct pool *p)
 	return sum;
 }
 
-/* Cut the job among the threads that are there, the caller at least. */
-static void
+/* Cut the job among the threads that are there, the caller at least; are these
+ * all? */
+static bool
 cut(struct pool *p, size_t pieces)
 {
 	unsigned there[POOL_THREADS_MAX], n = 0;
@@ -294,6 +328,7 @@ cut(struct pool *p, size_t pieces)
 	for (unsigned i = 0; i < n; i++)
 		atomic_store(&p->shares[there[i]].untaken,
 		    (uint64_t)(pieces * i / n) << 32 | pieces * (i + 1) / n);
+	return n == p->nthreads;
 }
 
 /* Wait for the pieces that others have taken. */
@@ -319,10 +354,26 @@ wait_done(struct pool *p)
 	}
 }
 
+static void
+judge(struct pool *p, bool all, size_t pieces, int64_t ns)
+{
+	const int64_t rest = gain_job(&p->gain, all, pieces, ns);
+
+	if (rest == 0)
+		return;
+	atomic_store(&p->rest, rest);
+	atomic_fetch_add(&p->rests, 1);
+}
+
 void
 pool_run(struct pool *p, size_t pieces, void (*fn)(size_t, unsigned, void *),
     void *arg)
 {
+	const bool shared =
+	    atomic_load_explicit(&p->sharing, memory_order_relaxed) > 0;
+	const int64_t begin = shared ? now_ns() : 0;
+	bool all;
+
 	if (pieces > POOL_PIECES_MAX)
 		fatalx("pool_run: %zu pieces", pieces);
 	if (p->nthreads == 1 || pieces < 2) {
@@ -335,8 +386,10 @@ pool_run(struct pool *p, size_t pieces, void (*fn)(size_t, unsigned, void *),
 	atomic_store(&p->undone, (unsigned)pieces);
 	atomic_store_explicit(
 	    &p->caller_cpu, sched_getcpu(), memory_order_relaxed);
-	cut(p, pieces);
+	all = cut(p, pieces);
 	announce(p);
 	work(p, 0);
 	wait_done(p);
+	if (shared)
+		judge(p, all, pieces, now_ns() - begin);
 }

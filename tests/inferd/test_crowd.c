@@ -71,6 +71,28 @@ a_long_turn_in_which_nobody_comes_ends_it(void **state)
 }
 
 static void
+one_beside_the_giver_of_jobs_becomes_polite(void **state)
+{
+	struct crowd c = { 0 };
+	int64_t now = 5000 * MS;
+
+	/* Where it is woken it may be for a moment. */
+	for (int i = 0; i < 100; i++, now += CROWD_BESIDE_NS / 2) {
+		assert_false(crowd_is_beside(&c, now, true));
+		assert_false(crowd_is_beside(&c, now + MS, true));
+		assert_false(crowd_is_beside(&c, now + 2 * MS, false));
+	}
+	assert_false(c.polite);
+	assert_false(crowd_is_beside(&c, now, true));
+	assert_true(crowd_is_beside(&c, now + CROWD_BESIDE_NS, true));
+	assert_true(c.polite);
+	/* And again, should it be put back there. */
+	now += 2 * CROWD_BESIDE_NS;
+	assert_false(crowd_is_beside(&c, now, true));
+	assert_true(crowd_is_beside(&c, now + CROWD_BESIDE_NS, true));
+}
+
+static void
 a_turn_ends_before_the_clock_ticks(void **state)
 {
 	struct crowd c = { .polite = true };
@@ -142,7 +164,7 @@ without_long_waits_nobody_is_asked(void **state)
 	struct crowd c = { 0 };
 
 	for (int i = 0; i < 100; i++) {
-		assert_false(crowd_steps_aside(&c, 0, false));
+		assert_false(crowd_steps_aside(&c, 0, false, -1));
 		sched_yield();
 	}
 	assert_int_equal(c.switches, 0); /* the kernel was not even asked */
@@ -155,6 +177,7 @@ main(void)
 		cmocka_unit_test(one_that_is_put_aside_often_becomes_polite),
 		cmocka_unit_test(one_that_is_put_aside_now_and_then_does_not),
 		cmocka_unit_test(a_long_turn_in_which_nobody_comes_ends_it),
+		cmocka_unit_test(one_beside_the_giver_of_jobs_becomes_polite),
 		cmocka_unit_test(a_turn_ends_before_the_clock_ticks),
 		cmocka_unit_test(one_turn_of_many_is_long),
 		cmocka_unit_test(
