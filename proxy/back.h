@@ -253,6 +253,8 @@ void xch_answered(struct exchange *x); /* a person has allowed it */
 void xch_approved(struct exchange *x); /* by policy or a person */
 /* The policy is another: end what it does not allow and is still going on. */
 void back_rejudge(struct back *b);
+/* Another request that this one amounts to: x->dec is what is stricter. */
+void xch_judge_also(struct exchange *x, const struct http_request *rq);
 /* To be released; false when x was refused instead. */
 bool xch_add_cred(struct exchange *x, uint32_t cred);
 void xch_refuse(struct exchange *x, unsigned int status, const char *error,
@@ -261,8 +263,11 @@ void xch_refuse(struct exchange *x, unsigned int status, const char *error,
 /* back_elsewhere.c: does nothing in the head name another host or URL?  False
  * when x was refused for it. */
 bool xch_points_here(struct exchange *x);
-/* Let the path that COPY or MOVE goes to (RFC 4918) count in x->dec. */
+
+/* back_copy.c: let the path that COPY or MOVE goes to (RFC 4918) count in
+ * x->dec; what an object store is to copy from (proxy/copysource.h). */
 void xch_judge_destination(struct exchange *x);
+void xch_judge_source(struct exchange *x);
 
 /* back_override.c: other methods that a request asks for, as with
  * X-HTTP-Method-Override or "_method" */

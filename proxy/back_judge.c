@@ -182,6 +182,16 @@ by_name(enum decided_by by)
 	return "failsafe";
 }
 
+void
+xch_judge_also(struct exchange *x, const struct http_request *rq)
+{
+	struct decision other;
+
+	policy_http(x->back->policy, x->back->profile, rq, &other);
+	if (other.effect < x->dec.effect)
+		x->dec = other;
+}
+
 static void
 ask_policy(struct exchange *x)
 {
@@ -198,6 +208,7 @@ ask_policy(struct exchange *x)
 		policy_http(b->policy, b->profile, &rq, &x->dec);
 		xch_judge_overrides(x, &rq);
 		xch_judge_destination(x);
+		xch_judge_source(x);
 		if (xch_is_inferd(x) && x->dec.by == BY_DEFAULT)
 			inferd_judge(x);
 	}

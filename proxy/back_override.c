@@ -53,7 +53,6 @@ xch_has_override(const struct exchange *x)
 void
 xch_judge_overrides(struct exchange *x, struct http_request *rq)
 {
-	struct decision other;
 	size_t at = 0;
 	cleanup_free char *method = xch_override(x, &at);
 	cleanup_free char *more = NULL;
@@ -61,9 +60,7 @@ xch_judge_overrides(struct exchange *x, struct http_request *rq)
 	if (method == NULL)
 		return;
 	rq->method = method;
-	policy_http(x->back->policy, x->back->profile, rq, &other);
-	if (other.effect < x->dec.effect)
-		x->dec = other;
+	xch_judge_also(x, rq);
 	more = xch_override(x, &at);
 	if (more == NULL)
 		return;

@@ -51,7 +51,8 @@ libproxy_a_SOURCES += \
 	proxy/back_response.c proxy/back_scrub.c proxy/back_steps.c proxy/back_stream.c \
 	proxy/back_pg.c proxy/back_pg.h proxy/back_ssh.c proxy/back_ssh.h \
 	proxy/back_pipe.c proxy/back_raw.c proxy/back_raw.h \
-	proxy/back_elsewhere.c \
+	proxy/back_copy.c proxy/back_elsewhere.c \
+	proxy/copysource.c proxy/copysource.h \
 	proxy/back_via.c \
 	proxy/binding.c proxy/binding.h \
 	proxy/charset.c proxy/charset.h \

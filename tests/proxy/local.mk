@@ -61,7 +61,7 @@ tests_proxy_test_vault_LDADD = $(KEYD_LDADD)
 
 # back and its pure parts.
 BACK_LIST = tests/proxy/test_back tests/proxy/test_back_body \
-	tests/proxy/test_back_elsewhere \
+	tests/proxy/test_back_copy tests/proxy/test_back_elsewhere \
 	tests/proxy/test_back_events \
 	tests/proxy/test_back_inferd \
 	tests/proxy/test_back_policy \
@@ -119,6 +119,10 @@ tests_proxy_test_back_ws_LDADD = libproxy.a libpolicy.a libbase.a \
 tests_proxy_test_back_events_SOURCES = tests/proxy/test_back_events.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_events_LDADD = libproxy.a libpolicy.a libbase.a \
+	$(PROXY_LIBS) $(CMOCKA_LIBS)
+tests_proxy_test_back_copy_SOURCES = tests/proxy/test_back_copy.c \
+	tests/proxy/back_world.c tests/proxy/back_world.h
+tests_proxy_test_back_copy_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_elsewhere_SOURCES = tests/proxy/test_back_elsewhere.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
