@@ -25,6 +25,11 @@ tests_fuzz_fuzz_codec_SOURCES = tests/fuzz/fuzz_codec.c $(FUZZ_FEED)
 tests_fuzz_fuzz_codec_LDADD = libproxy.a libbase.a $(CODEC_LIBS)
 tests_fuzz_fuzz_codec_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
 
+FUZZ_LIST += tests/fuzz/fuzz_copysource
+tests_fuzz_fuzz_copysource_SOURCES = tests/fuzz/fuzz_copysource.c $(FUZZ_FEED)
+tests_fuzz_fuzz_copysource_LDADD = libproxy.a libpolicy.a libbase.a
+tests_fuzz_fuzz_copysource_LDFLAGS = $(AM_LDFLAGS) $(BRIG_FUZZ_LDFLAGS)
+
 FUZZ_LIST += tests/fuzz/fuzz_scrub
 tests_fuzz_fuzz_scrub_SOURCES = tests/fuzz/fuzz_scrub.c $(FUZZ_FEED)
 tests_fuzz_fuzz_scrub_LDADD = libproxy.a libbase.a
