@@ -60,6 +60,7 @@ crowd_judge(struct crowd *c, int64_t now, bool hit, bool left)
 		return false;
 	c->polite = true;
 	c->turns = 0;
+	c->every = CROWD_LONG_FIRST;
 	return true;
 }
 
@@ -74,10 +75,7 @@ crowd_is_beside(struct crowd *c, int64_t now, bool same)
 		c->beside = now;
 	if (now - c->beside < CROWD_BESIDE_NS)
 		return false;
-	c->beside = 0;
-	if (!c->polite)
-		c->turns = 0;
-	c->polite = true;
+	c->beside = now;
 	return true;
 }
 
@@ -87,11 +85,10 @@ crowd_steps_aside(struct crowd *c, unsigned stalls, bool left, int cpu)
 	const bool same = sched_getcpu() == cpu;
 	bool hit = false;
 
-	if ((same || c->beside != 0) &&
-	    crowd_is_beside(c, clock_ns(CLOCK_MONOTONIC), same))
-		return true;
+	if (same || c->beside != 0)
+		hit = crowd_is_beside(c, clock_ns(CLOCK_MONOTONIC), same);
 	if (stalls != c->stalls) {
-		hit = was_put_aside(c);
+		hit |= was_put_aside(c);
 		c->stalls = stalls;
 	}
 	if (!hit && !left)
@@ -100,12 +97,15 @@ crowd_steps_aside(struct crowd *c, unsigned stalls, bool left, int cpu)
 }
 
 int64_t
-crowd_begin(struct crowd *c, int64_t now, int64_t tick)
+crowd_begin(struct crowd *c, int64_t now, int64_t tick, bool rested)
 {
 	int64_t wait = 0;
 
-	c->on_trial = ++c->turns % CROWD_LONG_EVERY == 0;
+	c->on_trial = rested || ++c->turns >= c->every;
 	if (c->on_trial) {
+		c->turns = 0;
+		if (c->every < CROWD_LONG_EVERY)
+			c->every *= 2;
 		c->until = now + CROWD_LONG_NS;
 		return 0;
 	}
@@ -149,7 +149,7 @@ move_from(int cpu)
 }
 
 void
-crowd_step_aside(struct crowd *c, int cpu)
+crowd_step_aside(struct crowd *c, int cpu, bool rested)
 {
 	struct timespec tick = { 0 };
 	int64_t next, wait;
@@ -159,7 +159,7 @@ crowd_step_aside(struct crowd *c, int cpu)
 	/* The coarse clock is as of the last tick. */
 	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
 	next = clock_ns(CLOCK_MONOTONIC_COARSE) + ns(&tick);
-	wait = crowd_begin(c, clock_ns(CLOCK_MONOTONIC), next);
+	wait = crowd_begin(c, clock_ns(CLOCK_MONOTONIC), next, rested);
 	if (wait > 0)
 		sleep_ns(wait);
 	was_put_aside(c);

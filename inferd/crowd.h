@@ -27,13 +27,16 @@
 /* Put aside so often, each within CROWD_NEAR_NS of the last: polite. */
 #define CROWD_HITS 3u
 #define CROWD_NEAR_NS INT64_C(30000000)
-/* So long beside the thread that gives out the jobs: polite. */
-#define CROWD_BESIDE_NS INT64_C(4000000)
+/* So long beside the thread that gives out the jobs is like being put aside;
+ * threads that have just been woken may be for some milliseconds. */
+#define CROWD_BESIDE_NS INT64_C(10000000)
 /* A polite turn, what is left to others after it, a long turn. */
 #define CROWD_TURN_NS INT64_C(1200000)
 #define CROWD_ASIDE_NS INT64_C(1400000)
 #define CROWD_LONG_NS INT64_C(50000000)
-/* One turn of so many is a long one. */
+/* After so many turns there is a long one: after twice as many each time, since
+ * most neighbours are gone at once. */
+#define CROWD_LONG_FIRST 16u
 #define CROWD_LONG_EVERY 256u
 /* Who was polite so short a time ago is so again at the first hit. */
 #define CROWD_RECENT_NS INT64_C(1000000000)
@@ -46,7 +49,8 @@
 struct crowd {
 	bool polite;
 	bool on_trial;    /* this turn is a long one */
-	unsigned turns;   /* since it is polite */
+	unsigned turns;   /* since it is polite, or since the last long one */
+	unsigned every;   /* after so many there is a long one */
 	unsigned hits;    /* one soon after the other */
 	int64_t hit_at;   /* the last one */
 	int64_t eased_at; /* when it ceased to be polite; 0: never was */
@@ -68,16 +72,18 @@ bool crowd_steps_aside(struct crowd *c, unsigned stalls, bool left, int cpu);
 
 /*
  * Sleep, and begin a turn; not on processor `cpu`, that of the thread which
- * everything waits for, if there is another.
+ * everything waits for, if there is another.  rested: it has been away for so
+ * long that the neighbour may be gone, which a long turn shows.
  */
-void crowd_step_aside(struct crowd *c, int cpu);
+void crowd_step_aside(struct crowd *c, int cpu, bool rested);
 
 /* ---- the parts of it, for its tests ------------------------------------- */
 
 /* As crowd_steps_aside(); hit: the pool waited and the thread was put aside. */
 bool crowd_judge(struct crowd *c, int64_t now, bool hit, bool left);
 
-/* Whether it has been beside the thread that gives out the jobs for long. */
+/* Whether it has been beside the thread that gives out the jobs for long, since
+ * it was or since this was last so. */
 bool crowd_is_beside(struct crowd *c, int64_t now, bool same);
 
 /*
@@ -85,6 +91,6 @@ bool crowd_is_beside(struct crowd *c, int64_t now, bool same);
  * nanoseconds to sleep on before it is worth while; the turn is counted from
  * then.
  */
-int64_t crowd_begin(struct crowd *c, int64_t now, int64_t tick);
+int64_t crowd_begin(struct crowd *c, int64_t now, int64_t tick, bool rested);
 
 #endif

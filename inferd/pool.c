@@ -72,6 +72,7 @@ struct pool {
 	atomic_uint stalls;
 	/* Whether those who share their processors are of use. */
 	struct gain gain;
+	bool judged; /* the last job was */
 	/* How many do; how often they have been told to rest, and how long. */
 	_Alignas(CACHE_LINE) atomic_uint sharing;
 	atomic_uint rests;
@@ -174,8 +175,8 @@ work(struct pool *p, unsigned thread)
 	return true;
 }
 
-/* If they have been told to since the last time. */
-static void
+/* If they have been told to since the last time; whether they have. */
+static bool
 rest(struct pool *p, struct worker *w)
 {
 	const struct timespec step = { .tv_nsec = REST_STEP_NS };
@@ -183,10 +184,11 @@ rest(struct pool *p, struct worker *w)
 	int64_t left = atomic_load(&p->rest);
 
 	if (rests == w->rests)
-		return;
+		return false;
 	w->rests = rests;
 	for (; left > 0 && !atomic_load(&p->stop); left -= REST_STEP_NS)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &step, NULL);
+	return true;
 }
 
 /* After some work: leave the processor to a neighbour if there is one. */
@@ -206,8 +208,7 @@ give_way(struct pool *p, struct worker *w, bool left)
 	if (!aside)
 		return;
 	atomic_store(&w->away, true);
-	rest(p, w);
-	crowd_step_aside(&w->crowd, cpu);
+	crowd_step_aside(&w->crowd, cpu, rest(p, w));
 	atomic_store(&w->away, false);
 }
 
@@ -392,4 +393,7 @@ pool_run(struct pool *p, size_t pieces, void (*fn)(size_t, unsigned, void *),
 	wait_done(p);
 	if (shared)
 		judge(p, all, pieces, now_ns() - begin);
+	else if (p->judged)
+		p->gain = (struct gain){ 0 };
+	p->judged = shared;
 }

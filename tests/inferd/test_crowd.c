@@ -71,35 +71,36 @@ a_long_turn_in_which_nobody_comes_ends_it(void **state)
 }
 
 static void
-one_beside_the_giver_of_jobs_becomes_polite(void **state)
+one_beside_the_giver_of_jobs_is_as_if_put_aside(void **state)
 {
 	struct crowd c = { 0 };
 	int64_t now = 5000 * MS;
 
 	/* Where it is woken it may be for a moment. */
-	for (int i = 0; i < 100; i++, now += CROWD_BESIDE_NS / 2) {
+	for (int i = 0; i < 100; i++, now += CROWD_BESIDE_NS) {
 		assert_false(crowd_is_beside(&c, now, true));
 		assert_false(crowd_is_beside(&c, now + MS, true));
 		assert_false(crowd_is_beside(&c, now + 2 * MS, false));
 	}
-	assert_false(c.polite);
 	assert_false(crowd_is_beside(&c, now, true));
-	assert_true(crowd_is_beside(&c, now + CROWD_BESIDE_NS, true));
+	for (unsigned i = 1; i <= CROWD_HITS; i++) {
+		now += CROWD_BESIDE_NS;
+		assert_true(crowd_is_beside(&c, now, true));
+		assert_false(crowd_is_beside(&c, now + 1, true));
+		assert_int_equal(
+		    crowd_judge(&c, now, true, false), i == CROWD_HITS);
+	}
 	assert_true(c.polite);
-	/* And again, should it be put back there. */
-	now += 2 * CROWD_BESIDE_NS;
-	assert_false(crowd_is_beside(&c, now, true));
-	assert_true(crowd_is_beside(&c, now + CROWD_BESIDE_NS, true));
 }
 
 static void
 a_turn_ends_before_the_clock_ticks(void **state)
 {
-	struct crowd c = { .polite = true };
+	struct crowd c = { .polite = true, .every = CROWD_LONG_EVERY };
 	const int64_t now = 5000 * MS;
 
 	for (int64_t tick = now; tick <= now + 4 * MS; tick += MS / 20) {
-		const int64_t wait = crowd_begin(&c, now, tick);
+		const int64_t wait = crowd_begin(&c, now, tick, false);
 
 		assert_in_range(wait, 0, CROWD_LEAST_NS + 2 * CROWD_TICK_NS);
 		assert_true(c.until - now - wait >= CROWD_LEAST_NS);
@@ -111,25 +112,33 @@ a_turn_ends_before_the_clock_ticks(void **state)
 	}
 	/* The clock may say less than nothing is left; that is no long sleep.
 	 */
-	assert_int_equal(crowd_begin(&c, now, now - 100 * MS), 0);
+	assert_int_equal(crowd_begin(&c, now, now - 100 * MS, false), 0);
 	assert_true(c.until == now + CROWD_TURN_NS);
 }
 
 static void
-one_turn_of_many_is_long(void **state)
+one_turn_of_more_and_more_is_long(void **state)
 {
-	struct crowd c = { .polite = true };
-	const int64_t now = 5000 * MS;
-	unsigned trials = 0;
+	struct crowd c = { 0 };
+	int64_t now = 5000 * MS;
+	unsigned every = CROWD_LONG_FIRST;
 
-	for (unsigned i = 0; i < 4 * CROWD_LONG_EVERY; i++) {
-		crowd_begin(&c, now, now + 4 * MS);
-		if (c.on_trial) {
-			trials++;
-			assert_true(c.until == now + CROWD_LONG_NS);
+	hits_until_polite(&c, &now, 6 * MS, CROWD_HITS);
+	for (int trials = 0; trials < 8; trials++) {
+		for (unsigned i = 1; i <= every; i++) {
+			crowd_begin(&c, now, now + 4 * MS, false);
+			assert_int_equal(c.on_trial, i == every);
 		}
+		assert_true(c.until == now + CROWD_LONG_NS);
+		if (every < CROWD_LONG_EVERY)
+			every *= 2;
 	}
-	assert_int_equal(trials, 4);
+	assert_int_equal(every, CROWD_LONG_EVERY);
+	/* And the first one after a rest. */
+	crowd_begin(&c, now, now + 4 * MS, true);
+	assert_true(c.on_trial);
+	crowd_begin(&c, now, now + 4 * MS, false);
+	assert_false(c.on_trial);
 }
 
 static int64_t
@@ -144,14 +153,14 @@ now_ns(void)
 static void
 who_steps_aside_sleeps_and_may_run_anywhere_afterwards(void **state)
 {
-	struct crowd c = { .polite = true };
+	struct crowd c = { .polite = true, .every = CROWD_LONG_EVERY };
 	const int64_t begin = now_ns();
 	cpu_set_t before, after;
 
 	sched_getaffinity(0, sizeof(before), &before);
 	/* whichever processor it is on, it leaves one of them */
 	for (int cpu = 0; cpu < 2; cpu++)
-		crowd_step_aside(&c, cpu);
+		crowd_step_aside(&c, cpu, false);
 	assert_true(now_ns() - begin >= 2 * CROWD_ASIDE_NS);
 	assert_true(c.until > begin);
 	sched_getaffinity(0, sizeof(after), &after);
@@ -177,9 +186,10 @@ main(void)
 		cmocka_unit_test(one_that_is_put_aside_often_becomes_polite),
 		cmocka_unit_test(one_that_is_put_aside_now_and_then_does_not),
 		cmocka_unit_test(a_long_turn_in_which_nobody_comes_ends_it),
-		cmocka_unit_test(one_beside_the_giver_of_jobs_becomes_polite),
+		cmocka_unit_test(
+		    one_beside_the_giver_of_jobs_is_as_if_put_aside),
 		cmocka_unit_test(a_turn_ends_before_the_clock_ticks),
-		cmocka_unit_test(one_turn_of_many_is_long),
+		cmocka_unit_test(one_turn_of_more_and_more_is_long),
 		cmocka_unit_test(
 		    who_steps_aside_sleeps_and_may_run_anywhere_afterwards),
 		cmocka_unit_test(without_long_waits_nobody_is_asked),
