@@ -67,9 +67,9 @@ end_of_bucket(const char *host)
 	const char *end = NULL;
 
 	for (size_t i = 0; i < nitems(services); i++)
-		for (const char *at = host + 1;
+		for (const char *at = host;
 		     (at = strstr(at, services[i])) != NULL; at++)
-			if (end == NULL || at > end)
+			if (at != host && (end == NULL || at > end))
 				end = at;
 	return end;
 }
