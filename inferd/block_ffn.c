@@ -235,8 +235,5 @@ block_experts(struct run *r, uint32_t layer)
 		acts_set(r->acts, r->hidden, r->n, ff);
 		mat_mul(r->pool, r->acts, &down, 1);
 	}
-	if (r->n == 1)
-		combine_row(0, 0, &x);
-	else
-		pool_run(r->pool, r->n, combine_row, &x);
+	pool_run(r->pool, r->n, combine_row, &x);
 }

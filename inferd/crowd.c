@@ -104,7 +104,7 @@ crowd_begin(struct crowd *c, int64_t now, int64_t tick, bool rested)
 	c->on_trial = rested || ++c->turns >= c->every;
 	if (c->on_trial) {
 		c->turns = 0;
-		if (c->every < CROWD_LONG_EVERY)
+		if (c->every < CROWD_LONG_MOST)
 			c->every *= 2;
 		c->until = now + CROWD_LONG_NS;
 		return 0;

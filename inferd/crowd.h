@@ -11,8 +11,8 @@
  * The neighbour may also have a processor for itself, and the thread be on that
  * of the one which gives out the jobs: where services have equal shares, the
  * scheduler puts all threads of one side by side (CPUWeight= in
- * systemd.resource-control(5)).  They wait for each other all the time then.  A
- * thread that finds itself there for a while becomes polite as well.
+ * systemd.resource-control(5)).  They wait for each other all the time then,
+ * so to be there for long is the same as to be put aside.
  *
  * Linux's fair scheduler gives a turn of 0.7 ms times 1 + log2(processors, at
  * most 8) (sched(7), base_slice_ns) and looks at each clock tick whether it is
@@ -34,10 +34,10 @@
 #define CROWD_TURN_NS INT64_C(1200000)
 #define CROWD_ASIDE_NS INT64_C(1400000)
 #define CROWD_LONG_NS INT64_C(50000000)
-/* After so many turns there is a long one: after twice as many each time, since
- * most neighbours are gone at once. */
+/* After so many turns there is a long one: at first, then after twice as many
+ * each time, at most; many neighbours are gone at once. */
 #define CROWD_LONG_FIRST 16u
-#define CROWD_LONG_EVERY 256u
+#define CROWD_LONG_MOST 256u
 /* Who was polite so short a time ago is so again at the first hit. */
 #define CROWD_RECENT_NS INT64_C(1000000000)
 /* A turn ends so long before a tick, and is not begun for less than this. */

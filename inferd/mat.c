@@ -91,12 +91,8 @@ acts_for(struct acts *a, enum tensor_type type, size_t *stride)
 				f->size = f->stride * a->rows;
 			f->q = xaligned(64, f->size);
 		}
-		if (a->rows == 1)
-			quantise_piece(0, 0, &q);
-		else
-			pool_run(a->pool,
-			    (a->rows + BLOCK_ROWS - 1) / BLOCK_ROWS,
-			    quantise_piece, &q);
+		pool_run(a->pool, (a->rows + BLOCK_ROWS - 1) / BLOCK_ROWS,
+		    quantise_piece, &q);
 		f->made = true;
 	}
 	*stride = f->stride;

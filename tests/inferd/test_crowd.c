@@ -96,7 +96,7 @@ one_beside_the_giver_of_jobs_is_as_if_put_aside(void **state)
 static void
 a_turn_ends_before_the_clock_ticks(void **state)
 {
-	struct crowd c = { .polite = true, .every = CROWD_LONG_EVERY };
+	struct crowd c = { .polite = true, .every = CROWD_LONG_MOST };
 	const int64_t now = 5000 * MS;
 
 	for (int64_t tick = now; tick <= now + 4 * MS; tick += MS / 20) {
@@ -130,10 +130,10 @@ one_turn_of_more_and_more_is_long(void **state)
 			assert_int_equal(c.on_trial, i == every);
 		}
 		assert_true(c.until == now + CROWD_LONG_NS);
-		if (every < CROWD_LONG_EVERY)
+		if (every < CROWD_LONG_MOST)
 			every *= 2;
 	}
-	assert_int_equal(every, CROWD_LONG_EVERY);
+	assert_int_equal(every, CROWD_LONG_MOST);
 	/* And the first one after a rest. */
 	crowd_begin(&c, now, now + 4 * MS, true);
 	assert_true(c.on_trial);
@@ -153,7 +153,7 @@ now_ns(void)
 static void
 who_steps_aside_sleeps_and_may_run_anywhere_afterwards(void **state)
 {
-	struct crowd c = { .polite = true, .every = CROWD_LONG_EVERY };
+	struct crowd c = { .polite = true, .every = CROWD_LONG_MOST };
 	const int64_t begin = now_ns();
 	cpu_set_t before, after;
 

@@ -99,19 +99,11 @@ add_both(struct pieces *s)
 static struct model_table *
 read_model(void (*prepare)(struct pieces *), float log_mul)
 {
-	struct pieces *s = xcalloc(1, sizeof(*s));
-	struct model_table *t;
-	struct error err;
+	struct pieces *s = pieces_of(prepare);
 
-	prepare(s);
 	if (log_mul != 0)
 		stretch(s, log_mul);
-	t = pieces_run(s, &err);
-	if (t == NULL)
-		fail_msg("%s", err.msg);
-	pieces_free(s);
-	free(s);
-	return t;
+	return pieces_read(s);
 }
 
 static void
