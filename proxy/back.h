@@ -268,6 +268,8 @@ bool xch_points_here(struct exchange *x);
  * x->dec; what an object store is to copy from (proxy/copysource.h). */
 void xch_judge_destination(struct exchange *x);
 void xch_judge_source(struct exchange *x);
+/* Whether the field of that name is one of these. */
+bool xch_is_copy_field(const struct exchange *x, const char *name);
 
 /* back_override.c: other methods that a request asks for, as with
  * X-HTTP-Method-Override or "_method" */

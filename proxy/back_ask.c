@@ -9,6 +9,8 @@
 #include "proxy/back_model.h"
 #include "proxy/back_raw.h"
 
+#define COPIES_MAX 16 /* fields that name something else, shown */
+
 /* The question is about the model that a request calls. */
 static bool
 is_model(const struct exchange *x)
@@ -36,12 +38,46 @@ request_digest(const struct exchange *x, char hex[SHA256_DIGEST_LENGTH * 2 + 1])
 		snprintf(hex + i * 2, 3, "%02x", md[i]);
 }
 
+/* A line for the approver; control takes P_TEXT_MAX, the digest covers all. */
+static void
+put_line(struct buf *b, char *line)
+{
+	if (strlen(line) > P_TEXT_MAX)
+		strlcpy(line + P_TEXT_MAX - 3, "...", 4);
+	buf_put_str(b, line);
+}
+
+/*
+ * The fields that name what is copied or moved, and to where, with what they
+ * say; returns how many lines.
+ */
+static uint32_t
+put_copies(struct buf *b, const struct exchange *x)
+{
+	const struct fields *fs = &x->head.fields;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < fs->n; i++) {
+		cleanup_free char *line = NULL;
+
+		if (!xch_is_copy_field(x, fs->f[i].name))
+			continue;
+		if (n++ == COPIES_MAX) {
+			buf_put_str(b, "and more such fields");
+			break;
+		}
+		line = xasprintf("%s: %s", fs->f[i].name, fs->f[i].value);
+		put_line(b, line);
+	}
+	return n;
+}
+
 /* What the approver sees. */
 static void
 put_lines(struct buf *b, const struct exchange *x)
 {
 	const struct req_head *h = &x->head;
-	cleanup_buf struct buf names = { 0 };
+	cleanup_buf struct buf names = { 0 }, copies = { 0 };
 	size_t at = 0;
 	cleanup_free char *other = xch_override(x, &at);
 	cleanup_free char *what = xasprintf("%s%s%s%s %s://%s%s", h->method,
@@ -50,6 +86,7 @@ put_lines(struct buf *b, const struct exchange *x)
 	    h->tls ? "https" : "http", x->hostport, h->target);
 	cleanup_free char *body = NULL;
 	const char *type = fields_get(&h->fields, "content-type", NULL);
+	const uint32_t ncopies = put_copies(&copies, x);
 
 	buf_printf(&names, "header fields:");
 	for (size_t i = 0; i < h->fields.n; i++)
@@ -68,19 +105,13 @@ put_lines(struct buf *b, const struct exchange *x)
 		    type == NULL ? "no type given" : type);
 		break;
 	}
-	/* Control takes lines of P_TEXT_MAX; the digest covers the rest. */
-	if (strlen(what) > P_TEXT_MAX)
-		strlcpy(what + P_TEXT_MAX - 3, "...", 4);
-	if (buf_len(&names) > P_TEXT_MAX)
-		strlcpy((char *)buf_head(&names) + P_TEXT_MAX - 3, "...", 4);
-	if (strlen(body) > P_TEXT_MAX)
-		body[P_TEXT_MAX] = '\0';
-	buf_put_u32(b, 3u + (x->plan.name[0] != '\0') + is_model(x));
+	buf_put_u32(b, 3u + ncopies + (x->plan.name[0] != '\0') + is_model(x));
 	if (is_model(x))
 		xmodel_line(b, x);
-	buf_put_str(b, what);
-	buf_put_str(b, (const char *)buf_head(&names));
-	buf_put_str(b, body);
+	put_line(b, what);
+	buf_put(b, buf_head(&copies), buf_len(&copies));
+	put_line(b, (char *)buf_head(&names));
+	put_line(b, body);
 	if (x->plan.name[0] != '\0') {
 		cleanup_free char *cred =
 		    xasprintf("with credential: %s", x->plan.name);

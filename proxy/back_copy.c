@@ -142,3 +142,16 @@ xch_judge_source(struct exchange *x)
 			judge_source(x, "DELETE", &url[1]);
 	}
 }
+
+/* ---- what a person is told of it ----------------------------------------- */
+
+bool
+xch_is_copy_field(const struct exchange *x, const char *name)
+{
+	cleanup_free char *method = NULL;
+
+	if (copysource_of(name) != COPYSOURCE_NONE)
+		return true;
+	return wire_is_name(name, "Destination") &&
+	       (method = copying_method(x)) != NULL;
+}

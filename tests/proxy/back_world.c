@@ -235,6 +235,8 @@ on_ask(struct chan *c, struct msg *m, void *ctx)
 
 	w->asks++;
 	w->ask_serial = m->serial;
+	buf_clear(&w->ask);
+	buf_put(&w->ask, m->body.p, m->body.left);
 	buf_put_str(&b, "A-17");
 	reply(c, M_ASK_OPENED, m->serial, &b);
 	if (w->ask_mode == MODE_SILENT)
@@ -591,6 +593,12 @@ world_logged(struct world *w, const char *text)
 	return holds(&w->events, text) || holds(&w->codes, text);
 }
 
+bool
+world_asked(struct world *w, const char *text)
+{
+	return holds(&w->ask, text);
+}
+
 static void
 record_path(struct world *w, char *path, size_t size)
 {
@@ -770,6 +778,7 @@ world_reset(void **state)
 	w->resolves = w->releases = w->asks = w->cancels = w->bad_peers = 0;
 	buf_free(&w->codes);
 	buf_free(&w->events);
+	buf_free(&w->ask);
 	record_path(w, path, sizeof(path));
 	if (truncate(path, 0) < 0)
 		return -1;

@@ -55,6 +55,7 @@ struct world {
 	unsigned int sign_keys; /* asked for */
 	unsigned int resolves, releases, asks, cancels, bad_peers, binding_gets;
 	uint32_t ask_serial;   /* of the last ask */
+	struct buf ask;        /* its body */
 	uint32_t audit_serial; /* of the last record that wants an answer */
 	const char *capture;   /* token endpoint of the binding, NULL: none */
 	enum mode capture_mode;
@@ -107,6 +108,7 @@ void world_get(
 
 bool world_saw(struct world *w, const char *text);        /* response body */
 bool world_logged(struct world *w, const char *text);     /* audit events */
+bool world_asked(struct world *w, const char *text);      /* the last ask */
 bool world_origin_saw(struct world *w, const char *text); /* since reset */
 
 #endif

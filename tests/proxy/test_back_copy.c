@@ -199,6 +199,57 @@ what_is_too_long_is_no_source(void **state)
 	    copysource_read("x-amz-copy-source", bucket, &here, &out));
 }
 
+/* A person is shown what is copied, not only that something is. */
+static void
+who_is_asked_sees_what_is_copied(void **state)
+{
+	struct world *w = *state;
+	cleanup_free char *policy =
+	    xasprintf("profile t {\n"
+		      "	default http deny;\n"
+		      "	ask http * https://good.example:%u/**;\n"
+		      "	allow net 127.0.0.1:%u;\n"
+		      "}\n",
+		w->port, w->port);
+	static const struct {
+		const char *method, *fields, *shown, *hidden;
+	} rows[] = {
+		{ "PUT", "x-amz-copy-source: /theirs/key\n",
+		    "x-amz-copy-source: /theirs/key", NULL },
+		{ "PUT", "x_ms_rename_source: theirs/key\nX-Other: value\n",
+		    "x_ms_rename_source: theirs/key", "value" },
+		{ "MOVE", "Destination: /theirs/b\n", "Destination: /theirs/b",
+		    NULL },
+		{ "GET", "Destination: /theirs/b\n", "Destination",
+		    "/theirs/b" },
+	};
+	struct buf many = { 0 };
+
+	world_policy(w, policy);
+	world_run(w, 30);
+	for (size_t i = 0; i < nitems(rows); i++) {
+		world_request(
+		    w, rows[i].method, HOST, "/x/y/z", rows[i].fields, -1);
+		world_end(w);
+		assert_true(world_finish(w));
+		assert_int_equal(w->asks, i + 1);
+		assert_true(world_asked(w, rows[i].shown));
+		assert_true(
+		    rows[i].hidden == NULL || !world_asked(w, rows[i].hidden));
+	}
+	for (int i = 0; i < 20; i++)
+		buf_printf(&many, "x-amz-copy-source: /theirs/%d.\n", i);
+	buf_put_u8(&many, 0);
+	world_request(
+	    w, "PUT", HOST, "/x/y/z", (const char *)buf_head(&many), -1);
+	world_end(w);
+	assert_true(world_finish(w));
+	assert_true(world_asked(w, "/theirs/15."));
+	assert_false(world_asked(w, "/theirs/16."));
+	assert_true(world_asked(w, "and more such fields"));
+	buf_free(&many);
+}
+
 #define T(f) cmocka_unit_test_setup(f, world_reset)
 
 int
@@ -207,6 +258,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(destination_of_a_copy_is_judged),
 		T(source_of_a_copy_is_judged),
+		T(who_is_asked_sees_what_is_copied),
 		cmocka_unit_test(bucket_is_where_the_request_has_its_own),
 		cmocka_unit_test(what_is_too_long_is_no_source),
 	};
