@@ -162,22 +162,19 @@ join_quarters(const __m512i s[ROWS], __m512i out[2])
 		_mm512_unpackhi_epi64(a[2 * i], a[2 * i + 1]));
 }
 
-/* Halves of the same: two of the first four, two of the others. */
+/* Of two registers: sums of the first and second, third and fourth lanes. */
 always_inline __m512i
-join_pairs(const __m512i s[ROWS])
+add_lanes(const __m512i q[2])
 {
-	__m512i q[2];
-
-	join_quarters(s, q);
 	return _mm512_add_epi32(_mm512_shuffle_i32x4(q[0], q[1], 0x88),
 	    _mm512_shuffle_i32x4(q[0], q[1], 0xdd));
 }
 
-/* The sums of eight registers, in one. */
+/* Of two registers: the sums of their lanes, of one after the other. */
 always_inline __m256i
-join_wide(const __m512i s[ROWS])
+join_lanes(const __m512i q[2])
 {
-	__m512i t = join_pairs(s);
+	__m512i t = add_lanes(q);
 
 	t = _mm512_add_epi32(t, _mm512_shuffle_i32x4(t, t, 0xb1));
 	return _mm512_castsi512_si256(_mm512_shuffle_i32x4(t, t, 0x08));
@@ -188,8 +185,10 @@ always_inline __m512i
 join_halves(const __m512i s[ROWS])
 {
 	const __m512i order = _mm512_setr_epi64(0, 1, 4, 5, 2, 3, 6, 7);
+	__m512i q[2];
 
-	return _mm512_permutexvar_epi64(order, join_pairs(s));
+	join_quarters(s, q);
+	return _mm512_permutexvar_epi64(order, add_lanes(q));
 }
 
 #include "inferd/kern_avx512_q45.h"

@@ -27,6 +27,8 @@ fetch_twice(const uint8_t *p, size_t bytes, size_t r, size_t rows)
 		__builtin_prefetch(p + i * LINE, 0, 2);
 		__builtin_prefetch(p + i * LINE - AGAIN, 0, 2);
 	}
+	/* without that, a compiler puts those of all rows in one place */
+	__asm__ volatile("");
 }
 
 void avx512_matvec(enum tensor_type t, const void *w, size_t n, size_t r0,

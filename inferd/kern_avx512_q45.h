@@ -1,9 +1,10 @@
 /*
  * Eight rows of Q4_K or Q5_K by one row of activations, for kern_avx512.c.
- * The heads of eight blocks are taken apart together; of the codes, those in
- * the lower and in the upper halves of bytes are multiplied separately and
- * their sums of four, which fit 16 bits, put side by side, so that one
- * instruction multiplies both with their scales.
+ * A block has four times 32 bytes, with one sub-block of 32 codes in the lower
+ * halves of bytes and one in the upper ones.  Each such 32 bytes become one of
+ * the 128-bit lanes: of all their products, those with codes of lower halves
+ * are summed in lower words, the others in upper ones, until one instruction
+ * multiplies both with their scales.
  */
 #ifndef BRIG_INFERD_KERN_AVX512_Q45_H
 #define BRIG_INFERD_KERN_AVX512_Q45_H
@@ -12,10 +13,10 @@
 #include "inferd/kern_avx512_load.h"
 
 struct heads {
-	__m256i dw;  /* d and dmin of eight rows */
-	__m256i off; /* sums of offsets */
-	/* of each row: scales of 32 elements, weights' times activations' */
-	_Alignas(64) int16_t sc[ROWS][8];
+	__m256i dw;    /* d and dmin of eight rows */
+	__m256i off;   /* sums of offsets */
+	__m512i sc[2]; /* of four rows each, 8 words a row: scales of 32
+			  elements, weights' times activations' */
 };
 
 /* What activations are to the heads of all rows. */
@@ -31,15 +32,17 @@ four_times(__m128i v)
 	return _mm512_broadcast_i32x4(v);
 }
 
+always_inline __m512i
+four_times_8(const int16_t *words)
+{
+	return four_times(_mm_load_si128((const void *)words));
+}
+
 always_inline struct head_acts
 head_acts(const struct act_super *x)
 {
-	__m256i m = _mm256_load_si256((const void *)x->m);
-	__m256i s = _mm256_load_si256((const void *)x->sum);
-
-	return (struct head_acts){ four_times(_mm256_cvtepi32_epi16(m)),
-		four_times(_mm256_cvtepi32_epi16(s)),
-		four_times(_mm256_cvtepi32_epi16(_mm256_srli_epi32(s, 16))) };
+	return (struct head_acts){ four_times_8(x->m16), four_times_8(x->first),
+		four_times_8(x->second) };
 }
 
 /* Quarters of d and dmin, a, b, c become 8 scales and 8 offsets, in bytes. */
@@ -77,8 +80,8 @@ take_heads(const uint8_t *const p[ROWS], size_t at, const struct head_acts *x,
 		v[i] = four_heads(p[4 * i] + at, p[4 * i + 1] + at,
 		    p[4 * i + 2] + at, p[4 * i + 3] + at);
 		b = six_bits(v[i]);
-		_mm512_store_si512(h->sc + 4 * i,
-		    _mm512_mullo_epi16(_mm512_unpacklo_epi8(b, zero), x->m));
+		h->sc[i] =
+		    _mm512_mullo_epi16(_mm512_unpacklo_epi8(b, zero), x->m);
 		mn = _mm512_unpackhi_epi8(b, zero);
 		off[i] = _mm512_dpwssd_epi32(
 		    _mm512_dpwssd_epi32(zero, mn, x->even), mn, x->odd);
@@ -97,29 +100,42 @@ take_heads(const uint8_t *const p[ROWS], size_t at, const struct head_acts *x,
 	    v[1]));
 }
 
-/* The codes of 128 elements: those of lower halves of bytes, of upper ones. */
-struct halves {
-	__m512i low, high;
-};
-
-/* Elements 32 to 63 of each 64 apart from the others, as codes are. */
+/* Of two registers: the first and third lanes, the second and fourth ones. */
 always_inline void
-sort_acts(const struct act_super *x, struct halves q[2])
+first_and_last(__m512i a, __m512i b, __m512i out[2])
 {
-	_Pragma("GCC unroll 2") for (int c = 0; c < 2; c++)
-	{
-		__m512i a = _mm512_load_si512(x->q + 128 * c);
-		__m512i b = _mm512_load_si512(x->q + 128 * c + 64);
-
-		q[c].low = _mm512_shuffle_i64x2(a, b, 0x44);
-		q[c].high = _mm512_shuffle_i64x2(a, b, 0xee);
-	}
+	out[0] = _mm512_shuffle_i32x4(a, b, 0x88);
+	out[1] = _mm512_shuffle_i32x4(a, b, 0xdd);
 }
 
-always_inline __m512i
-fours(__m512i codes, __m512i x)
+/* What is multiplied with the lower halves of bytes, with the upper ones. */
+struct halves {
+	__m512i low[2], high[2];
+};
+
+/*
+ * For Q5_K: of the first, of the last two 32 bytes.  For Q4_K: of the first
+ * half of all four, of the second one.
+ */
+always_inline void
+sort_acts(enum tensor_type t, const struct act_super *x, struct halves *q)
 {
-	return _mm512_dpbusd_epi32(_mm512_setzero_si512(), codes, x);
+	__m512i v[4], low[2], high[2];
+
+	_Pragma("GCC unroll 4") for (int c = 0; c < 4; c++) v[c] =
+	    _mm512_load_si512(x->q + 64 * c);
+	_Pragma("GCC unroll 2") for (int c = 0; c < 2; c++)
+	{
+		low[c] = _mm512_shuffle_i32x4(v[2 * c], v[2 * c + 1], 0x44);
+		high[c] = _mm512_shuffle_i32x4(v[2 * c], v[2 * c + 1], 0xee);
+	}
+	if (t == TT_Q5_K) {
+		*q =
+		    (struct halves){ { low[0], low[1] }, { high[0], high[1] } };
+		return;
+	}
+	first_and_last(low[0], low[1], q->low);
+	first_and_last(high[0], high[1], q->high);
 }
 
 /*
@@ -136,70 +152,112 @@ load_once(const uint8_t *p)
 }
 
 /*
- * Sums of four of 128 elements: in each lane one of those of the lower halves
- * and, above it, one of the upper ones.
+ * Sums of four, two times: in each 32 bits of all elements of lower halves,
+ * and 65536 times those of the upper halves.  Sums may be negative: 16384, or
+ * more than any of them, is added.
+ */
+always_inline void
+sums_q4(const uint8_t *p, const struct halves *x, __m512i s[1])
+{
+	const __m512i low = _mm512_set1_epi8(15);
+	__m512i v[2], t = _mm512_set1_epi32(4);
+
+	first_and_last(load_once(p + 16), load_once(p + 80), v);
+	/* sixteen times what they are */
+	t = _mm512_dpbusd_epi32(t, _mm512_andnot_si512(low, v[0]), x->high[0]);
+	t = _mm512_dpbusd_epi32(t, _mm512_andnot_si512(low, v[1]), x->high[1]);
+	t = _mm512_slli_epi32(t, 12);
+	t = _mm512_dpbusd_epi32(t, _mm512_and_si512(low, v[0]), x->low[0]);
+	s[0] = _mm512_dpbusd_epi32(t, _mm512_and_si512(low, v[1]), x->low[1]);
+}
+
+/* The same, but one register for each time: sums are twice as large. */
+always_inline void
+sums_q5(const uint8_t *p, const struct halves *x, __m512i s[2])
+{
+	const __m512i low = _mm512_set1_epi8(15), high = _mm512_set1_epi8(0x78);
+	const __m512i bit4 = _mm512_set1_epi8(16),
+		      bit7 = _mm512_set1_epi8(-128);
+	/* bit k of each byte is of elements 32 k to 32 k + 31 */
+	const __m512i f = _mm512_srlv_epi16(twice_32(p + 16), shifts(0, 2));
+
+	_Pragma("GCC unroll 2") for (int i = 0; i < 2; i++)
+	{
+		__m512i v = load_once(p + 48 + 64 * i);
+		__m512i a = _mm512_and_si512(v, low);
+		__m512i b = _mm512_and_si512(_mm512_srli_epi16(v, 1), high);
+		__m512i t = _mm512_set1_epi32(2);
+
+		/* a | (f & bit) */
+		a = _mm512_ternarylogic_epi64(
+		    a, i == 0 ? _mm512_slli_epi16(f, 4) : f, bit4, 0xf8);
+		/* eight times what they are */
+		b = _mm512_ternarylogic_epi64(
+		    b, _mm512_slli_epi16(f, i == 0 ? 6 : 2), bit7, 0xf8);
+		t = _mm512_slli_epi32(
+		    _mm512_dpbusd_epi32(t, b, x->high[i]), 13);
+		s[i] = _mm512_dpbusd_epi32(t, a, x->low[i]);
+	}
+}
+
+/*
+ * Which pairs of scales are multiplied with what add_two() puts side by side,
+ * of rows 2 i and 2 i + 1: of Q4_K, of the first and of the second half of
+ * Q5_K.
  */
 always_inline __m512i
-sums_q4(const uint8_t *p, const struct halves *x)
+scales_of(enum tensor_type t, int i, int half)
 {
-	const __m512i low = _mm512_set1_epi8(15);
-	__m512i v = load_once(p);
-	__m512i a = fours(_mm512_and_si512(v, low), x->low);
-	/* sixteen times what they are */
-	__m512i b = fours(_mm512_andnot_si512(low, v), x->high);
+	__m512i pair =
+	    _mm512_setr_epi32(0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4);
+	__m512i lane = t == TT_Q4_K ? _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1,
+					  2, 2, 2, 2, 3, 3, 3, 3)
+				    : _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0,
+					  1, 1, 1, 1, 1, 1, 1, 1);
 
-	return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 12));
+	return _mm512_add_epi32(
+	    _mm512_add_epi32(pair, lane), _mm512_set1_epi32(8 * i + 2 * half));
 }
 
-/* fifth: the elements' fifth bits as bit 4 of the bytes. */
+/* Of two rows in turn: sums of two within lanes, without what was added. */
 always_inline __m512i
-sums_q5(const uint8_t *p, __m512i fifth_low, __m512i fifth_high,
-    const struct halves *x)
+add_two(__m512i a, __m512i b)
 {
-	const __m512i low = _mm512_set1_epi8(15);
-	const __m512i bit = _mm512_set1_epi8(16);
-	__m512i v = load_once(p);
-	/* (fifth & bit) | v: of v, low bits alone are left */
-	__m512i a = fours(_mm512_ternarylogic_epi64(
-			      _mm512_and_si512(v, low), fifth_low, bit, 0xf8),
-	    x->low);
-	__m512i b = fours(_mm512_ternarylogic_epi64(
-			      _mm512_and_si512(_mm512_srli_epi16(v, 4), low),
-			      fifth_high, bit, 0xf8),
-	    x->high);
-
-	return _mm512_mask_blend_epi16(0xaaaaaaaa, a, _mm512_slli_epi32(b, 16));
+	return _mm512_xor_si512(_mm512_add_epi32(_mm512_unpacklo_epi32(a, b),
+				    _mm512_unpackhi_epi32(a, b)),
+	    _mm512_set1_epi32(0x8000));
 }
 
-/* Two words as all pairs of the lower half, two others as those of the rest. */
+/* Sums over a block of four rows: of each, four that are to be added. */
 always_inline __m512i
-pairs_of_scales(const int16_t *sc)
+four_rows(enum tensor_type t, const uint8_t *const p[ROWS], size_t row,
+    size_t at, size_t ahead, __m512i sc, const struct halves *x)
 {
-	return _mm512_mask_broadcastd_epi32(
-	    _mm512_broadcastd_epi32(_mm_loadu_si32(sc)), 0xff00,
-	    _mm_loadu_si32(sc + 2));
-}
+	const int parts = t == TT_Q4_K ? 1 : 2;
+	__m512i acc[2];
 
-/* Sum of scale times code times activation over a block. */
-always_inline __m512i
-block_q45(enum tensor_type t, const uint8_t *p, const int16_t *sc,
-    const struct halves x[2])
-{
-	__m512i acc = _mm512_setzero_si512(), s[2];
+	_Pragma("GCC unroll 2") for (int i = 0; i < 2; i++)
+	{
+		__m512i v[2][2];
 
-	if (t == TT_Q4_K) {
-		s[0] = sums_q4(p + 16, &x[0]);
-		s[1] = sums_q4(p + 80, &x[1]);
-	} else {
-		/* bit k of each byte is of elements 32 k to 32 k + 31 */
-		__m512i f = _mm512_srlv_epi16(twice_32(p + 16), shifts(0, 2));
+		_Pragma("GCC unroll 2") for (int k = 0; k < 2; k++)
+		{
+			const size_t r = row + 2 * (size_t)i + (size_t)k;
 
-		s[0] = sums_q5(p + 48, _mm512_slli_epi16(f, 4),
-		    _mm512_slli_epi16(f, 3), &x[0]);
-		s[1] = sums_q5(p + 112, f, _mm512_srli_epi16(f, 1), &x[1]);
+			if (t == TT_Q4_K)
+				sums_q4(p[r] + at, x, v[k]);
+			else
+				sums_q5(p[r] + at, x, v[k]);
+			fetch_twice(p[0] + ahead + ROWS * at,
+			    tensor_type_bytes(t), r, ROWS);
+		}
+		acc[i] = _mm512_setzero_si512();
+		_Pragma("GCC unroll 2") for (int k = 0; k < parts; k++) acc[i] =
+		    _mm512_dpwssd_epi32(acc[i], add_two(v[0][k], v[1][k]),
+			_mm512_permutexvar_epi32(scales_of(t, i, k), sc));
 	}
-	acc = _mm512_dpwssd_epi32(acc, s[0], pairs_of_scales(sc));
-	return _mm512_dpwssd_epi32(acc, s[1], pairs_of_scales(sc + 4));
+	return _mm512_add_epi32(_mm512_unpacklo_epi64(acc[0], acc[1]),
+	    _mm512_unpackhi_epi64(acc[0], acc[1]));
 }
 
 always_inline __m256
@@ -211,21 +269,20 @@ rows_q45(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
 
 	for (size_t at = 0; n > 0; n -= QUANT_SUPER, x++, at += bytes) {
 		const struct head_acts ha = head_acts(x);
-		__m512i sum[ROWS];
 		__m256 dx = _mm256_set1_ps(x->d);
-		struct halves xq[2];
+		__m512i sum[2];
+		struct halves xq;
 		struct heads h;
 
 		take_heads(p, at, &ha, &h);
-		sort_acts(x, xq);
-		EACH_ROW
+		sort_acts(t, x, &xq);
+		_Pragma("GCC unroll 2") for (int i = 0; i < 2; i++)
 		{
-			sum[r] = block_q45(t, p[r] + at, h.sc[r], xq);
-			fetch_twice(
-			    p[0] + ahead + ROWS * at, bytes, (size_t)r, ROWS);
+			sum[i] = four_rows(
+			    t, p, 4 * (size_t)i, at, ahead, h.sc[i], &xq);
 		}
 		acc = _mm256_fmadd_ps(_mm256_mul_ps(half_floats(h.dw), dx),
-		    _mm256_cvtepi32_ps(join_wide(sum)), acc);
+		    _mm256_cvtepi32_ps(join_lanes(sum)), acc);
 		acc = _mm256_fnmadd_ps(
 		    _mm256_mul_ps(half_floats(_mm256_srli_epi32(h.dw, 16)), dx),
 		    _mm256_cvtepi32_ps(h.off), acc);

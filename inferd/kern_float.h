@@ -323,12 +323,15 @@ float_act_super(const float *x, size_t n, struct act_super *out)
 			float inverse = 1.0f / (d * (float)m);
 
 			out->m32[j] = m;
+			out->m16[j] = (int16_t)m;
 			for (size_t h = 2 * j; h < 2 * j + 2; h++) {
 				out->m[h] = (int16_t)m;
 				out->sum[h] =
 				    (int16_t)(m * codes(x + 16 * h, inverse,
 						      out->q + 16 * h));
 			}
+			out->first[j] = out->sum[2 * j];
+			out->second[j] = out->sum[2 * j + 1];
 		}
 	}
 }

@@ -23,9 +23,12 @@ struct act_super {
 	_Alignas(64) int8_t q[QUANT_SUPER];
 	int16_t sum[QUANT_SUBS]; /* of each 16: m * (sum of q) */
 	int16_t m[QUANT_SUBS];
-	int32_t m32[QUANT_SUPER / 32]; /* the same once for each 32 */
+	/* once for each 32: m, m in words, sums of the first 16, of the rest */
+	int32_t m32[QUANT_SUPER / 32];
+	int16_t m16[QUANT_SUPER / 32];
+	int16_t first[QUANT_SUPER / 32], second[QUANT_SUPER / 32];
 	float d;
-	uint32_t unused[7];
+	uint32_t unused[11];
 };
 
 /*
