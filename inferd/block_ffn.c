@@ -76,6 +76,19 @@ clip(float limit, float *gate, float *up, size_t n)
 	}
 }
 
+/* The first row of m that the piece after this one needs; NULL: none does. */
+static const uint8_t *
+after(
+    const struct experts *x, const struct matrix *m, size_t piece, size_t chunk)
+{
+	const struct run *r = x->r;
+	const size_t group = ++piece / x->chunks;
+
+	return group == r->ngroups ? NULL
+				   : mat_row(m, r->groups[group].expert,
+					 piece % x->chunks * chunk);
+}
+
 /* A piece of the hidden values of one expert, for all its rows. */
 static void
 hidden_piece(size_t piece, unsigned thread, void *arg)
@@ -96,9 +109,11 @@ hidden_piece(size_t piece, unsigned thread, void *arg)
 		const size_t at = g->first + i;
 
 		mat_rows(&x->l->gate, g->expert, r0, r1, x->xq + at * x->stride,
-		    x->stride, n, gate, CHUNK);
+		    x->stride, n, gate, CHUNK,
+		    mat_row(&x->l->up, g->expert, r0));
 		mat_rows(&x->l->up, g->expert, r0, r1,
-		    x->xq_up + at * x->stride_up, x->stride_up, n, up, CHUNK);
+		    x->xq_up + at * x->stride_up, x->stride_up, n, up, CHUNK,
+		    after(x, &x->l->gate, piece, CHUNK));
 		for (size_t t = 0; t < n; t++) {
 			clip(r->net->hp.streams.limit, &gate[t * CHUNK],
 			    &up[t * CHUNK], r1 - r0);
@@ -121,7 +136,8 @@ down_piece(size_t piece, unsigned thread, void *arg)
 
 	(void)thread;
 	mat_rows(&x->l->down, g->expert, r0, r1, x->xq + g->first * x->stride,
-	    x->stride, g->n, &r->slot_out[g->first * embd + r0], embd);
+	    x->stride, g->n, &r->slot_out[g->first * embd + r0], embd,
+	    after(x, &x->l->down, piece, x->chunk));
 }
 
 /* How much of what the expert that all rows have says to one. */

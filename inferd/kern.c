@@ -206,26 +206,31 @@ act_quantise(enum tensor_type weight, const float *x, size_t n, void *out)
 	}
 }
 
+static void
+matvec(enum tensor_type t, const uint8_t *w, size_t n, size_t r0, size_t r1,
+    const void *xq, float *y, const void *next)
+{
+	const size_t bytes = tensor_row_bytes(t, n);
+
+	if (r0 >= r1)
+		return;
+	if (act_kind(t) == ACT_FLOAT)
+		ops->dot_rows(t, w + r0 * bytes, bytes, r1 - r0, xq, n, y + r0);
+	else
+		ops->matvec(t, w, n, r0, r1, xq, y, next);
+}
+
 void
 kern_matvec(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
     const void *xq, float *y)
 {
-	size_t bytes;
-
-	if (r0 >= r1)
-		return;
-	if (act_kind(t) != ACT_FLOAT) {
-		ops->matvec(t, w, n, r0, r1, xq, y);
-		return;
-	}
-	bytes = tensor_row_bytes(t, n);
-	ops->dot_rows(
-	    t, (const uint8_t *)w + r0 * bytes, bytes, r1 - r0, xq, n, y + r0);
+	matvec(t, w, n, r0, r1, xq, y, NULL);
 }
 
 void
 kern_matmul(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
-    const void *xq, size_t xq_stride, size_t nt, float *y, size_t y_stride)
+    const void *xq, size_t xq_stride, size_t nt, float *y, size_t y_stride,
+    const void *next)
 {
 	/* rows of weights that stay in the nearest cache for all of x */
 	enum {
@@ -237,7 +242,7 @@ kern_matmul(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
 	if (r0 >= r1)
 		return;
 	if (nt == 1) {
-		kern_matvec(t, w, n, r0, r1, xq, y);
+		matvec(t, w, n, r0, r1, xq, y, next);
 		return;
 	}
 	if (act_kind(t) != ACT_FLOAT) {

@@ -68,11 +68,13 @@ void kern_matvec(enum tensor_type t, const void *w, size_t n, size_t r0,
     size_t r1, const void *xq, float *y);
 /*
  * The same for nt rows of activations, xq_stride bytes apart (a multiple of
- * 64): y[i * y_stride + r] = (row r of w) . (row i of x).
+ * 64): y[i * y_stride + r] = (row r of w) . (row i of x).  Of next, the weights
+ * that the caller comes to after these, the first ones are fetched meanwhile;
+ * NULL: those that follow in memory.
  */
 void kern_matmul(enum tensor_type t, const void *w, size_t n, size_t r0,
     size_t r1, const void *xq, size_t xq_stride, size_t nt, float *y,
-    size_t y_stride);
+    size_t y_stride, const void *next);
 
 enum glu {
 	GLU_SILU, /* silu(g) * u */

@@ -101,12 +101,11 @@ d_words(enum tensor_type t, const uint8_t *const p[ROWS])
 }
 
 always_inline __m256
-rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
-    const struct act_super *x)
+rows_super(enum tensor_type t, const uint8_t *p[ROWS], struct ahead ahead,
+    size_t n, const struct act_super *x)
 {
 	const size_t bytes = tensor_type_bytes(t);
 	const int zero = (int)quant_zero_of(t);
-	const uint8_t *next = p[0] + ahead;
 	__m256 acc = _mm256_setzero_ps();
 
 	for (; n > 0; n -= QUANT_SUPER, x++) {
@@ -123,7 +122,7 @@ rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
 			struct super s;
 
 			load_super(t, p[r], &s);
-			fetch_twice(next, bytes, (size_t)r, ROWS);
+			fetch_twice(&ahead, bytes, (size_t)r, ROWS);
 			p[r] += bytes;
 			sum[r] = block_sum(is_wide(t), &s, m, xq);
 			off[r] =
@@ -133,7 +132,7 @@ rows_super(enum tensor_type t, const uint8_t *p[ROWS], size_t ahead, size_t n,
 				    sum[r], _mm256_slli_epi32(off[r],
 						__builtin_ctz((unsigned)zero)));
 		}
-		next += ROWS * bytes;
+		step_ahead(&ahead, ROWS * bytes);
 		d = half_floats(dw);
 		if (t == TT_IQ2_XXS)
 			d = _mm256_mul_ps(d, _mm256_set1_ps(0.125f));
@@ -234,11 +233,10 @@ add_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t at,
 }
 
 always_inline __m256
-rows_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
+rows_small(enum tensor_type t, const uint8_t *const p[ROWS], struct ahead ahead,
     size_t n, const struct act_small *x)
 {
 	const size_t bytes = tensor_type_bytes(t), blocks = n / QUANT_SMALL;
-	const uint8_t *next = p[0] + ahead;
 	__m256 acc = _mm256_setzero_ps();
 	size_t b = 0, at = 0;
 
@@ -255,9 +253,9 @@ rows_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
 				_mm512_castsi256_si512(load_small(t, w)),
 				load_small(t, w + bytes), 1),
 			    q);
-			fetch_twice(next, 2 * bytes, (size_t)r, ROWS);
+			fetch_twice(&ahead, 2 * bytes, (size_t)r, ROWS);
 		}
-		next += ROWS * 2 * bytes;
+		step_ahead(&ahead, ROWS * 2 * bytes);
 		all = join_halves(sum);
 		acc =
 		    add_small(t, p, at, x, b, _mm512_castsi512_si256(all), acc);
@@ -281,20 +279,23 @@ rows_small(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
 
 always_inline void
 matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
-    size_t r1, const void *xq, float *y)
+    size_t r1, const void *xq, float *y, const void *next)
 {
 	const size_t bytes = n / tensor_type_block(t) * tensor_type_bytes(t);
 	struct act_small small = act_small(xq, n);
-	const size_t ahead = ahead_of(ROWS * bytes);
+	const size_t far = ahead_of(ROWS * bytes);
+	const uint8_t *end = w + r1 * bytes;
 
 	for (size_t r = r0; r < r1; r += ROWS) {
-		const uint8_t *p[ROWS];
+		const uint8_t *at = w + r * bytes, *p[ROWS];
+		const struct ahead ahead = { beyond(at, far, end, next),
+			beyond(at, far - AGAIN, end, next) };
 		size_t rows = r1 - r < ROWS ? r1 - r : ROWS;
 		__m256 v;
 
 		/* where rows are missing the last one is done again */
 		for (size_t k = 0; k < ROWS; k++)
-			p[k] = w + (r + (k < rows ? k : rows - 1)) * bytes;
+			p[k] = at + (k < rows ? k : rows - 1) * bytes;
 		if (t == TT_Q4_K || t == TT_Q5_K)
 			v = rows_q45(t, p, ahead, n, xq);
 		else if (tensor_type_block(t) == QUANT_SUPER)
@@ -307,12 +308,12 @@ matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
 
 void
 avx512_matvec(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
-    const void *xq, float *y)
+    const void *xq, float *y, const void *next)
 {
 	switch (t) {
 #define CASE(type)                                                             \
 	case type:                                                             \
-		matvec_type(type, w, n, r0, r1, xq, y);                        \
+		matvec_type(type, w, n, r0, r1, xq, y, next);                  \
 		return
 		CASE(TT_Q8_0);
 		CASE(TT_Q4_0);

@@ -12,27 +12,40 @@
  */
 #define AGAIN 6144 /* bytes nearer; less than AHEAD */
 
+/* What is AHEAD of what is worked on, and what is so by less. */
+struct ahead {
+	const uint8_t *far, *near;
+};
+
 /*
- * Row r's part of the lines of p[0..rows * bytes), which are AHEAD of what is
- * worked on.  A block is seldom a whole number of them: the rows share them.
+ * Row r's part of the lines of the next rows * bytes.  A block is seldom a
+ * whole number of them: the rows share them.
  */
 always_inline void
-fetch_twice(const uint8_t *p, size_t bytes, size_t r, size_t rows)
+fetch_twice(const struct ahead *a, size_t bytes, size_t r, size_t rows)
 {
 	const size_t lines = (rows * bytes + LINE - 1) / LINE;
 
 	_Pragma("GCC unroll 4") for (size_t i = r * lines / rows;
 				     i < (r + 1) * lines / rows; i++)
 	{
-		__builtin_prefetch(p + i * LINE, 0, 2);
-		__builtin_prefetch(p + i * LINE - AGAIN, 0, 2);
+		__builtin_prefetch(a->far + i * LINE, 0, 2);
+		__builtin_prefetch(a->near + i * LINE, 0, 2);
 	}
 	/* without that, a compiler puts those of all rows in one place */
 	__asm__ volatile("");
 }
 
+/* The next rows * bytes have been asked for. */
+always_inline void
+step_ahead(struct ahead *a, size_t bytes)
+{
+	a->far += bytes;
+	a->near += bytes;
+}
+
 void avx512_matvec(enum tensor_type t, const void *w, size_t n, size_t r0,
-    size_t r1, const void *xq, float *y);
+    size_t r1, const void *xq, float *y, const void *next);
 void avx512_matmul(enum tensor_type t, const void *w, size_t n, size_t r0,
     size_t r1, const void *xq, size_t xq_stride, size_t nt, float *y,
     size_t y_stride);

@@ -199,8 +199,9 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 	    n / tensor_type_block(t) * tensor_type_bytes(t);
 	const size_t bytes =
 	    QUANT_SUPER / tensor_type_block(t) * tensor_type_bytes(t);
-	const uint8_t *next =
+	const uint8_t *far =
 	    w + r * row_bytes + ahead_of(VECS * LANES * row_bytes);
+	struct ahead ahead = { far, far - AGAIN };
 	const uint8_t *rows[VECS][LANES];
 	struct panel p[VECS];
 	__m512 f[CHUNK][VECS];
@@ -220,8 +221,8 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 			else
 				pack_small(t, rows[v], b * bytes,
 				    left < 8 ? left : 8, &p[v]);
-		fetch_twice(next + b * VECS * LANES * bytes,
-		    VECS * LANES * bytes, 0, 1);
+		fetch_twice(&ahead, VECS * LANES * bytes, 0, 1);
+		step_ahead(&ahead, VECS * LANES * bytes);
 		tiles(t, p, xq, stride, nt, n, b, f);
 	}
 	for (size_t i = 0; i < nt; i++)
@@ -260,7 +261,7 @@ avx512_matmul(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
 			for (size_t i = 0; i < nt; i++)
 				avx512_matvec(t, w, n, r,
 				    r1 - r < 8 ? r1 : r + 8, x + i * xq_stride,
-				    y + i * y_stride);
+				    y + i * y_stride, NULL);
 		return;
 	}
 	switch (t) {

@@ -231,7 +231,7 @@ add_two(__m512i a, __m512i b)
 /* Sums over a block of four rows: of each, four that are to be added. */
 always_inline __m512i
 four_rows(enum tensor_type t, const uint8_t *const p[ROWS], size_t row,
-    size_t at, size_t ahead, __m512i sc, const struct halves *x)
+    size_t at, const struct ahead *ahead, __m512i sc, const struct halves *x)
 {
 	const int parts = t == TT_Q4_K ? 1 : 2;
 	__m512i acc[2];
@@ -248,8 +248,7 @@ four_rows(enum tensor_type t, const uint8_t *const p[ROWS], size_t row,
 				sums_q4(p[r] + at, x, v[k]);
 			else
 				sums_q5(p[r] + at, x, v[k]);
-			fetch_twice(p[0] + ahead + ROWS * at,
-			    tensor_type_bytes(t), r, ROWS);
+			fetch_twice(ahead, tensor_type_bytes(t), r, ROWS);
 		}
 		acc[i] = _mm512_setzero_si512();
 		_Pragma("GCC unroll 2") for (int k = 0; k < parts; k++) acc[i] =
@@ -261,7 +260,7 @@ four_rows(enum tensor_type t, const uint8_t *const p[ROWS], size_t row,
 }
 
 always_inline __m256
-rows_q45(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
+rows_q45(enum tensor_type t, const uint8_t *const p[ROWS], struct ahead ahead,
     size_t n, const struct act_super *x)
 {
 	const size_t bytes = tensor_type_bytes(t);
@@ -279,8 +278,9 @@ rows_q45(enum tensor_type t, const uint8_t *const p[ROWS], size_t ahead,
 		_Pragma("GCC unroll 2") for (int i = 0; i < 2; i++)
 		{
 			sum[i] = four_rows(
-			    t, p, 4 * (size_t)i, at, ahead, h.sc[i], &xq);
+			    t, p, 4 * (size_t)i, at, &ahead, h.sc[i], &xq);
 		}
+		step_ahead(&ahead, ROWS * bytes);
 		acc = _mm256_fmadd_ps(_mm256_mul_ps(half_floats(h.dw), dx),
 		    _mm256_cvtepi32_ps(join_lanes(sum)), acc);
 		acc = _mm256_fnmadd_ps(

@@ -64,6 +64,10 @@ always_inline void
 dot_rows_type(enum tensor_type t, const uint8_t *rows, size_t stride,
     size_t nrows, const float *x, size_t n, float *y)
 {
+	const size_t width = t == TT_F32 ? 4 : 2;
+	/* weights, which come from memory, have no gaps between rows */
+	const bool fetched = t != TT_Q8_0 && stride == n * width;
+	const uint8_t *next = rows + ahead_of(8 * stride);
 	size_t r = 0;
 
 	/* several rows at once, so that sums do not wait for each other */
@@ -79,7 +83,10 @@ dot_rows_type(enum tensor_type t, const uint8_t *rows, size_t stride,
 				acc[k] = v16_fma(
 				    row_some(t, rows + k * stride, i, n), v,
 				    acc[k]);
+			if (fetched)
+				fetch(next + 8 * width * i, 8 * 16 * width);
 		}
+		next += 8 * stride;
 		for (size_t k = 0; k < 8; k++)
 			y[r + k] = v16_sum(acc[k]);
 	}

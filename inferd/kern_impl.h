@@ -159,6 +159,18 @@ ahead_of(size_t rows)
 	return (AHEAD / rows + 1) * rows;
 }
 
+/*
+ * What is so many bytes ahead of p, past the end in what is read next; NULL:
+ * that follows.
+ */
+always_inline const uint8_t *
+beyond(const uint8_t *p, size_t bytes, const uint8_t *end, const uint8_t *next)
+{
+	const size_t left = (size_t)(end - p);
+
+	return bytes < left || next == NULL ? p + bytes : next + (bytes - left);
+}
+
 /* Eight fields of 4 or of 2 bits, each as the lowest bits of a byte. */
 always_inline uint64_t
 spread_4(uint64_t v)
@@ -213,9 +225,9 @@ struct kern_ops {
 	void (*act_super)(const float *x, size_t n, struct act_super *out);
 	void (*act_small)(
 	    const float *x, size_t n, int8_t *q, float *d, int32_t *sum);
-	/* Quantised types only. */
+	/* Quantised types only; next: as of kern_matmul(). */
 	void (*matvec)(enum tensor_type t, const void *w, size_t n, size_t r0,
-	    size_t r1, const void *xq, float *y);
+	    size_t r1, const void *xq, float *y, const void *next);
 	void (*matmul)(enum tensor_type t, const void *w, size_t n, size_t r0,
 	    size_t r1, const void *xq, size_t xq_stride, size_t nt, float *y,
 	    size_t y_stride);

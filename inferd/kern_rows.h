@@ -48,10 +48,9 @@ block_dmin(enum tensor_type t, const uint8_t *p)
 }
 
 always_inline v8
-rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
-    const struct act_super *x)
+rows_super(enum tensor_type t, const uint8_t *p[LANES], const uint8_t *ahead,
+    size_t n, const struct act_super *x)
 {
-	const uint8_t *next = p[0] + ahead;
 	v8 acc = v8_zero();
 
 	for (; n > 0; n -= QUANT_SUPER, x++) {
@@ -69,8 +68,8 @@ rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
 				dmin[r] = block_dmin(t, p[r]);
 				off[r] = words_sum(s.mn, x->sum);
 			}
-			fetch(next, tensor_type_bytes(t));
-			next += tensor_type_bytes(t);
+			fetch(ahead, tensor_type_bytes(t));
+			ahead += tensor_type_bytes(t);
 			p[r] += tensor_type_bytes(t);
 		}
 		acc = v8_fma(v8_mul(v8_load(d), dx), v8_of(join(sum)), acc);
@@ -82,11 +81,10 @@ rows_super(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
 }
 
 always_inline v8
-rows_small(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
-    const struct act_small *x)
+rows_small(enum tensor_type t, const uint8_t *p[LANES], const uint8_t *ahead,
+    size_t n, const struct act_small *x)
 {
 	const int zero = zero_here(t);
-	const uint8_t *next = p[0] + ahead;
 	v8 acc = v8_zero();
 
 	for (size_t b = 0; b < n / QUANT_SMALL; b++) {
@@ -97,8 +95,8 @@ rows_small(enum tensor_type t, const uint8_t *p[LANES], size_t ahead, size_t n,
 			sum[r] = small_sum(
 			    t, load_small(t, p[r]), x->q + QUANT_SMALL * b);
 			d[r] = block_d(t, p[r]);
-			fetch(next, 1);
-			next += tensor_type_bytes(t);
+			fetch(ahead, 1);
+			ahead += tensor_type_bytes(t);
 			p[r] += tensor_type_bytes(t);
 		}
 		acc = v8_fma(v8_mul(v8_load(d), v8_set1(x->d[b])),
@@ -133,20 +131,22 @@ store_rows(float *y, size_t r, size_t r1, v8 v)
 
 always_inline void
 matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
-    size_t r1, const void *xq, float *y)
+    size_t r1, const void *xq, float *y, const void *next)
 {
-	const size_t ahead =
-	    ahead_of(LANES * (n / tensor_type_block(t)) * tensor_type_bytes(t));
+	const size_t bytes = n / tensor_type_block(t) * tensor_type_bytes(t);
+	const size_t ahead = ahead_of(LANES * bytes);
 	struct act_small small = act_small(xq, n);
 	const uint8_t *p[LANES];
 
 	for (size_t r = r0; r < r1; r += LANES) {
+		const uint8_t *from =
+		    beyond(w + r * bytes, ahead, w + r1 * bytes, next);
+
 		row_pointers(t, w, n, r, r1, p);
 		if (tensor_type_block(t) == QUANT_SUPER)
-			store_rows(y, r, r1, rows_super(t, p, ahead, n, xq));
+			store_rows(y, r, r1, rows_super(t, p, from, n, xq));
 		else
-			store_rows(
-			    y, r, r1, rows_small(t, p, ahead, n, &small));
+			store_rows(y, r, r1, rows_small(t, p, from, n, &small));
 	}
 }
 
@@ -351,12 +351,12 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 
 static void
 rows_matvec(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
-    const void *xq, float *y)
+    const void *xq, float *y, const void *next)
 {
 	switch (t) {
 #define CASE(type)                                                             \
 	case type:                                                             \
-		matvec_type(type, w, n, r0, r1, xq, y);                        \
+		matvec_type(type, w, n, r0, r1, xq, y, next);                  \
 		return
 		EACH_TYPE(CASE);
 #undef CASE
@@ -395,7 +395,7 @@ rows_matmul(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
 	for (size_t r = r0; r < r1; r += LANES)
 		for (size_t i = 0; i < nt; i++)
 			rows_matvec(t, w, n, r, r1 - r < LANES ? r1 : r + LANES,
-			    x + i * xq_stride, y + i * y_stride);
+			    x + i * xq_stride, y + i * y_stride, NULL);
 }
 
 #endif

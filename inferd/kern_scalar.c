@@ -70,12 +70,13 @@ dot_small(
 
 static void
 scalar_matvec(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
-    const void *xq, float *y)
+    const void *xq, float *y, const void *next)
 {
 	size_t bytes = tensor_row_bytes(t, n);
 	bool is_super = act_kind(t) == ACT_SUPER;
 	struct act_small small = act_small(xq, n);
 
+	(void)next;
 	for (size_t r = r0; r < r1; r++) {
 		const uint8_t *p = (const uint8_t *)w + r * bytes;
 
@@ -90,7 +91,8 @@ scalar_matmul(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
 {
 	for (size_t i = 0; i < nt; i++)
 		scalar_matvec(t, w, n, r0, r1,
-		    (const uint8_t *)xq + i * xq_stride, y + i * y_stride);
+		    (const uint8_t *)xq + i * xq_stride, y + i * y_stride,
+		    NULL);
 }
 
 static const struct kern_ops ops = {

@@ -107,15 +107,21 @@ mat_piece(const struct matrix *m)
 	return n < PIECE_ROWS ? PIECE_ROWS : n & ~(size_t)(PIECE_ROWS - 1);
 }
 
+const uint8_t *
+mat_row(const struct matrix *m, size_t e, size_t r)
+{
+	return m->w + (e * m->rows + r) * m->row_bytes;
+}
+
 void
 mat_rows(const struct matrix *m, size_t e, size_t r0, size_t r1,
-    const uint8_t *xq, size_t xq_stride, size_t nt, float *y, size_t stride)
+    const uint8_t *xq, size_t xq_stride, size_t nt, float *y, size_t stride,
+    const void *next)
 {
-	const uint8_t *w = m->w + e * m->rows * m->row_bytes;
 	const float *bias = m->bias == NULL ? NULL : &m->bias[e * m->rows];
 
-	kern_matmul(m->type, w + r0 * m->row_bytes, m->cols, 0, r1 - r0, xq,
-	    xq_stride, nt, y, stride);
+	kern_matmul(m->type, mat_row(m, e, r0), m->cols, 0, r1 - r0, xq,
+	    xq_stride, nt, y, stride, next);
 	if (m->scale != NULL)
 		for (size_t t = 0; t < nt; t++)
 			for (size_t r = 0; r < r1 - r0; r++)
@@ -151,7 +157,8 @@ product_piece(size_t piece, unsigned thread, void *arg)
 	r1 = r0 + ps->of[i].piece < p->m->rows ? r0 + ps->of[i].piece
 					       : p->m->rows;
 	mat_rows(p->m, 0, r0, r1, ps->of[i].xq, ps->of[i].xq_stride, ps->rows,
-	    &p->y[r0], p->stride);
+	    &p->y[r0], p->stride,
+	    r1 == p->m->rows && i + 1 < ps->n ? ps->of[i + 1].p->m->w : NULL);
 }
 
 void
@@ -191,7 +198,7 @@ each_piece(size_t piece, unsigned thread, void *arg)
 	(void)thread;
 	mat_rows(x->m, part, r0, r1, x->xq + part * x->xq_stride,
 	    x->parts * x->xq_stride, x->rows, &x->y[part * x->stride + r0],
-	    x->parts * x->stride);
+	    x->parts * x->stride, NULL);
 }
 
 void

@@ -44,9 +44,15 @@ void mat_mul(
 void mat_mul_each(struct pool *pool, struct acts *a, const struct matrix *m,
     size_t rows, size_t parts, float *y, size_t stride);
 
-/* Rows [r0, r1) of expert e (0 if there are none), for nt rows in form xq. */
+/* Where row r of expert e (0 if there are none) lies. */
+const uint8_t *mat_row(const struct matrix *m, size_t e, size_t r);
+/*
+ * Rows [r0, r1) of expert e for nt rows in form xq.  next: what the thread
+ * reads after them, as of kern_matmul().
+ */
 void mat_rows(const struct matrix *m, size_t e, size_t r0, size_t r1,
-    const uint8_t *xq, size_t xq_stride, size_t nt, float *y, size_t stride);
+    const uint8_t *xq, size_t xq_stride, size_t nt, float *y, size_t stride,
+    const void *next);
 
 /* How many rows make a piece that is worth a thread's while. */
 size_t mat_piece(const struct matrix *m);

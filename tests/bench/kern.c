@@ -77,7 +77,7 @@ product_piece(size_t piece, unsigned thread, void *arg)
 		kern_matvec(k->t, k->w, ROW, r, end, k->xq, k->y);
 	else
 		kern_matmul(k->t, k->w, ROW, r, end, k->xq, k->bytes, k->nt,
-		    k->y, k->rows);
+		    k->y, k->rows, NULL);
 }
 
 /* Seconds of the best of some rounds. */

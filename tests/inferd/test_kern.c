@@ -123,13 +123,13 @@ check_problem(const struct problem *p)
 		check_same(p, "matvec", got, want, k);
 		memset(got, 0, k * sizeof(float));
 		kern_matmul(p->t, p->w, p->n, 0, p->rows, xq, p->stride, p->nt,
-		    got, p->rows);
+		    got, p->rows, NULL);
 		check_same(p, "matmul", got, want, k);
 		memset(got, 0, k * sizeof(float));
 		for (size_t r = 0; r < p->rows; r += 21)
 			kern_matmul(p->t, p->w, p->n, r,
 			    r + 21 < p->rows ? r + 21 : p->rows, xq, p->stride,
-			    p->nt, got, p->rows);
+			    p->nt, got, p->rows, p->w);
 		check_same(p, "pieces", got, want, k);
 	}
 	kern_use(kern_best());
@@ -235,7 +235,7 @@ rows_outside_are_not_written(void **state)
 			kern_use((enum kern_isa)isa);
 			memset(y, 0x77, sizeof(y));
 			kern_matmul(p.t, p.w, p.n, 5, 24, p.xq, p.stride, 4,
-			    &y[0][0], 40);
+			    &y[0][0], 40, NULL);
 			for (size_t c = 0; c < 4; c++)
 				for (size_t r = 0; r < 40; r++) {
 					uint32_t bits;
@@ -520,7 +520,8 @@ bits_are_those_of_any_processor(void **state)
 
 	for (size_t i = 0; i < nitems(types); i++) {
 		make(&p, types[i], 1024, 20, 5);
-		kern_matmul(p.t, p.w, p.n, 0, 20, p.xq, p.stride, 5, y, 20);
+		kern_matmul(
+		    p.t, p.w, p.n, 0, 20, p.xq, p.stride, 5, y, 20, NULL);
 		h = hash(h, p.xq, p.stride * p.nt);
 		h = hash(h, y, 100 * sizeof(*y));
 		drop(&p);
