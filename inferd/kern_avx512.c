@@ -122,7 +122,7 @@ rows_super(enum tensor_type t, const uint8_t *p[ROWS], struct ahead ahead,
 			struct super s;
 
 			load_super(t, p[r], &s);
-			fetch_twice(&ahead, bytes, (size_t)r, ROWS);
+			fetch_ahead(&ahead, bytes, (size_t)r, ROWS);
 			p[r] += bytes;
 			sum[r] = block_sum(is_wide(t), &s, m, xq);
 			off[r] =
@@ -253,7 +253,7 @@ rows_small(enum tensor_type t, const uint8_t *const p[ROWS], struct ahead ahead,
 				_mm512_castsi256_si512(load_small(t, w)),
 				load_small(t, w + bytes), 1),
 			    q);
-			fetch_twice(&ahead, 2 * bytes, (size_t)r, ROWS);
+			fetch_ahead(&ahead, 2 * bytes, (size_t)r, ROWS);
 		}
 		step_ahead(&ahead, ROWS * 2 * bytes);
 		all = join_halves(sum);
@@ -283,13 +283,11 @@ matvec_type(enum tensor_type t, const uint8_t *w, size_t n, size_t r0,
 {
 	const size_t bytes = n / tensor_type_block(t) * tensor_type_bytes(t);
 	struct act_small small = act_small(xq, n);
-	const size_t far = ahead_of(ROWS * bytes);
 	const uint8_t *end = w + r1 * bytes;
 
 	for (size_t r = r0; r < r1; r += ROWS) {
 		const uint8_t *at = w + r * bytes, *p[ROWS];
-		const struct ahead ahead = { beyond(at, far, end, next),
-			beyond(at, far - AGAIN, end, next) };
+		const struct ahead ahead = ahead_from(at, end, next);
 		size_t rows = r1 - r < ROWS ? r1 - r : ROWS;
 		__m256 v;
 

@@ -199,9 +199,8 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 	    n / tensor_type_block(t) * tensor_type_bytes(t);
 	const size_t bytes =
 	    QUANT_SUPER / tensor_type_block(t) * tensor_type_bytes(t);
-	const uint8_t *far =
-	    w + r * row_bytes + ahead_of(VECS * LANES * row_bytes);
-	struct ahead ahead = { far, far - AGAIN };
+	struct ahead ahead =
+	    ahead_from(w + r * row_bytes, w + r1 * row_bytes, NULL);
 	const uint8_t *rows[VECS][LANES];
 	struct panel p[VECS];
 	__m512 f[CHUNK][VECS];
@@ -221,7 +220,7 @@ rows_by_columns(enum tensor_type t, const uint8_t *w, size_t n, size_t r,
 			else
 				pack_small(t, rows[v], b * bytes,
 				    left < 8 ? left : 8, &p[v]);
-		fetch_twice(&ahead, VECS * LANES * bytes, 0, 1);
+		fetch_ahead(&ahead, VECS * LANES * bytes, 0, 1);
 		step_ahead(&ahead, VECS * LANES * bytes);
 		tiles(t, p, xq, stride, nt, n, b, f);
 	}

@@ -248,7 +248,7 @@ four_rows(enum tensor_type t, const uint8_t *const p[ROWS], size_t row,
 				sums_q4(p[r] + at, x, v[k]);
 			else
 				sums_q5(p[r] + at, x, v[k]);
-			fetch_twice(ahead, tensor_type_bytes(t), r, ROWS);
+			fetch_ahead(ahead, tensor_type_bytes(t), r, ROWS);
 		}
 		acc[i] = _mm512_setzero_si512();
 		_Pragma("GCC unroll 2") for (int k = 0; k < parts; k++) acc[i] =
