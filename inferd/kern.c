@@ -260,29 +260,6 @@ kern_matmul(enum tensor_type t, const void *w, size_t n, size_t r0, size_t r1,
 }
 
 void
-kern_glu(enum glu kind, enum tensor_type tg, const void *wg,
-    enum tensor_type tu, const void *wu, size_t n, size_t r0, size_t r1,
-    const void *xq, const float *gbias, const float *ubias, float *h)
-{
-	enum {
-		STEP = 64
-	};
-	size_t gb = tensor_row_bytes(tg, n), ub = tensor_row_bytes(tu, n);
-	float g[STEP], u[STEP];
-
-	for (size_t r = r0; r < r1; r += STEP) {
-		size_t rows = r1 - r < STEP ? r1 - r : STEP;
-
-		kern_matvec(
-		    tg, (const uint8_t *)wg + r * gb, n, 0, rows, xq, g);
-		kern_matvec(
-		    tu, (const uint8_t *)wu + r * ub, n, 0, rows, xq, u);
-		ops->glu_join(kind, g, u, gbias != NULL ? gbias + r : NULL,
-		    ubias != NULL ? ubias + r : NULL, rows, h + r);
-	}
-}
-
-void
 kern_glu_join(enum glu kind, const float *g, const float *u, const float *gbias,
     const float *ubias, size_t n, float *h)
 {

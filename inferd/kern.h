@@ -81,14 +81,7 @@ enum glu {
 	GLU_OAI   /* g <= 7, -7 <= u <= 7: g sigmoid(1.702 g) (u + 1) */
 };
 
-/*
- * h[r] = glu(wg[r] . x + gbias[r], wu[r] . x + ubias[r]) for rows r0 to r1; the
- * biases may be NULL.  Both types are of one act_kind.
- */
-void kern_glu(enum glu kind, enum tensor_type tg, const void *wg,
-    enum tensor_type tu, const void *wu, size_t n, size_t r0, size_t r1,
-    const void *xq, const float *gbias, const float *ubias, float *h);
-/* The same when both products are known; h may be g or u. */
+/* h = glu(g + gbias, u + ubias); the biases may be NULL, h may be g or u. */
 void kern_glu_join(enum glu kind, const float *g, const float *u,
     const float *gbias, const float *ubias, size_t n, float *h);
 

@@ -388,10 +388,9 @@ glu_is_both_products_joined(void **state)
 		kern_matvec(g.t, g.w, N, 0, ROWS, g.xq, a);
 		kern_matvec(u.t, u.w, N, 0, ROWS, g.xq, b);
 		for (int kind = GLU_SILU; kind <= GLU_OAI; kind++) {
-			kern_glu((enum glu)kind, g.t, g.w, u.t, u.w, N, 0, 9,
-			    g.xq, gbias, ubias, h);
-			kern_glu((enum glu)kind, g.t, g.w, u.t, u.w, N, 9, ROWS,
-			    g.xq, gbias, ubias, h);
+			kern_glu_join((enum glu)kind, a, b, gbias, ubias, 9, h);
+			kern_glu_join((enum glu)kind, a + 9, b + 9, gbias + 9,
+			    ubias + 9, ROWS - 9, h + 9);
 			for (size_t i = 0; i < ROWS; i++) {
 				double x = (double)a[i] + (double)gbias[i];
 				double y = (double)b[i] + (double)ubias[i], z;
