@@ -2,9 +2,9 @@
  * Eight rows of Q4_K or Q5_K by one row of activations, for kern_avx512.c.
  * A block has four times 32 bytes, with one sub-block of 32 codes in the lower
  * halves of bytes and one in the upper ones.  Each such 32 bytes become one of
- * the 128-bit lanes: of all their products, those with codes of lower halves
- * are summed in lower words, the others in upper ones, until one instruction
- * multiplies both with their scales.
+ * the 128-bit lanes, of Q5_K two of them: of all their products, those with
+ * codes of lower halves are summed in lower words, the others in upper ones,
+ * until one instruction multiplies both with their scales.
  */
 #ifndef BRIG_INFERD_KERN_AVX512_Q45_H
 #define BRIG_INFERD_KERN_AVX512_Q45_H
