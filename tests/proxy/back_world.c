@@ -574,50 +574,6 @@ world_get(
 	assert_true(world_finish(w));
 }
 
-static bool
-holds(const struct buf *b, const char *text)
-{
-	return buf_len(b) > 0 &&
-	       memmem(buf_head(b), buf_len(b), text, strlen(text)) != NULL;
-}
-
-bool
-world_saw(struct world *w, const char *text)
-{
-	return holds(&w->a.body, text);
-}
-
-bool
-world_logged(struct world *w, const char *text)
-{
-	return holds(&w->events, text) || holds(&w->codes, text);
-}
-
-bool
-world_asked(struct world *w, const char *text)
-{
-	return holds(&w->ask, text);
-}
-
-static void
-record_path(struct world *w, char *path, size_t size)
-{
-	snprintf(path, size, "%s/record", w->dir);
-}
-
-bool
-world_origin_saw(struct world *w, const char *text)
-{
-	cleanup_buf struct buf b = { 0 };
-	char path[128];
-
-	record_path(w, path, sizeof(path));
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fd_read_all(fd, &b, 1u << 24) < 0)
-		return false;
-	return holds(&b, text);
-}
-
 /* ---- set-up ------------------------------------------------------------ */
 
 /* A key and a certificate for good.example under a CA of our own. */
@@ -779,7 +735,7 @@ world_reset(void **state)
 	buf_free(&w->codes);
 	buf_free(&w->events);
 	buf_free(&w->ask);
-	record_path(w, path, sizeof(path));
+	world_record(w, path, sizeof(path));
 	if (truncate(path, 0) < 0)
 		return -1;
 	*state = w;

@@ -110,5 +110,7 @@ bool world_saw(struct world *w, const char *text);        /* response body */
 bool world_logged(struct world *w, const char *text);     /* audit events */
 bool world_asked(struct world *w, const char *text);      /* the last ask */
 bool world_origin_saw(struct world *w, const char *text); /* since reset */
+/* The path of the file in which the origin keeps what it gets. */
+void world_record(struct world *w, char *path, size_t size);
 
 #endif

@@ -76,10 +76,12 @@ TESTS += $(BACK_LIST)
 check_PROGRAMS += tests/proxy/test_back_capture tests/proxy/test_back_early
 TESTS += tests/proxy/test_back_capture tests/proxy/test_back_early
 tests_proxy_test_back_early_SOURCES = tests/proxy/test_back_early.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_early_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_capture_SOURCES = tests/proxy/test_back_capture.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_capture_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
@@ -102,6 +104,7 @@ tests_proxy_test_upstream_h2_bad_SOURCES = tests/proxy/test_upstream_h2_bad.c \
 tests_proxy_test_upstream_h2_bad_LDADD = $(UPSTREAM_LDADD)
 
 tests_proxy_test_back_SOURCES = tests/proxy/test_back.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_LDADD = libproxy.a libpolicy.a libbase.a $(PROXY_LIBS) \
 	$(CMOCKA_LIBS)
@@ -109,30 +112,37 @@ tests_proxy_test_codec_SOURCES = tests/proxy/test_codec.c
 tests_proxy_test_codec_LDADD = libproxy.a libbase.a $(CODEC_LIBS) \
 	$(CMOCKA_LIBS)
 tests_proxy_test_back_body_SOURCES = tests/proxy/test_back_body.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_body_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_ws_SOURCES = tests/proxy/test_back_ws.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_ws_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_events_SOURCES = tests/proxy/test_back_events.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_events_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_copy_SOURCES = tests/proxy/test_back_copy.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_copy_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_elsewhere_SOURCES = tests/proxy/test_back_elsewhere.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_elsewhere_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_inferd_SOURCES = tests/proxy/test_back_inferd.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_inferd_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
 tests_proxy_test_back_policy_SOURCES = tests/proxy/test_back_policy.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_policy_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
@@ -258,6 +268,7 @@ tests_proxy_test_scram_LDADD = $(FRONT_LDADD)
 tests_proxy_test_pgwire_SOURCES = tests/proxy/test_pgwire.c
 tests_proxy_test_pgwire_LDADD = $(FRONT_LDADD)
 tests_proxy_test_back_raw_SOURCES = tests/proxy/test_back_raw.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_raw_LDADD = libproxy.a libpolicy.a libbase.a \
 	$(PROXY_LIBS) $(CMOCKA_LIBS)
@@ -271,11 +282,14 @@ tests_proxy_test_keyd_sign_SOURCES = tests/proxy/test_keyd_sign.c \
 	tests/proxy/chan_raw.h tests/proxy/keyd_world.h
 tests_proxy_test_keyd_sign_LDADD = $(tests_proxy_test_keyd_LDADD)
 tests_proxy_test_back_sign_SOURCES = tests/proxy/test_back_sign.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_sign_LDADD = $(tests_proxy_test_back_LDADD)
 tests_proxy_test_back_inside_SOURCES = tests/proxy/test_back_inside.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_inside_LDADD = $(tests_proxy_test_back_LDADD)
 tests_proxy_test_back_swap_SOURCES = tests/proxy/test_back_swap.c \
+	tests/proxy/back_seen.c \
 	tests/proxy/back_world.c tests/proxy/back_world.h
 tests_proxy_test_back_swap_LDADD = $(tests_proxy_test_back_LDADD)
