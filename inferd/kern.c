@@ -210,14 +210,16 @@ static void
 matvec(enum tensor_type t, const uint8_t *w, size_t n, size_t r0, size_t r1,
     const void *xq, float *y, const void *next)
 {
-	const size_t bytes = tensor_row_bytes(t, n);
+	size_t bytes;
 
 	if (r0 >= r1)
 		return;
-	if (act_kind(t) == ACT_FLOAT)
-		ops->dot_rows(t, w + r0 * bytes, bytes, r1 - r0, xq, n, y + r0);
-	else
+	if (act_kind(t) != ACT_FLOAT) {
 		ops->matvec(t, w, n, r0, r1, xq, y, next);
+		return;
+	}
+	bytes = tensor_row_bytes(t, n);
+	ops->dot_rows(t, w + r0 * bytes, bytes, r1 - r0, xq, n, y + r0);
 }
 
 void

@@ -48,7 +48,7 @@ fetch_ahead(const struct ahead *a, size_t bytes, size_t r, size_t rows)
 	__asm__ volatile("");
 }
 
-/* The next rows * bytes have been asked for. */
+/* So many bytes have been asked for. */
 always_inline void
 step_ahead(struct ahead *a, size_t bytes)
 {
